@@ -1,0 +1,337 @@
+"""The study's configuration: one pydantic model from which the JSON schema and the comments of config.yaml come.
+
+Nothing here imports torch, pandas or Snakemake, so that a wrong key is told in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR"]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+RESERVED_GENERATOR_NAMES = {"real", "all"}
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be run; the message names the key, the value and what is allowed."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: no unknown keys, no silent conversion of wrong types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Study(Section):
+    """What the report calls this study."""
+
+    title: str = Field("Do synthetic 12-lead ECGs help a rhythm classifier?", description="Title of the report.")
+    name: Name = Field("study", description="Short name, used in the report and in export files.")
+
+
+class SignalSettings(Section):
+    """The form every ECG is brought to."""
+
+    rate: int = Field(100, ge=50, le=1000, description="Sampling rate of every signal, in Hz. PTB-XL is fetched at 100 or 500 Hz, whichever is needed.")
+    seconds: float = Field(10.0, gt=0, le=60, description="Length of every signal, in seconds: longer recordings are cropped to their first part, shorter ones are refused.")
+
+    @property
+    def length(self) -> int:
+        """Samples a record."""
+        return round(self.rate * self.seconds)
+
+
+class Preprocess(Section):
+    """How raw records become the arrays of the study."""
+
+    label_map: str = Field("rhythms7", description="Which codes make which class: `rhythms7` (the study's seven rhythms) or the path of a CSV with the columns class, system, code, acronym.")
+    flat_lead_mv: float = Field(0.005, ge=0, description="A lead whose range over the recording is below this, in mV, is flat and its record refused.")
+    max_abs_mv: float = Field(20.0, gt=0, description="A record with a sample beyond this, in mV, is refused as not physiological.")
+    split_seed: int = Field(1, ge=0, description="Seed of the stratified 80/10/10 split of datasets that come without folds.")
+
+
+class PhysioNetSource(Section):
+    """Files of a PhysioNet project, listed and verified by its SHA256SUMS.txt."""
+
+    kind: Literal["physionet"] = Field(description="Where the records come from: `physionet` or `simulated`.")
+    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="PhysioNet's name of the project, as in its address (ptb-xl, ecg-arrhythmia).")
+    version: str = Field(pattern=r"^[0-9]+(\.[0-9]+)*$", description="Published version of the project (1.0.3).")
+    base_url: str | None = Field(None, description="Address or folder that holds `files/<slug>/<version>/`; null takes the environment variable ECGPIPE_PHYSIONET, and without it https://physionet.org.")
+    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
+    records: list[str] | None = Field(None, description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.")
+    connections: int = Field(4, ge=1, le=32, description="Files fetched at the same time.")
+
+
+class SimulatedSource(Section):
+    """A PhysioNet-shaped folder written by the dipole heart model: no real patient in it."""
+
+    kind: Literal["simulated"] = Field(description="Where the records come from: `physionet` or `simulated`.")
+    records: int = Field(ge=20, description="Number of recordings to simulate.")
+    seed: int = Field(ge=0, description="Seed of the simulation.")
+    hospital: Literal["a", "b"] = Field("a", description="Character of the hospital: `a` like PTB-XL (mostly sinus rhythm, quiet signals), `b` like Chapman-Shaoxing (many arrhythmias, faster hearts, more noise).")
+    class_mix: dict[str, Annotated[float, Field(ge=0)]] | None = Field(None, description="Relative frequency of each rhythm (SBRAD, SR, AFIB, STACH, AFLT, SARRH, SVTAC); null: the hospital's own mix.")
+
+
+Source = Annotated[PhysioNetSource | SimulatedSource, Field(discriminator="kind")]
+
+
+class DatasetSettings(Section):
+    """One dataset: either read from a source, or the merge of others."""
+
+    format: Literal["ptbxl", "ecg_arrhythmia"] | None = Field(None, description="Layout of the source: `ptbxl` or `ecg_arrhythmia`; null for a merge.")
+    source: Source | None = Field(None, description="Where the records come from; null for a merge.")
+    subset: Literal["chapman", "ningbo"] | None = Field(None, description="ecg_arrhythmia only: `chapman` (JS00001 to JS10646) or `ningbo` (the rest); null: both.")
+    merge: list[Name] | None = Field(None, min_length=2, description="Names of the datasets this one is the union of; null for a dataset with a source.")
+    synthetic: Literal["union", "trained"] = Field("union", description="merge only: its synthetic set is the `union` of its members' synthetic sets, or comes from a generator `trained` on the merge.")
+    classifier: Name = Field("cnn", description="Which entry of `classifiers` is trained on this dataset.")
+
+    @model_validator(mode="after")
+    def _source_or_merge(self) -> DatasetSettings:
+        if self.merge is not None:
+            if self.source is not None or self.format is not None or self.subset is not None:
+                raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
+        elif self.source is None or self.format is None:
+            raise ValueError("a dataset needs `format` and `source`, or `merge`")
+        if self.subset is not None and self.format != "ecg_arrhythmia":
+            raise ValueError("`subset` is for format ecg_arrhythmia only")
+        return self
+
+
+class GeneratorSettings(Section):
+    """One generator: its class, and its own settings, which the class itself validates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    class_: str | None = Field(None, alias="class", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="Dotted path of the class, `package.module:Class`; null: the generator of that name in ecgpipe.generate.")
+    train: dict[str, Any] = Field(default_factory=dict, description="Hyper-parameters of the model and its training, validated by the generator.")
+    train_by_dataset: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="For a dataset, hyper-parameters that replace those of `train`.")
+    sample: dict[str, Any] = Field(default_factory=dict, description="Settings of sampling (sampler, evaluations, guidance), validated by the generator. Changing them trains nothing.")
+
+
+class Samples(Section):
+    """The synthetic set drawn from each trained generator."""
+
+    number: int = Field(21000, ge=10, description="Synthetic records a generator and dataset.")
+    labels: Literal["uniform", "training"] = Field("uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies.")
+    chunk: int = Field(64, ge=1, description="Records drawn at a time; bounds memory, does not change the result.")
+
+
+class ClassifierSettings(Section):
+    """The paper's 1-D residual CNN and its training (arXiv 2411.18456 after arXiv 1805.00794)."""
+
+    blocks: int = Field(5, ge=1, le=8, description="Residual blocks N.")
+    channels: int = Field(16, ge=1, description="Channels k of every convolution.")
+    kernel: int = Field(7, ge=3, description="Length f of every convolution's kernel, in samples; odd.")
+    width: int = Field(256, ge=1, description="Width w of the dense layers.")
+    dense_layers: int = Field(3, ge=0, description="Dense layers L before the output.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout after each dense layer.")
+    learning_rate: float = Field(1.584e-4, gt=0, description="Learning rate of AdamW.")
+    batch: int = Field(32, ge=1, description="Records a training step.")
+    epochs: int = Field(1000, ge=1, description="Most epochs a training may take.")
+    patience: int = Field(10, ge=1, description="Epochs without a better validation loss after which training stops.")
+    min_delta: float = Field(1e-5, ge=0, description="Least fall of the validation loss that counts as better.")
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> ClassifierSettings:
+        if self.kernel % 2 == 0:
+            raise ValueError("`kernel` must be odd, so that a convolution keeps the length")
+        return self
+
+
+class Transfer(Section):
+    """Pre-train on synthetic records, freeze the convolutions, fine-tune the dense head on real ones."""
+
+    fractions: list[Fraction] = Field(default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0], description="Shares of the real training records to fine-tune on; at each, a network is also trained from scratch on the same records. [] runs no transfer.")
+
+
+class Experiments(Section):
+    """Which classifiers are trained: Tr = train on, Te = test on, R = real, S = synthetic."""
+
+    settings: list[Setting] = Field(default_factory=lambda: ["TrRTeR", "TrSTeR", "TrRSTeR"], min_length=1, description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), all tested on real records.")
+    fractions: list[Fraction] = Field(default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0], min_length=1, description="Shares of the real training records used by TrRTeR and TrRSTeR; subsets are nested and stratified by class.")
+    transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: list(range(20)), min_length=1, description="One repetition of every training for each of these seeds.")
+
+
+class Statistics(Section):
+    """Intervals and comparisons."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
+    bootstrap: int = Field(2000, ge=100, description="Bootstrap draws (over seeds and test records) behind each interval.")
+
+
+class Compute(Section):
+    """How jobs use the machine. Results do not depend on the number of cores Snakemake is given."""
+
+    threads: int = Field(1, ge=1, description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job of two.")
+    workers: int = Field(2, ge=1, description="Processes of each preprocessing job.")
+
+
+def _duplicates(values: list[Any]) -> list[Any]:
+    return sorted({v for v in values if values.count(v) > 1})
+
+
+class Config(Section):
+    """A whole study."""
+
+    study: Study = Field(default_factory=Study, description="What the report calls this study.")
+    seed: int = Field(2411, ge=0, description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).")
+    raw_dir: str = Field("results/raw", min_length=1, description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk.")
+    signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")
+    preprocess: Preprocess = Field(default_factory=Preprocess, description="How raw records become the arrays of the study.")
+    datasets: list[Name] = Field(min_length=1, description="Active datasets; their settings stand in `dataset_settings`.")
+    dataset_settings: dict[Name, DatasetSettings] = Field(description="What each dataset is.")
+    generators: list[Name] = Field(min_length=1, description="Active generators; their settings stand in `generator_settings`.")
+    generator_settings: dict[Name, GeneratorSettings] = Field(default_factory=dict, description="What each generator is; one that is not named here runs with its defaults.")
+    samples: Samples = Field(default_factory=Samples, description="The synthetic set drawn from each trained generator.")
+    classifiers: dict[Name, ClassifierSettings] = Field(default_factory=lambda: {"cnn": ClassifierSettings()}, description="Classifiers by name; each dataset names the one it uses.")
+    experiments: Experiments = Field(default_factory=Experiments, description="Which classifiers are trained.")
+    statistics: Statistics = Field(default_factory=Statistics, description="Intervals and comparisons.")
+    compute: Compute = Field(default_factory=Compute, description="How jobs use the machine.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for key, values in (
+            ("datasets", self.datasets),
+            ("generators", self.generators),
+            ("experiments.settings", self.experiments.settings),
+            ("experiments.fractions", self.experiments.fractions),
+            ("experiments.transfer.fractions", self.experiments.transfer.fractions),
+            ("experiments.seeds", self.experiments.seeds),
+        ):
+            if twice := _duplicates(list(values)):
+                raise ValueError(f"`{key}` names {', '.join(map(str, twice))} more than once; each may stand there once")
+        for name in self.datasets:
+            self._known("datasets", name, self.dataset_settings)
+        for name, dataset in self.dataset_settings.items():
+            self._known(f"dataset_settings.{name}.classifier", dataset.classifier, self.classifiers)
+            for member in dataset.merge or []:
+                self._known(f"dataset_settings.{name}.merge", member, self.dataset_settings)
+                if self.dataset_settings[member].merge is not None:
+                    raise ValueError(f"`dataset_settings.{name}.merge`: {member} is itself a merge; allowed are datasets with a source")
+            if dataset.merge and (twice := _duplicates(dataset.merge)):
+                raise ValueError(f"`dataset_settings.{name}.merge` names {', '.join(twice)} more than once")
+        if taken := RESERVED_GENERATOR_NAMES & set(self.generators):
+            raise ValueError(f"`generators`: {', '.join(sorted(taken))} is a reserved word; choose another name")
+        return self
+
+    @staticmethod
+    def _known(key: str, value: str, allowed: dict[str, Any]) -> None:
+        if value not in allowed:
+            raise ValueError(f"`{key}`: {value!r} is not declared; allowed: {', '.join(allowed) or 'nothing yet'}")
+
+    def generator(self, name: str) -> GeneratorSettings:
+        """Return a generator's settings, the defaults if the config has none."""
+        return self.generator_settings.get(name, GeneratorSettings())
+
+
+def _describe(error: dict[str, Any]) -> str:
+    """Say one pydantic error as key, value and what is allowed."""
+    key = ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated")) or "config"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"`{key}`: no such key (value {error['input']!r}); see configs/schema.json for the keys there are"
+    if error["type"] == "missing":
+        return f"`{key}`: this key is required and missing"
+    if error["type"] == "value_error":
+        return message if message.startswith("`") else f"`{key}`: {message}"
+    value = repr(error["input"])
+    return f"`{key}`: {value if len(value) < 120 else value[:117] + '...'} is not allowed. {message}"
+
+
+def validate(raw: object) -> Config:
+    """Check a configuration as read from YAML.
+
+    Args:
+        raw: nested dictionaries, lists and scalars.
+
+    Raises:
+        ConfigError: naming every wrong key, its value and what is allowed.
+    """
+    if not isinstance(raw, dict):
+        raise ConfigError(f"the config must be a mapping of keys, got {type(raw).__name__}")
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = [_describe(dict(e)) for e in error.errors()]
+        raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
+
+
+def load(path: str | Path) -> Config:
+    """Read and check a YAML file."""
+    return validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+
+
+def canonical(value: object) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces. What Snakemake compares as a parameter."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def json_schema() -> str:
+    """Return the JSON schema of the configuration as text, for ``configs/schema.json``."""
+    return json.dumps(Config.model_json_schema(by_alias=True), indent=2, sort_keys=True) + "\n"
+
+
+def _model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
+    """Return the model among an annotation's alternatives that ``value`` (a mapping) was written for."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (Annotated, typing.Union, types.UnionType):
+        found = [m for a in typing.get_args(annotation) if (m := _model_of(a, value))]
+        fits = [m for m in found if isinstance(value, dict) and value.get("kind") in typing.get_args(m.model_fields["kind"].annotation)] if len(found) > 1 else found
+        return fits[0] if fits else None
+    return None
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, float):
+        text = repr(value)
+        return re.sub(r"^(\d+)e", r"\1.0e", text)
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+
+
+def _emit(value: dict[str, Any], model: type[BaseModel] | None, values: Any, indent: int, seen: set[int]) -> Iterator[str]:
+    pad = "  " * indent
+    by_key = {(f.alias or n): f for n, f in model.model_fields.items()} if model else {}
+    for key, item in value.items():
+        field = by_key.get(key)
+        comment = f"{pad}# {field.description}\n" if field is not None and field.description and id(field) not in seen else ""
+        if field is not None:
+            seen.add(id(field))
+        inner = _model_of(field.annotation, item) if field is not None else _model_of(values, item)
+        item_values = None
+        if field is not None and typing.get_origin(field.annotation) is dict:
+            item_values = typing.get_args(field.annotation)[1]
+        if indent == 0:
+            yield "\n"
+        if isinstance(item, dict) and item:
+            yield f"{comment}{pad}{key}:\n"
+            yield from _emit(item, inner, item_values, indent + 1, seen)
+        else:
+            yield f"{comment}{pad}{key}: {_scalar(item)}\n"
+
+
+def commented(path: str | Path) -> str:
+    """Return the YAML file's values with each key's description before its first use."""
+    raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    head = "".join(line for line in _leading_comments(Path(path).read_text(encoding="utf-8")))
+    return head + "".join(_emit(raw, Config, None, 0, set()))
+
+
+def _leading_comments(text: str) -> Iterator[str]:
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("#"):
+            return
+        yield line

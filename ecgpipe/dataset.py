@@ -1,0 +1,117 @@
+"""A set of labelled 12-lead ECGs on disk: ``signals.npy`` and ``records.parquet`` in one folder.
+
+Real, simulated and synthetic sets have the same form, so that whatever reads one reads all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecgpipe.files import atomic_path, read_parquet_metadata, write_parquet
+from ecgpipe.leads import LEADS
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+COLUMNS: tuple[str, ...] = ("record", "patient", "label", "split", "source", "age", "sex", "codes")
+"""Columns every ``records.parquet`` has; samples and merged sets add their own behind them."""
+
+
+@dataclass(frozen=True)
+class SignalSpec:
+    """What an array of signals means: leads on axis 1, samples on axis 2, mV."""
+
+    rate: float
+    """Sampling rate in Hz."""
+    length: int
+    """Samples a record."""
+    classes: tuple[str, ...]
+    """Class names; a label's id is its place here."""
+    leads: tuple[str, ...] = LEADS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable form that :meth:`from_json` reads back."""
+        return {"rate": self.rate, "length": self.length, "classes": list(self.classes), "leads": list(self.leads)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> SignalSpec:
+        """Rebuild a specification written by :meth:`to_json`."""
+        return cls(float(value["rate"]), int(value["length"]), tuple(value["classes"]), tuple(value["leads"]))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Signals ``(n, 12, length)`` in mV (float32, memory-mapped when loaded) with one row of ``records`` each."""
+
+    signals: np.ndarray
+    records: pd.DataFrame
+    spec: SignalSpec
+
+    def __post_init__(self) -> None:
+        expected = (len(self.records), len(self.spec.leads), self.spec.length)
+        if self.signals.shape != expected:
+            raise ValueError(f"signals have shape {self.signals.shape}, the records table says {expected}")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class ids ``(n,)``, int64."""
+        ids = {name: i for i, name in enumerate(self.spec.classes)}
+        return np.array([ids[name] for name in self.records["label"]], dtype=np.int64)
+
+    def indices(self, split: str) -> np.ndarray:
+        """Return the rows of a split (``train``, ``validation``, ``test``), in file order."""
+        if split not in SPLITS:
+            raise ValueError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+        return np.flatnonzero((self.records["split"] == split).to_numpy())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dataset:
+        """Open the set in ``folder``; signals stay on disk until they are used.
+
+        Raises:
+            FileNotFoundError: if one of the two files is missing.
+            ValueError: if the files do not belong together.
+        """
+        folder = Path(folder)
+        for name in ("signals.npy", "records.parquet"):
+            if not (folder / name).exists():
+                raise FileNotFoundError(f"{folder / name} is missing: {folder} is not a dataset of ecgpipe")
+        metadata = read_parquet_metadata(folder / "records.parquet")
+        if "rate" not in metadata:
+            raise ValueError(f"{folder / 'records.parquet'} does not say rate, leads and classes: not written by ecgpipe")
+        signals = np.load(folder / "signals.npy", mmap_mode="r", allow_pickle=False)
+        records = pd.read_parquet(folder / "records.parquet")
+        try:
+            return cls(signals, records, SignalSpec.from_json(metadata))
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
+
+
+def save_records(folder: str | Path, records: pd.DataFrame, spec: SignalSpec) -> None:
+    """Write ``records.parquet`` of a set; the specification travels in the file.
+
+    Raises:
+        ValueError: if a required column is missing or a label is not a class of ``spec``.
+    """
+    missing = [name for name in COLUMNS if name not in records.columns]
+    if missing:
+        raise ValueError("records table lacks " + ", ".join(missing))
+    unknown = sorted(set(records["label"]) - set(spec.classes))
+    if unknown:
+        raise ValueError(f"labels {unknown} are no classes of {list(spec.classes)}")
+    rest = [name for name in records.columns if name not in COLUMNS]
+    write_parquet(Path(folder) / "records.parquet", records[[*COLUMNS, *rest]], spec.to_json())
+
+
+def save_dataset(folder: str | Path, signals: np.ndarray, records: pd.DataFrame, spec: SignalSpec) -> None:
+    """Write a whole set that is in memory; larger ones stream into ``signals.npy`` themselves."""
+    Dataset(signals, records, spec)
+    with atomic_path(Path(folder) / "signals.npy") as temporary, open(temporary, "wb") as handle:
+        np.save(handle, np.ascontiguousarray(signals, dtype=np.float32), allow_pickle=False)
+    save_records(folder, records, spec)
