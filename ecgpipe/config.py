@@ -211,6 +211,8 @@ class Config(Section):
         ):
             if twice := _duplicates(list(values)):
                 raise ValueError(f"`{key}` names {', '.join(map(str, twice))} more than once; each may stand there once")
+        if "TrRTeR" not in self.experiments.settings:
+            raise ValueError("`experiments.settings` must contain TrRTeR: every comparison is with it")
         for name in self.datasets:
             self._known("datasets", name, self.dataset_settings)
         for name, dataset in self.dataset_settings.items():
@@ -235,7 +237,7 @@ class Config(Section):
         return self.generator_settings.get(name, GeneratorSettings())
 
 
-def _describe(error: dict[str, Any]) -> str:
+def describe(error: dict[str, Any]) -> str:
     """Say one pydantic error as key, value and what is allowed."""
     key = ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated")) or "config"
     message = error["msg"].removeprefix("Value error, ")
@@ -263,7 +265,7 @@ def validate(raw: object) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        lines = [_describe(dict(e)) for e in error.errors()]
+        lines = [describe(dict(e)) for e in error.errors()]
         raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
 

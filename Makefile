@@ -1,0 +1,43 @@
+# make study: the whole default study, from nothing but Python and make. make test: all tests.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(abspath $(VENV))/bin
+# CONSTRAINTS: the versions this was tested with
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: study test lint format schema clean
+
+study: $(VENV)/.study
+	$(BIN)/snakemake --cores all all
+	@echo "The report: file://$(CURDIR)/results/report/index.html"
+
+test: $(VENV)/.dev
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	@# Snakemake's linter, silent when it has nothing to say
+	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schema: $(VENV)/.study
+	$(BIN)/python workflow_scripts/describe_config.py
+
+clean:
+	rm -rf $(VENV) .snakemake
+
+$(VENV)/.study: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.study
+	$(PIP) --editable '.[dev]'
+	touch $@

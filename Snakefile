@@ -1,0 +1,68 @@
+"""Do synthetic 12-lead ECGs help a rhythm classifier? The whole study, from raw PhysioNet records to the report."""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.3")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: Path(workflow.basedir) / "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/acquire.smk"
+include: "rules/preprocess.smk"
+include: "rules/generate.smk"
+include: "rules/sample.smk"
+include: "rules/classify.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    data,
+    generators,
+    samples,
+    classifiers,
+    tables,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report_page.output,
+        rules.result_tables.output,
+
+
+rule data:
+    input:
+        expand("results/data/{dataset}/records.parquet", dataset=STUDY.config.datasets),
+
+
+rule generators:
+    input:
+        [f"results/generators/{d}/{g}/model.safetensors" for d, g in STUDY.models],
+
+
+rule samples:
+    input:
+        [f"results/samples/{d}/{g}/records.parquet" for d, g in STUDY.cells],
+
+
+rule classifiers:
+    input:
+        [f"results/classifiers/{folder}/predictions.parquet" for folder in STUDY.classifier_folders],
+
+
+rule tables:
+    input:
+        rules.result_tables.output,
+
+
+rule report:
+    input:
+        rules.report_page.output,

@@ -1,0 +1,239 @@
+"""What a configuration asks for: which datasets, models, samples and classifiers, and what each job depends on.
+
+Rules ask a :class:`Study` for their inputs, parameters and code digests, so that every file name follows from the
+config and each job knows just the part of the config that it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
+from ecgpipe.generate.registry import load_class, module_of
+from ecgpipe.workflow.code import PACKAGE_ROOT, digest
+
+NOTHING = r"(?!)"
+"""A wildcard constraint that no name meets."""
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return a wildcard constraint that just these names meet."""
+    return "|".join(sorted(names)) or NOTHING
+
+
+class Study:
+    """The plan of one study.
+
+    Args:
+        config: a validated configuration.
+        scripts: folder of the workflow's scripts.
+    """
+
+    def __init__(self, config: Config, scripts: Path) -> None:
+        self.config = config
+        self.scripts = scripts
+        self.raw = config.raw_dir
+
+    # -- which things there are ---------------------------------------------------------------------------------
+
+    @cached_property
+    def datasets(self) -> dict[str, DatasetSettings]:
+        """Active datasets and the members of active merges, by name."""
+        names = list(self.config.datasets)
+        for name in self.config.datasets:
+            names += [m for m in self.config.dataset_settings[name].merge or [] if m not in names]
+        return {name: self.config.dataset_settings[name] for name in names}
+
+    @property
+    def sourced(self) -> list[str]:
+        """Datasets that are read from a source."""
+        return [name for name, dataset in self.datasets.items() if dataset.merge is None]
+
+    @property
+    def merged(self) -> list[str]:
+        """Datasets that are the merge of others."""
+        return [name for name, dataset in self.datasets.items() if dataset.merge is not None]
+
+    @property
+    def pooled(self) -> list[str]:
+        """Merged datasets whose synthetic set is the union of their members' sets."""
+        return [name for name in self.merged if self.datasets[name].synthetic == "union"]
+
+    @property
+    def trained(self) -> list[str]:
+        """Datasets on which generators are trained."""
+        return [name for name in self.datasets if name not in self.pooled]
+
+    def members(self, dataset: str) -> list[str]:
+        """Datasets that a merge is made of."""
+        return list(self.datasets[dataset].merge or [])
+
+    @cached_property
+    def cells(self) -> list[tuple[str, str]]:
+        """Active (dataset, generator) pairs."""
+        return [(dataset, generator) for dataset in self.config.datasets for generator in self.config.generators]
+
+    @cached_property
+    def models(self) -> list[tuple[str, str]]:
+        """(dataset, generator) pairs that are trained for the active cells."""
+        names: list[str] = []
+        for dataset in self.config.datasets:
+            names += [n for n in (self.members(dataset) if dataset in self.pooled else [dataset]) if n not in names]
+        return [(name, generator) for name in names for generator in self.config.generators]
+
+    @cached_property
+    def real_fractions(self) -> list[float]:
+        """Shares of the real training records on which classifiers are trained from scratch."""
+        experiments = self.config.experiments
+        return sorted({*experiments.fractions, *experiments.transfer.fractions})
+
+    @property
+    def synthetic_settings(self) -> list[str]:
+        """Settings that train on synthetic records; transfer needs the networks of TrSTeR."""
+        wanted = set(self.config.experiments.settings) - {"TrRTeR"}
+        if self.config.experiments.transfer.fractions:
+            wanted.add("TrSTeR")
+        return sorted(wanted)
+
+    @property
+    def classifier_folders(self) -> list[str]:
+        """Folders, below ``results/classifiers``, of all classifier results of this study."""
+        folders = [f"{dataset}/real" for dataset in self.config.datasets]
+        for dataset, generator in self.cells:
+            if self.synthetic_settings:
+                folders.append(f"{dataset}/{generator}/augmentation")
+            if self.config.experiments.transfer.fractions:
+                folders.append(f"{dataset}/{generator}/transfer")
+        return folders
+
+    # -- what each job depends on -------------------------------------------------------------------------------
+
+    def check_generators(self) -> None:
+        """Validate every active generator's own settings; imports the generators.
+
+        Raises:
+            ConfigError: naming the key and what is allowed.
+        """
+        from pydantic import ValidationError
+
+        from ecgpipe.config import describe
+
+        lines: list[str] = []
+        for name in self.config.generators:
+            given = self.config.generator(name)
+            key = f"generator_settings.{name}"
+            try:
+                class_ = load_class(name, given.class_)
+            except (ImportError, AttributeError, TypeError, ValueError) as error:
+                lines.append(f"`generators`: {name}: {error}")
+                continue
+            trainings = {"train": given.train} | {
+                f"train_by_dataset.{d}": given.train | s for d, s in given.train_by_dataset.items()
+            }
+            for part, model, values in [
+                *((part, class_.Settings, values) for part, values in trainings.items()),
+                ("sample", class_.SampleSettings, given.sample),
+            ]:
+                try:
+                    model.model_validate(values)
+                except ValidationError as error:
+                    lines += [describe({**e, "loc": (key, part, *e["loc"])}) for e in error.errors()]
+        if lines:
+            raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines))
+
+    def code(self, script: str, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
+        """Return the digest of a script's code; ``files`` are data files of the package, below ``ecgpipe/``."""
+        return digest(self.scripts / f"{script}.py", modules, [PACKAGE_ROOT / "ecgpipe" / name for name in files])
+
+    def generator_code(self, script: str, generator: str) -> str:
+        """Return the digest of a script's code together with one generator's."""
+        return self.code(script, [module_of(generator, self.config.generator(generator).class_)])
+
+    @property
+    def places(self) -> str:
+        """How files of each PhysioNet source are reached: not part of any job's parameters, for sums pin the data."""
+        return canonical(
+            {
+                name: {"base_url": d.source.base_url, "connections": d.source.connections}
+                for name, d in self.datasets.items()
+                if isinstance(d.source, PhysioNetSource)
+            }
+        )
+
+    def acquisition(self, dataset: str) -> str:
+        """Parameters of a dataset's acquisition: what to get, not from where."""
+        settings = self.datasets[dataset].model_dump(mode="json", exclude={"classifier", "merge", "synthetic"})
+        for place in ("base_url", "connections"):
+            settings["source"].pop(place, None)
+        return canonical({"dataset": settings, "signal": self.config.signal.model_dump(mode="json")})
+
+    def preprocessing(self, dataset: str) -> str:
+        """Parameters of a dataset's preprocessing."""
+        settings = self.datasets[dataset].model_dump(mode="json", include={"format", "subset"})
+        source = self.datasets[dataset].source
+        assert source is not None
+        return canonical(
+            {
+                **settings,
+                "kind": source.kind,
+                "signal": self.config.signal.model_dump(mode="json"),
+                "preprocess": self.config.preprocess.model_dump(mode="json"),
+            }
+        )
+
+    def generator_class(self, generator: str) -> str | None:
+        """Dotted path of a generator's class as the config gives it."""
+        return self.config.generator(generator).class_
+
+    def training(self, dataset: str, generator: str) -> str:
+        """Parameters of one generator's training."""
+        given = self.config.generator(generator)
+        train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(dataset, {})}
+        return canonical({"name": generator, "class": given.class_, "train": train, "seed": self.config.seed})
+
+    def sampling(self, generator: str) -> str:
+        """Parameters of drawing one generator's samples."""
+        samples = self.config.samples
+        return canonical(
+            {
+                "sample": self.config.generator(generator).sample,
+                "number": samples.number,
+                "labels": samples.labels,
+                "chunk": samples.chunk,
+                "seed": self.config.seed,
+            }
+        )
+
+    def classification(self, dataset: str, experiment: str) -> str:
+        """Parameters of one classification job: ``real``, ``augmentation`` or ``transfer``."""
+        experiments = self.config.experiments
+        fractions = {
+            "real": self.real_fractions,
+            "augmentation": list(experiments.fractions),
+            "transfer": list(experiments.transfer.fractions),
+        }[experiment]
+        name = self.datasets[dataset].classifier
+        values: dict[str, Any] = {
+            "classifier": self.config.classifiers[name].model_dump(mode="json"),
+            "fractions": fractions,
+            "seeds": list(experiments.seeds),
+        }
+        if experiment == "augmentation":
+            values["settings"] = self.synthetic_settings
+        return canonical(values)
+
+    def tables(self) -> str:
+        """Parameters of the result tables."""
+        experiments = self.config.experiments
+        return canonical(
+            {
+                "statistics": self.config.statistics.model_dump(mode="json"),
+                "settings": list(experiments.settings),
+                "fractions": list(experiments.fractions),
+                "transfer": list(experiments.transfer.fractions),
+                "seed": self.config.seed,
+            }
+        )

@@ -1,0 +1,27 @@
+"""Raw records in PhysioNet's own layout.
+
+in: PhysioNet, a mirror or local folder of it, or the simulator
+out: {raw_dir}/{dataset}/ and its manifest {raw_dir}/{dataset}.parquet (path, bytes, sha256 of every file)
+"""
+
+
+rule acquire:
+    output:
+        manifest=f"{RAW}/{{dataset}}.parquet",
+    params:
+        settings=lambda w: STUDY.acquisition(w.dataset),
+        code=STUDY.code("acquire"),
+    log:
+        "results/logs/acquire/{dataset}.log",
+    benchmark:
+        "results/benchmarks/acquire/{dataset}.jsonl"
+    wildcard_constraints:
+        dataset=one_of(STUDY.sourced),
+    resources:
+        mem_mb=1000,
+        runtime=720,
+    conda:
+        "../envs/data.yaml"
+    shell:
+        "python {SCRIPTS:q}/acquire.py --dataset {wildcards.dataset} --settings {params.settings:q} --places {PLACES:q} "
+        "--manifest {output.manifest:q} --log {log:q}"

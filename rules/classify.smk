@@ -1,0 +1,93 @@
+"""Classifiers on real, synthetic and mixed records, and by transfer; all seeds of a cell in one job.
+
+in: results/data/{dataset}/, results/samples/{dataset}/{generator}/
+out: results/classifiers/{dataset}/{real,{generator}/augmentation,{generator}/transfer}/{predictions,training}.parquet
+Real-only results lie where no generator's edit can reach them.
+"""
+
+
+rule classify_real:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+    output:
+        predictions="results/classifiers/{dataset}/real/predictions.parquet",
+        training="results/classifiers/{dataset}/real/training.parquet",
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "real"),
+        code=STUDY.code("classify"),
+    log:
+        "results/logs/classify/{dataset}/real.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/real.jsonl"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=1440,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {SCRIPTS:q}/classify.py real --data results/data/{wildcards.dataset} --settings {params.settings:q} "
+        "--out results/classifiers/{wildcards.dataset}/real --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+
+
+rule classify_augmentation:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
+        synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
+    output:
+        predictions="results/classifiers/{dataset}/{generator}/augmentation/predictions.parquet",
+        training="results/classifiers/{dataset}/{generator}/augmentation/training.parquet",
+        pretrained="results/classifiers/{dataset}/{generator}/augmentation/pretrained.safetensors",
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
+        code=STUDY.code("classify"),
+    log:
+        "results/logs/classify/{dataset}/{generator}/augmentation.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/{generator}/augmentation.jsonl"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=1440,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {SCRIPTS:q}/classify.py augmentation --data results/data/{wildcards.dataset} "
+        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} "
+        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/augmentation --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+
+
+rule classify_transfer:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        pretrained=rules.classify_augmentation.output.pretrained,
+    output:
+        predictions="results/classifiers/{dataset}/{generator}/transfer/predictions.parquet",
+        training="results/classifiers/{dataset}/{generator}/transfer/training.parquet",
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
+        code=STUDY.code("classify"),
+    log:
+        "results/logs/classify/{dataset}/{generator}/transfer.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/{generator}/transfer.jsonl"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=1440,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {SCRIPTS:q}/classify.py transfer --data results/data/{wildcards.dataset} "
+        "--pretrained {input.pretrained:q} --settings {params.settings:q} "
+        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/transfer --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"

@@ -1,0 +1,66 @@
+"""The synthetic set of each generator, in the form of a dataset.
+
+in: results/generators/{dataset}/{generator}/
+out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet}
+"""
+
+
+rule sample:
+    input:
+        weights="results/generators/{dataset}/{generator}/model.safetensors",
+        model="results/generators/{dataset}/{generator}/model.json",
+        records="results/data/{dataset}/records.parquet",
+    output:
+        signals="results/samples/{dataset}/{generator}/signals.npy",
+        records="results/samples/{dataset}/{generator}/records.parquet",
+    params:
+        settings=lambda w: STUDY.sampling(w.generator),
+        code=lambda w: STUDY.generator_code("sample", w.generator),
+    log:
+        "results/logs/sample/{dataset}/{generator}.log",
+    benchmark:
+        "results/benchmarks/sample/{dataset}/{generator}.jsonl"
+    wildcard_constraints:
+        dataset=one_of(STUDY.trained),
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=480,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {SCRIPTS:q}/sample.py --model results/generators/{wildcards.dataset}/{wildcards.generator} "
+        "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
+        "--out results/samples/{wildcards.dataset}/{wildcards.generator} --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+
+
+rule pool:
+    input:
+        lambda w: expand(
+            "results/samples/{member}/{generator}/{file}",
+            member=STUDY.members(w.dataset),
+            generator=w.generator,
+            file=["signals.npy", "records.parquet"],
+        ),
+    output:
+        signals="results/samples/{dataset}/{generator}/signals.npy",
+        records="results/samples/{dataset}/{generator}/records.parquet",
+    params:
+        members=lambda w: STUDY.members(w.dataset),
+        code=STUDY.code("pool"),
+    log:
+        "results/logs/pool/{dataset}/{generator}.log",
+    benchmark:
+        "results/benchmarks/pool/{dataset}/{generator}.jsonl"
+    wildcard_constraints:
+        dataset=one_of(STUDY.pooled),
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    conda:
+        "../envs/data.yaml"
+    shell:
+        "python {SCRIPTS:q}/pool.py --members {params.members} --samples results/samples --name {wildcards.generator} "
+        "--out results/samples/{wildcards.dataset}/{wildcards.generator} --log {log:q}"

@@ -1,0 +1,137 @@
+"""The configuration: one source of truth, and one clear message for each mistake."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecgpipe.config import Config, ConfigError, canonical, commented, json_schema, load, validate
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    return copy.deepcopy(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_committed_studies_are_valid_and_their_comments_in_step(path: Path) -> None:
+    load(path)
+    assert path.read_text() == commented(path), "run `make schema`"
+
+
+def test_comments_keep_the_values(tmp_path: Path) -> None:
+    for path in STUDIES:
+        copied = tmp_path / path.name
+        copied.write_text(commented(path))
+        assert yaml.safe_load(copied.read_text()) == yaml.safe_load(path.read_text())
+
+
+def test_schema_file_is_in_step() -> None:
+    assert (ROOT / "configs" / "schema.json").read_text() == json_schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_schema_accepts_the_committed_studies(path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(json_schema()))
+
+
+def test_every_key_is_described() -> None:
+    schema = json.loads(json_schema())
+    for name, model in {"Config": schema, **schema["$defs"]}.items():
+        for key, field in model.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{key} has no description"
+
+
+def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for part in path:
+        raw = raw[part]
+    raw[last] = value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("signal.rate", "fast", ["signal.rate", "'fast'", "integer"]),
+        ("signal.rat", 100, ["signal.rat", "no such key"]),
+        ("seed", -1, ["seed", "-1", "greater than or equal to 0"]),
+        ("datasets", ["nowhere"], ["datasets", "'nowhere'", "demo_ptbxl"]),
+        ("datasets", [], ["datasets", "at least 1"]),
+        ("datasets", ["demo_ptbxl", "demo_ptbxl"], ["datasets", "more than once"]),
+        ("datasets", "demo_ptbxl", ["datasets", "list"]),
+        ("generators", ["real"], ["generators", "reserved"]),
+        ("generators", ["../up"], ["generators.0", "../up", "pattern"]),
+        ("experiments", '{"seeds": [0]}', ["experiments", "seeds"]),
+        ("experiments.settings", ["TrXTeR"], ["experiments.settings.0", "TrXTeR", "TrRTeR"]),
+        ("experiments.settings", ["TrSTeR"], ["experiments.settings", "TrRTeR"]),
+        ("experiments.fractions", [0.0], ["experiments.fractions.0", "greater than 0"]),
+        ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
+        ("dataset_settings.demo_ptbxl.classifier", "huge", ["demo_ptbxl.classifier", "'huge'", "demo"]),
+        ("dataset_settings.demo_ptbxl.format", "edf", ["demo_ptbxl.format", "'edf'", "ecg_arrhythmia"]),
+        ("dataset_settings.demo_ptbxl.merge", ["demo_chapman", "demo_merged"], ["demo_ptbxl", "not both"]),
+        ("dataset_settings.demo_merged.merge", ["demo_ptbxl", "gone"], ["demo_merged.merge", "'gone'"]),
+        ("dataset_settings.demo_ptbxl.subset", "chapman", ["demo_ptbxl", "ecg_arrhythmia only"]),
+        ("dataset_settings.demo_ptbxl.source.kind", "ftp", ["demo_ptbxl.source", "physionet", "simulated"]),
+        ("classifiers.demo.kernel", 6, ["classifiers.demo", "odd"]),
+        ("classifiers.demo.dropout", float("nan"), ["classifiers.demo.dropout"]),
+    ],
+)
+def test_mistakes_are_named(raw: dict[str, Any], key: str, value: Any, words: list[str]) -> None:
+    _set(raw, key, value)
+    with pytest.raises(ConfigError) as error:
+        validate(raw)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(raw: dict[str, Any]) -> None:
+    raw["signal"]["rate"] = "x"
+    raw["study"]["colour"] = "red"
+    with pytest.raises(ConfigError) as error:
+        validate(raw)
+    assert "signal.rate" in str(error.value)
+    assert "study.colour" in str(error.value)
+
+
+def test_missing_key_is_named(raw: dict[str, Any]) -> None:
+    del raw["generators"]
+    with pytest.raises(ConfigError, match="`generators`: this key is required"):
+        validate(raw)
+
+
+@pytest.mark.parametrize("value", [None, [], "datasets"])
+def test_a_config_that_is_no_mapping(value: object) -> None:
+    with pytest.raises(ConfigError, match="mapping"):
+        validate(value)
+
+
+def test_canonical_ignores_order_only() -> None:
+    assert canonical({"a": 1, "b": [1, 2]}) == canonical({"b": [1, 2], "a": 1})
+    assert canonical({"b": [2, 1]}) != canonical({"b": [1, 2]})
+    with pytest.raises(ValueError, match="JSON"):
+        canonical({"a": float("inf")})
+
+
+def test_defaults_are_the_papers() -> None:
+    config = Config.model_validate(
+        {
+            "datasets": ["a"],
+            "generators": ["diffwave"],
+            "dataset_settings": {
+                "a": {"format": "ptbxl", "source": {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}}
+            },
+        }
+    )
+    assert (config.signal.rate, config.signal.length) == (100, 1000)
+    assert len(config.experiments.seeds) == 20
+    assert config.samples.number == 21000
+    assert (config.classifiers["cnn"].patience, config.classifiers["cnn"].min_delta) == (10, 1e-5)

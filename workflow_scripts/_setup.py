@@ -1,0 +1,53 @@
+"""What all scripts share: the repository on the import path, arguments, a plain-text log, one clear error."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the arguments that every script has."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--log", type=Path, required=True, help="plain-text log of what happened")
+    return result
+
+
+def add_training_arguments(result: argparse.ArgumentParser) -> None:
+    """Add what every job that trains or samples has."""
+    result.add_argument("--threads", type=int, required=True, help="threads of this process")
+    result.add_argument("--gpu", type=int, default=0, help="GPUs granted to this job; 0 computes on the CPU")
+    result.add_argument("--code", default="", help="digest of the code, part of the key of the state to resume from")
+
+
+@contextlib.contextmanager
+def running(log: Path, threads: int = 1) -> Iterator[None]:
+    """Log to ``log`` and to the terminal; turn an exception into one line there and a full account in the log."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
+    logging.captureWarnings(True)
+    logging.info("started: %s", " ".join(sys.argv))
+    try:
+        yield
+    except Exception as error:
+        logging.debug("", exc_info=True)
+        to_terminal.setLevel(logging.CRITICAL)
+        logging.exception("failed")
+        print(f"ERROR: {error}\n(the full account is in {log})", file=sys.stderr)
+        sys.exit(1)
+    logging.info("done")

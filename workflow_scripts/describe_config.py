@@ -1,0 +1,22 @@
+"""Write configs/schema.json and the comments of every configuration from the model in ecgpipe/config.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _setup  # noqa: F401  puts the repository on the import path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    from ecgpipe.config import commented, json_schema
+    from ecgpipe.files import write_text
+
+    write_text(ROOT / "configs" / "schema.json", json_schema())
+    for path in [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]:
+        write_text(path, commented(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Train one generator on one dataset's training split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from _setup import add_training_arguments, parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="folder of the dataset")
+    arguments.add_argument("--settings", required=True, help="JSON: name, class, train, seed")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the model")
+    arguments.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
+    add_training_arguments(arguments)
+    args = arguments.parse_args()
+    with running(args.log, args.threads):
+        from ecgpipe.generate.run import train_generator
+
+        settings = json.loads(args.settings)
+        train_generator(
+            settings["name"],
+            settings["class"],
+            settings["train"],
+            args.data,
+            args.out,
+            seed=settings["seed"],
+            gpu=args.gpu > 0,
+            threads=args.threads,
+            state=args.state,
+            code=args.code,
+        )
+
+
+if __name__ == "__main__":
+    main()

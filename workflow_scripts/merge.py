@@ -1,0 +1,23 @@
+"""Unite prepared datasets into one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _setup import parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--members", nargs="+", required=True, help="names of the datasets")
+    arguments.add_argument("--data", type=Path, required=True, help="folder that holds them")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
+    args = arguments.parse_args()
+    with running(args.log):
+        from ecgpipe.preprocess.dataset import merge
+
+        merge({name: args.data / name for name in args.members}, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Turn one dataset's raw records into signals of one form with labels and splits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from _setup import parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--dataset", required=True, help="name of the dataset")
+    arguments.add_argument("--manifest", type=Path, required=True, help="manifest of the raw records beside it")
+    arguments.add_argument("--settings", required=True, help="JSON: format, signal and preprocess sections")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the dataset")
+    arguments.add_argument("--workers", type=int, required=True, help="processes")
+    args = arguments.parse_args()
+    with running(args.log):
+        import pandas as pd
+
+        from ecgpipe.config import Preprocess, SignalSettings
+        from ecgpipe.preprocess.dataset import preprocess
+
+        settings = json.loads(args.settings)
+        preprocess(
+            args.manifest.with_suffix(""),
+            pd.read_parquet(args.manifest),
+            args.out,
+            format=settings["format"],
+            kind=settings["kind"],
+            signal=SignalSettings.model_validate(settings["signal"]),
+            options=Preprocess.model_validate(settings["preprocess"]),
+            source_name=args.dataset,
+            workers=args.workers,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Draw one generator's synthetic set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from _setup import add_training_arguments, parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", type=Path, required=True, help="folder of the trained generator")
+    arguments.add_argument("--data", type=Path, required=True, help="folder of the dataset it was trained on")
+    arguments.add_argument("--name", required=True, help="name of the generator")
+    arguments.add_argument("--settings", required=True, help="JSON: sample, number, labels, chunk, seed")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the synthetic set")
+    arguments.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
+    add_training_arguments(arguments)
+    args = arguments.parse_args()
+    with running(args.log, args.threads):
+        from ecgpipe.sample.run import draw_samples
+
+        settings = json.loads(args.settings)
+        draw_samples(
+            args.model,
+            args.data,
+            args.out,
+            name=args.name,
+            sample=settings["sample"],
+            number=settings["number"],
+            labels=settings["labels"],
+            chunk=settings["chunk"],
+            seed=settings["seed"],
+            gpu=args.gpu > 0,
+            threads=args.threads,
+            state=args.state,
+            code=args.code,
+        )
+
+
+if __name__ == "__main__":
+    main()
