@@ -55,7 +55,10 @@ rule samples:
 
 rule classifiers:
     input:
-        [f"results/classifiers/{folder}/predictions.parquet" for folder in STUDY.classifier_folders],
+        [
+            f"results/classifiers/{folder}/predictions.parquet"
+            for folder in STUDY.classifier_folders
+        ],
 
 
 rule tables:

@@ -42,8 +42,18 @@ class Study(Section):
 class SignalSettings(Section):
     """The form every ECG is brought to."""
 
-    rate: int = Field(100, ge=50, le=1000, description="Sampling rate of every signal, in Hz. PTB-XL is fetched at 100 or 500 Hz, whichever is needed.")
-    seconds: float = Field(10.0, gt=0, le=60, description="Length of every signal, in seconds: longer recordings are cropped to their first part, shorter ones are refused.")
+    rate: int = Field(
+        100,
+        ge=50,
+        le=1000,
+        description="Sampling rate of every signal, in Hz. PTB-XL is fetched at 100 or 500 Hz, whichever is needed.",
+    )
+    seconds: float = Field(
+        10.0,
+        gt=0,
+        le=60,
+        description="Length of every signal, in seconds: longer recordings are cropped to their first part, shorter ones are refused.",
+    )
 
     @property
     def length(self) -> int:
@@ -54,21 +64,40 @@ class SignalSettings(Section):
 class Preprocess(Section):
     """How raw records become the arrays of the study."""
 
-    label_map: str = Field("rhythms7", description="Which codes make which class: `rhythms7` (the study's seven rhythms) or the path of a CSV with the columns class, system, code, acronym.")
-    flat_lead_mv: float = Field(0.005, ge=0, description="A lead whose range over the recording is below this, in mV, is flat and its record refused.")
-    max_abs_mv: float = Field(20.0, gt=0, description="A record with a sample beyond this, in mV, is refused as not physiological.")
-    split_seed: int = Field(1, ge=0, description="Seed of the stratified 80/10/10 split of datasets that come without folds.")
+    label_map: str = Field(
+        "rhythms7",
+        description="Which codes make which class: `rhythms7` (the study's seven rhythms) or the path of a CSV with the columns class, system, code, acronym.",
+    )
+    flat_lead_mv: float = Field(
+        0.005,
+        ge=0,
+        description="A lead whose range over the recording is below this, in mV, is flat and its record refused.",
+    )
+    max_abs_mv: float = Field(
+        20.0, gt=0, description="A record with a sample beyond this, in mV, is refused as not physiological."
+    )
+    split_seed: int = Field(
+        1, ge=0, description="Seed of the stratified 80/10/10 split of datasets that come without folds."
+    )
 
 
 class PhysioNetSource(Section):
     """Files of a PhysioNet project, listed and verified by its SHA256SUMS.txt."""
 
     kind: Literal["physionet"] = Field(description="Where the records come from: `physionet` or `simulated`.")
-    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="PhysioNet's name of the project, as in its address (ptb-xl, ecg-arrhythmia).")
+    slug: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="PhysioNet's name of the project, as in its address (ptb-xl, ecg-arrhythmia).",
+    )
     version: str = Field(pattern=r"^[0-9]+(\.[0-9]+)*$", description="Published version of the project (1.0.3).")
-    base_url: str | None = Field(None, description="Address or folder that holds `files/<slug>/<version>/`; null takes the environment variable ECGPIPE_PHYSIONET, and without it https://physionet.org.")
+    base_url: str | None = Field(
+        None,
+        description="Address or folder that holds `files/<slug>/<version>/`; null takes the environment variable ECGPIPE_PHYSIONET, and without it https://physionet.org.",
+    )
     limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
-    records: list[str] | None = Field(None, description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.")
+    records: list[str] | None = Field(
+        None, description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all."
+    )
     connections: int = Field(4, ge=1, le=32, description="Files fetched at the same time.")
 
 
@@ -78,8 +107,14 @@ class SimulatedSource(Section):
     kind: Literal["simulated"] = Field(description="Where the records come from: `physionet` or `simulated`.")
     records: int = Field(ge=20, description="Number of recordings to simulate.")
     seed: int = Field(ge=0, description="Seed of the simulation.")
-    hospital: Literal["a", "b"] = Field("a", description="Character of the hospital: `a` like PTB-XL (mostly sinus rhythm, quiet signals), `b` like Chapman-Shaoxing (many arrhythmias, faster hearts, more noise).")
-    class_mix: dict[str, Annotated[float, Field(ge=0)]] | None = Field(None, description="Relative frequency of each rhythm (SBRAD, SR, AFIB, STACH, AFLT, SARRH, SVTAC); null: the hospital's own mix.")
+    hospital: Literal["a", "b"] = Field(
+        "a",
+        description="Character of the hospital: `a` like PTB-XL (mostly sinus rhythm, quiet signals), `b` like Chapman-Shaoxing (many arrhythmias, faster hearts, more noise).",
+    )
+    class_mix: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
+        None,
+        description="Relative frequency of each rhythm (SBRAD, SR, AFIB, STACH, AFLT, SARRH, SVTAC); null: the hospital's own mix.",
+    )
 
 
 Source = Annotated[PhysioNetSource | SimulatedSource, Field(discriminator="kind")]
@@ -88,11 +123,22 @@ Source = Annotated[PhysioNetSource | SimulatedSource, Field(discriminator="kind"
 class DatasetSettings(Section):
     """One dataset: either read from a source, or the merge of others."""
 
-    format: Literal["ptbxl", "ecg_arrhythmia"] | None = Field(None, description="Layout of the source: `ptbxl` or `ecg_arrhythmia`; null for a merge.")
+    format: Literal["ptbxl", "ecg_arrhythmia"] | None = Field(
+        None, description="Layout of the source: `ptbxl` or `ecg_arrhythmia`; null for a merge."
+    )
     source: Source | None = Field(None, description="Where the records come from; null for a merge.")
-    subset: Literal["chapman", "ningbo"] | None = Field(None, description="ecg_arrhythmia only: `chapman` (JS00001 to JS10646) or `ningbo` (the rest); null: both.")
-    merge: list[Name] | None = Field(None, min_length=2, description="Names of the datasets this one is the union of; null for a dataset with a source.")
-    synthetic: Literal["union", "trained"] = Field("union", description="merge only: its synthetic set is the `union` of its members' synthetic sets, or comes from a generator `trained` on the merge.")
+    subset: Literal["chapman", "ningbo"] | None = Field(
+        None, description="ecg_arrhythmia only: `chapman` (JS00001 to JS10646) or `ningbo` (the rest); null: both."
+    )
+    merge: list[Name] | None = Field(
+        None,
+        min_length=2,
+        description="Names of the datasets this one is the union of; null for a dataset with a source.",
+    )
+    synthetic: Literal["union", "trained"] = Field(
+        "union",
+        description="merge only: its synthetic set is the `union` of its members' synthetic sets, or comes from a generator `trained` on the merge.",
+    )
     classifier: Name = Field("cnn", description="Which entry of `classifiers` is trained on this dataset.")
 
     @model_validator(mode="after")
@@ -112,17 +158,31 @@ class GeneratorSettings(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    class_: str | None = Field(None, alias="class", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="Dotted path of the class, `package.module:Class`; null: the generator of that name in ecgpipe.generate.")
-    train: dict[str, Any] = Field(default_factory=dict, description="Hyper-parameters of the model and its training, validated by the generator.")
-    train_by_dataset: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="For a dataset, hyper-parameters that replace those of `train`.")
-    sample: dict[str, Any] = Field(default_factory=dict, description="Settings of sampling (sampler, evaluations, guidance), validated by the generator. Changing them trains nothing.")
+    class_: str | None = Field(
+        None,
+        alias="class",
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="Dotted path of the class, `package.module:Class`; null: the generator of that name in ecgpipe.generate.",
+    )
+    train: dict[str, Any] = Field(
+        default_factory=dict, description="Hyper-parameters of the model and its training, validated by the generator."
+    )
+    train_by_dataset: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="For a dataset, hyper-parameters that replace those of `train`."
+    )
+    sample: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings of sampling (sampler, evaluations, guidance), validated by the generator. Changing them trains nothing.",
+    )
 
 
 class Samples(Section):
     """The synthetic set drawn from each trained generator."""
 
     number: int = Field(21000, ge=10, description="Synthetic records a generator and dataset.")
-    labels: Literal["uniform", "training"] = Field("uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies.")
+    labels: Literal["uniform", "training"] = Field(
+        "uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies."
+    )
     chunk: int = Field(64, ge=1, description="Records drawn at a time; bounds memory, does not change the result.")
 
 
@@ -151,29 +211,50 @@ class ClassifierSettings(Section):
 class Transfer(Section):
     """Pre-train on synthetic records, freeze the convolutions, fine-tune the dense head on real ones."""
 
-    fractions: list[Fraction] = Field(default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0], description="Shares of the real training records to fine-tune on; at each, a network is also trained from scratch on the same records. [] runs no transfer.")
+    fractions: list[Fraction] = Field(
+        default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0],
+        description="Shares of the real training records to fine-tune on; at each, a network is also trained from scratch on the same records. [] runs no transfer.",
+    )
 
 
 class Experiments(Section):
     """Which classifiers are trained: Tr = train on, Te = test on, R = real, S = synthetic."""
 
-    settings: list[Setting] = Field(default_factory=lambda: ["TrRTeR", "TrSTeR", "TrRSTeR"], min_length=1, description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), all tested on real records.")
-    fractions: list[Fraction] = Field(default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0], min_length=1, description="Shares of the real training records used by TrRTeR and TrRSTeR; subsets are nested and stratified by class.")
+    settings: list[Setting] = Field(
+        default_factory=lambda: ["TrRTeR", "TrSTeR", "TrRSTeR"],
+        min_length=1,
+        description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), all tested on real records.",
+    )
+    fractions: list[Fraction] = Field(
+        default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0],
+        min_length=1,
+        description="Shares of the real training records used by TrRTeR and TrRSTeR; subsets are nested and stratified by class.",
+    )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: list(range(20)), min_length=1, description="One repetition of every training for each of these seeds.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=lambda: list(range(20)),
+        min_length=1,
+        description="One repetition of every training for each of these seeds.",
+    )
 
 
 class Statistics(Section):
     """Intervals and comparisons."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
-    bootstrap: int = Field(2000, ge=100, description="Bootstrap draws (over seeds and test records) behind each interval.")
+    bootstrap: int = Field(
+        2000, ge=100, description="Bootstrap draws (over seeds and test records) behind each interval."
+    )
 
 
 class Compute(Section):
     """How jobs use the machine. Results do not depend on the number of cores Snakemake is given."""
 
-    threads: int = Field(1, ge=1, description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job of two.")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job of two.",
+    )
     workers: int = Field(2, ge=1, description="Processes of each preprocessing job.")
 
 
@@ -185,16 +266,37 @@ class Config(Section):
     """A whole study."""
 
     study: Study = Field(default_factory=Study, description="What the report calls this study.")
-    seed: int = Field(2411, ge=0, description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).")
-    raw_dir: str = Field("results/raw", min_length=1, description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk.")
+    seed: int = Field(
+        2411,
+        ge=0,
+        description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).",
+    )
+    raw_dir: str = Field(
+        "results/raw",
+        min_length=1,
+        description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk.",
+    )
     signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")
-    preprocess: Preprocess = Field(default_factory=Preprocess, description="How raw records become the arrays of the study.")
-    datasets: list[Name] = Field(min_length=1, description="Active datasets; their settings stand in `dataset_settings`.")
+    preprocess: Preprocess = Field(
+        default_factory=Preprocess, description="How raw records become the arrays of the study."
+    )
+    datasets: list[Name] = Field(
+        min_length=1, description="Active datasets; their settings stand in `dataset_settings`."
+    )
     dataset_settings: dict[Name, DatasetSettings] = Field(description="What each dataset is.")
-    generators: list[Name] = Field(min_length=1, description="Active generators; their settings stand in `generator_settings`.")
-    generator_settings: dict[Name, GeneratorSettings] = Field(default_factory=dict, description="What each generator is; one that is not named here runs with its defaults.")
-    samples: Samples = Field(default_factory=Samples, description="The synthetic set drawn from each trained generator.")
-    classifiers: dict[Name, ClassifierSettings] = Field(default_factory=lambda: {"cnn": ClassifierSettings()}, description="Classifiers by name; each dataset names the one it uses.")
+    generators: list[Name] = Field(
+        min_length=1, description="Active generators; their settings stand in `generator_settings`."
+    )
+    generator_settings: dict[Name, GeneratorSettings] = Field(
+        default_factory=dict, description="What each generator is; one that is not named here runs with its defaults."
+    )
+    samples: Samples = Field(
+        default_factory=Samples, description="The synthetic set drawn from each trained generator."
+    )
+    classifiers: dict[Name, ClassifierSettings] = Field(
+        default_factory=lambda: {"cnn": ClassifierSettings()},
+        description="Classifiers by name; each dataset names the one it uses.",
+    )
     experiments: Experiments = Field(default_factory=Experiments, description="Which classifiers are trained.")
     statistics: Statistics = Field(default_factory=Statistics, description="Intervals and comparisons.")
     compute: Compute = Field(default_factory=Compute, description="How jobs use the machine.")
@@ -210,7 +312,9 @@ class Config(Section):
             ("experiments.seeds", self.experiments.seeds),
         ):
             if twice := _duplicates(list(values)):
-                raise ValueError(f"`{key}` names {', '.join(map(str, twice))} more than once; each may stand there once")
+                raise ValueError(
+                    f"`{key}` names {', '.join(map(str, twice))} more than once; each may stand there once"
+                )
         if "TrRTeR" not in self.experiments.settings:
             raise ValueError("`experiments.settings` must contain TrRTeR: every comparison is with it")
         for name in self.datasets:
@@ -220,7 +324,9 @@ class Config(Section):
             for member in dataset.merge or []:
                 self._known(f"dataset_settings.{name}.merge", member, self.dataset_settings)
                 if self.dataset_settings[member].merge is not None:
-                    raise ValueError(f"`dataset_settings.{name}.merge`: {member} is itself a merge; allowed are datasets with a source")
+                    raise ValueError(
+                        f"`dataset_settings.{name}.merge`: {member} is itself a merge; allowed are datasets with a source"
+                    )
             if dataset.merge and (twice := _duplicates(dataset.merge)):
                 raise ValueError(f"`dataset_settings.{name}.merge` names {', '.join(twice)} more than once")
         if taken := RESERVED_GENERATOR_NAMES & set(self.generators):
@@ -237,7 +343,7 @@ class Config(Section):
         return self.generator_settings.get(name, GeneratorSettings())
 
 
-def describe(error: dict[str, Any]) -> str:
+def _describe(error: dict[str, Any]) -> str:
     """Say one pydantic error as key, value and what is allowed."""
     key = ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated")) or "config"
     message = error["msg"].removeprefix("Value error, ")
@@ -246,7 +352,7 @@ def describe(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"`{key}`: this key is required and missing"
     if error["type"] == "value_error":
-        return message if message.startswith("`") else f"`{key}`: {message}"
+        return f"`{key}`: {message}" if error["loc"] else message
     value = repr(error["input"])
     return f"`{key}`: {value if len(value) < 120 else value[:117] + '...'} is not allowed. {message}"
 
@@ -265,7 +371,7 @@ def validate(raw: object) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        lines = [describe(dict(e)) for e in error.errors()]
+        lines = [_describe(dict(e)) for e in error.errors()]
         raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
 
@@ -292,7 +398,15 @@ def _model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
         return annotation
     if typing.get_origin(annotation) in (Annotated, typing.Union, types.UnionType):
         found = [m for a in typing.get_args(annotation) if (m := _model_of(a, value))]
-        fits = [m for m in found if isinstance(value, dict) and value.get("kind") in typing.get_args(m.model_fields["kind"].annotation)] if len(found) > 1 else found
+        fits = (
+            [
+                m
+                for m in found
+                if isinstance(value, dict) and value.get("kind") in typing.get_args(m.model_fields["kind"].annotation)
+            ]
+            if len(found) > 1
+            else found
+        )
         return fits[0] if fits else None
     return None
 
@@ -301,15 +415,23 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float):
         text = repr(value)
         return re.sub(r"^(\d+)e", r"\1.0e", text)
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
 
 
-def _emit(value: dict[str, Any], model: type[BaseModel] | None, values: Any, indent: int, seen: set[int]) -> Iterator[str]:
+def _emit(
+    value: dict[str, Any], model: type[BaseModel] | None, values: Any, indent: int, seen: set[int]
+) -> Iterator[str]:
     pad = "  " * indent
     by_key = {(f.alias or n): f for n, f in model.model_fields.items()} if model else {}
     for key, item in value.items():
         field = by_key.get(key)
-        comment = f"{pad}# {field.description}\n" if field is not None and field.description and id(field) not in seen else ""
+        comment = (
+            f"{pad}# {field.description}\n" if field is not None and field.description and id(field) not in seen else ""
+        )
         if field is not None:
             seen.add(id(field))
         inner = _model_of(field.annotation, item) if field is not None else _model_of(values, item)

@@ -8,20 +8,20 @@ out: {raw_dir}/{dataset}/ and its manifest {raw_dir}/{dataset}.parquet (path, by
 rule acquire:
     output:
         manifest=f"{RAW}/{{dataset}}.parquet",
-    params:
-        settings=lambda w: STUDY.acquisition(w.dataset),
-        code=STUDY.code("acquire"),
     log:
         "results/logs/acquire/{dataset}.log",
     benchmark:
         "results/benchmarks/acquire/{dataset}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.sourced),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=1000,
         runtime=720,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=lambda w: STUDY.acquisition(w.dataset),
+        code=STUDY.code("acquire"),
     shell:
         "python {SCRIPTS:q}/acquire.py --dataset {wildcards.dataset} --settings {params.settings:q} --places {PLACES:q} "
         "--manifest {output.manifest:q} --log {log:q}"

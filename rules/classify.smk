@@ -13,20 +13,20 @@ rule classify_real:
     output:
         predictions="results/classifiers/{dataset}/real/predictions.parquet",
         training="results/classifiers/{dataset}/real/training.parquet",
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "real"),
-        code=STUDY.code("classify"),
     log:
         "results/logs/classify/{dataset}/real.log",
     benchmark:
         "results/benchmarks/classify/{dataset}/real.jsonl"
+    conda:
+        "../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=1440,
-    conda:
-        "../envs/torch.yaml"
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "real"),
+        code=STUDY.code("classify"),
     shell:
         "python {SCRIPTS:q}/classify.py real --data results/data/{wildcards.dataset} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/real --state results/state "
@@ -43,20 +43,20 @@ rule classify_augmentation:
         predictions="results/classifiers/{dataset}/{generator}/augmentation/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/augmentation/training.parquet",
         pretrained="results/classifiers/{dataset}/{generator}/augmentation/pretrained.safetensors",
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
-        code=STUDY.code("classify"),
     log:
         "results/logs/classify/{dataset}/{generator}/augmentation.log",
     benchmark:
         "results/benchmarks/classify/{dataset}/{generator}/augmentation.jsonl"
+    conda:
+        "../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=1440,
-    conda:
-        "../envs/torch.yaml"
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
+        code=STUDY.code("classify"),
     shell:
         "python {SCRIPTS:q}/classify.py augmentation --data results/data/{wildcards.dataset} "
         "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} "
@@ -72,20 +72,20 @@ rule classify_transfer:
     output:
         predictions="results/classifiers/{dataset}/{generator}/transfer/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/transfer/training.parquet",
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
-        code=STUDY.code("classify"),
     log:
         "results/logs/classify/{dataset}/{generator}/transfer.log",
     benchmark:
         "results/benchmarks/classify/{dataset}/{generator}/transfer.jsonl"
+    conda:
+        "../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=1440,
-    conda:
-        "../envs/torch.yaml"
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
+        code=STUDY.code("classify"),
     shell:
         "python {SCRIPTS:q}/classify.py transfer --data results/data/{wildcards.dataset} "
         "--pretrained {input.pretrained:q} --settings {params.settings:q} "

@@ -1,7 +1,12 @@
 """The validated configuration, the study it describes, and what all rules share."""
 
+import os
 import sys
 
+# Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+)
 sys.path.insert(0, workflow.basedir)
 sys.path.append(str(Path.cwd()))
 

@@ -14,22 +14,22 @@ rule generate:
         weights="results/generators/{dataset}/{generator}/model.safetensors",
         model="results/generators/{dataset}/{generator}/model.json",
         history="results/generators/{dataset}/{generator}/history.parquet",
-    params:
-        settings=lambda w: STUDY.training(w.dataset, w.generator),
-        code=lambda w: STUDY.generator_code("generate", w.generator),
     log:
         "results/logs/generate/{dataset}/{generator}.log",
     benchmark:
         "results/benchmarks/generate/{dataset}/{generator}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.trained),
+    conda:
+        "../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=1440,
-    conda:
-        "../envs/torch.yaml"
+    params:
+        settings=lambda w: STUDY.training(w.dataset, w.generator),
+        code=lambda w: STUDY.generator_code("generate", w.generator),
     shell:
         "python {SCRIPTS:q}/generate.py --data results/data/{wildcards.dataset} --settings {params.settings:q} "
         "--out results/generators/{wildcards.dataset}/{wildcards.generator} --state results/state "

@@ -13,21 +13,21 @@ rule preprocess:
         records="results/data/{dataset}/records.parquet",
         excluded="results/data/{dataset}/excluded.parquet",
         summary="results/data/{dataset}/summary.json",
-    params:
-        settings=lambda w: STUDY.preprocessing(w.dataset),
-        code=STUDY.code("preprocess", files=["preprocess/rhythms7.csv"]),
     log:
         "results/logs/preprocess/{dataset}.log",
     benchmark:
         "results/benchmarks/preprocess/{dataset}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.sourced),
+    conda:
+        "../envs/data.yaml"
     threads: STUDY.config.compute.workers
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../envs/data.yaml"
+    params:
+        settings=lambda w: STUDY.preprocessing(w.dataset),
+        code=STUDY.code("preprocess", files=["preprocess/rhythms7.csv"]),
     shell:
         "python {SCRIPTS:q}/preprocess.py --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} "
         "--out results/data/{wildcards.dataset} --workers {threads} --log {log:q}"
@@ -38,26 +38,31 @@ rule merge:
         lambda w: expand(
             "results/data/{member}/{file}",
             member=STUDY.members(w.dataset),
-            file=["signals.npy", "records.parquet", "excluded.parquet", "summary.json"],
+            file=[
+                "signals.npy",
+                "records.parquet",
+                "excluded.parquet",
+                "summary.json",
+            ],
         ),
     output:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
         excluded="results/data/{dataset}/excluded.parquet",
         summary="results/data/{dataset}/summary.json",
-    params:
-        members=lambda w: STUDY.members(w.dataset),
-        code=STUDY.code("merge"),
     log:
         "results/logs/merge/{dataset}.log",
     benchmark:
         "results/benchmarks/merge/{dataset}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.merged),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        "../envs/data.yaml"
+    params:
+        members=lambda w: STUDY.members(w.dataset),
+        code=STUDY.code("merge"),
     shell:
         "python {SCRIPTS:q}/merge.py --members {params.members} --data results/data --out results/data/{wildcards.dataset} --log {log:q}"

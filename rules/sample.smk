@@ -13,22 +13,22 @@ rule sample:
     output:
         signals="results/samples/{dataset}/{generator}/signals.npy",
         records="results/samples/{dataset}/{generator}/records.parquet",
-    params:
-        settings=lambda w: STUDY.sampling(w.generator),
-        code=lambda w: STUDY.generator_code("sample", w.generator),
     log:
         "results/logs/sample/{dataset}/{generator}.log",
     benchmark:
         "results/benchmarks/sample/{dataset}/{generator}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.trained),
+    conda:
+        "../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=480,
-    conda:
-        "../envs/torch.yaml"
+    params:
+        settings=lambda w: STUDY.sampling(w.generator),
+        code=lambda w: STUDY.generator_code("sample", w.generator),
     shell:
         "python {SCRIPTS:q}/sample.py --model results/generators/{wildcards.dataset}/{wildcards.generator} "
         "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
@@ -47,20 +47,20 @@ rule pool:
     output:
         signals="results/samples/{dataset}/{generator}/signals.npy",
         records="results/samples/{dataset}/{generator}/records.parquet",
-    params:
-        members=lambda w: STUDY.members(w.dataset),
-        code=STUDY.code("pool"),
     log:
         "results/logs/pool/{dataset}/{generator}.log",
     benchmark:
         "results/benchmarks/pool/{dataset}/{generator}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.pooled),
+    conda:
+        "../envs/data.yaml"
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        "../envs/data.yaml"
+    params:
+        members=lambda w: STUDY.members(w.dataset),
+        code=STUDY.code("pool"),
     shell:
         "python {SCRIPTS:q}/pool.py --members {params.members} --samples results/samples --name {wildcards.generator} "
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --log {log:q}"

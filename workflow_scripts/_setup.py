@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import logging
 import os
 import sys
@@ -25,7 +26,25 @@ def add_training_arguments(result: argparse.ArgumentParser) -> None:
     """Add what every job that trains or samples has."""
     result.add_argument("--threads", type=int, required=True, help="threads of this process")
     result.add_argument("--gpu", type=int, default=0, help="GPUs granted to this job; 0 computes on the CPU")
-    result.add_argument("--code", default="", help="digest of the code, part of the key of the state to resume from")
+    result.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
+    result.add_argument("--code", required=True, help="digest of the code this job depends on")
+
+
+def state_folder(args: argparse.Namespace, *inputs: Path) -> Path:
+    """Return the folder for this job's checkpoints.
+
+    It is named by what decides the result (output, settings, code, bytes of the inputs), so that a job never goes on
+    from the state of another.
+    """
+    from ecgpipe.files import sha256
+
+    parts = [str(args.out), args.settings, args.code, *(sha256(path) for path in inputs)]
+    return Path(args.state) / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def device(args: argparse.Namespace) -> str:
+    """Return the device of this job: the first GPU it was granted, else the CPU."""
+    return "cuda" if args.gpu else "cpu"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from _setup import add_training_arguments, parser, running
+from _setup import add_training_arguments, device, parser, running, state_folder
 
 
 def main() -> None:
@@ -17,7 +17,6 @@ def main() -> None:
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
     arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds, settings")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
-    arguments.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
     add_training_arguments(arguments)
     args = arguments.parse_args()
     with running(args.log, args.threads):
@@ -25,14 +24,15 @@ def main() -> None:
         from ecgpipe.config import ClassifierSettings
 
         settings = json.loads(args.settings)
+        inputs = [folder / "signals.npy" for folder in (args.data, args.samples) if folder]
+        inputs += [folder / "records.parquet" for folder in (args.data, args.samples) if folder]
+        inputs += [args.pretrained] if args.pretrained else []
         common: dict[str, Any] = {
             "settings": ClassifierSettings.model_validate(settings["classifier"]),
             "fractions": settings["fractions"],
             "seeds": settings["seeds"],
-            "gpu": args.gpu > 0,
-            "threads": args.threads,
-            "state": args.state,
-            "code": args.code,
+            "state_dir": state_folder(args, *inputs),
+            "device": device(args),
         }
         if args.experiment == "real":
             experiments.real(args.data, args.out, **common)

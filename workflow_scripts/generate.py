@@ -13,7 +13,6 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder of the dataset")
     arguments.add_argument("--settings", required=True, help="JSON: name, class, train, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the model")
-    arguments.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
     add_training_arguments(arguments)
     args = arguments.parse_args()
     with running(args.log, args.threads):

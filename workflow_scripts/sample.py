@@ -15,7 +15,6 @@ def main() -> None:
     arguments.add_argument("--name", required=True, help="name of the generator")
     arguments.add_argument("--settings", required=True, help="JSON: sample, number, labels, chunk, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the synthetic set")
-    arguments.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
     add_training_arguments(arguments)
     args = arguments.parse_args()
     with running(args.log, args.threads):

@@ -130,7 +130,11 @@ def _meaning(node: ast.AST) -> Iterator[str]:
         elif isinstance(value, list):
             yield "["
             for item in value:
-                bare_string = isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
+                bare_string = (
+                    isinstance(item, ast.Expr)
+                    and isinstance(item.value, ast.Constant)
+                    and isinstance(item.value.value, str)
+                )
                 if bare_string:
                     continue
                 if isinstance(item, ast.AST):

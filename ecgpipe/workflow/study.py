@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
-from ecgpipe.generate.registry import load_class, module_of
+from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.workflow.code import PACKAGE_ROOT, digest
 
 NOTHING = r"(?!)"
@@ -92,9 +92,9 @@ class Study:
 
     @property
     def synthetic_settings(self) -> list[str]:
-        """Settings that train on synthetic records; transfer needs the networks of TrSTeR."""
+        """Settings that train on synthetic records. TrSTeR is always among them: transfer starts from its networks."""
         wanted = set(self.config.experiments.settings) - {"TrRTeR"}
-        if self.config.experiments.transfer.fractions:
+        if wanted or self.config.experiments.transfer.fractions:
             wanted.add("TrSTeR")
         return sorted(wanted)
 
@@ -117,32 +117,17 @@ class Study:
         Raises:
             ConfigError: naming the key and what is allowed.
         """
-        from pydantic import ValidationError
-
-        from ecgpipe.config import describe
-
         lines: list[str] = []
         for name in self.config.generators:
             given = self.config.generator(name)
-            key = f"generator_settings.{name}"
-            try:
-                class_ = load_class(name, given.class_)
-            except (ImportError, AttributeError, TypeError, ValueError) as error:
-                lines.append(f"`generators`: {name}: {error}")
-                continue
-            trainings = {"train": given.train} | {
-                f"train_by_dataset.{d}": given.train | s for d, s in given.train_by_dataset.items()
-            }
-            for part, model, values in [
-                *((part, class_.Settings, values) for part, values in trainings.items()),
-                ("sample", class_.SampleSettings, given.sample),
-            ]:
+            trainings = [given.train, *({**given.train, **other} for other in given.train_by_dataset.values())]
+            for train in trainings:
                 try:
-                    model.model_validate(values)
-                except ValidationError as error:
-                    lines += [describe({**e, "loc": (key, part, *e["loc"])}) for e in error.errors()]
+                    check_settings(name, given.class_, train, given.sample)
+                except GeneratorError as error:
+                    lines.append(str(error))
         if lines:
-            raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines))
+            raise ConfigError("\n".join(dict.fromkeys(lines)))
 
     def code(self, script: str, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
         """Return the digest of a script's code; ``files`` are data files of the package, below ``ecgpipe/``."""

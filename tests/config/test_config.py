@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from ecgpipe.config import Config, ConfigError, canonical, commented, json_schema, load, validate
 
@@ -44,11 +46,24 @@ def test_schema_accepts_the_committed_studies(path: Path) -> None:
     jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(json_schema()))
 
 
+def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
+    found = {model}
+    for field in model.model_fields.values():
+        waiting = [field.annotation]
+        while waiting:
+            annotation = waiting.pop()
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                found |= _models(annotation)
+            waiting.extend(typing.get_args(annotation))
+    return found
+
+
 def test_every_key_is_described() -> None:
-    schema = json.loads(json_schema())
-    for name, model in {"Config": schema, **schema["$defs"]}.items():
-        for key, field in model.get("properties", {}).items():
-            assert field.get("description"), f"{name}.{key} has no description"
+    models = _models(Config)
+    assert len(models) > 10
+    for model in models:
+        for key, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{key} has no description"
 
 
 def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:

@@ -1,0 +1,87 @@
+"""What an edit reruns: precisely what depends on it. Each row is a real dry run on the finished tiny study."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from checkout import Checkout
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+TABLES = {"result_tables": 1, "report_page": 1}
+REPORT = {"report_page": 1}
+TRANSFER = {"classify_transfer": 3, **TABLES}
+SYNTHETIC = {"classify_augmentation": 3, **TRANSFER}
+SAMPLES = {"sample": 2, "pool": 1, **SYNTHETIC}
+GENERATORS = {"generate": 2, **SAMPLES}
+CLASSIFIERS = {"classify_real": 3, **SYNTHETIC}
+TINY = "configs/tiny.yaml"
+
+EDITS = {
+    "nothing": ((), {}),
+    "a generator's code": (("ecgpipe/generate/diffwave.py", "\nclass ", "\nEDITED = 1\n\n\nclass "), GENERATORS),
+    "a generator's comment": (("ecgpipe/generate/diffwave.py", "\nclass ", "\n# a comment\nclass "), {}),
+    "a generator's training": ((TINY, "steps: 6", "steps: 7"), GENERATORS),
+    "the seed": ((TINY, "signal:", "seed: 5\nsignal:"), {**GENERATORS}),
+    "the shared sampler": (("ecgpipe/generate/samplers.py", "\ndef ", "\nEDITED = 1\n\n\ndef "), GENERATORS),
+    "the sampler's settings": ((TINY, "evaluations: 3", "evaluations: 4"), SAMPLES),
+    "the number of samples": ((TINY, "number: 70", "number: 77"), SAMPLES),
+    "the classifier's code": (("ecgpipe/classify/cnn.py", "\nclass ", "\nEDITED = 1\n\n\nclass "), CLASSIFIERS),
+    "the classifier's settings": ((TINY, "channels: 4", "channels: 5"), CLASSIFIERS),
+    "a metric": (("ecgpipe/classify/metrics.py", "\ndef ", "\nEDITED = 1\n\n\ndef "), TABLES),
+    "the statistics": ((TINY, "bootstrap: 100", "bootstrap: 101"), TABLES),
+    "the report's template": (("ecgpipe/report/template.html.j2", "</body>", "<p>x</p></body>"), REPORT),
+    "the title": ((TINY, "title: Tiny", "title: Teeny"), REPORT),
+    "a fraction of the transfer": ((TINY, "    fractions: [0.5]", "    fractions: [1.0]"), TRANSFER),
+    "one more seed": ((TINY, "seeds: [0, 1]", "seeds: [0, 1, 2]"), CLASSIFIERS),
+    "the number of workers": ((TINY, "workers: 2", "workers: 1"), REPORT),
+    "a docstring of the data's code": (("ecgpipe/files.py", '"""Write UTF-8 text', '"""Write a UTF-8 text'), {}),
+    "a description in the config's model": (("ecgpipe/config.py", "Title of the report.", "Title."), {}),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_what_depends_on_it(checkout: Checkout, name: str) -> None:
+    edit, expected = EDITS[name]
+    if edit:
+        checkout.edit(*edit)
+    assert checkout.pending("all") == expected
+
+
+def test_removing_a_dataset_leaves_the_others(checkout: Checkout) -> None:
+    checkout.edit(TINY, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl, demo_merged]")
+    assert checkout.pending("all") == TABLES
+
+
+def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
+    checkout.edit(TINY, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl, third]")
+    checkout.edit(
+        TINY,
+        "dataset_settings:\n",
+        "dataset_settings:\n  third:\n    format: ptbxl\n    source: {kind: simulated, records: 120, seed: 3}\n    classifier: tiny\n",
+    )
+    new = ("acquire", "preprocess", "generate", "sample", "classify_real", "classify_augmentation", "classify_transfer")
+    assert checkout.pending("all") == {**dict.fromkeys(new, 1), **TABLES}
+
+
+def test_another_place_touches_and_lost_bookkeeping_rerun_nothing(checkout: Checkout) -> None:
+    for path in [checkout.folder / "Snakefile", *checkout.folder.glob("**/*.py"), *checkout.folder.glob("rules/*.smk")]:
+        path.touch()
+    assert checkout.pending("all") == {}
+    assert checkout.pending("all", "--cores", "1") == {}
+    assert checkout.pending("all", "--resources", "gpu=1") == {}
+    shutil.rmtree(checkout.folder / ".snakemake")
+    assert checkout.pending("all") == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("data", {"acquire": 2, "preprocess": 2, "merge": 1, "data": 1}),
+        ("generators", {"acquire": 2, "preprocess": 2, "generate": 2, "generators": 1}),
+    ],
+)
+def test_named_targets(checkout: Checkout, target: str, expected: dict[str, int]) -> None:
+    shutil.rmtree(checkout.folder / "results")
+    assert checkout.pending(target) == expected
