@@ -1,0 +1,76 @@
+"""Which codes make which class.
+
+The mapping is a table: class, system (``SCP`` or ``SNOMED-CT``), code, acronym. ``rhythms7.csv`` is the study's; its
+classes are numbered in the order in which the table names them first. Codes decide, never acronyms: ``AF`` is atrial
+flutter in one data set and atrial fibrillation in the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+SYSTEMS: tuple[str, ...] = ("SCP", "SNOMED-CT")
+MAP_COLUMNS: tuple[str, ...] = ("class", "system", "code", "acronym")
+RULE = "of several study rhythms, the first by class name in alphabetical order is the label"
+"""The rule for both data sets; the original study's authors used it for Chapman and took any one for PTB-XL."""
+
+_CLASS = re.compile(r"[A-Za-z0-9][\w+-]*")
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The classes of a study and the codes that mean them."""
+
+    classes: tuple[str, ...]
+    by_code: dict[tuple[str, str], str]
+    """Class by system and code."""
+
+    def rhythms(self, system: str, codes: Iterable[str]) -> list[str]:
+        """Return the classes that ``codes`` mean, each once, by name; the first is the record's label."""
+        return sorted({self.by_code[system, code] for code in codes if (system, code) in self.by_code})
+
+    def knows(self, system: str) -> bool:
+        """Say whether any code of ``system`` is mapped."""
+        return any(known == system for known, _ in self.by_code)
+
+
+def load(name: str) -> LabelMap:
+    """Return the mapping ``rhythms7`` or the one in the CSV file of that path.
+
+    Raises:
+        ValueError: if there is no such file or it is no such table; the message says what to write.
+    """
+    path = Path(__file__).with_name("rhythms7.csv") if name == "rhythms7" else Path(name)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"preprocess.label_map: {name!r} is neither `rhythms7` nor a file that is there") from error
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise ValueError(f"preprocess.label_map: {path} is no readable CSV table ({error})") from error
+    missing = [column for column in MAP_COLUMNS if column not in table.columns]
+    if missing:
+        expected = ", ".join(MAP_COLUMNS)
+        raise ValueError(f"preprocess.label_map: {path} lacks the columns {', '.join(missing)}; it needs {expected}")
+    classes: dict[str, None] = {}
+    by_code: dict[tuple[str, str], str] = {}
+    for number, row in enumerate(table[list(MAP_COLUMNS)].itertuples(index=False, name=None), start=2):
+        label, system, code, _ = (str(value).strip() for value in row)
+        where = f"preprocess.label_map: {path}, line {number}"
+        if not _CLASS.fullmatch(label):
+            raise ValueError(f"{where}: class {label!r} must be letters, digits, _, + or -")
+        if system not in SYSTEMS:
+            raise ValueError(f"{where}: system {system!r} is not one of {', '.join(SYSTEMS)}")
+        if not code or (system == "SNOMED-CT" and not code.isdigit()):
+            raise ValueError(f"{where}: {code!r} is no {system} code")
+        if by_code.get((system, code), label) != label:
+            raise ValueError(f"{where}: {system} {code} means {by_code[system, code]} already")
+        classes[label] = None
+        by_code[system, code] = label
+    if len(classes) < 2:
+        raise ValueError(f"preprocess.label_map: {path} names {len(classes)} classes; a classifier needs two")
+    return LabelMap(tuple(classes), by_code)

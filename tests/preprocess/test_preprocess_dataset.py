@@ -1,0 +1,296 @@
+"""Whole folders become data sets in which every record is accounted for."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from raw_records import (
+    ATRIAL_FIBRILLATION,
+    SINUS_BRADYCARDIA,
+    SINUS_RHYTHM,
+    arrhythmia_settings,
+    digital_ecg,
+    manifest,
+    ptbxl_row,
+    ptbxl_settings,
+    write_arrhythmia,
+    write_ptbxl,
+    write_record,
+)
+from scipy.signal import resample_poly
+
+from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
+from ecgpipe.dataset import Dataset
+from ecgpipe.files import sha256
+from ecgpipe.preprocess import dataset
+from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.reasons import REASONS
+
+SIGNAL = SignalSettings()
+
+
+def run(
+    raw: Path, out: Path, settings: DatasetSettings, workers: int = 1, name: str = "set", **changes: Any
+) -> Dataset:
+    signal = changes.pop("signal", SIGNAL)
+    table = changes.pop("files", None)
+    preprocess(
+        raw, manifest(raw) if table is None else table, settings, signal, Preprocess(**changes), out,
+        source_name=name, workers=workers,
+    )  # fmt: skip
+    return Dataset.load(out)
+
+
+def summary(out: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return value
+
+
+def exclusions(out: Path) -> dict[str, tuple[str, str, str]]:
+    table = pd.read_parquet(out / "excluded.parquet")
+    assert list(table.columns) == ["record", "reason", "detail", "codes"]
+    assert set(table["reason"]) <= set(REASONS)
+    return {row.record: (row.reason, row.detail, row.codes) for row in table.itertuples()}
+
+
+def test_arrhythmia_records_become_a_data_set(tmp_path: Path) -> None:
+    rhythms = [SINUS_RHYTHM] * 10 + [f"59118001,{SINUS_BRADYCARDIA}", f"{SINUS_RHYTHM},{ATRIAL_FIBRILLATION}"]
+    raw = write_arrhythmia(tmp_path / "raw", rhythms)
+    found = run(raw, tmp_path / "out", arrhythmia_settings(), name="demo")
+    assert found.signals.dtype == np.float32
+    assert found.signals.shape == (12, 12, 1000)
+    assert list(found.records["record"]) == [f"JS{i:05d}" for i in range(1, 13)]
+    assert list(found.records.columns) == [
+        "record", "patient", "label", "split", "source", "age", "sex", "codes", "also",
+    ]  # fmt: skip
+    last = found.records.iloc[-1]
+    assert (last.label, last.also, last.codes, last.age, last.sex, last.source, last.patient) == (
+        "AFIB", "SR", f"{SINUS_RHYTHM},{ATRIAL_FIBRILLATION}", 59.0, "female", "demo", "JS00012",
+    )  # fmt: skip
+    expected = resample_poly(digital_ecg(12).T / 1000.0, 1, 5, axis=1, padtype="line")
+    np.testing.assert_allclose(found.signals[11], expected, atol=1e-6)
+    assert found.records["split"].value_counts()[["train", "validation", "test"]].tolist() == [10, 1, 1]
+    told = summary(tmp_path / "out")
+    assert (told["read"], told["kept"], told["excluded"]) == (12, 12, 0)
+    assert told["several_rhythms"]["records"] == 1
+    assert told["several_rhythms"]["combinations"] == {"AFIB,SR": 1}
+    assert told["counts"]["train"]["AFIB"] == 1
+    assert told["signals_sha256"] == sha256(tmp_path / "out" / "signals.npy")
+    assert told["simulated"] is False
+    assert exclusions(tmp_path / "out") == {}
+
+
+def test_every_faulty_record_is_listed_with_its_reason(tmp_path: Path) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM] * 3 + ["59118001", "", "RBBB, AFIB"])
+    folder = raw / "WFDBRecords" / "01" / "010"
+    (folder / "JS00002.mat").unlink()
+    write_record(folder, "JS00007", digital_ecg(7)[:4000])
+    flat = digital_ecg(8)
+    flat[:, 4] = 12
+    write_record(folder, "JS00008", flat)
+    missing = digital_ecg(9)
+    missing[100:103, 0] = -32768
+    write_record(folder, "JS00009", missing)
+    write_record(folder, "JS00010", digital_ecg(10), scale="200/mV")
+    write_record(folder, "JS00011", digital_ecg(11), scale="4880/mV")
+    write_record(folder, "JS00012", digital_ecg(12), record_line="JS00012")
+    write_record(folder, "JS00013", digital_ecg(13), leads=["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "X"])  # fmt: skip
+    write_record(folder, "JS00014", digital_ecg(14))
+    (folder / "JS00014.mat").write_bytes((folder / "JS00014.mat").read_bytes()[:-2])
+    write_record(raw / "WFDBRecords" / "02" / "020", "JS00001")
+    (folder / "JS00015.mat").write_bytes(b"")
+    write_record(folder, "JS00016", (digital_ecg(16).astype(float) * 20).clip(-32000, 32000).astype(np.int16))
+    write_record(folder, "JS00017", digital_ecg(17), scale="1000/mmHg")
+    write_record(folder, "JS00018", digital_ecg(18), scale="0/mV")
+    write_record(folder, "JS00019", digital_ecg(19), record_line="JS00019 12 500000 5000")
+    listed = manifest(raw)
+    (folder / "JS00003.mat").unlink()  # the manifest has it, the disk no longer
+    found = run(raw, tmp_path / "out", arrhythmia_settings(), files=listed)
+    assert list(found.records["record"]) == ["JS00001"]
+    refused = exclusions(tmp_path / "out")
+    assert {name: reason for name, (reason, _, _) in refused.items()} == {
+        "JS00001": "duplicate_record",
+        "JS00002": "missing_data",
+        "JS00003": "missing_data",
+        "JS00004": "no_study_rhythm",
+        "JS00005": "no_study_rhythm",
+        "JS00006": "no_study_rhythm",
+        "JS00007": "too_short",
+        "JS00008": "flat_lead",
+        "JS00009": "nan",
+        "JS00010": "amplitude",
+        "JS00011": "amplitude",
+        "JS00012": "unreadable_header",
+        "JS00013": "missing_lead",
+        "JS00014": "short_data",
+        "JS00015": "missing_header",
+        "JS00016": "amplitude",
+        "JS00017": "unknown_unit",
+        "JS00018": "uncalibrated",
+        "JS00019": "sampling_rate",
+    }
+    assert refused["JS00004"][1:] == ("none of its 1 codes means one", "59118001")
+    assert refused["JS00005"][1:] == ("no codes at all", "")
+    assert refused["JS00006"][1] == "text in place of SNOMED-CT codes: RBBB, AFIB"
+    assert refused["JS00008"][1:] == ("range over 10 s: aVL 0.0000 mV", SINUS_RHYTHM)
+    told = summary(tmp_path / "out")
+    assert told["read"] == told["kept"] + told["excluded"] == 20
+    assert sum(told["excluded_by_reason"].values()) == 19
+    assert told["excluded_by_reason"]["amplitude"] == 3
+    assert told["unknown_codes"] == {
+        "dictionary": False, "codes": 3, "occurrences": 3, "most_frequent": {"59118001": 1, "AFIB": 1, "RBBB": 1},
+    }  # fmt: skip
+
+
+def test_codes_of_the_data_sets_own_dictionary_are_known(tmp_path: Path) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", [f"{SINUS_RHYTHM},59118001,111", f"{SINUS_RHYTHM},222,111"])
+    text = "\ufeffAcronymName,FullName,Snomed_CT\nRBBB,right bundle branch block,59118001\nRBBB,again,59118001\n"
+    (raw / "ConditionNames_SNOMED-CT.csv").write_text(text, encoding="utf-8")
+    run(raw, tmp_path / "out", arrhythmia_settings())
+    unknown = summary(tmp_path / "out")["unknown_codes"]
+    assert unknown == {"dictionary": True, "codes": 2, "occurrences": 3, "most_frequent": {"111": 2, "222": 1}}
+
+
+def test_the_number_of_workers_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    pool = dataset.ProcessPoolExecutor
+    monkeypatch.setattr(dataset, "BATCH", 4)
+    monkeypatch.setattr(
+        dataset,
+        "ProcessPoolExecutor",
+        lambda max_workers, **options: started.append(max_workers) or pool(max_workers, **options),
+    )
+    raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM, "59118001", SINUS_BRADYCARDIA] * 23)
+    for workers in (1, 2):
+        run(raw, tmp_path / str(workers), arrhythmia_settings(), workers)
+    assert started == [2]
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["excluded.parquet", "records.parquet", "signals.npy", "summary.json"]
+    for name in names:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_a_subset_takes_one_hospital(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for name in ("JS00001", "JS10646", "JS10647", "JS45551"):
+        write_record(raw / "WFDBRecords" / "01" / "010", name)
+    for subset, expected in (("chapman", ["JS00001", "JS10646"]), ("ningbo", ["JS10647", "JS45551"])):
+        found = run(raw, tmp_path / subset, arrhythmia_settings(subset))
+        assert list(found.records["record"]) == expected
+        assert summary(tmp_path / subset)["not_requested"] == 2
+
+
+def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> None:
+    rows = [
+        ptbxl_row(1, "{'NORM': 100.0, 'SR': 0.0}", fold="3", age="300.0", sex="1"),
+        ptbxl_row(2, "{'AFLT': 0.0, 'AFIB': 100.0}", fold="9", age="", sex="0"),
+        ptbxl_row(3, "{'SBRAD': 0.0}", fold="10", patient="77.0"),
+        ptbxl_row(4, "{'NORM': 100.0}"),
+        ptbxl_row(5, "not a dictionary"),
+        ptbxl_row(6, fold="11"),
+        ptbxl_row(7, patient=""),
+        ptbxl_row(9),
+    ]
+    raw = write_ptbxl(tmp_path / "raw", rows)
+    listed = manifest(raw)
+    for ending in ("hea", "dat"):  # 9 was not asked for; 8 has no row
+        (raw / "records100" / "00000" / f"00008_lr.{ending}").write_bytes(b"")
+    listed = manifest(raw)
+    found = run(raw, tmp_path / "out", ptbxl_settings(), files=listed[~listed["path"].str.contains("00009")])
+    records = found.records.set_index("record")
+    assert list(records.index) == ["00001", "00002", "00003"]
+    assert list(records["split"]) == ["train", "validation", "test"]
+    assert list(records["label"]) == ["SR", "AFIB", "SBRAD"]
+    assert list(records["also"]) == ["", "AFLT", ""]
+    assert list(records["patient"]) == ["101", "102", "77"]
+    assert list(records["sex"]) == ["female", "male", "female"]
+    assert records.loc["00001", "age"] == 90.0
+    assert math.isnan(records.loc["00002", "age"])
+    assert records.loc["00001", "codes"] == "NORM,SR"
+    assert np.array_equal(found.signals[1], (digital_ecg(2, 100).T / 1000).astype(np.float32))
+    assert {name: reason for name, (reason, _, _) in exclusions(tmp_path / "out").items()} == {
+        "00004": "no_study_rhythm",
+        "00005": "unreadable_codes",
+        "00006": "no_fold",
+        "00007": "no_patient",
+        "00008": "not_in_database",
+    }
+    told = summary(tmp_path / "out")
+    assert (told["read"], told["kept"], told["excluded"], told["not_requested"]) == (8, 3, 5, 1)
+
+
+@pytest.mark.parametrize(("rate", "folder"), [(50, 100), (100, 100), (250, 500), (500, 500)])
+def test_ptbxl_is_read_at_the_rate_that_serves(tmp_path: Path, rate: int, folder: int) -> None:
+    raw = write_ptbxl(tmp_path / "raw", [ptbxl_row(1)], folder)
+    found = run(raw, tmp_path / "out", ptbxl_settings(), signal=SignalSettings(rate=rate))
+    assert found.signals.shape == (1, 12, 10 * rate)
+    with pytest.raises(ValueError, match=r"no record below records"):
+        run(raw, tmp_path / "other", ptbxl_settings(), signal=SignalSettings(rate=500 if folder == 100 else 100))
+
+
+def test_a_patient_in_two_folds_ends_the_run(tmp_path: Path) -> None:
+    raw = write_ptbxl(tmp_path / "raw", [ptbxl_row(1, patient="5.0", fold="1"), ptbxl_row(2, patient="5.0", fold="10")])
+    with pytest.raises(ValueError, match="more than one split, among them 5"):
+        run(raw, tmp_path / "out", ptbxl_settings())
+    assert not (tmp_path / "out" / "signals.npy").exists()
+
+
+def test_longer_records_are_cropped(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    digital = write_record(raw / "WFDBRecords" / "01" / "010", digital=digital_ecg(1, 100, 14.0), rate=100)
+    found = run(raw, tmp_path / "out", arrhythmia_settings())
+    assert np.array_equal(found.signals[0], (digital[:1000].T / 1000).astype(np.float32))
+
+
+def test_what_ends_the_run_is_named(tmp_path: Path) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", ["59118001"])
+    with pytest.raises(ValueError, match=r"none of 1 records .* \(no_study_rhythm 1\)"):
+        run(raw, tmp_path / "out", arrhythmia_settings())
+    with pytest.raises(ValueError, match="no record below WFDBRecords/"):
+        run(raw, tmp_path / "out", arrhythmia_settings(), files=pd.DataFrame({"path": ["RECORDS"]}))
+    only_scp = tmp_path / "map.csv"
+    only_scp.write_text("class,system,code,acronym\nA,SCP,SR,\nB,SCP,AFIB,\n")
+    with pytest.raises(ValueError, match="has no SNOMED-CT code"):
+        run(raw, tmp_path / "out", arrhythmia_settings(), label_map=str(only_scp))
+    ptbxl = write_ptbxl(tmp_path / "ptbxl", [ptbxl_row(1), ptbxl_row(1)])
+    with pytest.raises(ValueError, match=r"ptbxl_database.csv has ecg_id 1 .* twice"):
+        run(ptbxl, tmp_path / "out", ptbxl_settings())
+    (ptbxl / "ptbxl_database.csv").write_text("<html>")
+    with pytest.raises(ValueError, match=r"ptbxl_database.csv is not PTB-XL's table"):
+        run(ptbxl, tmp_path / "out", ptbxl_settings())
+    (ptbxl / "ptbxl_database.csv").unlink()
+    with pytest.raises(ValueError, match=r"ptbxl_database.csv is missing"):
+        run(ptbxl, tmp_path / "out", ptbxl_settings())
+    with pytest.raises(ValueError, match="is a merge"):
+        run(raw, tmp_path / "out", DatasetSettings(merge=["a", "b"]))
+
+
+def test_merging_keeps_every_record_and_tells_the_sources_apart(tmp_path: Path) -> None:
+    first = run(write_arrhythmia(tmp_path / "a", [SINUS_RHYTHM, "59118001"]), tmp_path / "one", arrhythmia_settings(), name="one")  # fmt: skip
+    second = run(write_arrhythmia(tmp_path / "b", [SINUS_BRADYCARDIA] * 40), tmp_path / "two", arrhythmia_settings(), name="two")  # fmt: skip
+    merge({"one": tmp_path / "one", "two": tmp_path / "two"}, tmp_path / "both")
+    both = Dataset.load(tmp_path / "both")
+    assert np.array_equal(both.signals, np.concatenate([first.signals, second.signals]))
+    assert not both.records.duplicated(["source", "record"]).any()
+    assert list(both.records["patient"][:2]) == ["one/JS00001", "two/JS00001"]
+    assert list(both.records["split"]) == [*first.records["split"], *second.records["split"]]
+    excluded = pd.read_parquet(tmp_path / "both" / "excluded.parquet")
+    assert excluded[["source", "record", "reason"]].to_numpy().tolist() == [["one", "JS00002", "no_study_rhythm"]]
+    told = summary(tmp_path / "both")
+    assert (told["read"], told["kept"], told["excluded"]) == (42, 41, 1)
+    assert told["members"] == ["one", "two"]
+    assert sum(told["counts"]["train"].values()) == (both.records["split"] == "train").sum()
+
+
+def test_sets_of_different_form_are_not_merged(tmp_path: Path) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM])
+    run(raw, tmp_path / "slow", arrhythmia_settings())
+    run(raw, tmp_path / "fast", arrhythmia_settings(), signal=SignalSettings(rate=250))
+    with pytest.raises(ValueError, match=r"slow and fast cannot be merged: rate is 100\.0 and 250\.0"):
+        merge({"slow": tmp_path / "slow", "fast": tmp_path / "fast"}, tmp_path / "both")

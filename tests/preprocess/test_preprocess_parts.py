@@ -1,0 +1,215 @@
+"""Labels, splits, resampling, screening and the growing array, each by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from raw_records import digital_ecg
+from scipy.signal import resample_poly
+
+from ecgpipe.config import Preprocess
+from ecgpipe.preprocess import labels, splits
+from ecgpipe.preprocess.arrays import signal_writer
+from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.resample import crop, factors, resample
+from ecgpipe.preprocess.screen import USUAL_GAIN, amplitude, screen
+
+RHYTHMS = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
+MILLIVOLTS = digital_ecg(3).T / 1000.0
+OPTIONS = Preprocess()
+GAINS = np.full(12, USUAL_GAIN)
+
+
+def test_the_study_maps_seven_rhythms_in_its_order() -> None:
+    mapping = labels.load("rhythms7")
+    assert mapping.classes == RHYTHMS
+    snomed = [426177001, 426783006, 164889003, 427084000, 164890007, 427393009, 426761007]
+    assert [mapping.by_code["SNOMED-CT", str(code)] for code in snomed] == list(RHYTHMS)
+    assert [mapping.by_code["SCP", code] for code in RHYTHMS] == list(RHYTHMS)
+    assert len(mapping.by_code) == 14
+
+
+def test_of_several_rhythms_the_first_by_name_is_the_label() -> None:
+    mapping = labels.load("rhythms7")
+    assert mapping.rhythms("SCP", ["SR", "NORM", "AFLT", "AFIB"]) == ["AFIB", "AFLT", "SR"]
+    assert mapping.rhythms("SNOMED-CT", ["426177001", "427393009"]) == ["SARRH", "SBRAD"]
+    assert mapping.rhythms("SNOMED-CT", ["AFIB", "59118001"]) == []
+    assert mapping.rhythms("SCP", ["AF", "SVT"]) == []
+
+
+def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "four.csv"
+    text = "class,system,code,acronym\nSB,SNOMED-CT,426177001,SB\nGSVT,SNOMED-CT,427084000,ST\nGSVT,SNOMED-CT,426761007,SVT\n"
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    mapping = labels.load(str(path))
+    assert mapping.classes == ("SB", "GSVT")
+    assert mapping.rhythms("SNOMED-CT", ["426761007", "427084000"]) == ["GSVT"]
+    assert mapping.knows("SNOMED-CT")
+    assert not mapping.knows("SCP")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "neither `rhythms7` nor a file"),
+        ("", "no readable CSV"),
+        ("class,code\nA,1\n", "lacks the columns system, acronym"),
+        ("class,system,code,acronym\nA,ICD-10,I48,AF\n", "line 2: system 'ICD-10'"),
+        ("class,system,code,acronym\nA,SCP,SR,\nB,SNOMED-CT,AF,AF\n", "line 3: 'AF' is no SNOMED-CT code"),
+        ("class,system,code,acronym\nA,SCP,SR,\nB,SCP,SR,\n", "line 3: SCP SR means A already"),
+        ("class,system,code,acronym\n\"A,B\",SCP,SR,\n", "class 'A,B'"),
+        ("class,system,code,acronym\nA,SCP,,\n", "'' is no SCP code"),
+        ("class,system,code,acronym\nA,SCP,SR,\n", "names 1 classes"),
+    ],
+)  # fmt: skip
+def test_unfit_mappings_are_named(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "map.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=r"preprocess\.label_map") as caught:
+        labels.load(str(path))
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_folds() -> None:
+    assert [splits.by_fold(fold) for fold in range(1, 11)] == ["train"] * 8 + ["validation", "test"]
+    with pytest.raises(ValueError, match="fold 11"):
+        splits.by_fold(11)
+
+
+def test_stratified_split_is_80_10_10_of_each_class() -> None:
+    wanted = {"SR": 200, "AFIB": 30, "AFLT": 5, "SARRH": 3, "SVTAC": 2, "STACH": 1}
+    label = [name for name, n in wanted.items() for _ in range(n)]
+    patients = [f"p{i}" for i in range(len(label))]
+    split = splits.stratified(patients, label, seed=1)
+    counts = Counter(zip(label, split, strict=True))
+    assert [counts["SR", name] for name in splits.SPLITS] == [160, 20, 20]
+    assert [counts["AFIB", name] for name in splits.SPLITS] == [24, 3, 3]
+    assert [counts["AFLT", name] for name in splits.SPLITS] == [3, 1, 1]
+    assert [counts["SARRH", name] for name in splits.SPLITS] == [1, 1, 1]
+    assert [counts["SVTAC", name] for name in splits.SPLITS] == [1, 0, 1]
+    assert [counts["STACH", name] for name in splits.SPLITS] == [1, 0, 0]
+
+
+def test_stratified_split_depends_on_the_seed_not_on_the_order() -> None:
+    patients = [f"p{i}" for i in range(60)]
+    label = ["SR" if i % 3 else "AFIB" for i in range(60)]
+    first = dict(zip(patients, splits.stratified(patients, label, seed=1), strict=True))
+    order = np.random.default_rng(0).permutation(60)
+    shuffled = [patients[i] for i in order]
+    again = dict(zip(shuffled, splits.stratified(shuffled, [label[i] for i in order], seed=1), strict=True))
+    assert first == again
+    assert first != dict(zip(patients, splits.stratified(patients, label, seed=2), strict=True))
+
+
+def test_no_patient_is_in_two_splits() -> None:
+    generator = np.random.default_rng(4)
+    patients = [f"p{i}" for i in generator.integers(0, 40, 300)]
+    label = [["SR", "SR", "SR", "AFIB"][i] for i in generator.integers(0, 4, 300)]
+    split = splits.stratified(patients, label, seed=7)
+    records = pd.DataFrame({"patient": patients, "split": split})
+    assert records.groupby("patient")["split"].nunique().max() == 1
+    assert set(split) == set(splits.SPLITS)
+    splits.check_patients(records)
+    records.loc[0, "split"] = "test" if split[0] == "train" else "train"
+    with pytest.raises(ValueError, match=f"1 patients .* {patients[0]}:"):
+        splits.check_patients(records)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(500, (1, 5)), (100, (1, 1)), (257, (100, 257)), (1000, (1, 10)), (40, (5, 2)), (499.99, (1, 5))])  # fmt: skip
+def test_factors(rate: float, expected: tuple[int, int]) -> None:
+    assert factors(rate, 100) == expected
+
+
+def test_a_sine_stays_a_sine() -> None:
+    for rate, target in ((500, 100), (257, 100), (100, 250)):
+        time = np.arange(10 * rate) / rate
+        sine = np.tile(np.sin(2 * np.pi * 7 * time + 0.3) + 0.5, (12, 1))
+        result = resample(sine, rate, target, 10 * target)
+        expected = np.sin(2 * np.pi * 7 * np.arange(10 * target) / target + 0.3) + 0.5
+        assert result.shape == (12, 10 * target)
+        middle = slice(target // 2, -target // 2)
+        np.testing.assert_allclose(result[0, middle], expected[middle], atol=2e-3)
+
+
+def test_resampling_is_scipys_and_keeps_an_offset_at_the_ends() -> None:
+    plain = resample_poly(MILLIVOLTS, 1, 5, axis=1)
+    result = resample(MILLIVOLTS, 500, 100, 1000)
+    np.testing.assert_allclose(result[:, 20:-20], plain[:, 20:-20], atol=1e-12)
+    assert np.array_equal(result, resample_poly(MILLIVOLTS, 1, 5, axis=1, padtype="line"))
+    constant = np.full((12, 5000), 0.7)
+    np.testing.assert_allclose(resample(constant, 500, 100, 1000), 0.7, atol=1e-9)
+    assert np.array_equal(resample(MILLIVOLTS, 100, 100, 1000), MILLIVOLTS[:, :1000])
+
+
+def test_longer_is_cropped_to_its_first_part_and_shorter_refused() -> None:
+    assert np.array_equal(crop(MILLIVOLTS, 500, 100, 800), MILLIVOLTS[:, :4000])
+    assert crop(MILLIVOLTS, 500, 100, 1000).shape == (12, 5000)
+    assert crop(MILLIVOLTS[:, :2570], 257, 100, 1000).shape == (12, 2570)
+    with pytest.raises(Refusal, match=r"10\.00 s of 10 s \(4999 of 5000 samples\)") as caught:
+        crop(MILLIVOLTS[:, :4999], 500, 100, 1000)
+    assert caught.value.reason == "too_short"
+
+
+def test_a_rate_that_no_small_factors_reach_is_refused() -> None:
+    with pytest.raises(Refusal) as caught:
+        factors(19999.0, 1.0)
+    assert caught.value.reason == "sampling_rate"
+
+
+def screened(signals: np.ndarray, gain: float = USUAL_GAIN) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        screen(signals, np.full(12, gain), 500, OPTIONS)
+    return caught.value
+
+
+def test_good_signals_pass() -> None:
+    assert 0.5 < amplitude(MILLIVOLTS) < 2
+    screen(MILLIVOLTS, GAINS, 500, OPTIONS)
+    screen(MILLIVOLTS, GAINS * 15.7, 500, OPTIONS)  # another gain that gives a usual amplitude is believed
+
+
+def test_missing_samples_flat_leads_and_spikes_are_refused_with_lead_and_value() -> None:
+    signals = MILLIVOLTS.copy()
+    signals[4, 10:13] = np.nan
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("nan", "aVL 3 samples")
+    signals = MILLIVOLTS.copy()
+    signals[[2, 11]] = [[0.25], [0.0]]
+    signals[11, 0] = 0.004
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("flat_lead", "range over 10 s: III 0.0000 mV, V6 0.0040 mV")
+    signals = MILLIVOLTS.copy()
+    signals[1, 7] = -20.5
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("amplitude", "beyond 20 mV: II 20.5 mV")
+
+
+def test_a_wrong_gain_is_refused() -> None:
+    for gain in (200.0, 4880.0):
+        refusal = screened(MILLIVOLTS * USUAL_GAIN / gain, gain)
+        assert refusal.reason == "amplitude"
+        assert f"gain {gain:g} gives" in refusal.detail
+    assert "median over leads" in screened(MILLIVOLTS * 9 / amplitude(MILLIVOLTS)).detail
+    assert screened(MILLIVOLTS / 30).reason == "amplitude"
+
+
+def test_a_growing_array_is_the_file_that_numpy_writes(tmp_path: Path) -> None:
+    signals = np.random.default_rng(0).normal(size=(130, 12, 8)).astype(np.float32)
+    with signal_writer(tmp_path / "grown.npy", (12, 8)) as writer:
+        for start in range(0, 130, 50):
+            writer.append(signals[start : start + 50])
+        writer.append(signals[:0])
+    np.save(tmp_path / "whole.npy", signals)
+    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_a_growing_array_leaves_nothing_behind_on_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="do not fit"), signal_writer(tmp_path / "grown.npy", (12, 8)) as writer:
+        writer.append(np.zeros((3, 12, 9), np.float32))
+    assert list(tmp_path.iterdir()) == []
