@@ -1,0 +1,109 @@
+"""The networks that transfer learning starts from: one file with every repetition's weights and standardiser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ecgpipe.classify.cnn import RhythmCNN
+from ecgpipe.classify.inputs import Standardizer
+from ecgpipe.classify.training import build
+from ecgpipe.config import ClassifierSettings
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.files import atomic_path
+
+_KEY = "ecgpipe"
+
+
+def network_tensors(model: RhythmCNN, standardizer: Standardizer) -> dict[str, Tensor]:
+    """Return what rebuilds a trained network and the z-score of its training records (mean, deviation in mV)."""
+    tensors = {f"weights.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors["standardizer.mean"] = torch.from_numpy(standardizer.mean)
+    tensors["standardizer.deviation"] = torch.from_numpy(standardizer.deviation)
+    return tensors
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Trained networks of one generator and dataset.
+
+    Attributes:
+        dataset: name of the dataset whose real records they were tested on.
+        generator: name of the generator whose samples they were trained on.
+        spec: form of the signals they read.
+        settings: their architecture and how they were trained.
+        networks: for each seed, what :func:`network_tensors` returns.
+    """
+
+    dataset: str
+    generator: str
+    spec: SignalSpec
+    settings: ClassifierSettings
+    networks: dict[int, dict[str, Tensor]]
+
+    def save(self, path: str | Path) -> None:
+        """Write all networks to one safetensors file; everything else travels as JSON in its metadata."""
+        metadata = {
+            "dataset": self.dataset,
+            "generator": self.generator,
+            "spec": self.spec.to_json(),
+            "settings": self.settings.model_dump(mode="json"),
+            "seeds": list(self.networks),
+        }
+        tensors = {
+            f"{seed}.{name}": value for seed, network in self.networks.items() for name, value in network.items()
+        }
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, {_KEY: json.dumps(metadata, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Pretrained:
+        """Read a file written by :meth:`save`.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is a safetensors file of another kind.
+        """
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            if text is None:
+                raise ValueError(
+                    f"{path} holds no pre-trained classifiers of ecgpipe: make it anew with the augmentation experiment"
+                )
+            metadata = json.loads(text)
+            networks: dict[int, dict[str, Tensor]] = {seed: {} for seed in metadata["seeds"]}
+            for key in file.keys():  # noqa: SIM118  # a safetensors file is not iterable
+                seed, name = key.split(".", 1)
+                networks[int(seed)][name] = file.get_tensor(key)
+        return cls(
+            metadata["dataset"],
+            metadata["generator"],
+            SignalSpec.from_json(metadata["spec"]),
+            ClassifierSettings.model_validate(metadata["settings"]),
+            networks,
+        )
+
+    def network(self, seed: int) -> RhythmCNN:
+        """Return a fresh copy of one repetition's network, in evaluation mode."""
+        model = build(self.spec, self.settings, seed)
+        prefix = "weights."
+        weights = {
+            name.removeprefix(prefix): value for name, value in self.networks[seed].items() if name.startswith(prefix)
+        }
+        model.load_state_dict(weights)
+        model.eval()
+        return model
+
+    def standardizer(self, seed: int) -> Standardizer:
+        """Return the z-score of the records one repetition's network was trained on."""
+        network = self.networks[seed]
+        return Standardizer(
+            np.asarray(network["standardizer.mean"].numpy()), np.asarray(network["standardizer.deviation"].numpy())
+        )

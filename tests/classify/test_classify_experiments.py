@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sine_classes import CLASSES
+
+from ecgpipe.classify import experiments
+from ecgpipe.classify.inputs import Standardizer, select
+from ecgpipe.classify.pretrained import Pretrained
+from ecgpipe.classify.subsets import subset
+from ecgpipe.dataset import Dataset
+from ecgpipe.files import read_parquet_metadata
+
+FRACTIONS, SEEDS = [0.5, 1.0], [4, 9]
+TABLES = ("predictions.parquet", "training.parquet")
+
+
+@pytest.fixture(scope="module")
+def folders(make_dataset, tmp_path_factory) -> tuple[Path, Path]:
+    """A real set and samples of the generator ``diffwave``."""
+    folder = tmp_path_factory.mktemp("sets")
+    return make_dataset(folder / "hospital"), make_dataset(folder / "diffwave", seed=5, n=14)
+
+
+def run_all(folders: tuple[Path, Path], out: Path, settings) -> None:
+    """All three experiments, into ``out/real``, ``out/augmentation`` and ``out/transfer``."""
+    data, samples = folders
+    state = out / "state"
+    both = ["TrSTeR", "TrRSTeR"]
+    experiments.real(data, out / "real", settings, FRACTIONS, SEEDS, state_dir=state)
+    experiments.augmentation(data, samples, out / "augmentation", settings, both, FRACTIONS, SEEDS, state_dir=state)
+    pretrained = out / "augmentation" / "pretrained.safetensors"
+    experiments.transfer(data, pretrained, out / "transfer", settings, FRACTIONS, SEEDS, state_dir=state)
+    assert not state.exists()
+
+
+def training(out: Path) -> pd.DataFrame:
+    """All rows of training.parquet."""
+    return pd.concat([pd.read_parquet(path) for path in sorted(out.glob("*/training.parquet"))], ignore_index=True)
+
+
+@dataclass
+class Seen:
+    """What the trainings did: z-scores, weights, and the real records of each fraction and seed."""
+
+    tensors: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    real_rows: list[tuple[float, int, list[int]]] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Seen]:
+    """Watch all trainings within the block."""
+    seen = Seen()
+    fit, standardizer, row = experiments.fit, experiments.Standardizer, experiments._row
+
+    class Watched(standardizer):
+        @classmethod
+        def fit(cls, records):
+            found = standardizer.fit(records)
+            seen.tensors.append({"mean": torch.from_numpy(found.mean), "deviation": torch.from_numpy(found.deviation)})
+            return found
+
+    def watched_fit(model, *arguments):
+        result = fit(model, *arguments)
+        seen.tensors.append({name: value.clone() for name, value in model.state_dict().items()})
+        return result
+
+    def watched_row(cell, data, records, *rest):
+        seen.real_rows.append((cell.fraction, cell.seed, records.real.row.tolist()))
+        return row(cell, data, records, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments, "fit", watched_fit)
+        patch.setattr(experiments, "Standardizer", Watched)
+        patch.setattr(experiments, "_row", watched_row)
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def whole(folders, tmp_path_factory, settings) -> tuple[Path, Seen]:
+    """Results of all experiments, and what was seen in them."""
+    out = tmp_path_factory.mktemp("whole")
+    with watched() as seen:
+        run_all(folders, out, settings)
+    return out, seen
+
+
+def test_tables(folders, whole):
+    out, _ = whole
+    dataset = Dataset.load(folders[0])
+    test = dataset.records.iloc[dataset.indices("test")]
+    for folder, cells in {
+        "real": [("TrRTeR", "none", 0.5), ("TrRTeR", "none", 1.0)],
+        "augmentation": [("TrSTeR", "diffwave", 0.0), ("TrRSTeR", "diffwave", 0.5), ("TrRSTeR", "diffwave", 1.0)],
+        "transfer": [("frozen", "diffwave", 0.5), ("frozen", "diffwave", 1.0)],
+    }.items():
+        keys = ["dataset", "setting", "generator", "fraction", "seed"]
+        wanted = [("hospital", *cell, seed) for cell in cells for seed in SEEDS]
+        rows = pd.read_parquet(out / folder / "training.parquet")
+        predictions = pd.read_parquet(out / folder / "predictions.parquet")
+        assert [*rows[keys].itertuples(index=False, name=None)] == wanted
+        probabilities = [f"p_{name}" for name in CLASSES]
+        assert [*predictions.columns] == [*keys, "record", "patient", "label", *probabilities]
+        assert (predictions[probabilities].dtypes == np.float32).all()
+        groups = dict([*predictions.groupby(keys, sort=False)])
+        assert [*groups] == wanted
+        for group in groups.values():
+            for column in ("record", "patient", "label"):
+                assert group[column].tolist() == test[column].tolist()
+            np.testing.assert_allclose(group[probabilities].sum(axis=1), 1, atol=1e-6)
+        for name in TABLES:
+            assert read_parquet_metadata(out / folder / name) == {"classes": list(CLASSES)}
+
+
+def test_training_table_says_what_each_network_learnt_from(whole, settings):
+    rows = training(whole[0]).set_index(["setting", "fraction"]).sort_index()
+    for setting, fraction, n_real, n_synthetic, n_validation in [
+        ("TrRTeR", 0.5, 18, 0, 18),
+        ("TrRTeR", 1.0, 36, 0, 18),
+        ("TrSTeR", 0.0, 0, 42, 21),  # stops on synthetic validation records
+        ("TrRSTeR", 0.5, 18, 42, 18),
+        ("TrRSTeR", 1.0, 36, 42, 18),
+        ("frozen", 0.5, 18, 0, 18),
+        ("frozen", 1.0, 36, 0, 18),
+    ]:
+        row = rows.loc[(setting, fraction)].iloc[0]
+        assert (row["n_real"], row["n_synthetic"], row["n_validation"], row["n_test"]) == (
+            n_real,
+            n_synthetic,
+            n_validation,
+            18,
+        )
+        assert row["n_train"] == n_real + n_synthetic == sum(row[f"n_train_{name}"] for name in CLASSES)
+        assert row["n_train_AFIB"] == row["n_train"] / 3
+        assert 1 <= row["best_epoch"] <= row["epochs"] <= settings.epochs
+        assert row["validation_loss"] > 0
+        assert row["seconds"] > 0
+    assert rows.loc["frozen", "parameters"].unique() == 13 * 3 * 8 + 8 + 8 * 3 + 3  # the head alone
+    assert rows.loc["TrRTeR", "parameters"].unique() == rows.loc["TrSTeR", "parameters"].unique() > 347
+
+
+def test_all_settings_use_the_same_real_records(folders, whole):
+    dataset = Dataset.load(folders[0])
+    train = dataset.indices("train")
+    wanted = {
+        (fraction, seed): train[subset(dataset.labels[train], fraction, seed)].tolist()
+        for fraction in FRACTIONS
+        for seed in SEEDS
+    } | {(0.0, seed): [] for seed in SEEDS}
+    used = whole[1].real_rows
+    assert len(used) == 3 * len(FRACTIONS) * len(SEEDS) + len(SEEDS)
+    assert all(rows == wanted[fraction, seed] for fraction, seed, rows in used)
+
+
+@pytest.mark.parametrize("poison", [1e6, np.nan])
+def test_test_records_change_nothing_upstream(folders, whole, tmp_path, settings, poison):
+    """Weights and z-scores are equal to the bit when the test records of both sets are nonsense."""
+    clean_out, clean = whole[0], whole[1].tensors
+    poisoned = []
+    for folder in folders:
+        copy = tmp_path / "poisoned" / folder.name
+        shutil.copytree(folder, copy)
+        signals = np.load(copy / "signals.npy")
+        signals[Dataset.load(copy).indices("test")] *= poison
+        np.save(copy / "signals.npy", signals)
+        poisoned.append(copy)
+    out = tmp_path / "out"
+    with watched() as seen:
+        if np.isnan(poison):  # no prediction can be made, but the first network was trained by then
+            with pytest.raises(
+                ValueError, match=r"hospital: test record hospital\d+ has no finite prediction \(TrRTeR"
+            ):
+                run_all(tuple(poisoned), out, settings)
+            clean = clean[:2]
+        else:
+            run_all(tuple(poisoned), out, settings)
+            rows, clean_rows = (training(folder).drop(columns="seconds") for folder in (out, clean_out))
+            pd.testing.assert_frame_equal(rows, clean_rows, check_exact=True)
+            name = "augmentation/pretrained.safetensors"
+            assert (out / name).read_bytes() == (clean_out / name).read_bytes()
+            name = "real/predictions.parquet"
+            assert (out / name).read_bytes() != (clean_out / name).read_bytes()
+    assert len(seen.tensors) == len(clean)
+    for tensors, clean_tensors in zip(seen.tensors, clean, strict=True):
+        assert tensors.keys() == clean_tensors.keys()
+        assert all(torch.equal(tensors[name], clean_tensors[name]) for name in tensors)
+
+
+def test_same_bytes_again_and_with_other_threads(folders, whole, tmp_path, settings):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        run_all(folders, tmp_path, settings)
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+    names = [f"{kind}/predictions.parquet" for kind in ("real", "augmentation", "transfer")]
+    for name in [*names, "augmentation/pretrained.safetensors"]:
+        assert (whole[0] / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
+    broken = tmp_path / "broken"
+    fit = experiments.fit
+    trainings = 0
+
+    def killed_in_the_fourth(*arguments):
+        nonlocal trainings
+        trainings += 1
+        if trainings == 4:
+            raise KeyboardInterrupt
+        return fit(*arguments)
+
+    monkeypatch.setattr(experiments, "fit", killed_in_the_fourth)
+    data, samples = folders
+    state = tmp_path / "state"
+
+    def go() -> None:
+        experiments.augmentation(
+            data, samples, broken / "augmentation", settings, ["TrSTeR", "TrRSTeR"], FRACTIONS, SEEDS, state_dir=state
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        go()
+    assert not (broken / "augmentation").exists()
+    go()
+    assert trainings == 6 + 1  # one was lost
+    assert not state.exists()
+    for name in ("predictions.parquet", "pretrained.safetensors"):
+        assert (broken / "augmentation" / name).read_bytes() == (whole[0] / "augmentation" / name).read_bytes()
+    left, right = (training(folder).drop(columns="seconds") for folder in (broken, whole[0]))
+    pd.testing.assert_frame_equal(
+        left, right[right["setting"].isin(["TrSTeR", "TrRSTeR"])].reset_index(drop=True), check_exact=True
+    )
+
+
+def test_pretrained_networks_come_back_as_they_were_tested(folders, whole, settings):
+    out, _ = whole
+    pretrained = Pretrained.load(out / "augmentation" / "pretrained.safetensors")
+    dataset = Dataset.load(folders[0])
+    assert (pretrained.dataset, pretrained.generator, pretrained.settings) == ("hospital", "diffwave", settings)
+    assert pretrained.spec == dataset.spec
+    assert [*pretrained.networks] == SEEDS
+    predictions = pd.read_parquet(out / "augmentation" / "predictions.parquet")
+    for seed in SEEDS:
+        signals = pretrained.standardizer(seed)(dataset.signals[dataset.indices("test")])
+        with torch.no_grad():
+            found = torch.softmax(pretrained.network(seed)(torch.from_numpy(signals)), dim=1)
+        rows = predictions[(predictions["setting"] == "TrSTeR") & (predictions["seed"] == seed)]
+        np.testing.assert_allclose(rows[[f"p_{name}" for name in CLASSES]], found, atol=1e-5)
+
+
+def test_transfer_starts_from_the_network_of_its_own_seed(folders, whole, tmp_path, settings):
+    """A fine-tuning of no size leaves TrSTeR's network, reading signals standardised by the real records in use."""
+    path = whole[0] / "augmentation" / "pretrained.safetensors"
+    still = settings.model_copy(update={"learning_rate": 1e-12, "epochs": 1})
+    experiments.transfer(folders[0], path, tmp_path, still, [0.5], SEEDS, state_dir=tmp_path / "state")
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    pretrained, dataset = Pretrained.load(path), Dataset.load(folders[0])
+    train, test = select(dataset, "train"), dataset.signals[dataset.indices("test")]
+    for seed in SEEDS:
+        standardizer = Standardizer.fit(train.subset(subset(train.labels, 0.5, seed)))
+        with torch.no_grad():
+            wanted = torch.softmax(pretrained.network(seed)(torch.from_numpy(standardizer(test))), dim=1)
+        found = predictions.loc[predictions["seed"] == seed, [f"p_{name}" for name in CLASSES]]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_only_what_is_asked_for(folders, tmp_path, settings):
+    data, samples = folders
+    out = tmp_path / "out"
+    experiments.augmentation(data, samples, out, settings, ["TrRSTeR"], [1.0], [0], state_dir=tmp_path / "state")
+    assert pd.read_parquet(out / "training.parquet")["setting"].tolist() == ["TrRSTeR"]
+    assert not (out / "pretrained.safetensors").exists()
+    with pytest.raises(ValueError, match="nothing to train"):
+        experiments.real(data, out, settings, [], [0], state_dir=tmp_path / "state")
+
+
+def test_class_without_training_record_is_allowed_and_told(make_dataset, tmp_path, settings, caplog):
+    data = make_dataset(tmp_path / "rare", absent=("SVTAC",))
+    with caplog.at_level(logging.INFO, logger="ecgpipe"):
+        experiments.real(data, tmp_path / "out", settings, [0.5], [0], state_dir=tmp_path / "state")
+    row = pd.read_parquet(tmp_path / "out" / "training.parquet").iloc[0]
+    assert (row["n_train_SR"], row["n_train_SVTAC"]) == (6, 0)
+    assert "TrRTeR none fraction 0.5 seed 0: 12 records" in caplog.text
+    assert "no training record of SVTAC" in caplog.text
+    predictions = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    assert (predictions["label"] == "SVTAC").sum() == 6
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_empty_split(make_dataset, tmp_path, settings, split):
+    data = make_dataset(tmp_path / "real")
+    dataset = Dataset.load(data)
+    other = "test" if split == "train" else "train"
+    experiments.write_parquet(
+        data / "records.parquet", dataset.records.replace({"split": {split: other}}), dataset.spec.to_json()
+    )
+    with pytest.raises(ValueError, match=rf"real has no {split} record"):
+        experiments.real(data, tmp_path / "out", settings, [1.0], [0], state_dir=tmp_path / "state")
+
+
+@pytest.mark.parametrize("change", [{"rate": 50.0}, {"length": 60}, {"classes": ("SR", "AFIB", "SVTAC", "STACH")}])
+def test_sets_that_do_not_fit_together(make_dataset, folders, spec, tmp_path, settings, change):
+    data, samples = folders
+    other = make_dataset(tmp_path / "other", spec=replace(spec, **change))
+    state = tmp_path / "state"
+    with pytest.raises(ValueError, match=rf"other and .*diffwave do not fit together \({next(iter(change))}: "):
+        experiments.augmentation(other, samples, tmp_path / "out", settings, ["TrSTeR"], [], [0], state_dir=state)
+    experiments.augmentation(data, samples, tmp_path / "out", settings, ["TrSTeR"], [], [0], state_dir=state)
+    pretrained = tmp_path / "out" / "pretrained.safetensors"
+    with pytest.raises(ValueError, match=r"other and .*pretrained.safetensors do not fit together"):
+        experiments.transfer(other, pretrained, tmp_path / "out", settings, [1.0], [0], state_dir=state)
+
+
+def test_networks_that_do_not_fit(folders, tmp_path, settings):
+    data, samples = folders
+    state, pretrained = tmp_path / "state", tmp_path / "pretrained.safetensors"
+    experiments.augmentation(data, samples, tmp_path, settings, ["TrSTeR"], [], [0], state_dir=state)
+    with pytest.raises(ValueError, match="has no network of seed 1, 2"):
+        experiments.transfer(data, pretrained, tmp_path, settings, [1.0], [0, 1, 2], state_dir=state)
+    wider = settings.model_copy(update={"width": 16})
+    with pytest.raises(ValueError, match="trained with width 8, the settings say 16"):
+        experiments.transfer(data, pretrained, tmp_path, wider, [1.0], [0], state_dir=state)
+    with pytest.raises(FileNotFoundError):
+        experiments.transfer(data, tmp_path / "none.safetensors", tmp_path, settings, [1.0], [0], state_dir=state)
+    torch_file = tmp_path / "other.safetensors"
+    experiments.save_file({"x": torch.zeros(1)}, torch_file)
+    with pytest.raises(ValueError, match="holds no pre-trained classifiers"):
+        experiments.transfer(data, torch_file, tmp_path, settings, [1.0], [0], state_dir=state)

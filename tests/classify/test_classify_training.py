@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sine_classes import signals_of
+from torch import Tensor
+
+from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
+from ecgpipe.classify.training import build, convolution_features, fit, mean_loss, predict
+
+CPU = torch.device("cpu")
+
+
+def labelled(n: int, seed: int, noise: float = 0.0) -> InMemory:
+    """Standardised records of three classes; ``noise`` of the labels are drawn at random."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    given = np.where(rng.random(n) < noise, rng.integers(0, 3, n), labels)
+    records = Selection((signals_of(labels, seed),), np.zeros(n, dtype=np.int64), np.arange(n), given)
+    return standardized(records, Standardizer.fit(records), CPU)
+
+
+def weights(model) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture
+def overfitting(settings):
+    """Settings and data whose validation loss falls and then rises."""
+    changed = settings.model_copy(update={"epochs": 60, "patience": 5, "learning_rate": 0.02, "dropout": 0.0})
+    return changed, labelled(24, 1, noise=0.5), labelled(30, 2, noise=0.5)
+
+
+def test_learns(spec, settings):
+    model = build(spec, settings, 0)
+    result = fit(model, labelled(120, 1), labelled(30, 2), settings.model_copy(update={"epochs": 20}), 0, CPU)
+    test = labelled(60, 3)
+    assert (predict(model, test).argmax(axis=1) == test.labels.numpy()).mean() > 0.9
+    assert result.validation_loss < 0.5
+
+
+def test_weights_are_those_of_the_best_epoch(spec, overfitting):
+    settings, train, validation = overfitting
+    model = build(spec, settings, 0)
+    result = fit(model, train, validation, settings, 0, CPU)
+    assert 1 < result.best_epoch < result.epochs < settings.epochs
+    assert result.epochs == result.best_epoch + settings.patience
+    assert mean_loss(model, validation) == result.validation_loss
+
+    stopped_there = build(spec, settings, 0)
+    only = settings.model_copy(update={"epochs": result.best_epoch})
+    assert fit(stopped_there, train, validation, only, 0, CPU).best_epoch == result.best_epoch
+    assert equal(weights(model), weights(stopped_there))
+
+    went_on = build(spec, settings, 0)
+    last = fit(
+        went_on, train, validation, settings.model_copy(update={"min_delta": -10.0}), 0, CPU
+    )  # any epoch is better
+    assert last.best_epoch == last.epochs
+    assert not equal(weights(model), weights(went_on))
+    assert mean_loss(went_on, validation) > result.validation_loss
+
+
+def test_smaller_gains_than_min_delta_do_not_count(spec, overfitting):
+    settings, train, validation = overfitting
+    result = fit(build(spec, settings, 0), train, validation, settings.model_copy(update={"min_delta": 100.0}), 0, CPU)
+    assert (result.epochs, result.best_epoch) == (1 + settings.patience, 1)
+
+
+def test_a_function_of_the_seed_alone(spec, settings):
+    train, validation = labelled(30, 1), labelled(12, 2)
+
+    def trained(seed: int) -> dict[str, Tensor]:
+        model = build(spec, settings, seed)
+        fit(model, train, validation, settings, seed, CPU)
+        return weights(model)
+
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first = trained(0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(8)
+    assert equal(trained(0), first)
+    assert not equal(trained(1), first)
+
+
+class Recording:
+    """Inputs that note which positions are asked for."""
+
+    def __init__(self, inputs: InMemory) -> None:
+        self.inputs, self.labels, self.asked = inputs, inputs.labels, []
+
+    def batch(self, positions: np.ndarray) -> Tensor:
+        self.asked.append(positions)
+        return self.inputs.batch(positions)
+
+
+def test_no_record_is_dropped(spec, settings):
+    n, epochs = 21, 2
+    train, validation = Recording(labelled(n, 1)), Recording(labelled(130, 2))
+    result = fit(build(spec, settings, 0), train, validation, settings.model_copy(update={"epochs": epochs}), 0, CPU)
+    assert result.epochs == epochs
+    assert [len(positions) for positions in train.asked] == [8, 8, 5] * epochs
+    first, second = (np.concatenate(train.asked[i : i + 3]) for i in (0, 3))
+    assert sorted(first) == sorted(second) == list(range(n))
+    assert (first != second).any()
+    assert np.concatenate(validation.asked).tolist() == [*range(130)] * epochs
+
+
+def test_predictions_are_of_every_record_in_order(spec, settings):
+    inputs = labelled(131, 1)
+    model = build(spec, settings, 0)
+    model.train()
+    found = predict(model, inputs)
+    assert found.shape == (131, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    with torch.no_grad():
+        one_by_one = [torch.softmax(model(inputs.values[i : i + 1]), dim=1)[0].numpy() for i in range(131)]
+    np.testing.assert_allclose(found, one_by_one, atol=1e-6)
+
+
+def test_head_on_features_is_the_network(spec, settings):
+    inputs = labelled(131, 1)
+    model = build(spec, settings, 0).eval()
+    features = convolution_features(model, inputs)
+    assert torch.equal(features.labels, inputs.labels)
+    np.testing.assert_allclose(predict(model.head, features), predict(model, inputs), atol=1e-6)
+
+
+def test_training_the_head_leaves_the_convolutions(spec, settings):
+    model = build(spec, settings, 0)
+    before = weights(model)
+    train, validation = (convolution_features(model, labelled(n, n)) for n in (30, 12))
+    fit(model.head, train, validation, settings, 0, CPU)
+    after = weights(model)
+    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("head."))
+    assert not torch.equal(before["head.0.weight"], after["head.0.weight"])
+
+
+def test_refuses_what_cannot_be_trained(spec, settings):
+    some, none = labelled(12, 1), InMemory(torch.empty(0, 12, 64), torch.empty(0, dtype=torch.int64))
+    model = build(spec, settings, 0)
+    for train, validation in ((none, some), (some, none)):
+        with pytest.raises(ValueError, match="records to learn from and to validate on"):
+            fit(model, train, validation, settings, 0, CPU)
+    bad = InMemory(torch.full_like(some.values, torch.nan), some.labels)
+    with pytest.raises(ValueError, match="validation loss was never finite"):
+        fit(model, some, bad, settings, 0, CPU)
