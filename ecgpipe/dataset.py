@@ -84,7 +84,9 @@ class Dataset:
                 raise FileNotFoundError(f"{folder / name} is missing: {folder} is not a dataset of ecgpipe")
         metadata = read_parquet_metadata(folder / "records.parquet")
         if "rate" not in metadata:
-            raise ValueError(f"{folder / 'records.parquet'} does not say rate, leads and classes: not written by ecgpipe")
+            raise ValueError(
+                f"{folder / 'records.parquet'} does not say rate, leads and classes: not written by ecgpipe"
+            )
         signals = np.load(folder / "signals.npy", mmap_mode="r", allow_pickle=False)
         records = pd.read_parquet(folder / "records.parquet")
         try:

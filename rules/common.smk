@@ -20,7 +20,7 @@ SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 try:
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
-        STUDY.check_generators()
+        STUDY.check_generators(Path(".snakemake") / "checked")
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

@@ -10,6 +10,7 @@ TABLES = [
     "summary",
     "comparisons",
     "confusion",
+    "training",
     "data",
     "exclusions",
     "runtime",
@@ -46,8 +47,10 @@ rule result_tables:
         runtime=240,
     params:
         settings=STUDY.tables(),
+        data=expand("results/data/{dataset}", dataset=STUDY.config.datasets),
+        benchmarks=[f"results/benchmarks/{name}.jsonl" for name in STUDY.benchmarks],
         code=STUDY.code("tables"),
     shell:
         "python {SCRIPTS:q}/tables.py --predictions {input.predictions:q} --training {input.training:q} "
-        "--records {input.records:q} --excluded {input.excluded:q} --benchmarks results/benchmarks "
+        "--data {params.data:q} --benchmarks {params.benchmarks:q} "
         "--settings {params.settings:q} --out results/tables --log {log:q}"

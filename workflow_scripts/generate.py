@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import add_training_arguments, parser, running
+from _setup import add_training_arguments, device, parser, running, state_folder
 
 
 def main() -> None:
@@ -26,10 +26,9 @@ def main() -> None:
             args.data,
             args.out,
             seed=settings["seed"],
-            gpu=args.gpu > 0,
+            device=device(args),
             threads=args.threads,
-            state=args.state,
-            code=args.code,
+            state_dir=state_folder(args, args.data / "signals.npy", args.data / "records.parquet"),
         )
 
 

@@ -12,25 +12,24 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the dataset")
     arguments.add_argument("--manifest", type=Path, required=True, help="manifest of the raw records beside it")
-    arguments.add_argument("--settings", required=True, help="JSON: format, signal and preprocess sections")
+    arguments.add_argument("--settings", required=True, help="JSON: dataset, signal and preprocess sections")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the dataset")
     arguments.add_argument("--workers", type=int, required=True, help="processes")
     args = arguments.parse_args()
     with running(args.log):
         import pandas as pd
 
-        from ecgpipe.config import Preprocess, SignalSettings
+        from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
         from ecgpipe.preprocess.dataset import preprocess
 
         settings = json.loads(args.settings)
         preprocess(
             args.manifest.with_suffix(""),
             pd.read_parquet(args.manifest),
+            DatasetSettings.model_validate(settings["dataset"]),
+            SignalSettings.model_validate(settings["signal"]),
+            Preprocess.model_validate(settings["preprocess"]),
             args.out,
-            format=settings["format"],
-            kind=settings["kind"],
-            signal=SignalSettings.model_validate(settings["signal"]),
-            options=Preprocess.model_validate(settings["preprocess"]),
             source_name=args.dataset,
             workers=args.workers,
         )

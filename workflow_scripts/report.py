@@ -15,11 +15,22 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
     with running(args.log):
-        from ecgpipe.report.build import build
-
         from ecgpipe.config import validate
+        from ecgpipe.report.build import build
+        from ecgpipe.report.provenance import git_state
+        from ecgpipe.workflow.study import Study
 
-        build(validate(json.loads(args.config)), args.results, args.out)
+        here = Path(__file__).resolve().parent
+        study = Study(validate(json.loads(args.config)), here)
+        build(
+            study.config,
+            tables=args.results / "tables",
+            data={name: args.results / "data" / name for name in study.datasets},
+            samples={(d, g): args.results / "samples" / d / g for d, g in study.cells},
+            models={(d, g): args.results / "generators" / d / g for d, g in study.models},
+            out=args.out,
+            git=git_state(here.parent),
+        )
 
 
 if __name__ == "__main__":

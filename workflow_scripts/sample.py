@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import add_training_arguments, parser, running
+from _setup import add_training_arguments, device, parser, running, state_folder
 
 
 def main() -> None:
@@ -31,10 +31,9 @@ def main() -> None:
             labels=settings["labels"],
             chunk=settings["chunk"],
             seed=settings["seed"],
-            gpu=args.gpu > 0,
+            device=device(args),
             threads=args.threads,
-            state=args.state,
-            code=args.code,
+            state_dir=state_folder(args, args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"),
         )
 
 

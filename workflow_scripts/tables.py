@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from _setup import parser, running
@@ -10,23 +11,26 @@ from _setup import parser, running
 
 def main() -> None:
     arguments = parser(__doc__)
-    for name in ("predictions", "training", "records", "excluded"):
-        arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=f"{name}.parquet files")
-    arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmark files")
+    arguments.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions.parquet files")
+    arguments.add_argument("--training", type=Path, nargs="+", required=True, help="training.parquet files")
+    arguments.add_argument("--data", type=Path, nargs="+", required=True, help="folders of the datasets")
+    arguments.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="Snakemake's benchmark files")
     arguments.add_argument("--settings", required=True, help="JSON: statistics, settings, fractions, transfer, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the tables")
     args = arguments.parse_args()
     with running(args.log):
-        from ecgpipe.tables.build import build
+        from ecgpipe.tables.build import Parameters, build
 
+        lost = [str(path) for path in args.benchmarks if not path.exists()]
+        if lost:
+            logging.warning("runtime.parquet leaves out jobs whose benchmark files are gone: %s", ", ".join(lost))
         build(
-            args.predictions,
-            args.training,
-            args.records,
-            args.excluded,
-            args.benchmarks,
-            args.out,
-            json.loads(args.settings),
+            Parameters.model_validate(json.loads(args.settings)),
+            predictions=args.predictions,
+            trainings=args.training,
+            data={folder.name: folder for folder in args.data},
+            benchmarks=[path for path in args.benchmarks if path.exists()],
+            out=args.out,
         )
 
 

@@ -163,7 +163,7 @@ def _locked(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         logger.warning("another run is fetching into %s; waiting for it", folder)
         lock.acquire()

@@ -6,12 +6,14 @@ config and each job knows just the part of the config that it uses.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
+from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.workflow.code import PACKAGE_ROOT, digest
 
@@ -109,14 +111,34 @@ class Study:
                 folders.append(f"{dataset}/{generator}/transfer")
         return folders
 
+    @property
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmark files of all jobs before the tables, below ``results/benchmarks``."""
+        names = [f"{stage}/{d}" for d in self.sourced for stage in ("acquire", "preprocess")]
+        names += [f"merge/{d}" for d in self.merged]
+        names += [f"{stage}/{d}/{g}" for d, g in self.models for stage in ("generate", "sample")]
+        names += [f"pool/{d}/{g}" for d, g in self.cells if d in self.pooled]
+        return names + [f"classify/{folder}" for folder in self.classifier_folders]
+
     # -- what each job depends on -------------------------------------------------------------------------------
 
-    def check_generators(self) -> None:
-        """Validate every active generator's own settings; imports the generators.
+    def check_generators(self, remembered: Path) -> None:
+        """Validate every active generator's own settings, by importing it.
+
+        Imports take seconds (torch), so a check that passed leaves a mark in the folder ``remembered`` and is not done
+        again for the same settings and code.
 
         Raises:
             ConfigError: naming the key and what is allowed.
         """
+        given = {name: self.config.generator(name).model_dump(mode="json") for name in self.config.generators}
+        try:
+            code = {name: self.generator_code("generate", name) for name in self.config.generators}
+        except ValueError:
+            code = {}  # a module that is not there: load_class says so
+        mark = remembered / hashlib.sha256(canonical([given, code]).encode()).hexdigest()
+        if mark.exists():
+            return
         lines: list[str] = []
         for name in self.config.generators:
             given = self.config.generator(name)
@@ -128,6 +150,7 @@ class Study:
                     lines.append(str(error))
         if lines:
             raise ConfigError("\n".join(dict.fromkeys(lines)))
+        write_text(mark, "")
 
     def code(self, script: str, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
         """Return the digest of a script's code; ``files`` are data files of the package, below ``ecgpipe/``."""
@@ -148,30 +171,26 @@ class Study:
             }
         )
 
-    def acquisition(self, dataset: str) -> str:
-        """Parameters of a dataset's acquisition: what to get, not from where."""
-        settings = self.datasets[dataset].model_dump(mode="json", exclude={"classifier", "merge", "synthetic"})
+    def _wanted(self, dataset: str) -> dict[str, Any]:
+        """Settings of a dataset with a source: what to get, not from where, nor what is done with it later."""
+        settings = self.datasets[dataset].model_dump(mode="json", include={"format", "source", "subset"})
         for place in ("base_url", "connections"):
             settings["source"].pop(place, None)
-        return canonical({"dataset": settings, "signal": self.config.signal.model_dump(mode="json")})
+        return settings
+
+    def acquisition(self, dataset: str) -> str:
+        """Parameters of a dataset's acquisition."""
+        return canonical({"dataset": self._wanted(dataset), "signal": self.config.signal.model_dump(mode="json")})
 
     def preprocessing(self, dataset: str) -> str:
         """Parameters of a dataset's preprocessing."""
-        settings = self.datasets[dataset].model_dump(mode="json", include={"format", "subset"})
-        source = self.datasets[dataset].source
-        assert source is not None
         return canonical(
             {
-                **settings,
-                "kind": source.kind,
+                "dataset": self._wanted(dataset),
                 "signal": self.config.signal.model_dump(mode="json"),
                 "preprocess": self.config.preprocess.model_dump(mode="json"),
             }
         )
-
-    def generator_class(self, generator: str) -> str | None:
-        """Dotted path of a generator's class as the config gives it."""
-        return self.config.generator(generator).class_
 
     def training(self, dataset: str, generator: str) -> str:
         """Parameters of one generator's training."""

@@ -23,7 +23,7 @@ class Checkout:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the checkout's config."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", self.config, *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", self.config]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         done = subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
         if check and done.returncode:

@@ -1,0 +1,185 @@
+"""What diffusion generators share: a subclass gives the network and its settings, the rest stands here once.
+
+The network predicts, from x_t = alpha x_0 + sigma noise, one of (``prediction``)
+
+* ``noise``: the noise (DDPM); x_0 = (x_t - sigma F) / alpha,
+* ``v``: alpha noise - sigma x_0 (arXiv 2202.00512); x_0 = alpha x_t - sigma F,
+* ``x0``: the clean record itself,
+
+and is trained on the mean squared error of that. The class is an embedding index; index K, "no class", is shown with
+probability ``class_dropout`` in training, and only there, for classifier-free guidance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate import training
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
+from ecgpipe.generate.protocol import Settings, Signals
+from ecgpipe.generate.samplers import RecordNoise, Sampler, draw, guided
+from ecgpipe.generate.schedules import (
+    DiscreteSchedule,
+    EDMSchedule,
+    Schedule,
+    check_terminal_snr,
+    cosine_alpha_bar,
+    linear_alpha_bar,
+    rescale_to_zero_terminal_snr,
+)
+from ecgpipe.generate.training import TrainingSettings
+
+
+class DiffusionSettings(PresetSettings, TrainingSettings):
+    """Settings of a diffusion generator besides those of its network."""
+
+    leads: Leads = Field("independent8", description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.")
+    prediction: Literal["noise", "v", "x0"] = Field("v", description="What the network predicts: the noise, the velocity v, or the clean record.")
+    schedule: Literal["linear", "cosine", "edm"] = Field("edm", description="Noise levels: `linear` betas, `cosine`, or the continuous levels of EDM (which with `prediction: v` is EDM's preconditioning).")
+    diffusion_steps: int = Field(1000, ge=2, description="Steps T of the linear and cosine schedules.")
+    beta_start: float = Field(1e-4, gt=0, lt=1, description="First beta of the linear schedule.")
+    beta_end: float = Field(0.02, gt=0, lt=1, description="Last beta of the linear schedule.")
+    zero_terminal_snr: bool = Field(False, description="Rescale the linear schedule so that its last step is pure noise.")
+    data_deviation: float = Field(1.0, gt=0, le=1, description="Standard deviation of the scaled signals the network sees; a smaller one brings a short schedule's end closer to pure noise.")
+    class_dropout: float = Field(0.1, ge=0, lt=1, description="Share of training records shown without their class, for guidance.")
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> DiffusionSettings:
+        if self.schedule == "edm" and self.data_deviation != 1:
+            raise ValueError("`schedule: edm` is defined for `data_deviation: 1`")
+        if self.schedule == "edm" and self.prediction == "noise":
+            raise ValueError("`schedule: edm` needs `prediction: v` or `x0`: noise says nothing of the record at its last level")
+        if self.zero_terminal_snr and (self.schedule != "linear" or self.prediction == "noise"):
+            raise ValueError("`zero_terminal_snr` is for `schedule: linear` with `prediction: v` or `x0`")
+        if self.beta_start > self.beta_end:
+            raise ValueError("`beta_start` must not exceed `beta_end`")
+        check_terminal_snr(self.noise_schedule(), self.data_deviation)
+        return self
+
+    def noise_schedule(self) -> Schedule:
+        """Return the schedule these settings name."""
+        if self.schedule == "edm":
+            return EDMSchedule()
+        if self.schedule == "cosine":
+            return DiscreteSchedule(cosine_alpha_bar(self.diffusion_steps))
+        alpha_bar = linear_alpha_bar(self.diffusion_steps, self.beta_start, self.beta_end)
+        return DiscreteSchedule(rescale_to_zero_terminal_snr(alpha_bar) if self.zero_terminal_snr else alpha_bar)
+
+
+class DiffusionSampleSettings(Settings):
+    """How to draw from a diffusion generator."""
+
+    sampler: Sampler = Field("dpmpp_2m", description="`dpmpp_2m` (DPM-Solver++(2M)), `ddim`, or `ancestral` (DDPM; the faithful reference when `evaluations` is the schedule's number of steps).")
+    evaluations: int = Field(20, ge=1, description="Noise levels visited for each record.")
+    guidance: float = Field(1.0, ge=0, description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of two.")
+
+
+class DiffusionGenerator(NeuralGenerator):
+    """Base of diffusion generators.
+
+    A subclass sets ``Settings`` and overrides :meth:`network`.
+    """
+
+    Settings: ClassVar[type[DiffusionSettings]]
+    SampleSettings: ClassVar[type[DiffusionSampleSettings]] = DiffusionSampleSettings
+
+    settings: DiffusionSettings
+
+    def __init__(self, settings: Any, spec: SignalSpec) -> None:
+        super().__init__(settings, spec)
+        self.schedule = self.settings.noise_schedule()
+        self.module = self._initial_network(0)
+
+    def _initial_network(self, seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.network(self.layout.channels, len(self.spec.classes))
+
+    def network(self, channels: int, classes: int) -> nn.Module:
+        """Build the network: module(x ``(b, channels, length)``, time ``(b,)`` of 0 ... 1000, class ``(b,)`` of 0 ... ``classes``) -> like x.
+
+        Class number ``classes`` is "no class".
+        """
+        raise NotImplementedError
+
+    def loss(self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Mean squared error of the prediction over random noise levels; a :data:`~ecgpipe.generate.training.Loss`."""
+        x0 = self.to_network(signals)
+        number = len(labels)
+        # One draw for the batch, spread evenly: levels are covered better than by as many single draws (arXiv 2107.00630).
+        shift = torch.rand((), generator=generator, device=x0.device)
+        time, alpha, sigma = self.schedule.levels((shift + torch.arange(number, device=x0.device) / number) % 1)
+        alpha, sigma = alpha[:, None, None], sigma[:, None, None]
+        noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+        if module.training:
+            dropped = torch.rand(number, generator=generator, device=x0.device) < self.settings.class_dropout
+            labels = torch.where(dropped, len(self.spec.classes), labels)
+        target = {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[self.settings.prediction]
+        predicted = module(alpha * x0 + sigma * noise, time, labels)
+        error = (predicted.float() - target).square() * self.weight(alpha, sigma)
+        return error.mean()
+
+    def weight(self, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Return the weight of each record's squared error at its level, ``(b, 1, 1)`` each: 1, unless a subclass has its own."""
+        return torch.ones_like(alpha)
+
+    def clean(self, x: torch.Tensor, predicted: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
+        """Return the expected clean record from the network's prediction at a level."""
+        if self.settings.prediction == "noise":
+            return (x - sigma * predicted) / alpha
+        if self.settings.prediction == "v":
+            return alpha * x - sigma * predicted
+        return predicted
+
+    def fit(self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool) -> pd.DataFrame:
+        """Train the network; see :class:`ecgpipe.generate.protocol.Generator`.
+
+        Raises:
+            ValueError: if a class has no training record, or there are no validation records.
+            TrainingError: if the loss is not finite.
+        """
+        self.measure_training_set(train, self.settings.data_deviation, seed)
+        self.module = self._initial_network(seed)
+        return training.train(
+            self.module,
+            self.loss,
+            train,
+            validation,
+            self.settings,
+            seed=seed,
+            device=device,
+            state_dir=state_dir,
+            progress=progress,
+            identity=self.settings.model_dump_json(exclude={"checkpoint_seconds"}),
+        )
+
+    def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
+        """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`.
+
+        Raises:
+            ValueError: if the schedule has fewer steps than ``settings.evaluations``.
+        """
+        number, no_class = len(labels), len(self.spec.classes)
+        grid = self.schedule.grid(settings.evaluations)
+        module = self.module.to(device).eval()
+        y = torch.from_numpy(labels).to(device)
+        nothing = torch.full_like(y, no_class)
+
+        def denoise(x: torch.Tensor, i: int) -> torch.Tensor:
+            time = torch.full((number,), float(grid.time[i]), device=device)
+
+            def given(classes: torch.Tensor) -> torch.Tensor:
+                return self.clean(x, module(x, time, classes).float(), float(grid.alpha[i]), float(grid.sigma[i]))
+
+            return guided(lambda: given(y), lambda: given(nothing), settings.guidance)
+
+        noise = RecordNoise(seeds, (self.layout.channels, self.spec.length), device)
+        return self.to_millivolts(draw(denoise, grid, noise, settings.sampler))

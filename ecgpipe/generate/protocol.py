@@ -1,0 +1,148 @@
+"""What a generator is: anything that can be fitted to labelled ECGs, drawn from, saved and loaded.
+
+A generator of your own is one class with the members of :class:`Generator`, in a module of your own; the configuration
+names it as ``class: package.module:Class``. Nothing need be inherited, though :class:`Settings` and the base classes
+in :mod:`ecgpipe.generate.base` and :mod:`ecgpipe.generate.diffusion` save work.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from ecgpipe.dataset import Dataset, SignalSpec
+
+
+class Settings(BaseModel):
+    """Settings of a generator: no unknown keys, no change after they are made, every field described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Signals:
+    """Some rows of a dataset, read from disk only when asked for.
+
+    Rows of a memory-mapped array are read with plain file reads and not through the map, so that memory in use does
+    not grow with the number of records that were visited.
+    """
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray) -> None:
+        """Take ``rows`` (row numbers of ``dataset``, any order)."""
+        self.spec = dataset.spec
+        self.labels: np.ndarray = dataset.labels[rows]
+        """Class ids ``(n,)``, int64."""
+        self._rows = np.asarray(rows, dtype=np.int64)
+        self._signals = dataset.signals
+        self._file = None
+        if isinstance(self._signals, np.memmap) and self._signals.dtype == np.float32 and self._signals.flags.c_contiguous:
+            self._file = open(str(self._signals.filename), "rb", buffering=0)  # noqa: SIM115 - lives as long as this object
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: str) -> Signals:
+        """Take a split (``train``, ``validation`` or ``test``) of a dataset."""
+        return cls(dataset, dataset.indices(split))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            self._file.close()  # type: ignore[union-attr]
+
+    def batch(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read the records at ``indices`` (places among these rows).
+
+        Returns:
+            Signals ``(b, 12, length)`` in mV, float32, and class ids ``(b,)``, int64.
+
+        Raises:
+            ValueError: if the file ends before a record does.
+        """
+        rows = self._rows[indices]
+        out = np.empty((len(rows), *self._signals.shape[1:]), dtype=np.float32)
+        if self._file is None:
+            out[:] = self._signals[rows]
+        else:
+            assert isinstance(self._signals, np.memmap)
+            size = out[:1].nbytes
+            for place, row in enumerate(rows):
+                got = os.preadv(self._file.fileno(), [out[place].data], self._signals.offset + int(row) * size)
+                if got != size:
+                    raise ValueError(f"{self._signals.filename} ends within row {row}; delete it and run again")
+        return torch.from_numpy(out), torch.from_numpy(self.labels[indices])
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A class-conditional generator of 12-lead ECGs."""
+
+    Settings: ClassVar[type[BaseModel]]
+    """Hyper-parameters of model and training, as written under ``train`` in the configuration."""
+
+    SampleSettings: ClassVar[type[BaseModel]]
+    """How to draw, as written under ``sample``. Fields named ``sampler`` (str), ``evaluations`` (int; network passes a
+    record) and ``guidance`` (float) are written into the samples' table."""
+
+    def __init__(self, settings: BaseModel, spec: SignalSpec) -> None:
+        """Make an untrained generator of signals as ``spec`` says; ``settings`` is an instance of ``Settings``."""
+        ...
+
+    def fit(
+        self,
+        train: Signals,
+        validation: Signals,
+        *,
+        seed: int,
+        state_dir: Path,
+        device: str,
+        progress: bool,
+    ) -> pd.DataFrame:
+        """Train, and return the history, one row a validation.
+
+        Args:
+            train: records to learn from.
+            validation: records to watch the loss on; never learned from.
+            seed: of everything random; same seed and machine, same weights.
+            state_dir: folder for checkpoints. A fit that was killed goes on from what it finds there.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+            progress: show a progress bar (on a terminal).
+        """
+        ...
+
+    def sample(self, labels: np.ndarray, *, settings: BaseModel, seeds: np.ndarray, device: str) -> np.ndarray:
+        """Draw one record a label.
+
+        Args:
+            labels: class ids ``(n,)``, int64.
+            settings: an instance of ``SampleSettings``.
+            seeds: ``(n,)``, int64, one a record, which alone decides the record's randomness; what is drawn does not
+                depend on which records are drawn together.
+            device: as for :meth:`fit`.
+
+        Returns:
+            Signals ``(n, 12, length)``, float32, mV.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, all that :meth:`load` needs.
+
+        ``model.json`` has at least ``class`` (``package.module:Class``) and ``signals`` (the specification as JSON);
+        :func:`ecgpipe.generate.base.save_model` writes both files for any class.
+        """
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a generator that :meth:`save` wrote.
+
+        Raises:
+            ValueError: if the files are damaged or are another class's.
+        """
+        ...

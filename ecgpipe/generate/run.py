@@ -1,0 +1,70 @@
+"""Train one generator on one dataset: what the workflow calls."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ecgpipe.dataset import Dataset
+from ecgpipe.files import write_parquet
+from ecgpipe.generate.base import check_every_class
+from ecgpipe.generate.protocol import Signals
+from ecgpipe.generate.registry import load_class, parse_settings
+from ecgpipe.generate.training import pick_device
+
+log = logging.getLogger(__name__)
+
+
+def train_generator(
+    name: str,
+    class_path: str | None,
+    train_settings: dict[str, Any],
+    data_folder: str | Path,
+    out_folder: str | Path,
+    *,
+    seed: int,
+    device: str,
+    threads: int,
+    state_dir: str | Path,
+) -> None:
+    """Fit a generator to the training split, and write ``model.safetensors``, ``model.json`` and ``history.parquet``.
+
+    The validation split is used for the validation loss only, the test split not at all.
+
+    Args:
+        name: the generator's name in the configuration.
+        class_path: dotted path of its class, None for the generator of that name in this package.
+        train_settings: its ``train`` section.
+        data_folder: a dataset.
+        out_folder: gets the three files.
+        seed: of everything random.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+        threads: threads of torch on the CPU.
+        state_dir: folder of checkpoints, this training's own; a training that was killed goes on from there. Removed at
+            the end.
+
+    Raises:
+        GeneratorError: if the class cannot be had or the settings are wrong.
+        ValueError: if a class has no training record, or the data cannot be used.
+        TrainingError: if training fails.
+    """
+    found = load_class(name, class_path)
+    settings = parse_settings(name, found.Settings, train_settings, "train")
+    torch.set_num_threads(threads)
+    dataset = Dataset.load(data_folder)
+    train, validation = Signals.of(dataset, "train"), Signals.of(dataset, "validation")
+    try:
+        check_every_class(train)
+    except ValueError as error:
+        raise ValueError(f"{data_folder}: {error}") from error
+    where = pick_device(device)
+    log.info("training %s on %d records (%d to validate) of %s, on %s", name, len(train), len(validation), data_folder, where)
+    generator = found(settings, dataset.spec)
+    history = generator.fit(train, validation, seed=seed, state_dir=Path(state_dir), device=where, progress=True)
+    generator.save(Path(out_folder))
+    write_parquet(Path(out_folder) / "history.parquet", history)
+    shutil.rmtree(state_dir, ignore_errors=True)

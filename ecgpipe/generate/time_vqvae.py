@@ -1,0 +1,746 @@
+"""TimeVQVAE (Lee, Malacarne, Aune, AISTATS 2023, arXiv 2303.04743): two vocabularies of time-frequency, two masked priors.
+
+Stage 1. A record's short-time Fourier transform is cut into a low-frequency band (LF) and the rest (HF). Each band has an
+encoder (halving time), a vector quantiser and a mirror decoder, which are trained on
+
+    |x_LF - x'_LF|^2 + |x_HF - x'_HF|_1  (in time)  +  |u_LF - u'_LF|^2 + |u_HF - u'_HF|^2  (in time-frequency)  +  commitment.
+
+Stage 2. The records are now two short sequences of tokens. Two bidirectional transformers learn p(LF | class) and
+p(HF | LF, class) by filling in masked tokens (MaskGIT, Chang et al., CVPR 2022, arXiv 2202.04200), and are drawn from in
+a few rounds, each of which keeps the surest tokens. Stage 2 is refused if stage 1 does not reconstruct: a prior over
+tokens that do not say what the record was cannot be any good.
+
+Stage 3, optional: a fidelity enhancer, a small 1-D U-Net from reconstructions to the originals.
+
+Here a band's frequencies are folded into channels by the first convolution (and unfolded by the last), so that a band
+has one token a place in time. On 12 leads it is the number of tokens a second, not the networks' size, that limits the
+reconstruction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
+from ecgpipe.generate.protocol import Settings, Signals
+from ecgpipe.generate.samplers import guided
+from ecgpipe.generate.training import TrainingSettings, train, validation_rows
+from ecgpipe.leads import LEADS
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Records encoded at a time outside training."""
+
+
+class ReconstructionError(RuntimeError):
+    """Stage 1 reconstructs too little for stage 2 to be worth its time; the message gives the error of every lead."""
+
+
+# --------------------------------------------------------------------------------------------------------- settings
+
+
+class PriorSettings(TrainingSettings):
+    """A masked transformer and its training."""
+
+    width: int = Field(96, ge=8, description="Width of the transformer.")
+    layers: int = Field(3, ge=1, description="Layers of the transformer.")
+    heads: int = Field(4, ge=1, description="Attention heads; the width must divide by twice their number.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout in the transformer.")
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> PriorSettings:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"`width` ({self.width}) must divide by twice `heads` ({self.heads}): positions turn pairs of channels")
+        return self
+
+
+class EnhancerSettings(TrainingSettings):
+    """The fidelity enhancer and its training."""
+
+    width: int = Field(8, ge=1, description="Channels at full length; doubled at each of three halvings.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout at the lowest resolution.")
+
+
+class TimeVQVAESettings(PresetSettings):
+    """Settings of :class:`TimeVQVAE`."""
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    preset: Literal["paper", "full", "small"] = Field("small", description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (about a minute and a half on one core).")
+    leads: Leads = Field("independent8", description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.")
+    n_fft: int = Field(16, ge=4, multiple_of=4, description="Samples of the Fourier transform's window; it advances by a quarter of them.")
+    lf_bins: int = Field(1, ge=1, description="Frequencies, from 0 Hz, of the low-frequency band; the rest, up to n_fft / 2, are the other.")
+    lf_halvings: int = Field(2, ge=1, description="Times the low-frequency encoder halves the number of frames.")
+    hf_halvings: int = Field(2, ge=1, description="Times the high-frequency encoder halves the number of frames.")
+    hidden: int = Field(64, ge=1, description="Channels of encoders and decoders.")
+    res_blocks: int = Field(2, ge=0, description="Residual blocks of each encoder and each decoder.")
+    code_dim: int = Field(8, ge=1, description="Dimension of the codes.")
+    lf_codes: int = Field(256, ge=2, description="Codes in the low-frequency codebook.")
+    hf_codes: int = Field(256, ge=2, description="Codes in the high-frequency codebook.")
+    codebook_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
+    commitment: float = Field(1.0, ge=0, description="Weight of the commitment loss.")
+    reconstruction_bound: float = Field(0.6, gt=0, description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect, 1: as bad as a flat line).")
+    class_dropout: float = Field(0.2, ge=0, lt=1, description="Share of training records shown to the priors without their class, for guidance.")
+    stage1: TrainingSettings = Field(default_factory=TrainingSettings, description="Training of encoders, codebooks and decoders.")
+    lf_prior: PriorSettings = Field(default_factory=PriorSettings, description="The prior p(LF | class).")
+    hf_prior: PriorSettings = Field(default_factory=PriorSettings, description="The prior p(HF | LF, class).")
+    enhancer: EnhancerSettings | None = Field(None, description="The fidelity enhancer; null: none.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, given: Any) -> Any:
+        """As the base's, but keys given within a section replace only themselves."""
+        if not isinstance(given, Mapping):
+            return given
+        out = {**cls.PRESETS.get(str(given.get("preset", "small")), {}), **given}
+        for section in ("stage1", "lf_prior", "hf_prior", "enhancer"):
+            base = cls.PRESETS.get(str(given.get("preset", "small")), {}).get(section)
+            if isinstance(given.get(section), Mapping) and base is not None:
+                out[section] = {**base, **given[section]}
+        return out
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> TimeVQVAESettings:
+        if self.lf_bins > self.n_fft // 2:
+            raise ValueError(f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has {self.n_fft // 2 + 1}")
+        return self
+
+
+class TimeVQVAESampleSettings(Settings):
+    """How to draw from :class:`TimeVQVAE`."""
+
+    lf_rounds: int = Field(10, ge=1, description="Rounds in which the low-frequency tokens are filled in.")
+    hf_rounds: int = Field(10, ge=1, description="Rounds in which the high-frequency tokens are filled in.")
+    lf_temperature: float = Field(4.0, ge=0, description="Randomness of which low-frequency tokens a round keeps; 0 keeps the surest.")
+    hf_temperature: float = Field(4.0, ge=0, description="The same for high-frequency tokens.")
+    guidance: float = Field(1.0, ge=0, description="Classifier-free guidance scale; 1 is none, and costs one network pass a round instead of two.")
+
+    @property
+    def evaluations(self) -> int:
+        """Rounds a record, of both priors."""
+        return self.lf_rounds + self.hf_rounds
+
+
+# ---------------------------------------------------------------------------------------------------- stage 1: tokens
+
+
+class Bands(nn.Module):
+    """The split of signals into two bands of their short-time Fourier transform, and back.
+
+    The transform is that of ``torch.stft`` (periodic Hann window, hop n_fft / 4, centred, normalised). Windows this
+    short are transformed faster by a matrix than by an FFT, and come out the way the networks want them:
+    ``(b, frames, channels)``, where a band's channels are signal channel x (real, imaginary) x frequency.
+    """
+
+    forward_basis: Tensor
+    inverse_basis: Tensor
+    envelope: Tensor
+
+    def __init__(self, n_fft: int, lf_bins: int, length: int) -> None:
+        super().__init__()
+        if length <= n_fft // 2:
+            raise ValueError(f"records of {length} samples are too short for `n_fft` {n_fft}")
+        self.n_fft, self.hop, self.length = n_fft, n_fft // 4, length
+        self.frames = 1 + length // self.hop
+        bins = n_fft // 2 + 1
+        self.rows = (lf_bins, bins - lf_bins)
+        """Frequencies of each band."""
+        window = torch.hann_window(n_fft, dtype=torch.float64)
+        forward = torch.view_as_real(torch.fft.rfft(torch.diag(window), norm="ortho"))
+        unit = torch.eye(2 * bins, dtype=torch.float64).reshape(2 * bins, 2, bins)
+        inverse = torch.fft.irfft(torch.complex(unit[:, 0], unit[:, 1]), n=n_fft, norm="ortho") * window
+        envelope = self._overlap(window.square().expand(1, self.frames, n_fft))[0]
+        for name, value in (("forward_basis", forward.transpose(1, 2)), ("inverse_basis", inverse.reshape(2, bins, n_fft)), ("envelope", envelope)):
+            self.register_buffer(name, value.float(), persistent=False)
+
+    def split(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform ``(b, c, length)`` to LF and HF, each ``(b, frames, c x 2 x its frequencies)``."""
+        framed = F.pad(signals, (self.n_fft // 2, self.n_fft // 2), mode="reflect").unfold(-1, self.n_fft, self.hop).transpose(1, 2)
+        lf, hf = (framed.matmul(basis.flatten(1)).flatten(2) for basis in self.forward_basis.split(self.rows, dim=2))
+        return lf, hf
+
+    def signals(self, band: Tensor, high: bool) -> Tensor:
+        """Transform one band (LF, or if ``high`` HF) back to ``(b, c, length)``, the other silent; their sum is the signals."""
+        basis = self.inverse_basis.split(self.rows, dim=1)[high].flatten(0, 1)
+        framed = band.float().unflatten(2, (-1, len(basis))).matmul(basis).transpose(1, 2)
+        return self._overlap(framed.flatten(0, 1)).unflatten(0, framed.shape[:2]) / self.envelope
+
+    def _overlap(self, framed: Tensor) -> Tensor:
+        """Add up frames ``(n, frames, n_fft)`` where they lie in time, and crop to ``(n, length)``."""
+        quarters = framed.unflatten(2, (4, self.hop))
+        whole = sum(F.pad(quarters[:, :, q], (0, 0, q, 3 - q)) for q in range(4))
+        assert isinstance(whole, Tensor)
+        return whole.flatten(1)[:, self.n_fft // 2 : self.n_fft // 2 + self.length]
+
+
+class VectorQuantizer(nn.Module):
+    """A codebook that follows the encoder by moving averages (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1)."""
+
+    codebook: Tensor
+    count: Tensor
+    total: Tensor
+
+    def __init__(self, codes: int, dim: int, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        codebook = torch.randn(codes, dim)
+        self.register_buffer("codebook", codebook)
+        self.register_buffer("count", torch.ones(codes))
+        self.register_buffer("total", codebook.clone())
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Return the number of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
+        return (self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T).argmin(dim=1)
+
+    @torch.no_grad()
+    def start(self, vectors: Tensor, iterations: int = 10) -> None:
+        """Take the centres of a k-means clustering of ``vectors (n, dim)`` as the codes."""
+        self._set(vectors[self._pick(vectors)], torch.ones_like(self.count))
+        for _ in range(iterations):
+            count, total = self._sums(vectors, self.nearest(vectors))
+            centres = torch.where(count[:, None] > 0, total / count.clamp(min=1)[:, None], vectors[self._pick(vectors)])
+            self._set(centres, count.clamp(min=1))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Replace vectors ``(n, dim)`` by their nearest codes, without gradient; in training, the codebook follows."""
+        with torch.no_grad(), torch.autocast(vectors.device.type, enabled=False):
+            vectors = vectors.detach().float()
+            numbers = self.nearest(vectors)
+            codes = F.embedding(numbers, self.codebook)
+            if self.training:
+                self._follow(vectors, numbers)
+        return codes
+
+    def _follow(self, vectors: Tensor, numbers: Tensor) -> None:
+        count, total = self._sums(vectors, numbers)
+        self.count.lerp_(count, 1 - self.decay)
+        self.total.lerp_(total, 1 - self.decay)
+        # A code chosen less than once in ten times its fair share is dead: it starts anew at a vector of this batch.
+        fair = len(vectors) / len(self.codebook)
+        dead = (self.count < 0.1 * fair)[:, None]
+        revived = vectors[self._pick(vectors)]
+        self.total.copy_(torch.where(dead, revived * fair, self.total))
+        self.count.copy_(torch.where(dead[:, 0], torch.full_like(self.count, fair), self.count))
+        self.codebook.copy_(self.total / self.count[:, None])
+
+    def _sums(self, vectors: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = F.one_hot(numbers, len(self.codebook)).to(vectors.dtype)
+        return chosen.sum(0), chosen.T @ vectors
+
+    def _pick(self, vectors: Tensor) -> Tensor:
+        return torch.randint(len(vectors), (len(self.codebook),), device=vectors.device)
+
+    def _set(self, codes: Tensor, count: Tensor) -> None:
+        self.codebook.copy_(codes)
+        self.count.copy_(count)
+        self.total.copy_(codes * count[:, None])
+
+
+class ResBlock(nn.Module):
+    """x + conv1(act(conv3(act(x)))), along time."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(channels, channels, (1, 3), padding=(0, 1))
+        self.narrow = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape ``(b, channels, 1, frames)``."""
+        out: Tensor = x + self.narrow(F.leaky_relu(self.wide(F.leaky_relu(x))))
+        return out
+
+
+class BandVQVAE(nn.Module):
+    """Encoder, quantiser and decoder of one band.
+
+    Convolutions are two-dimensional on channels-last tensors, which on CPUs are twice as fast as one-dimensional ones.
+    """
+
+    def __init__(self, channels: int, frames: int, halvings: int, codes: int, settings: TimeVQVAESettings) -> None:
+        super().__init__()
+        hidden, dim = settings.hidden, settings.code_dim
+        self.frames = frames
+        self.padded = -(-frames // 2**halvings) * 2**halvings
+        self.tokens = self.padded // 2**halvings
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for inside, outside in [(hidden, channels), *[(hidden, hidden)] * (halvings - 1)]:
+            down += [nn.Conv2d(outside, inside, (1, 4), stride=(1, 2), padding=(0, 1)), nn.LeakyReLU()]
+            up = [nn.LeakyReLU(), nn.ConvTranspose2d(inside, outside, (1, 4), stride=(1, 2), padding=(0, 1)), *up]
+        blocks = [ResBlock(hidden) for _ in range(2 * settings.res_blocks)]
+        self.encoder = nn.Sequential(*down, *blocks[: settings.res_blocks], nn.Conv2d(hidden, dim, 1))
+        self.quantizer = VectorQuantizer(codes, dim, settings.codebook_decay)
+        self.decoder = nn.Sequential(nn.Conv2d(dim, hidden, (1, 3), padding=(0, 1)), *blocks[settings.res_blocks :], *up)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+
+    def encode(self, band: Tensor) -> Tensor:
+        """Encode ``(b, frames, channels)`` to ``(b, tokens, dim)``."""
+        vectors: Tensor = self.encoder(_to_image(F.pad(band, (0, 0, 0, self.padded - self.frames))))
+        return _from_image(vectors)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Decode ``(b, tokens, dim)`` to ``(b, frames, channels)``."""
+        band: Tensor = self.decoder(_to_image(codes))
+        return _from_image(band)[:, : self.frames]
+
+    def numbers(self, band: Tensor) -> Tensor:
+        """Return the tokens of a band, ``(b, tokens)``, int64."""
+        vectors = self.encode(band)
+        return self.quantizer.nearest(vectors.flatten(0, 1)).reshape(vectors.shape[:2])
+
+    def of_numbers(self, numbers: Tensor) -> Tensor:
+        """Decode tokens ``(b, tokens)`` to the band."""
+        return self.decode(F.embedding(numbers, self.quantizer.codebook))
+
+    def forward(self, band: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reconstruction of a band, and the commitment loss; gradients go straight through the quantiser."""
+        vectors = self.encode(band)
+        codes = self.quantizer(vectors.flatten(0, 1)).reshape(vectors.shape)
+        commitment = F.mse_loss(vectors.float(), codes)
+        return self.decode(vectors + (codes - vectors).detach()), commitment
+
+
+def _to_image(x: Tensor) -> Tensor:
+    """View ``(b, time, channels)`` as the channels-last image ``(b, channels, 1, time)``."""
+    return x.contiguous()[:, None].permute(0, 3, 1, 2)
+
+
+def _from_image(x: Tensor) -> Tensor:
+    """Undo :func:`_to_image`."""
+    return x[:, :, 0].transpose(1, 2)
+
+
+class Tokenizer(nn.Module):
+    """Stage 1: signals to two sequences of tokens, and back."""
+
+    def __init__(self, channels: int, length: int, settings: TimeVQVAESettings) -> None:
+        super().__init__()
+        self.bands = Bands(settings.n_fft, settings.lf_bins, length)
+        frames, (low, high) = self.bands.frames, self.bands.rows
+        self.lf = BandVQVAE(2 * channels * low, frames, settings.lf_halvings, settings.lf_codes, settings)
+        self.hf = BandVQVAE(2 * channels * high, frames, settings.hf_halvings, settings.hf_codes, settings)
+
+    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what each band's reconstruction lacks, ``(b, frames, channels)``, and the sum of the commitment losses."""
+        lf, hf = self.bands.split(signals)
+        lf_out, lf_commitment = self.lf(lf)
+        hf_out, hf_commitment = self.hf(hf)
+        return lf - lf_out, hf - hf_out, lf_commitment + hf_commitment
+
+    def tokens(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the LF and the HF tokens of signals ``(b, c, length)``."""
+        lf, hf = self.bands.split(signals)
+        return self.lf.numbers(lf), self.hf.numbers(hf)
+
+    def signals(self, lf: Tensor, hf: Tensor) -> Tensor:
+        """Return the signals ``(b, c, length)`` of LF and HF tokens."""
+        return self.bands.signals(self.lf.of_numbers(lf), high=False) + self.bands.signals(self.hf.of_numbers(hf), high=True)
+
+    def reconstruct(self, signals: Tensor) -> Tensor:
+        """Return what is left of signals ``(b, c, length)`` after they were made tokens."""
+        return self.signals(*self.tokens(signals))
+
+
+# ---------------------------------------------------------------------------------------------------- stage 2: priors
+
+
+class Attention(nn.Module):
+    """Self-attention that knows distances: queries and keys are turned by their position (RoPE, arXiv 2104.09864).
+
+    A rhythm is a matter of the time between beats, wherever in the record they are.
+    """
+
+    turn: Tensor
+
+    def __init__(self, width: int, heads: int, positions: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        half = width // heads // 2
+        angle = torch.outer(torch.arange(positions).float(), 1000.0 ** (-torch.arange(half) / half))
+        self.register_buffer("turn", torch.stack([angle.cos(), angle.sin()]), persistent=False)
+
+    def _turned(self, x: Tensor) -> Tensor:
+        one, two = x.chunk(2, dim=-1)
+        cos, sin = self.turn.to(x.dtype)
+        return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape ``(b, positions, width)``."""
+        b, n, width = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(self._turned(q), self._turned(k), v)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(b, n, width))
+        return out
+
+
+class Layer(nn.Module):
+    """Attention and a network a position, each with a norm before and a way round."""
+
+    def __init__(self, width: int, heads: int, positions: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        self.attention = Attention(width, heads, positions)
+        self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape ``(b, positions, width)``."""
+        x = x + self.dropout(self.attention(self.norms[0](x)))
+        out: Tensor = x + self.dropout(self.dense(self.norms[1](x)))
+        return out
+
+
+class Prior(nn.Module):
+    """A bidirectional transformer over partly masked tokens, given the class and, for HF, the LF tokens."""
+
+    def __init__(self, tokens: int, codes: int, classes: int, settings: PriorSettings, given_codes: int | None = None) -> None:
+        super().__init__()
+        self.tokens, self.codes, self.no_class = tokens, codes, classes
+        self.token = nn.Embedding(codes + 1, settings.width)
+        self.label = nn.Embedding(classes + 1, settings.width)
+        self.given = None if given_codes is None else nn.Embedding(given_codes, settings.width)
+        self.start = nn.Sequential(nn.LayerNorm(settings.width), nn.Dropout(settings.dropout))
+        self.layers = nn.Sequential(*[Layer(settings.width, settings.heads, tokens, settings.dropout) for _ in range(settings.layers)])
+        self.end = nn.Sequential(nn.LayerNorm(settings.width), nn.Linear(settings.width, settings.width), nn.GELU(), nn.LayerNorm(settings.width))
+        self.bias = nn.Parameter(torch.zeros(codes))
+        for embedding in (self.token, self.label, self.given):
+            if embedding is not None:
+                nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, tokens: Tensor, labels: Tensor, given: Tensor | None = None) -> Tensor:
+        """Return logits ``(b, n, codes)``.
+
+        Args:
+            tokens: ``(b, n)``; the number ``codes`` is a masked one.
+            labels: ``(b,)``; the number ``classes`` is "no class".
+            given: LF tokens ``(b, m)`` for the prior of HF, spread over the same time.
+        """
+        x = self.token(tokens) + self.label(labels)[:, None]
+        if self.given is not None:
+            assert given is not None
+            at = torch.arange(self.tokens, device=tokens.device) * given.shape[1] // self.tokens
+            x = x + self.given(given)[:, at]
+        x = self.end(self.layers(self.start(x)))
+        logits: Tensor = x @ self.token.weight[: self.codes].T + self.bias
+        return logits
+
+
+def cosine_share(progress: Tensor | float) -> Tensor | float:
+    """Return the share of tokens that are masked at ``progress`` 0 ... 1 (MaskGIT, section 3.3): cos(pi/2 progress)."""
+    return torch.cos(progress * (math.pi / 2)) if isinstance(progress, Tensor) else math.cos(progress * (math.pi / 2))
+
+
+@torch.no_grad()
+def fill_in(logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]) -> Tensor:
+    """Fill in masked tokens, the surest first (MaskGIT, section 3.2).
+
+    Args:
+        logits: of tokens ``(b, n)``, ``(b, n, codes)``.
+        masked: ``(b, n)``, every token masked.
+        rounds: T; after round k a share cos(pi/2 k/T) of the tokens is masked again.
+        temperature: a token's sureness is log p + temperature (1 - k/T) times Gumbel noise.
+        uniform: gives ``(b, 2, n)`` uniform on (0, 1).
+
+    Returns:
+        Tokens ``(b, n)``.
+    """
+    tokens = masked
+    for k in range(1, rounds + 1):
+        open_ = tokens == masked
+        p = logits(tokens).float().softmax(dim=-1)
+        which, order = uniform().unbind(1)
+        drawn = (p.cumsum(-1) < (which * p.sum(-1))[..., None]).sum(-1).clamp(max=p.shape[-1] - 1)
+        sure = p.gather(-1, drawn[..., None])[..., 0].log() - temperature * (1 - k / rounds) * (-order.log()).log()
+        sure = sure.masked_fill(~open_, math.inf)
+        tokens = torch.where(open_, drawn, tokens)
+        again = int(cosine_share(k / rounds) * tokens.shape[1])
+        if again:
+            tokens = tokens.scatter(1, sure.topk(again, largest=False).indices, masked[:, :again])
+    return tokens
+
+
+class _Uniform:
+    """Uniform numbers on (0, 1), a stream a record, which its seed alone decides."""
+
+    def __init__(self, seeds: np.ndarray, device: str) -> None:
+        self._streams = [np.random.default_rng(int(seed)) for seed in seeds]
+        self._device = device
+
+    def __call__(self, tokens: int) -> Tensor:
+        drawn = np.stack([stream.random((2, tokens), dtype=np.float32) for stream in self._streams])
+        return torch.from_numpy(np.clip(drawn, 1e-7, 1 - 1e-7)).to(self._device)
+
+
+class TokenRecords(Signals):
+    """Records as tokens, ``(n, LF tokens + HF tokens)``: stage 2 reads no signal."""
+
+    def __init__(self, tokens: np.ndarray, signals: Signals) -> None:
+        self.spec, self.labels = signals.spec, signals.labels
+        self._tokens = tokens
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the tokens ``(b, LF tokens + HF tokens)`` and class ids ``(b,)`` of the records at ``indices``, int64."""
+        return torch.from_numpy(self._tokens[indices].astype(np.int64)), torch.from_numpy(self.labels[indices])
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the tokens."""
+        return hashlib.sha256(self._tokens.tobytes()).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------ stage 3: fidelity enhancer
+
+
+class Enhancer(nn.Module):
+    """A 1-D U-Net from reconstructions to the originals, of three halvings; it predicts the difference."""
+
+    def __init__(self, channels: int, settings: EnhancerSettings) -> None:
+        super().__init__()
+        widths = [settings.width * 2**i for i in range(4)]
+        self.start = nn.Conv2d(channels, widths[0], (1, 7), padding=(0, 3))
+        self.down = nn.ModuleList([nn.Conv2d(a, b, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in zip(widths, widths[1:], strict=False)])
+        self.before = nn.ModuleList([ResBlock(w) for w in widths])
+        self.after = nn.ModuleList([ResBlock(w) for w in widths[:-1]])
+        self.up = nn.ModuleList([nn.ConvTranspose2d(b, a, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in zip(widths, widths[1:], strict=False)])
+        self.dropout = nn.Dropout(settings.dropout)
+        self.end = nn.Conv2d(widths[0], channels, (1, 7), padding=(0, 3))
+        nn.init.zeros_(self.end.weight)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Keep the shape ``(b, channels, length)``; any length."""
+        length = signals.shape[-1]
+        x = F.pad(signals, (0, -length % 8))[:, :, None].contiguous(memory_format=torch.channels_last)
+        x = self.before[0](self.start(x))
+        kept = []
+        for down, before in zip(self.down, self.before[1:], strict=True):
+            kept.append(x)
+            x = before(down(x))
+        x = self.dropout(x)
+        for up, after in zip(reversed(self.up), reversed(self.after), strict=True):
+            x = after(up(x) + kept.pop())
+        out: Tensor = signals + self.end(F.leaky_relu(x))[:, :, 0, :length]
+        return out
+
+
+# -------------------------------------------------------------------------------------------------------- the generator
+
+
+class TimeVQVAENetwork(nn.Module):
+    """Tokenizer, both priors, and the enhancer if there is one."""
+
+    def __init__(self, channels: int, length: int, classes: int, settings: TimeVQVAESettings) -> None:
+        super().__init__()
+        self.tokenizer = Tokenizer(channels, length, settings)
+        self.lf_prior = Prior(self.tokenizer.lf.tokens, settings.lf_codes, classes, settings.lf_prior)
+        self.hf_prior = Prior(self.tokenizer.hf.tokens, settings.hf_codes, classes, settings.hf_prior, settings.lf_codes)
+        self.enhancer = None if settings.enhancer is None else Enhancer(channels, settings.enhancer)
+
+
+class TimeVQVAE(NeuralGenerator):
+    """TimeVQVAE, class-conditional; see the module."""
+
+    Settings: ClassVar[type[TimeVQVAESettings]] = TimeVQVAESettings
+    SampleSettings: ClassVar[type[TimeVQVAESampleSettings]] = TimeVQVAESampleSettings
+
+    settings: TimeVQVAESettings
+    module: TimeVQVAENetwork
+
+    def __init__(self, settings: Any, spec: SignalSpec) -> None:
+        super().__init__(settings, spec)
+        self.module = self._network()
+
+    def _network(self) -> TimeVQVAENetwork:
+        return TimeVQVAENetwork(self.layout.channels, self.spec.length, len(self.spec.classes), self.settings)
+
+    def fit(self, train_signals: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool) -> pd.DataFrame:
+        """Train stage after stage; see :class:`ecgpipe.generate.protocol.Generator`.
+
+        Raises:
+            ValueError: if a class has no training record, or there are no validation records.
+            TrainingError: if a loss is not finite.
+            ReconstructionError: if stage 1 reconstructs the validation records worse than ``reconstruction_bound``.
+        """
+        self.measure_training_set(train_signals, 1.0, seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module = self._network()
+            self._start_codebooks(train_signals)
+        how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
+        history = [self._fit_tokenizer(train_signals, validation, state_dir / "stage1", how)]
+        self.check_reconstruction(validation, device)
+        tokens = self.tokens(train_signals, device), self.tokens(validation, device)
+        history += [self._fit_prior("lf_prior", *tokens, state_dir / "lf_prior", how), self._fit_prior("hf_prior", *tokens, state_dir / "hf_prior", how)]
+        if self.settings.enhancer is not None:
+            history.append(self._fit_enhancer(train_signals, validation, state_dir / "enhancer", how))
+        return pd.concat(history, ignore_index=True)
+
+    # stage 1
+
+    @torch.no_grad()
+    def _start_codebooks(self, signals: Signals) -> None:
+        tokenizer = self.module.tokenizer
+        x = self.to_network(signals.batch(validation_rows(signals.labels, 2 * BATCH))[0])
+        for part, band in zip((tokenizer.lf, tokenizer.hf), tokenizer.bands.split(x), strict=True):
+            part.quantizer.start(part.encode(band).flatten(0, 1))
+
+    def tokenizer_loss(self, module: nn.Module, signals: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of stage 1 on signals ``(b, 12, length)`` in mV; see the module."""
+        lf, hf, commitment = module(self.to_network(signals))
+        # The transform is linear: what the bands lack, transformed back, is what the signals lack.
+        bands = self.module.tokenizer.bands
+        in_time = bands.signals(lf, high=False).square().mean() + bands.signals(hf, high=True).abs().mean()
+        out: Tensor = in_time + lf.square().mean() + hf.square().mean() + self.settings.commitment * commitment
+        return out
+
+    def _fit_tokenizer(self, train_signals: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
+        settings = self.settings
+        rows = validation_rows(validation.labels, settings.stage1.validation_records)
+
+        def measures(module: nn.Module) -> dict[str, float]:
+            assert isinstance(module, Tokenizer)
+            lf, hf, error, power = [], [], 0.0, 0.0
+            for first in range(0, len(rows), BATCH):
+                x = self.to_network(validation.batch(rows[first : first + BATCH])[0].to(how["device"]))
+                tokens = module.tokens(x)
+                error += float((module.signals(*tokens) - x).square().sum())
+                power += float(x.square().sum())
+                lf.append(tokens[0])
+                hf.append(tokens[1])
+            out = {"relative_rmse": math.sqrt(error / power)}
+            for band, drawn, codes in (("lf", lf, settings.lf_codes), ("hf", hf, settings.hf_codes)):
+                out[f"{band}_codes_used"], out[f"{band}_perplexity"] = codebook_use(torch.cat(drawn), codes)
+            log.info("stage 1: %s", ", ".join(f"{name} {value:.3g}" for name, value in out.items()))
+            return out
+
+        names = ("leads", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks", "code_dim", "lf_codes", "hf_codes", "codebook_decay", "commitment")
+        identity = f"{settings.model_dump_json(include=set(names))} scale {self.scale}"
+        return train(self.module.tokenizer, self.tokenizer_loss, train_signals, validation, settings.stage1, state_dir=state_dir, stage="stage1", identity=identity, measures=torch.no_grad()(measures), **how)
+
+    @torch.no_grad()
+    def reconstruction_error(self, signals: Signals, device: str) -> tuple[float, dict[str, float]]:
+        """Return stage 1's relative RMSE over all leads, and of each of the twelve: RMS of the error over RMS of the signal."""
+        tokenizer = self.module.tokenizer.to(device).eval()
+        error, power = np.zeros(12), np.zeros(12)
+        for first in range(0, len(signals), BATCH):
+            x = signals.batch(np.arange(first, min(first + BATCH, len(signals))))[0]
+            out = self.to_millivolts(tokenizer.reconstruct(self.to_network(x.to(device))))
+            error += np.square(out - x.numpy(), dtype=np.float64).sum(axis=(0, 2))
+            power += np.square(x.numpy(), dtype=np.float64).sum(axis=(0, 2))
+        return float(np.sqrt(error.sum() / power.sum())), dict(zip(LEADS, np.sqrt(error / power).tolist(), strict=True))
+
+    def check_reconstruction(self, validation: Signals, device: str) -> None:
+        """Refuse to go on from a stage 1 that reconstructs too little.
+
+        Raises:
+            ReconstructionError: if the relative RMSE is not below ``reconstruction_bound``.
+        """
+        total, leads = self.reconstruction_error(validation, device)
+        each = ", ".join(f"{name} {value:.2f}" for name, value in leads.items())
+        log.info("stage 1 reconstructs validation records with a relative RMSE of %.3f (%s)", total, each)
+        if not total < self.settings.reconstruction_bound:
+            raise ReconstructionError(
+                f"stage 1 reconstructs validation records with a relative RMSE of {total:.2f}, `reconstruction_bound` is {self.settings.reconstruction_bound:g}; "
+                f"by lead: {each}. Train it longer (`stage1.steps`), give it more tokens (fewer `lf_halvings`, `hf_halvings`) or more codes, or raise the bound"
+            )
+
+    @torch.no_grad()
+    def tokens(self, signals: Signals, device: str) -> TokenRecords:
+        """Encode records once, for stage 2: a two-hundredth of the signals' size."""
+        tokenizer = self.module.tokenizer.to(device).eval()
+        out = []
+        for first in range(0, len(signals), BATCH):
+            x = self.to_network(signals.batch(np.arange(first, min(first + BATCH, len(signals))))[0].to(device))
+            out.append(torch.cat(tokenizer.tokens(x), dim=1).cpu().numpy().astype(np.int16))
+        return TokenRecords(np.concatenate(out), signals)
+
+    # stage 2
+
+    def prior_loss(self, module: nn.Module, tokens: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Cross-entropy on masked tokens; the share masked is the cosine of a uniform number (MaskGIT, section 3.1).
+
+        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; which of the two is learned is the module's matter.
+        """
+        lf, hf = tokens.split([self.module.lf_prior.tokens, self.module.hf_prior.tokens], dim=1)
+        prior = getattr(module, "_orig_mod", module)
+        target, given = (lf, ()) if prior.given is None else (hf, (lf,))
+        b, n = target.shape
+        share = torch.rand(b, 1, generator=generator, device=target.device)
+        order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
+        masked = order < (torch.cos(share * (math.pi / 2)) * n).ceil()
+        if module.training:
+            dropped = torch.rand(b, generator=generator, device=target.device) < self.settings.class_dropout
+            labels = torch.where(dropped, prior.no_class, labels)
+        logits = module(torch.where(masked, prior.codes, target), labels, *given)
+        return F.cross_entropy(logits[masked].float(), target[masked])
+
+    def _fit_prior(self, name: str, train_tokens: TokenRecords, validation: TokenRecords, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
+        identity = f"{train_tokens.digest()} {validation.digest()} {self.settings.class_dropout}"
+        return train(getattr(self.module, name), self.prior_loss, train_tokens, validation, getattr(self.settings, name), state_dir=state_dir, stage=name, identity=identity, **how)
+
+    # stage 3
+
+    def enhancer_loss(self, module: nn.Module, signals: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean absolute difference between enhanced reconstructions and the originals."""
+        x = self.to_network(signals)
+        with torch.no_grad():
+            reconstructed = self.module.tokenizer.reconstruct(x)
+        return F.l1_loss(module(reconstructed).float(), x)
+
+    def _fit_enhancer(self, train_signals: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
+        assert self.settings.enhancer is not None
+        assert self.module.enhancer is not None
+        weights = b"".join(v.detach().cpu().contiguous().numpy().tobytes() for v in self.module.tokenizer.state_dict().values())
+        identity = f"{hashlib.sha256(weights).hexdigest()} scale {self.scale}"
+        return train(self.module.enhancer, self.enhancer_loss, train_signals, validation, self.settings.enhancer, state_dir=state_dir, stage="enhancer", identity=identity, **how)
+
+    # drawing
+
+    @torch.no_grad()
+    def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
+        """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`."""
+        module = self.module.to(device).eval()
+        y = torch.from_numpy(labels).to(device)
+        uniform = _Uniform(seeds, device)
+
+        def draw(prior: Prior, rounds: int, temperature: float, *given: Tensor) -> Tensor:
+            nothing = torch.full_like(y, prior.no_class)
+
+            def logits(tokens: Tensor) -> Tensor:
+                return guided(lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance)
+
+            masked = torch.full((len(y), prior.tokens), prior.codes, device=device)
+            return fill_in(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))
+
+        lf = draw(module.lf_prior, settings.lf_rounds, settings.lf_temperature)
+        hf = draw(module.hf_prior, settings.hf_rounds, settings.hf_temperature, lf)
+        signals = module.tokenizer.signals(lf, hf)
+        return self.to_millivolts(signals if module.enhancer is None else module.enhancer(signals))
+
+
+def codebook_use(tokens: Tensor, codes: int) -> tuple[float, float]:
+    """Return how many of ``codes`` codes occur among tokens, and their perplexity: the exponential of their entropy."""
+    share = torch.bincount(tokens.flatten(), minlength=codes).double() / tokens.numel()
+    used = share[share > 0]
+    return float(len(used)), float((-used * used.log()).sum().exp())
+
+
+GENERATOR = TimeVQVAE

@@ -1,0 +1,467 @@
+"""The report: one HTML page that holds all it shows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ecgpipe.config import Config
+from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
+from ecgpipe.files import read_json, read_parquet_metadata, write_text
+from ecgpipe.preprocess.reasons import REASONS
+from ecgpipe.report import ecgpaper, figures, provenance, text
+from ecgpipe.report.text import Row, rows_of
+from ecgpipe.tables.build import TABLES
+from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
+from ecgpipe.tables.comparisons import PRIMARY
+from ecgpipe.tables.data import ALL
+from ecgpipe.tables.draws import COMPARED
+
+log = logging.getLogger(__name__)
+
+MAX_ECGS = 120
+"""Drawings of ECGs on the page: at about 25 kB each they keep it well below 8 MB."""
+
+Model = tuple[str, str]
+"""Dataset and generator."""
+
+_METHODS = {REAL: "real only", AUGMENTED: "real + {}", SYNTHETIC: "{} only", FROZEN: "{}, fine-tuned"}
+"""What a network was trained on, by setting; {} is the generator."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the report is made of.
+
+    Attributes:
+        config: the study.
+        tables: folder of the tables.
+        data: folder of each dataset.
+        samples: folder of the samples of each (dataset, generator).
+        models: folder of each trained (dataset, generator).
+        git: state of the checkout; None if there is none.
+    """
+
+    config: Config
+    tables: Path
+    data: Mapping[str, Path]
+    samples: Mapping[Model, Path]
+    models: Mapping[Model, Path]
+    git: provenance.GitState | None
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table, once.
+
+        Raises:
+            FileNotFoundError: if it is missing.
+        """
+        if name not in self._read:
+            path = self.tables / f"{name}.parquet"
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is missing: make the tables before the report")
+            self._read[name] = pd.read_parquet(path)
+        return self._read[name]
+
+    @cached_property
+    def simulated(self) -> list[str]:
+        """Datasets in which a record is simulated."""
+        settings = self.config.dataset_settings
+
+        def is_simulated(name: str) -> bool:
+            source = settings[name].source
+            return (source is not None and source.kind == "simulated") or any(
+                map(is_simulated, settings[name].merge or [])
+            )
+
+        return [name for name in self.data if is_simulated(name)]
+
+    @cached_property
+    def merged(self) -> list[str]:
+        """Datasets that are merges."""
+        return [name for name in self.data if self.config.dataset_settings[name].merge is not None]
+
+    def in_order(self, names: pd.Series) -> list[str]:
+        """Return the datasets among ``names``, in the order of ``data``."""
+        return [name for name in self.data if name in set(names)]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+        return SignalSpec.from_json(read_parquet_metadata(next(iter(self.data.values())) / "records.parquet")).classes
+
+
+def image(svg: str) -> str:
+    """Return an SVG document as a data URI."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def interval(row: Row) -> str:
+    """Write mean and interval of a row of the summary."""
+    mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
+    return (
+        text.number(mean) if np.isnan(mean) else f"{text.number(mean)} [{text.number(low, 2)}, {text.number(high, 2)}]"
+    )
+
+
+# -- the answer ---------------------------------------------------------------------------------------------------
+
+
+def _extremes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep, for each dataset, experiment and generator, the smallest and the largest share."""
+    groups = rows.groupby(["dataset", "experiment", "generator"])["fraction"]
+    return rows[(rows["fraction"] == groups.transform("min")) | (rows["fraction"] == groups.transform("max"))]
+
+
+def _forest(rows: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return the forest plot's rows."""
+    return [
+        {
+            "what": _method(row["setting"], row["generator"]),
+            "share": text.share(row["fraction"]),
+            "plot": Markup(figures.forest_row(row, limits)),  # noqa: S704 - drawn from numbers only
+            "difference": f"{text.signed(row['difference'])} {text.bounds(row['low'], row['high'])}",
+            "p": text.probability(row["p_holm"]),
+            "verdict": row["verdict"],
+        }
+        for row in rows_of(rows)
+    ]
+
+
+def _answer(inputs: Inputs) -> dict[str, Any]:
+    comparisons = inputs.table("comparisons")
+    primary = comparisons[comparisons["metric"] == PRIMARY]
+    if primary.empty:
+        return {"empty": True}
+    shown = _extremes(primary)
+    limits = figures.forest_axis(shown)
+    datasets = []
+    for name in inputs.in_order(primary["dataset"]):
+        mine, rows = primary[primary["dataset"] == name], shown[shown["dataset"] == name]
+        sentences = [
+            text.experiment_sentence(group, str(experiment), str(generator))
+            for (experiment, generator), group in mine.groupby(["experiment", "generator"], sort=False)
+        ]
+        first = rows_of(rows)[0]
+        datasets.append(
+            {
+                "name": name,
+                "size": f"{text.plural(first['support'], 'test record')}, {text.plural(first['patients'], 'patient')}, "
+                f"{text.plural(first['seeds'], 'seed')}",
+                "rows": _forest(rows, limits),
+                "sentences": sentences,
+                "notes": sorted({note for notes in mine["note"] for note in notes.split("; ") if note}),
+            }
+        )
+    return {
+        "empty": False,
+        "tallies": [text.tally(rows, str(name)) for name, rows in primary.groupby("experiment", sort=False)],
+        "datasets": datasets,
+        "reduced": len(shown) < len(primary),
+        "scale": Markup(figures.forest_scale(limits)),  # noqa: S704 - drawn from numbers only
+        "conclusions": text.conclusions(comparisons, inputs.merged, inputs.simulated),
+        "hopeless": bool((primary["p_smallest"] * primary["family"] >= 1 - inputs.config.statistics.confidence).all()),
+        "smallest": text.number(float(primary["smallest_effect"].median()), 2),
+    }
+
+
+# -- data ---------------------------------------------------------------------------------------------------------
+
+
+def _data(inputs: Inputs) -> list[dict[str, Any]]:
+    counts, exclusions = inputs.table("data"), inputs.table("exclusions")
+    sections = []
+    for name, folder in inputs.data.items():
+        summary = read_json(folder / "summary.json")
+        mine = counts[counts["dataset"] == name]
+        records = mine.pivot(index="class", columns="split", values="records").loc[[*inputs.classes, ALL]]
+        patients = mine[mine["class"] == ALL].set_index("split")["patients"]
+        left_out = exclusions[exclusions["dataset"] == name]
+        sections.append(
+            {
+                "name": name,
+                "simulated": name in inputs.simulated,
+                "members": inputs.config.dataset_settings[name].merge or [],
+                "summary": summary,
+                "rows": [(label, [int(row[split]) for split in (*SPLITS, ALL)]) for label, row in records.iterrows()],
+                "patients": [int(patients[split]) for split in (*SPLITS, ALL)],
+                "exclusions": [
+                    (row["reason"], REASONS.get(row["reason"], ""), row["records"]) for row in rows_of(left_out)
+                ],
+            }
+        )
+    return sections
+
+
+# -- ECGs ---------------------------------------------------------------------------------------------------------
+
+
+def _first(dataset: Dataset, label: str) -> int | None:
+    """Return the first row of a class, from the test split if it has one."""
+    rows = dataset.records.index[dataset.records["label"] == label].to_numpy()
+    tested = rows[(dataset.records["split"].to_numpy()[rows] == "test")]
+    return int(tested[0]) if len(tested) else int(rows[0]) if len(rows) else None
+
+
+def _drawing(dataset: Dataset, label: str, title: str) -> dict[str, Any]:
+    """Draw the first record of a class, or say that there is none."""
+    row = _first(dataset, label)
+    if row is None:
+        return {"title": title, "missing": f"no record of {label}"}
+    record = str(dataset.records["record"].iloc[row])
+    svg = ecgpaper.draw(
+        np.asarray(dataset.signals[row]), dataset.spec.rate, f"12-lead ECG, {label}: {title}, record {record}"
+    )
+    return {"title": title, "record": record, "svg": Markup(svg)}  # noqa: S704 - the title is escaped by draw()
+
+
+def _ecgs(inputs: Inputs) -> dict[str, Any]:
+    names = [name for name in inputs.data if any(dataset == name for dataset, _ in inputs.samples)]
+    drawings = sum(1 + sum(d == name for d, _ in inputs.samples) for name in names)
+    shown = inputs.classes[: max(1, MAX_ECGS // max(1, drawings))]
+    sections = []
+    for name in names:
+        real = Dataset.load(inputs.data[name])
+        word = "simulated" if name in inputs.simulated else "real"
+        sets = [(word, real)]
+        sets += [(f"synthetic, {g}", Dataset.load(path)) for (d, g), path in inputs.samples.items() if d == name]
+        classes = [(label, [_drawing(dataset, label, title) for title, dataset in sets]) for label in shown]
+        sections.append({"name": name, "classes": classes})
+    return {"datasets": sections, "left_out": list(inputs.classes[len(shown) :])}
+
+
+# -- results ------------------------------------------------------------------------------------------------------
+
+
+def _method(setting: str, generator: str) -> str:
+    """Name what a network was trained on."""
+    return _METHODS[setting].format(generator)
+
+
+def _values(summary: pd.DataFrame) -> dict[tuple[str, str, float], dict[tuple[str, str], Row]]:
+    """Arrange the summary of one dataset by cell (setting, generator, fraction), then by (class, metric)."""
+    cells: dict[tuple[str, str, float], dict[tuple[str, str], Row]] = {}
+    for row in rows_of(summary):
+        key = row["setting"], row["generator"], row["fraction"]
+        cells.setdefault(key, {})[row["class"], row["metric"]] = row
+    order = list(_METHODS)
+    return dict(sorted(cells.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))
+
+
+def _result_rows(summary: pd.DataFrame, training: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row for each cell of one dataset, in the order of :data:`_METHODS`."""
+    medians = training.groupby(["setting", "generator", "fraction"], as_index=False)[["n_real", "n_synthetic"]].median()
+    sizes = {(row["setting"], row["generator"], row["fraction"]): row for row in rows_of(medians)}
+    rows: list[dict[str, Any]] = []
+    for (setting, generator, fraction), values in _values(summary).items():
+        what = _method(setting, generator)
+        size = sizes[setting, generator, fraction]
+        overall = values[COMPARED["accuracy"]]
+        rows.append(
+            {
+                "what": what,
+                "first": bool(rows) and rows[-1]["what"] != what,
+                "share": "none" if fraction == 0 else text.share(fraction),
+                "records": f"{size['n_real']:,.0f} + {size['n_synthetic']:,.0f}",
+                "values": [interval(values[metric]) for metric in COMPARED.values()],
+                "seeds": overall["seeds"],
+                "support": overall["support"],
+            }
+        )
+    return rows
+
+
+def _class_rows(summary: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the F1 of every class in every cell at the largest share."""
+    most = summary["fraction"].max()
+    cells = {
+        _method(setting, generator): [values[label, "f1"] for label in classes]
+        for (setting, generator, fraction), values in _values(summary).items()
+        if fraction == most or setting == SYNTHETIC
+    }
+    first = next(iter(cells.values()))
+    body = [
+        (label, first[place]["support"], [interval(column[place]) for column in cells.values()], first[place]["note"])
+        for place, label in enumerate(classes)
+    ]
+    return {"heads": list(cells), "rows": body}
+
+
+def _results(inputs: Inputs) -> list[dict[str, Any]]:
+    summary, confusion, training = (inputs.table(name) for name in ("summary", "confusion", "training"))
+    sections = []
+    for name in inputs.in_order(summary["dataset"]):
+        mine = summary[summary["dataset"] == name]
+        sections.append(
+            {
+                "name": name,
+                "rows": _result_rows(mine, training[training["dataset"] == name]),
+                "curves": image(figures.learning_curves(mine, PRIMARY)),
+                "scores": image(figures.class_scores(mine, inputs.classes)),
+                "classes": _class_rows(mine, inputs.classes),
+                "confusion": image(figures.confusion_matrices(confusion[confusion["dataset"] == name], inputs.classes)),
+            }
+        )
+    return sections
+
+
+def _comparisons(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return every comparison in every metric."""
+    rows = inputs.table("comparisons")
+    return [
+        {
+            **{
+                name: row[name]
+                for name in ("dataset", "experiment", "generator", "verdict", "decided_by", "seeds", "note")
+            },
+            "share": text.share(row["fraction"]),
+            "metric": text.METRIC_NAMES[row["metric"]],
+            "reference": text.number(row["reference"]),
+            "value": text.number(row["value"]),
+            "difference": f"{text.signed(row['difference'])} {text.bounds(row['low'], row['high'])}",
+            "p": text.probability(row["p_value"]),
+            "p_holm": text.probability(row["p_holm"]),
+            "smallest": text.number(row["smallest_effect"]),
+        }
+        for row in rows_of(rows)
+    ]
+
+
+def _training(inputs: Inputs) -> dict[str, Any] | None:
+    """Return the training curves of the generators that have a history."""
+    histories = []
+    for (dataset, generator), folder in inputs.models.items():
+        path = folder / "history.parquet"
+        if path.exists():
+            history = pd.read_parquet(path)
+            if len(history):
+                histories.append((f"{dataset}, {generator}", history))
+    if not histories:
+        return None
+    last = [
+        {
+            "name": name,
+            "steps": int(history.groupby("stage")["step"].max().sum()),
+            "loss": text.number(float(history["validation_loss"].iloc[-1]), 4),
+        }
+        for name, history in histories
+    ]
+    return {"figure": image(figures.training_curves(histories)), "last": last}
+
+
+def _missing(inputs: Inputs) -> list[str]:
+    """Name the results that the config asks for and that are not there."""
+    found = inputs.table("comparisons")
+    have = set(zip(found["dataset"], found["generator"], strict=True))
+    wanted = [(d, g) for d in inputs.config.datasets for g in inputs.config.generators]
+    notes = [f"no classifier results of {g} on {d}" for d, g in wanted if (d, g) not in have]
+    notes += [f"no samples of {g} for {d}" for (d, g) in inputs.models if (d, g) not in inputs.samples]
+    return notes
+
+
+# -- how it was made ------------------------------------------------------------------------------------------------
+
+
+def _runtime(inputs: Inputs) -> dict[str, Any]:
+    table = inputs.table("runtime")
+    stages = table.groupby("stage", sort=False).agg(
+        jobs=("job", "count"),
+        seconds=("seconds", "sum"),
+        cpu_seconds=("cpu_seconds", "sum"),
+        peak_memory_mb=("peak_memory_mb", "max"),
+    )
+
+    def written(row: Row) -> list[str]:
+        return [f"{row['seconds']:,.1f}", text.number(row["cpu_seconds"], 1), text.number(row["peak_memory_mb"], 0)]
+
+    return {
+        "stages": [(row["stage"], row["jobs"], *written(row)) for row in rows_of(stages.reset_index())],
+        "jobs": [(row["stage"], row["job"], *written(row)) for row in rows_of(table)],
+        "total": f"{table['seconds'].sum() / 60:,.1f}",
+    }
+
+
+def _made(inputs: Inputs) -> dict[str, Any]:
+    config = inputs.config
+    files = [(f"tables/{name}.parquet", inputs.tables / f"{name}.parquet") for name in TABLES]
+    files += [(f"data/{name}/signals.npy", folder / "signals.npy") for name, folder in inputs.data.items()]
+    files += [(f"generators/{d}/{g}/model.safetensors", p / "model.safetensors") for (d, g), p in inputs.models.items()]
+    files += [(f"samples/{d}/{g}/signals.npy", p / "signals.npy") for (d, g), p in inputs.samples.items()]
+    written = provenance.config_text(config)
+    return {
+        "git": inputs.git,
+        "versions": provenance.versions(),
+        "seeds": ", ".join(map(str, config.experiments.seeds)),
+        "config": written,
+        "config_sha256": hashlib.sha256(written.encode()).hexdigest(),
+        "checksums": provenance.checksums(files),
+    }
+
+
+def build(
+    config: Config,
+    *,
+    tables: str | Path,
+    data: Mapping[str, Path],
+    samples: Mapping[Model, Path],
+    models: Mapping[Model, Path],
+    out: str | Path,
+    git: provenance.GitState | None,
+) -> None:
+    """Write the report.
+
+    Args:
+        config: the study.
+        tables: folder of the tables, all of :data:`ecgpipe.tables.build.TABLES`.
+        data: folder of each dataset, by name, members of merges among them.
+        samples: folder of the samples of each (dataset, generator); what is missing is named in the report.
+        models: folder of each trained generator, by (dataset, generator); likewise.
+        out: the HTML file.
+        git: of :func:`ecgpipe.report.provenance.git_state`; None if the study was not run from a checkout.
+
+    Raises:
+        FileNotFoundError: if a table or a dataset is missing.
+    """
+    inputs = Inputs(config, Path(tables), data, samples, models, git)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ecgpipe.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    page = environment.get_template("template.html.j2").render(
+        style=Markup(style),  # noqa: S704 - the package's own file
+        config=config,
+        statistics=config.statistics,
+        level=f"{100 * config.statistics.confidence:g} %",
+        metric=text.METRIC_NAMES[PRIMARY],
+        metrics=[text.METRIC_NAMES[name] for name in COMPARED],
+        simulated=inputs.simulated,
+        classes=inputs.classes,
+        datasets=list(inputs.data),
+        missing=_missing(inputs),
+        answer=_answer(inputs),
+        data=_data(inputs),
+        ecgs=_ecgs(inputs),
+        results=_results(inputs),
+        comparisons=_comparisons(inputs),
+        training=_training(inputs),
+        runtime=_runtime(inputs),
+        made=_made(inputs),
+    )
+    write_text(out, page)
+    log.info("%s: %.1f MB", out, len(page.encode()) / 1e6)

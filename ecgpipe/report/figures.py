@@ -1,0 +1,325 @@
+"""The report's plots, as SVG documents. Intervals are those of the tables; nothing is computed here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ecgpipe.report.text import METRIC_NAMES, Row, number, rows_of
+from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
+from ecgpipe.tables.draws import COMPARED
+
+INK, FAINT = "#1c1c1c", "#d9d9d9"
+REAL_COLOUR = "#4a4a4a"
+COLOURS = ("#0063a6", "#c8500a", "#00795c", "#9b3d86", "#8a6d00", "#3a3ab0")
+"""One a generator: dark enough on white (contrast above 4.5), and told apart by colour-blind readers with the markers."""
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+_FONTS = "system-ui, 'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#8a8a8a",
+    "axes.linewidth": 0.7,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.0,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ecgpipe",
+}
+
+
+def _svg(figure: Figure) -> str:
+    """Render a figure; the same figure gives the same text."""
+    FigureCanvasSVG(figure)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
+
+
+def _errors(rows: pd.DataFrame) -> np.ndarray:
+    """Return how far the interval reaches below and above the mean, ``(2, n)``."""
+    reach: np.ndarray = np.clip(
+        np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], dtype=float), 0, None
+    )
+    return reach
+
+
+def _of(summary: pd.DataFrame, setting: str, metric: tuple[str, str], generator: str | None = None) -> pd.DataFrame:
+    chosen = (summary["setting"] == setting) & (summary["class"] == metric[0]) & (summary["metric"] == metric[1])
+    if generator is not None:
+        chosen &= summary["generator"] == generator
+    return summary[chosen].sort_values("fraction")
+
+
+def _generators(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame["generator"].unique() if name != "none"]
+
+
+def learning_curves(summary: pd.DataFrame, metric: str) -> str:
+    """Plot a metric against the share of real training records: real only, augmented and fine-tuned networks.
+
+    Args:
+        summary: summary table of one dataset.
+        metric: a key of :data:`ecgpipe.tables.draws.COMPARED`.
+    """
+    key = COMPARED[metric]
+    panels = [(AUGMENTED, "Augmentation"), (FROZEN, "Synthetic pre-training")]
+    panels = [(setting, title) for setting, title in panels if (summary["setting"] == setting).any()]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.0 * max(len(panels), 1), 3.4), layout="constrained")
+        axes = figure.subplots(1, max(len(panels), 1), sharey=True, squeeze=False)[0]
+        for axis, (setting, title) in zip(axes, panels, strict=False):
+            shares = set(summary.loc[summary["setting"] == setting, "fraction"])
+            real = _of(summary, REAL, key)
+            series = [("real only", real[real["fraction"].isin(shares)], REAL_COLOUR, "x")]
+            for place, name in enumerate(_generators(summary)):
+                label = f"real + {name}" if setting == AUGMENTED else f"{name}, fine-tuned"
+                colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+                series.append((label, _of(summary, setting, key, name), colour, marker))
+            _lines(axis, series)
+            if setting == AUGMENTED:
+                _levels(axis, _of(summary, SYNTHETIC, key), _generators(summary))
+            axis.set_title(title)
+            axis.set_xlabel("share of the real training records (%)")
+            handles, labels = axis.get_legend_handles_labels()
+            order = sorted(range(len(handles)), key=lambda place: isinstance(handles[place], Line2D))
+            handles, labels = [handles[place] for place in order], [labels[place] for place in order]
+            axis.legend(
+                handles,
+                labels,
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.2),
+                ncols=2,
+                handlelength=1.8,
+                columnspacing=1.2,
+            )
+        axes[0].set_ylabel(METRIC_NAMES[metric])
+        return _svg(figure)
+
+
+def _lines(axis: Axes, series: Sequence[tuple[str, pd.DataFrame, str, str]]) -> None:
+    """Draw curves with intervals, a little beside each other so that the intervals can be told apart."""
+    shares = sorted({100 * f for _, rows, _, _ in series for f in rows["fraction"]})
+    crowded = min(shares, default=100.0) < 10
+    for place, (label, rows, colour, marker) in enumerate(series):
+        shift = place - (len(series) - 1) / 2
+        x = 100 * rows["fraction"].to_numpy(dtype=float)
+        x = x * 1.04**shift if crowded else x + 0.9 * shift
+        axis.errorbar(
+            x, rows["mean"], _errors(rows), color=colour, marker=marker, label=label, elinewidth=1.0, capsize=2.0
+        )
+    if crowded:
+        axis.set_xscale("log")
+    axis.set_xticks(shares, [f"{s:g}" for s in shares])
+    axis.minorticks_off()
+
+
+def _levels(axis: Axes, rows: pd.DataFrame, generators: Sequence[str]) -> None:
+    """Draw what synthetic records alone reach, as dotted lines across."""
+    for row in rows_of(rows):
+        colour, label = COLOURS[generators.index(row["generator"]) % len(COLOURS)], f"{row['generator']} only"
+        axis.axhline(row["mean"], color=colour, linestyle=(0, (1, 2)), linewidth=1.2, label=label)
+
+
+def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Plot the F1 of every class at the largest share of real records, with the number of test records.
+
+    Args:
+        summary: summary table of one dataset.
+        classes: class names in order.
+    """
+    rows = summary[(summary["metric"] == "f1") & summary["class"].isin(classes)]
+    most = rows.loc[rows["setting"].isin([REAL, AUGMENTED]), "fraction"].max()
+    series = [("real only", rows[(rows["setting"] == REAL) & (rows["fraction"] == most)], REAL_COLOUR, "x", INK)]
+    for place, name in enumerate(_generators(summary)):
+        mine = rows[rows["generator"] == name]
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        both = mine[(mine["setting"] == AUGMENTED) & (mine["fraction"] == most)]
+        series += [
+            (f"real + {name}", both, colour, marker, colour),
+            (f"{name} only", mine[mine["setting"] == SYNTHETIC], colour, marker, "white"),
+        ]
+    series = [entry for entry in series if len(entry[1])]
+    support = rows.drop_duplicates("class").set_index("class")["support"]
+    with matplotlib.rc_context(_STYLE | {"axes.grid.axis": "x"}):
+        figure = Figure(figsize=(7.2, 0.8 + len(classes) * (0.2 + 0.13 * len(series))), layout="constrained")
+        axis = figure.subplots()
+        for place, (label, values, colour, marker, fill) in enumerate(series):
+            values = values.set_index("class").reindex(classes)
+            y = np.arange(len(classes)) + 0.75 * ((place + 0.5) / len(series) - 0.5)
+            axis.errorbar(
+                values["mean"],
+                y,
+                xerr=_errors(values),
+                linestyle="none",
+                color=colour,
+                marker=marker,
+                markerfacecolor=fill,
+                label=label,
+                elinewidth=1.0,
+                capsize=2.0,
+            )
+        for place, name in enumerate(classes):
+            if place:
+                axis.axhline(place - 0.5, color=FAINT, linewidth=0.6)
+            if not support.get(name, 0):
+                axis.text(0.5, place, "no test record", ha="center", va="center", style="italic")
+        axis.set_yticks(range(len(classes)), [f"{name}  (n = {support.get(name, 0)})" for name in classes])
+        axis.set_ylim(len(classes) - 0.5, -0.5)
+        axis.set_xlim(-0.02, 1.02)
+        axis.set_xlabel("F1")
+        figure.legend(loc="outside lower center", ncols=min(3, len(series)), handlelength=1.2)
+        return _svg(figure)
+
+
+def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Draw confusion matrices at the largest share of real records: mean counts, shaded by the share of the true class.
+
+    Args:
+        confusion: confusion table of one dataset.
+        classes: class names in order.
+    """
+    most = confusion.loc[confusion["setting"].isin([REAL, AUGMENTED]), "fraction"].max()
+    titles = {REAL: "real only", AUGMENTED: "real + {}", SYNTHETIC: "{} only"}
+    chosen = confusion[(confusion["fraction"] == most) | (confusion["setting"] == SYNTHETIC)]
+    panels = [
+        (titles[setting].format(generator), rows)
+        for generator in ["none", *_generators(confusion)]
+        for setting in titles
+        if len(rows := chosen[(chosen["generator"] == generator) & (chosen["setting"] == setting)])
+    ]
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    with matplotlib.rc_context(_STYLE | {"axes.grid": False, "font.size": 8.0}):
+        figure = Figure(figsize=(2.9 * columns + 0.4, 2.95 * lines), layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axis in grid.flat[len(panels) :]:
+            axis.set_axis_off()
+        for place, (title, rows) in enumerate(panels):
+            _matrix(grid.flat[place], rows, classes)
+            grid.flat[place].set_title(title)
+            if place % columns == 0:
+                grid.flat[place].set_ylabel("true rhythm")
+            if place + columns >= len(panels):
+                grid.flat[place].set_xlabel("predicted rhythm")
+        return _svg(figure)
+
+
+def _matrix(axis: Axes, rows: pd.DataFrame, classes: Sequence[str]) -> None:
+    counts = rows.pivot(index="true", columns="predicted", values="mean").loc[list(classes), list(classes)].to_numpy()
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1.15, aspect="equal")
+    for i, j in np.ndindex(counts.shape):
+        if counts[i, j] > 0:
+            text = f"{counts[i, j]:.0f}" if counts[i, j] >= 9.95 else f"{counts[i, j]:.1f}"
+            axis.text(j, i, text, ha="center", va="center", size=7, color="white" if shares[i, j] > 0.6 else INK)
+    places = range(len(classes))
+    axis.set_xticks(places, classes, rotation=90)
+    axis.set_yticks(places, classes)
+    axis.tick_params(length=0)
+
+
+def training_curves(histories: Sequence[tuple[str, pd.DataFrame]]) -> str:
+    """Plot the losses of generators over their training steps, a panel for each stage of each.
+
+    Args:
+        histories: (title, history) with columns stage, step, train_loss, validation_loss.
+    """
+    panels = [
+        (f"{title}: {stage}" if history["stage"].nunique() > 1 else title, rows)
+        for title, history in histories
+        for stage, rows in history.groupby("stage", sort=False)
+    ]
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(2.9 * columns + 0.3, 2.3 * lines + 0.3), layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axis in grid.flat[len(panels) :]:
+            axis.set_axis_off()
+        for place, (title, rows) in enumerate(panels):
+            axis = grid.flat[place]
+            axis.plot(rows["step"], rows["train_loss"], color="#8a8a8a", label="training records", marker=".")
+            axis.plot(rows["step"], rows["validation_loss"], color=COLOURS[0], label="validation records", marker=".")
+            axis.set_title(title)
+            axis.set_xlabel("training step")
+            if place % columns == 0:
+                axis.set_ylabel("loss")
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        return _svg(figure)
+
+
+def forest_axis(comparisons: pd.DataFrame) -> tuple[float, float]:
+    """Return limits of a common axis for differences: 0 within, the widest interval too, rounded to 0.05."""
+    low = np.nanmin([0.0, *comparisons["low"], *comparisons["difference"]])
+    high = np.nanmax([0.0, *comparisons["high"], *comparisons["difference"]])
+    return float(np.floor(low / 0.05 - 0.2) * 0.05), float(np.ceil(high / 0.05 + 0.2) * 0.05)
+
+
+_FOREST_WIDTH, _FOREST_HEIGHT, _FOREST_PAD = 240, 26, 14
+
+
+def _forest_x(value: float, limits: tuple[float, float]) -> float:
+    return round((value - limits[0]) / (limits[1] - limits[0]) * (_FOREST_WIDTH - 2 * _FOREST_PAD) + _FOREST_PAD, 1)
+
+
+def _forest(inner: str, height: int) -> str:
+    return (
+        f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {height}" width="{_FOREST_WIDTH}" height="{height}" '
+        f'aria-hidden="true" focusable="false">{inner}</svg>'
+    )
+
+
+def forest_row(row: Row, limits: tuple[float, float]) -> str:
+    """Draw one difference with its interval; a full mark where a difference is shown, an open one where not."""
+    zero, middle = _forest_x(0.0, limits), _FOREST_HEIGHT / 2
+    parts = [f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{_FOREST_HEIGHT}"/>']
+    if not np.isnan(row["difference"]):
+        low, value, high = (_forest_x(row[name], limits) for name in ("low", "difference", "high"))
+        kind = str(row["verdict"]).split()[0]
+        parts += [
+            f'<line class="whisker {kind}" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>',
+            f'<circle class="dot {kind}" cx="{value}" cy="{middle}" r="4.5"/>',
+        ]
+    return _forest("".join(parts), _FOREST_HEIGHT)
+
+
+def forest_scale(limits: tuple[float, float]) -> str:
+    """Draw the axis of a forest plot."""
+    span = limits[1] - limits[0]
+    step = next(s for s in (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0) if span / s <= 5)
+    ticks = np.arange(np.ceil(limits[0] / step - 1e-9), np.floor(limits[1] / step + 1e-9) + 1) * step
+    parts = [f'<line class="axis" x1="0" x2="{_FOREST_WIDTH}" y1="1" y2="1"/>']
+    for tick in ticks:
+        x, text = _forest_x(float(tick), limits), number(round(float(tick), 2), 2) if round(tick, 2) else "0"
+        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="1" y2="5"/><text x="{x}" y="17">{text}</text>')
+    return _forest("".join(parts), 20)

@@ -1,0 +1,115 @@
+"""All tables of a study, from explicit lists of files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from pydantic import Field
+
+from ecgpipe.config import Section, Setting, Statistics
+from ecgpipe.files import write_parquet
+from ecgpipe.tables.cells import FROZEN, NO_GENERATOR, REAL, read_all, selected
+from ecgpipe.tables.classification import (
+    confusion_table,
+    metrics_of,
+    rows_of,
+    summary_table,
+    transfer_cells,
+    transfer_table,
+)
+from ecgpipe.tables.comparisons import comparisons_table
+from ecgpipe.tables.data import data_table, exclusions_table
+from ecgpipe.tables.draws import Draws
+from ecgpipe.tables.runtime import runtime_table
+
+log = logging.getLogger(__name__)
+
+TABLES: tuple[str, ...] = (
+    "classification",
+    "transfer",
+    "summary",
+    "comparisons",
+    "confusion",
+    "training",
+    "data",
+    "exclusions",
+    "runtime",
+)
+"""Names of the tables; each is ``<name>.parquet``."""
+
+
+class Parameters(Section):
+    """What the tables depend on besides their input files."""
+
+    statistics: Statistics = Field(default_factory=Statistics, description="Intervals and comparisons.")
+    settings: list[Setting] = Field(description="Settings whose classification is reported.")
+    fractions: list[float] = Field(description="Shares of the real training records reported for them.")
+    transfer: list[float] = Field(description="Shares reported for transfer.")
+    seed: int = Field(description="Seed of bootstrap and permutations.")
+
+
+def training_table(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Join ``training.parquet`` files: a row a training, columns as there.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: the classifiers have not run; the tables cannot be made")
+    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+
+
+def build(
+    parameters: Parameters,
+    *,
+    predictions: Sequence[str | Path],
+    trainings: Sequence[str | Path],
+    data: Mapping[str, Path],
+    benchmarks: Sequence[str | Path],
+    out: str | Path,
+) -> None:
+    """Make every table of :data:`TABLES` in ``out``.
+
+    Args:
+        parameters: statistics, and which settings and shares are reported.
+        predictions: all ``predictions.parquet`` of the study.
+        trainings: all ``training.parquet`` of the study.
+        data: folder of each dataset, by name.
+        benchmarks: benchmark files ``benchmarks/<stage>/<job>.jsonl``.
+        out: folder for the tables.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the input that is missing or wrong.
+    """
+    out, statistics = Path(out), parameters.statistics
+    cells = read_all(predictions)
+    reported = selected(cells, parameters.settings, parameters.fractions)
+    transferred = transfer_cells(cells, parameters.transfer)
+    every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
+    metrics = metrics_of(every)
+    draws = Draws(statistics.bootstrap, parameters.seed)
+    generators = {cell.generator for cell in cells} - {NO_GENERATOR}
+    tables = {
+        "classification": rows_of(metrics, reported),
+        "transfer": transfer_table(rows_of(metrics, transferred)),
+        "summary": summary_table(metrics, every, draws, statistics.confidence),
+        "comparisons": comparisons_table(
+            [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN}],
+            parameters.fractions,
+            parameters.transfer,
+            draws,
+            statistics.confidence,
+        ),
+        "confusion": confusion_table(every),
+        "training": training_table(trainings),
+        "data": data_table(data),
+        "exclusions": exclusions_table(data),
+        "runtime": runtime_table(benchmarks, data, generators),
+    }
+    for name in TABLES:
+        write_parquet(out / f"{name}.parquet", tables[name])
+        log.info("%s: %d rows", name, len(tables[name]))

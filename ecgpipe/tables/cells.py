@@ -1,0 +1,151 @@
+"""Predictions of one cell of the study: a dataset, a setting, a generator and a share of the real training records.
+
+Every table starts from cells. All cells of a dataset must have been tested on the same records, or nothing in the
+tables could be compared; that is checked here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from ecgpipe.files import read_parquet_metadata
+
+KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction")
+REAL, SYNTHETIC, AUGMENTED, FROZEN = "TrRTeR", "TrSTeR", "TrRSTeR", "frozen"
+NO_GENERATOR = "none"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Test predictions of all repetitions of one experiment.
+
+    Records are in ascending order of their names.
+
+    Two members of a merge may have records of the same name; their patients' names then tell them apart.
+    """
+
+    dataset: str
+    setting: str
+    generator: str
+    fraction: float
+    """Share of the real training records used, 0 for synthetic only."""
+    classes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    records: np.ndarray
+    """Names, ``(n,)``."""
+    patients: np.ndarray
+    """Names, ``(n,)``."""
+    labels: np.ndarray
+    """Class ids, ``(n,)``, int64."""
+    probabilities: np.ndarray
+    """``(seeds, n, classes)``, float32."""
+
+    @property
+    def key(self) -> tuple[str, str, str, float]:
+        """Dataset, setting, generator, fraction."""
+        return self.dataset, self.setting, self.generator, self.fraction
+
+    def __str__(self) -> str:
+        return f"{self.dataset}, {self.setting}, generator {self.generator}, fraction {self.fraction:g}"
+
+
+def read_predictions(path: str | Path) -> list[Cell]:
+    """Read a ``predictions.parquet`` into its cells.
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if a column is missing, a label is unknown, a probability is not in [0, 1], or the repetitions of a
+            cell were not tested on the same records; the message names the file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: the classifiers have not run; the tables cannot be made")
+    classes = tuple(read_parquet_metadata(path).get("classes", ()))
+    frame = pd.read_parquet(path)
+    scores = [f"p_{name}" for name in classes]
+    missing = [name for name in (*KEYS, "seed", "record", "patient", "label", *scores) if name not in frame.columns]
+    if not classes or missing:
+        what = "column " + ", ".join(missing) if missing else "the list of classes in its metadata"
+        raise ValueError(f"{path} lacks {what}; delete it and run the classifiers again")
+    if frame.empty:
+        raise ValueError(f"{path} has no predictions; delete it and run the classifiers again")
+    ids = {name: number for number, name in enumerate(classes)}
+    unknown = sorted(set(frame["label"].astype(str)) - set(classes))
+    if unknown:
+        raise ValueError(f"{path} has labels {unknown}, which are none of its classes {list(classes)}")
+    cells = []
+    for key, rows in frame.groupby(list(KEYS), sort=True):
+        dataset, setting, generator, fraction = cast(tuple[str, str, str, float], key)
+        rows = rows.sort_values(["seed", "record", "patient"], kind="stable")
+        seeds = tuple(int(seed) for seed in rows["seed"].unique())
+        shape = (len(seeds), -1)
+        where = f"{path}: {dataset}, {setting}, {generator}, fraction {fraction:g}"
+        if len(rows) % len(seeds) or rows.groupby("seed").size().nunique() != 1:
+            raise ValueError(f"{where}: the seeds were tested on different numbers of records")
+        facts = [rows[name].astype(str).to_numpy().reshape(shape) for name in ("record", "patient", "label")]
+        for values in facts:
+            if (values != values[0]).any():
+                raise ValueError(f"{where}: the seeds were tested on different records")
+        records, patients, labels = (values[0] for values in facts)
+        if len(set(zip(records, patients, strict=True))) != len(records):
+            raise ValueError(f"{where}: a record was tested more than once with the same seed")
+        probabilities = rows[scores].to_numpy(dtype=np.float32).reshape(len(seeds), len(records), len(classes))
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError(f"{where}: a class probability is missing or not between 0 and 1")
+        cells.append(
+            Cell(
+                str(dataset),
+                str(setting),
+                str(generator),
+                float(fraction),
+                classes,
+                seeds,
+                records,
+                patients,
+                np.array([ids[name] for name in labels], dtype=np.int64),
+                probabilities,
+            )
+        )
+    return cells
+
+
+def read_all(paths: Iterable[str | Path]) -> list[Cell]:
+    """Read several files and check that they belong together.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_predictions`; also if a cell stands in two files, or two cells of
+            a dataset were tested on different records, labels or classes.
+    """
+    cells = [cell for path in paths for cell in read_predictions(path)]
+    first: dict[str, Cell] = {}
+    seen: set[tuple[str, str, str, float]] = set()
+    for cell in cells:
+        if cell.key in seen:
+            raise ValueError(f"two files of predictions hold the same cell ({cell})")
+        seen.add(cell.key)
+        other = first.setdefault(cell.dataset, cell)
+        same = cell.classes == other.classes and all(
+            np.array_equal(a, b)
+            for a, b in (
+                (cell.records, other.records),
+                (cell.patients, other.patients),
+                (cell.labels, other.labels),
+            )
+        )
+        if not same:
+            raise ValueError(
+                f"({cell}) and ({other}) were not tested on the same records, so they cannot be compared; "
+                f"delete the classifier results of {cell.dataset} and run again"
+            )
+    return cells
+
+
+def selected(cells: Sequence[Cell], settings: Sequence[str], fractions: Sequence[float]) -> list[Cell]:
+    """Return the cells of some settings; fractions count for cells that have real training records."""
+    return [c for c in cells if c.setting in settings and (c.setting == SYNTHETIC or c.fraction in set(fractions))]

@@ -1,0 +1,120 @@
+"""How well each network did: every repetition, their summary with intervals, and confusion matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ecgpipe.classify.metrics import ALL, MACRO, classification_metrics, confusion
+from ecgpipe.tables.cells import FROZEN, KEYS, REAL, Cell, selected
+from ecgpipe.tables.draws import Draws
+from ecgpipe.tables.resampling import interval
+
+FEW_RECORDS = 10
+"""Below so many test records of a class a note says that its figures are rough."""
+
+_VALUES = ["class", "metric", "value", "support", "note"]
+
+
+def metrics_of(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Compute every metric of every repetition.
+
+    Returns:
+        Columns dataset, setting, generator, fraction, seed, class (or ``macro``, ``all``), metric, value, support
+        (test records), note. What is not defined, as for a class without test records, is NaN with a note.
+    """
+    frames = []
+    for cell in cells:
+        for seed, probabilities in zip(cell.seeds, cell.probabilities, strict=True):
+            frame = classification_metrics(cell.labels, probabilities, cell.classes)
+            frames.append(
+                frame.assign(
+                    dataset=cell.dataset,
+                    setting=cell.setting,
+                    generator=cell.generator,
+                    fraction=cell.fraction,
+                    seed=seed,
+                )
+            )
+    columns = [*KEYS, "seed", *_VALUES]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def rows_of(metrics: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the rows of some cells."""
+    chosen = pd.MultiIndex.from_frame(metrics[list(KEYS)]).isin([cell.key for cell in cells])
+    return metrics[chosen].reset_index(drop=True)
+
+
+def transfer_cells(cells: Sequence[Cell], fractions: Sequence[float]) -> list[Cell]:
+    """Return the cells of the transfer experiment: frozen networks, and those from scratch on the same records."""
+    return selected(cells, [REAL, FROZEN], fractions)
+
+
+def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Name the methods of the transfer experiment: adds ``method`` (``scratch`` or ``frozen``) behind ``setting``."""
+    table = metrics.copy()
+    table.insert(2, "method", np.where(table["setting"] == REAL, "scratch", "frozen"))
+    return table
+
+
+def _note(notes: pd.Series, support: int, name: str, seeds: int) -> str:
+    counts = notes[notes != ""].value_counts(sort=False)
+    parts = [str(note) if count == seeds else f"{note} ({count} of {seeds} seeds)" for note, count in counts.items()]
+    if name not in (ALL, MACRO) and 0 < support < FEW_RECORDS:
+        parts.append(f"only {support} test record{'s' if support > 1 else ''}")
+    if seeds == 1:
+        parts.append("one seed: the interval covers the choice of patients only")
+    return "; ".join(parts)
+
+
+def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, confidence: float) -> pd.DataFrame:
+    """Summarise repetitions.
+
+    Args:
+        metrics: of :func:`metrics_of` for ``cells``.
+        cells: the cells.
+        draws: bootstrap of the same cells.
+        confidence: level of the intervals.
+
+    Returns:
+        A row a cell, class and metric: mean and sd (n - 1; NaN with one seed) over seeds, low and high (bootstrap over
+        seeds and test patients; NaN for calibration_error, see :mod:`ecgpipe.tables.weighted`), seeds, support, note.
+    """
+    keys = [*KEYS, "class", "metric"]
+    grouped = metrics.groupby(keys, sort=False)
+    table = grouped.agg(
+        mean=("value", "mean"), sd=("value", "std"), seeds=("seed", "nunique"), support=("support", "first")
+    ).reset_index()
+    table["note"] = [
+        _note(rows["note"], int(rows["support"].iloc[0]), str(key[-2]), rows["seed"].nunique()) for key, rows in grouped
+    ]
+    bounds = {}
+    for cell in cells:
+        draw = draws.of(cell)
+        for name, low, high in zip(draw.names, *interval(draw.values, confidence), strict=True):
+            bounds[(*cell.key, *name)] = low, high
+    undefined = (np.nan, np.nan)
+    found = [bounds.get(key, undefined) for key in table[keys].itertuples(index=False, name=None)]
+    table[["low", "high"]] = np.array(found).reshape(-1, 2)
+    return table[[*keys, "mean", "sd", "low", "high", "seeds", "support", "note"]]
+
+
+def confusion_table(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Count test records by true and predicted class.
+
+    Returns:
+        Columns dataset, setting, generator, fraction, true, predicted, mean and sd of the count over seeds (sd NaN with
+        one seed), seeds.
+    """
+    rows = []
+    for cell in cells:
+        counts = np.array([confusion(cell.labels, p) for p in cell.probabilities])
+        mean = counts.mean(axis=0)
+        sd = counts.std(axis=0, ddof=1) if len(counts) > 1 else np.full(mean.shape, np.nan)
+        for i, true in enumerate(cell.classes):
+            for j, predicted in enumerate(cell.classes):
+                rows.append((*cell.key, true, predicted, mean[i, j], sd[i, j], len(counts)))
+    return pd.DataFrame(rows, columns=[*KEYS, "true", "predicted", "mean", "sd", "seeds"])

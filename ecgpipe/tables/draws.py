@@ -1,0 +1,80 @@
+"""The bootstrap of a study: the same draws of seeds and patients for every cell of a dataset, so that they pair."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgpipe.classify.metrics import ALL, MACRO
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.resampling import over_seeds, patient_weights, seed_weights
+from ecgpipe.tables.weighted import metric_names, weighted_table
+
+COMPARED: dict[str, tuple[str, str]] = {
+    "macro_f1": (MACRO, "f1"),
+    "macro_roc_auc": (MACRO, "roc_auc"),
+    "balanced_accuracy": (ALL, "balanced_accuracy"),
+    "accuracy": (ALL, "accuracy"),
+}
+"""Metrics in which cells are compared, as (class, metric) of the other tables."""
+
+_DRAWS_AT_A_TIME = 96
+"""Few enough that running sums over the test records stay in the processor's cache; the result does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Bootstrap draws of a cell's metrics (``m``, in the order of ``names``) over seeds and patients."""
+
+    names: list[tuple[str, str]]
+    """(class, metric); class also ``macro`` and ``all``."""
+    values: np.ndarray
+    """Mean over the drawn seeds on the drawn patients, ``(b, m)``."""
+    by_seed: np.ndarray
+    """Each seed on the drawn patients, for the metrics of :data:`COMPARED`: ``(b, s, c)``."""
+    observed: np.ndarray
+    """Each seed on all patients, likewise: ``(s, c)``."""
+
+
+class Draws:
+    """Bootstrap draws of cells, computed once for each cell and kept.
+
+    Args:
+        number: draws.
+        seed: of the random draws; they also depend on the dataset's name, and on nothing else.
+    """
+
+    def __init__(self, number: int, seed: int) -> None:
+        self.number = number
+        self.seed = seed
+        self._patients: dict[str, np.ndarray] = {}
+        self._done: dict[tuple[str, str, str, float], Draw] = {}
+
+    def rng(self, *names: object) -> np.random.Generator:
+        """Return a source of randomness of its own for each sequence of names."""
+        return np.random.default_rng([self.seed, *(zlib.crc32(str(name).encode()) for name in names)])
+
+    def of(self, cell: Cell) -> Draw:
+        """Return the draws of a cell."""
+        if cell.key not in self._done:
+            self._done[cell.key] = self._compute(cell)
+        return self._done[cell.key]
+
+    def _compute(self, cell: Cell) -> Draw:
+        if cell.dataset not in self._patients:
+            rng = self.rng(cell.dataset, "patients")
+            self._patients[cell.dataset] = patient_weights(cell.patients, cell.labels, self.number, rng)
+        patients = self._patients[cell.dataset]
+        seeds = seed_weights(len(cell.seeds), self.number, self.rng(cell.dataset, "seeds"))
+        names = metric_names(cell.classes)
+        compared = [names.index(name) for name in COMPARED.values()]
+        values, by_seed = [], []
+        for start in range(0, self.number, _DRAWS_AT_A_TIME):
+            chunk = slice(start, start + _DRAWS_AT_A_TIME)
+            table = weighted_table(cell.labels, cell.probabilities, patients[chunk])
+            values.append(over_seeds(table, seeds[chunk]))
+            by_seed.append(table[:, :, compared])
+        observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0, :, compared].T
+        return Draw(names, np.concatenate(values), np.concatenate(by_seed), observed)

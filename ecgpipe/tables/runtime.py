@@ -1,0 +1,65 @@
+"""What each job took, from the files of Snakemake's ``benchmark:`` directive."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = "benchmarks"
+
+
+def _number(value: object) -> float:
+    """Return a measurement; jobs too short to be measured have ``"NA"``, which gives NaN."""
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], generators: Collection[str]) -> pd.DataFrame:
+    """Tabulate the time and memory of jobs.
+
+    Args:
+        paths: files ``benchmarks/<stage>/<job>.jsonl``; each is one job, and where it ran more than once the last
+            line counts. Dataset and generator are found in the job's name, whose parts ``/``, ``.`` or ``-`` divide.
+        datasets: names that are datasets.
+        generators: names that are generators.
+
+    Returns:
+        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), cpu_seconds,
+        peak_memory_mb (resident, MB), in the order of ``paths``. What Snakemake could not measure is NaN.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is not under a folder ``benchmarks`` or not a benchmark; the message names it.
+    """
+    rows = []
+    for path in map(Path, paths):
+        parts = path.with_suffix("").parts
+        if FOLDER not in parts or len(parts) < (start := len(parts) - parts[::-1].index(FOLDER)) + 2:
+            raise ValueError(f"{path} is not of the form {FOLDER}/<stage>/<job>.jsonl")
+        stage, job = parts[start], "/".join(parts[start + 1 :])
+        names = re.split(r"[/.\-]", job)
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: the job has not run")
+        try:
+            measured = json.loads(path.read_text(encoding="utf-8").strip().splitlines()[-1])
+            seconds = float(measured["s"])
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not a benchmark of Snakemake in JSON lines; delete it and run the job again"
+            ) from error
+        rows.append(
+            {
+                "stage": stage,
+                "job": job,
+                "dataset": next((name for name in names if name in datasets), None),
+                "generator": next((name for name in names if name in generators), None),
+                "seconds": seconds,
+                "cpu_seconds": _number(measured.get("cpu_time")),
+                "peak_memory_mb": _number(measured.get("max_rss")),
+            }
+        )
+    columns = ["stage", "job", "dataset", "generator", "seconds", "cpu_seconds", "peak_memory_mb"]
+    return pd.DataFrame(rows, columns=columns).astype({"dataset": object, "generator": object})

@@ -1,0 +1,382 @@
+"""DiffWave and what all diffusion generators share: fit, sample, save, load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import LENGTH  # type: ignore[import-not-found]
+from pydantic import ValidationError
+
+from ecgpipe.dataset import Dataset, SignalSpec
+from ecgpipe.files import read_json, sha256, write_json
+from ecgpipe.generate.base import FORMAT, ModelFileError, load_generator
+from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, ResidualLayer, sinusoids
+from ecgpipe.generate.protocol import Signals
+from ecgpipe.leads import limb_lead_residual
+
+TINY = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 12, "batch": 6, "warmup": 2, "validate_every": 6, "checkpoint_seconds": 0.0}
+SHORT = DiffWave.SampleSettings(evaluations=3)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 2])
+SEEDS = np.arange(7) + 100
+
+
+def fitted(data: Dataset, state_dir: Path, **changes: Any) -> DiffWave:
+    generator = DiffWave(DiffWave.Settings.model_validate({**TINY, **changes}), data.spec)
+    generator.fit(Signals.of(data, "train"), Signals.of(data, "validation"), seed=1, state_dir=state_dir, device="cpu", progress=False)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def model(sines: Dataset, tmp_path_factory: pytest.TempPathFactory) -> DiffWave:
+    return fitted(sines, tmp_path_factory.mktemp("state"))
+
+
+def sample(generator: DiffWave, places: slice = slice(None), settings: Any = SHORT) -> np.ndarray:
+    return generator.sample(LABELS[places], settings=settings, seeds=SEEDS[places], device="cpu")
+
+
+# -- the network ---------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_is_that_of_the_paper() -> None:
+    torch.manual_seed(0)
+    layer = ResidualLayer(4, 2)
+    h, step, label = torch.randn(3, 4, 1, 20), torch.randn(3, 512), torch.randn(3, 512)
+    shifted = torch.nn.functional.pad(h[:, :, 0] + layer.step(step)[:, :, None], (2, 2))
+    weight = layer.dilated.weight[:, :, 0]
+    y = sum(torch.einsum("oc,bcl->bol", weight[:, :, k], shifted[:, :, 2 * k : 2 * k + 20]) for k in range(3))
+    y = y + layer.dilated.bias[None, :, None] + layer.label(label)[:, :, None]
+    gated = torch.sigmoid(y[:, :4]) * torch.tanh(y[:, 4:])
+    out = torch.einsum("oc,bcl->bol", layer.out.weight[:, :, 0, 0], gated) + layer.out.bias[None, :, None]
+    residual, skip = layer(h, step, label)
+    torch.testing.assert_close(residual[:, :, 0], (h[:, :, 0] + out[:, :4]) / 2**0.5)
+    torch.testing.assert_close(skip[:, :, 0], out[:, 4:])
+
+
+def test_step_embedding_is_that_of_the_paper() -> None:
+    embedded = sinusoids(torch.tensor([0.0, 7.0]))
+    assert embedded.shape == (2, 128)
+    assert float(embedded[1, 0]) == pytest.approx(np.sin(7.0), abs=1e-6)
+    assert float(embedded[1, 64 + 63]) == pytest.approx(np.cos(7.0 * 1e-4), abs=1e-6)
+    assert float(embedded[0].sum()) == 64
+
+
+@pytest.mark.parametrize(("patch", "reach"), [(1, 1 + 2 * (1 + 2 + 4 + 1)), (4, 4 * (1 + 2 * (1 + 2 + 4 + 1)))])
+def test_the_network_starts_at_zero_and_sees_as_far_as_it_should(patch: int, reach: int) -> None:
+    torch.manual_seed(0)
+    network = DiffWaveNetwork(8, 3, DiffWave.Settings(channels=4, layers=4, cycle=3, patch=patch))
+    x = torch.randn(2, 8, 101, requires_grad=True)
+    out = network(x, torch.tensor([1.0, 2.0]), torch.tensor([0, 3]))
+    assert out.shape == x.shape
+    assert not out.any()
+    torch.nn.init.normal_(network.outward.weight)
+    network(x, torch.tensor([1.0, 2.0]), torch.tensor([0, 3]))[0, :, 48].sum().backward()
+    assert x.grad is not None
+    seen = x.grad[0].abs().sum(0).nonzero()
+    assert int(seen.max() - seen.min()) + 1 == reach
+
+
+def test_paper_and_full_have_the_sizes_of_their_sources() -> None:
+    def parameters(preset: str) -> int:
+        settings = DiffWave.Settings.model_validate({"preset": preset})
+        with torch.device("meta"):
+            network = DiffWaveNetwork(8, 7, settings)
+        return sum(p.numel() for p in network.parameters() if p.dim() == 4)
+
+    def by_hand(c: int, layers: int) -> int:
+        return layers * (2 * c * c * 3 + 2 * c * c) + 2 * 8 * c + c * c
+
+    assert parameters("full") == by_hand(128, 30)
+    assert parameters("paper") == by_hand(256, 36)
+
+
+# -- settings ------------------------------------------------------------------------------------------------------
+
+
+def test_given_keys_replace_those_of_a_preset() -> None:
+    paper = DiffWave.Settings.model_validate({"preset": "paper", "channels": 32})
+    assert (paper.channels, paper.layers, paper.prediction, paper.leads) == (32, 36, "noise", "all12")
+    assert DiffWave.Settings().preset == "small"
+    again = DiffWave.Settings.model_validate_json(paper.model_dump_json())
+    assert again == paper
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preset": "huge"}, "preset"),
+        ({"schedule": "linear", "diffusion_steps": 200}, r"sqrt\(alpha_bar_T\) = 0.36"),
+        ({"schedule": "edm", "prediction": "noise"}, "needs `prediction: v`"),
+        ({"schedule": "edm", "data_deviation": 0.5}, "`data_deviation: 1`"),
+        ({"schedule": "cosine", "zero_terminal_snr": True}, "`zero_terminal_snr` is for"),
+        ({"schedule": "linear", "beta_start": 0.1, "beta_end": 0.01}, "must not exceed"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DiffWave.Settings.model_validate(given)
+
+
+# -- training and sampling -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["edm", "cosine", "linear"])
+@pytest.mark.parametrize("prediction", ["v", "x0", "noise"])
+def test_a_perfect_network_has_no_loss_and_denoises_exactly(sines: Dataset, schedule: str, prediction: str) -> None:
+    if (schedule, prediction) == ("edm", "noise"):
+        pytest.skip("refused by the settings")
+    generator = DiffWave(DiffWave.Settings.model_validate({**TINY, "schedule": schedule, "prediction": prediction}), sines.spec)
+    generator.scale = 0.2
+    signals, labels = Signals.of(sines, "train").batch(np.arange(6))
+    x0 = generator.to_network(signals)
+    levels: dict[str, Any] = {}
+    draw_levels = generator.schedule.levels
+
+    class Oracle(torch.nn.Module):
+        def forward(self, x: torch.Tensor, time: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            alpha, sigma = levels["alpha"][:, None, None], levels["sigma"][:, None, None]
+            noise = (x - alpha * x0) / sigma
+            return {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[prediction]
+
+    class Watched:
+        def levels(self, uniform: torch.Tensor) -> Any:
+            out = draw_levels(uniform)
+            levels.update(out._asdict())
+            return out
+
+    generator.schedule = Watched()  # type: ignore[assignment]
+    value = generator.loss(Oracle(), signals, labels, torch.Generator().manual_seed(0))
+    assert float(value) < 1e-4
+    alpha, sigma = 0.6, 0.8
+    noise = torch.randn(x0.shape)
+    x = alpha * x0 + sigma * noise
+    predicted = {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[prediction]
+    torch.testing.assert_close(generator.clean(x, predicted, alpha, sigma), x0, atol=1e-5, rtol=0)
+
+
+def test_class_is_dropped_in_training_only(sines: Dataset) -> None:
+    generator = DiffWave(DiffWave.Settings.model_validate({**TINY, "class_dropout": 0.5}), sines.spec)
+    generator.scale = 1.0
+    signals, labels = Signals.of(sines, "train").batch(np.repeat(np.arange(30), 20))
+    shown: list[torch.Tensor] = []
+
+    class Watch(torch.nn.Module):
+        def forward(self, x: torch.Tensor, time: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            shown.append(y)
+            return x
+
+    watch = Watch()
+    generator.loss(watch.train(), signals, labels, torch.Generator().manual_seed(0))
+    generator.loss(watch.eval(), signals, labels, torch.Generator().manual_seed(0))
+    assert float((shown[0] == 3).float().mean()) == pytest.approx(0.5, abs=0.07)
+    assert torch.equal(shown[0][shown[0] != 3], labels[shown[0] != 3])
+    assert torch.equal(shown[1], labels)
+
+
+def test_scale_is_the_deviation_of_the_training_records(sines: Dataset, model: DiffWave) -> None:
+    rows = sines.indices("train")
+    eight = np.asarray(sines.signals)[rows][:, [0, 1, 6, 7, 8, 9, 10, 11]]
+    assert model.scale == pytest.approx(float(eight.std(dtype=np.float64)), rel=1e-6)
+    assert model.facts["training_records"] == {"SLOW": 12, "FAST": 12, "FLAT": 12}
+
+
+def test_limb_lead_identities_hold_exactly(model: DiffWave) -> None:
+    signals = sample(model)
+    assert signals.shape == (7, 12, LENGTH)
+    assert signals.dtype == np.float32
+    assert limb_lead_residual(signals).max() <= 2**-23 * np.abs(signals[:, :6]).max()
+
+
+def test_all12_models_every_lead(sines: Dataset, tmp_path: Path) -> None:
+    signals = sample(fitted(sines, tmp_path, leads="all12"))
+    assert signals.shape == (7, 12, LENGTH)
+    assert limb_lead_residual(signals).min() > 1e-3
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "ddim", "ancestral"])
+def test_what_is_drawn_does_not_depend_on_the_chunks(model: DiffWave, sampler: str) -> None:
+    settings = DiffWave.SampleSettings.model_validate({"sampler": sampler, "evaluations": 4, "guidance": 1.5})
+    whole = sample(model, settings=settings)
+    parts = np.concatenate([sample(model, slice(a, b), settings) for a, b in ((0, 1), (1, 4), (4, 7))])
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    assert np.abs(np.diff(whole, axis=0)).max(axis=(1, 2)).min() > 0.01
+
+
+def test_guidance_one_never_asks_for_no_class(model: DiffWave, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[int]] = []
+    forward = model.module.forward
+
+    def watched(x: torch.Tensor, time: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        asked.append(set(y.tolist()))
+        return forward(x, time, y)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(model.module, "forward", watched)
+    plain = sample(model)
+    assert asked == [{0, 1, 2}] * 3
+    sample(model, settings=DiffWave.SampleSettings(evaluations=3, guidance=2.0))
+    assert asked[3:] == [{3}, {0, 1, 2}] * 3
+    close = sample(model, settings=DiffWave.SampleSettings(evaluations=3, guidance=1.0 + 1e-6))
+    np.testing.assert_allclose(close, plain, atol=1e-4)
+
+
+def test_more_evaluations_than_steps_is_an_error(sines: Dataset) -> None:
+    generator = DiffWave(DiffWave.Settings.model_validate({**TINY, "schedule": "cosine", "diffusion_steps": 10}), sines.spec)
+    generator.scale = 1.0
+    with pytest.raises(ValueError, match="`evaluations` is 11.*10 diffusion steps"):
+        sample(generator, settings=DiffWave.SampleSettings(evaluations=11))
+
+
+def test_an_untrained_generator_cannot_sample_nor_save(sines: Dataset, tmp_path: Path) -> None:
+    generator = DiffWave(DiffWave.Settings.model_validate(TINY), sines.spec)
+    with pytest.raises(ValueError, match="not trained"):
+        sample(generator)
+    with pytest.raises(ValueError, match="not trained"):
+        generator.save(tmp_path)
+
+
+def test_a_class_without_training_records_is_an_error(sines: Dataset, tmp_path: Path) -> None:
+    generator = DiffWave(DiffWave.Settings.model_validate(TINY), sines.spec)
+    rows = np.flatnonzero(sines.labels != 1)
+    with pytest.raises(ValueError, match="no training record of class FAST"):
+        generator.fit(Signals(sines, rows), Signals.of(sines, "validation"), seed=1, state_dir=tmp_path, device="cpu", progress=False)
+
+
+def test_leads_in_another_order_are_refused(sines: Dataset) -> None:
+    spec = SignalSpec(100.0, LENGTH, sines.spec.classes, tuple(reversed(sines.spec.leads)))
+    with pytest.raises(ValueError, match="in this order"):
+        DiffWave(DiffWave.Settings(), spec)
+
+
+@pytest.mark.slow
+def test_it_learns_which_class_is_which(sines: Dataset, tmp_path: Path) -> None:
+    generator = fitted(sines, tmp_path, channels=24, layers=6, cycle=6, steps=350, batch=32, learning_rate=4e-3, validate_every=350, checkpoint_seconds=1e9)
+    labels = np.arange(30) % 3
+    signals = generator.sample(labels, settings=DiffWave.SampleSettings(), seeds=np.arange(30), device="cpu")
+    power = np.abs(np.fft.rfft(signals[:, 6:], axis=-1))[..., 1:10].mean(axis=1)
+    slow, fast = power[:, 1], power[:, 5]  # two and six cycles a record
+    assert (slow[labels == 0] > fast[labels == 0]).mean() >= 0.9
+    assert (slow[labels == 1] < fast[labels == 1]).mean() >= 0.9
+    assert signals.std() == pytest.approx(float(np.asarray(sines.signals).std()), rel=0.3)
+
+
+# -- a real kill -----------------------------------------------------------------------------------------------------
+
+CHILD = """
+import sys
+from pathlib import Path
+import torch
+from ecgpipe.generate.run import train_generator
+torch.set_num_threads(1)
+data, out, state = sys.argv[1:]
+train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2, "validate_every": 10, "checkpoint_seconds": 0.0}
+train_generator("diffwave", None, train, data, out, seed=5, device="cpu", threads=1, state_dir=state)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_with_signal_9_goes_on_to_the_same_weights(sines_folder: Path, tmp_path: Path) -> None:
+    def start(name: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.Popen([sys.executable, "-c", CHILD, sines_folder, tmp_path / name, tmp_path / f"{name}-state"], env=environment)
+
+    child = start("killed")
+    checkpoint = tmp_path / "killed-state" / "train.safetensors"
+    while not checkpoint.exists() and child.poll() is None:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    whole, again = start("whole"), start("killed")
+    assert (whole.wait(), again.wait()) == (0, 0)
+    for name in ("model.safetensors", "model.json"):
+        assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
+    assert not (tmp_path / "killed-state").exists()
+
+
+# -- the model file ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(model: DiffWave, tmp_path: Path) -> Path:
+    model.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_loaded_model_draws_the_same(model: DiffWave, saved: Path) -> None:
+    loaded = DiffWave.load(saved)
+    assert np.array_equal(sample(loaded), sample(model))
+    assert loaded.settings == model.settings
+    assert np.array_equal(sample(load_generator("diffwave", saved, model.spec)), sample(model))  # type: ignore[arg-type]
+    loaded.save(saved.parent / "again")
+    for name in ("model.safetensors", "model.json"):
+        assert sha256(saved / name) == sha256(saved.parent / "again" / name)
+
+
+def test_the_model_file_says_what_it_is(saved: Path) -> None:
+    facts = read_json(saved / "model.json")
+    assert facts["class"] == "ecgpipe.generate.diffwave:DiffWave"
+    assert facts["signals"]["classes"] == ["SLOW", "FAST", "FLAT"]
+    assert facts["signals"]["leads"][:3] == ["I", "II", "III"]
+    assert facts["settings"]["schedule"] == "edm"
+    assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert facts["sha256"] == sha256(saved / "model.safetensors")
+
+
+def _change(folder: Path, **values: Any) -> None:
+    write_json(folder / "model.json", {**read_json(folder / "model.json"), **values})
+
+
+def test_a_truncated_weights_file_is_an_error(saved: Path) -> None:
+    weights = saved / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-50])
+    with pytest.raises(ModelFileError, match=r"model\.safetensors is not the file that .*SHA-256 differs"):
+        DiffWave.load(saved)
+    _change(saved, sha256=sha256(weights))
+    with pytest.raises(ModelFileError, match=r"model\.safetensors cannot be read"):
+        DiffWave.load(saved)
+
+
+def test_a_missing_file_is_an_error(saved: Path) -> None:
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(ModelFileError, match=r"model\.safetensors is missing"):
+        DiffWave.load(saved)
+    (saved / "model.json").unlink()
+    with pytest.raises(ModelFileError, match=r"model\.json is missing"):
+        load_generator("diffwave", saved, SignalSpec(100.0, 64, ("A",)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": FORMAT + 1}, f"is of format {FORMAT + 1}, this version of ecgpipe reads format {FORMAT}"),
+        ({"class": "my.module:Other"}, "is a model of my.module:Other, not of ecgpipe.generate.diffwave:DiffWave"),
+        ({"settings": {**TINY, "channels": 9}}, "does not fit this version of DiffWave"),
+        ({"settings": {"colour": "red"}}, "does not fit this version of DiffWave"),
+    ],
+)
+def test_a_model_of_another_kind_is_an_error(saved: Path, change: dict[str, Any], message: str) -> None:
+    _change(saved, **change)
+    with pytest.raises(ModelFileError, match=message):
+        DiffWave.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        (SignalSpec(100.0, LENGTH, ("SLOW", "FAST", "OTHER")), "classes"),
+        (SignalSpec(500.0, LENGTH, ("SLOW", "FAST", "FLAT")), "rate"),
+        (SignalSpec(100.0, LENGTH + 1, ("SLOW", "FAST", "FLAT")), "length"),
+    ],
+)
+def test_a_model_of_other_signals_is_an_error(saved: Path, spec: SignalSpec, key: str) -> None:
+    with pytest.raises(ModelFileError, match=f"a model of signals whose {key} is"):
+        load_generator("diffwave", saved, spec)
