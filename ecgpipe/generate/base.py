@@ -66,10 +66,14 @@ class LeadLayout:
             ValueError: if the signals do not have the twelve leads in standard order.
         """
         if spec.leads != LEADS:
-            raise ValueError(f"signals must have the leads {', '.join(LEADS)} in this order, not {', '.join(spec.leads)}")
+            raise ValueError(
+                f"signals must have the leads {', '.join(LEADS)} in this order, not {', '.join(spec.leads)}"
+            )
         self.leads = leads
         self.channels = 8 if leads == "independent8" else 12
-        self._rows = torch.from_numpy(independent_from_twelve(np.arange(12)[:, None])[:, 0]) if leads == "independent8" else None
+        self._rows = (
+            torch.from_numpy(independent_from_twelve(np.arange(12)[:, None])[:, 0]) if leads == "independent8" else None
+        )
 
     def pick(self, signals: torch.Tensor) -> torch.Tensor:
         """Keep the modelled leads: ``(b, 12, length)`` to ``(b, channels, length)``."""
@@ -91,7 +95,9 @@ class LeadLayout:
             number, total, squares = number + x.numel(), total + float(x.sum()), squares + float(x.square().sum())
         variance = squares / number - (total / number) ** 2 if number else 0.0
         if not (np.isfinite(variance) and variance > 0):
-            raise ValueError(f"the {len(signals)} training records have the variance {variance:g} mV²; a generator needs finite signals that vary")
+            raise ValueError(
+                f"the {len(signals)} training records have the variance {variance:g} mV²; a generator needs finite signals that vary"
+            )
         return float(np.sqrt(variance))
 
 
@@ -103,7 +109,9 @@ def check_every_class(train: Signals) -> None:
     """
     counts = np.bincount(train.labels, minlength=len(train.spec.classes))
     if missing := [name for name, count in zip(train.spec.classes, counts, strict=True) if count == 0]:
-        raise ValueError(f"no training record of class {', '.join(missing)}: a class-conditional generator needs at least one of each; add records or leave the class out of the label map")
+        raise ValueError(
+            f"no training record of class {', '.join(missing)}: a class-conditional generator needs at least one of each; add records or leave the class out of the label map"
+        )
 
 
 def _version(package: str) -> str:
@@ -118,7 +126,14 @@ def class_path_of(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def save_model(folder: Path, generator: object, settings: Settings, spec: SignalSpec, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+def save_model(
+    folder: Path,
+    generator: object,
+    settings: Settings,
+    spec: SignalSpec,
+    tensors: dict[str, torch.Tensor],
+    facts: dict[str, Any],
+) -> None:
     """Write ``model.safetensors`` and ``model.json``.
 
     Args:
@@ -159,11 +174,15 @@ def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch
     facts = read_json(description)
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         found = facts.get("format") if isinstance(facts, dict) else None
-        raise ModelFileError(f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT}; train the generator again")
+        raise ModelFileError(
+            f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT}; train the generator again"
+        )
     if facts["class"] != class_path_of(cls):
         raise ModelFileError(f"{description} is a model of {facts['class']}, not of {class_path_of(cls)}")
     if sha256(weights) != facts["sha256"]:
-        raise ModelFileError(f"{weights} is not the file that {description} describes (its SHA-256 differs: truncated, damaged or of another training); train the generator again")
+        raise ModelFileError(
+            f"{weights} is not the file that {description} describes (its SHA-256 differs: truncated, damaged or of another training); train the generator again"
+        )
     try:
         return facts, load_file(weights)
     except SafetensorError as error:
@@ -190,7 +209,9 @@ def load_generator(name: str, folder: Path, spec: SignalSpec) -> Generator:
         raise ModelFileError(f"{description} does not say its `class` and `signals`; train the generator again")
     for key, wanted in spec.to_json().items():
         if (found := facts["signals"].get(key)) != wanted:
-            raise ModelFileError(f"{description} is a model of signals whose {key} is {found}, here it is {wanted}; train a generator on this dataset")
+            raise ModelFileError(
+                f"{description} is a model of signals whose {key} is {found}, here it is {wanted}; train a generator on this dataset"
+            )
     return load_class(name, facts["class"]).load(Path(folder))
 
 
@@ -241,7 +262,14 @@ class NeuralGenerator:
 
     def save(self, folder: Path) -> None:
         """Write the model file; see :func:`save_model`."""
-        save_model(folder, self, self.settings, self.spec, dict(self.module.state_dict()), {"scale": self._fitted_scale(), **self.facts})
+        save_model(
+            folder,
+            self,
+            self.settings,
+            self.spec,
+            dict(self.module.state_dict()),
+            {"scale": self._fitted_scale(), **self.facts},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -255,7 +283,9 @@ class NeuralGenerator:
             out = cls(cls.Settings.model_validate(stored["settings"]), SignalSpec.from_json(stored["signals"]))
             out.module.load_state_dict(tensors)
         except (ValueError, RuntimeError, KeyError) as error:
-            raise ModelFileError(f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again") from error
+            raise ModelFileError(
+                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
+            ) from error
         out.scale = float(stored["scale"])
         out.facts = {k: stored[k] for k in ("seed", "training_records")}
         out.module.eval()

@@ -28,15 +28,24 @@ from ecgpipe.generate.samplers import RecordNoise
 from ecgpipe.generate.training import HISTORY
 
 _BATCH = 512
-_NOTHING_TO_LEARN = "the {} training records of {} classes say nothing of how the records of a class differ; add records"
+_NOTHING_TO_LEARN = (
+    "the {} training records of {} classes say nothing of how the records of a class differ; add records"
+)
 
 
 class ClassMeanPCASettings(Settings):
     """Settings of :class:`ClassMeanPCA`."""
 
-    leads: Leads = Field("independent8", description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve.")
-    components: int = Field(64, ge=1, le=_BATCH, description="Principal components; no more than there are training records less classes.")
-    prior_records: float = Field(32.0, gt=0, description="How many records the covariance of all classes counts for in that of each class.")
+    leads: Leads = Field(
+        "independent8",
+        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve.",
+    )
+    components: int = Field(
+        64, ge=1, le=_BATCH, description="Principal components; no more than there are training records less classes."
+    )
+    prior_records: float = Field(
+        32.0, gt=0, description="How many records the covariance of all classes counts for in that of each class."
+    )
 
 
 class ClassMeanPCASampleSettings(Settings):
@@ -61,7 +70,9 @@ class ClassMeanPCA:
         """Cholesky factor of each class's covariance, ``(classes, components, components)``, mV."""
         self.facts: dict[str, Any] = {}
 
-    def fit(self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool) -> pd.DataFrame:
+    def fit(
+        self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
+    ) -> pd.DataFrame:
         """Take means, components and covariances, a batch of records at a time; ``seed`` changes nothing.
 
         Returns:
@@ -77,13 +88,17 @@ class ClassMeanPCA:
         free = len(train) - len(counts)
         if free < 1:
             raise ValueError(_NOTHING_TO_LEARN.format(len(train), len(counts)))
-        self.layout.deviation(train)  # refuses signals that are constant or not finite
         number = min(self.settings.components, free)
 
         self.mean = np.zeros((len(counts), self.layout.channels * self.spec.length))
         for x, y in self._batches(train, 1):
             np.add.at(self.mean, y, x)
         self.mean /= counts[:, None]
+        within = sum(float(np.square(x - self.mean[y]).sum()) for x, y in self._batches(train, 1))
+        if not np.isfinite(within):
+            raise ValueError(f"the {len(train)} training records hold NaN or infinite samples")
+        if within <= 1e-12 * float(counts @ np.square(self.mean).sum(axis=1)):
+            raise ValueError(_NOTHING_TO_LEARN.format(len(train), len(counts)))
 
         pca = IncrementalPCA(number)
         for x, y in self._batches(train, number):
@@ -97,8 +112,6 @@ class ClassMeanPCA:
                 scatter[c] += scores[y == c].T @ scores[y == c]
         prior = self.settings.prior_records
         pooled = scatter.sum(axis=0) / free
-        if not np.trace(pooled) > 0:
-            raise ValueError(_NOTHING_TO_LEARN.format(len(train), len(counts)))
         covariance = (scatter + prior * pooled) / (counts - 1 + prior)[:, None, None]
         # Records that repeat leave directions without variance; a trace of it keeps the factor defined.
         covariance += 1e-9 * np.trace(pooled) * np.eye(number)
@@ -122,13 +135,17 @@ class ClassMeanPCA:
         mean = self._fitted_mean()
         normal = RecordNoise(seeds, (self.components.shape[0],), "cpu")().double().numpy()
         # One record after another: sums over many at once would differ in their last bits with the number of records.
-        records = np.stack([mean[c] + (self.factor[c] @ z) @ self.components for c, z in zip(labels, normal, strict=True)])
+        records = np.stack(
+            [mean[c] + (self.factor[c] @ z) @ self.components for c, z in zip(labels, normal, strict=True)]
+        )
         return self.layout.twelve(records.reshape(len(labels), self.layout.channels, -1).astype(np.float32))
 
     def save(self, folder: Path) -> None:
         """Write the model file; see :func:`ecgpipe.generate.base.save_model`."""
         arrays = {"mean": self._fitted_mean(), "components": self.components, "factor": self.factor}
-        save_model(folder, self, self.settings, self.spec, {k: torch.from_numpy(v) for k, v in arrays.items()}, self.facts)
+        save_model(
+            folder, self, self.settings, self.spec, {k: torch.from_numpy(v) for k, v in arrays.items()}, self.facts
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -143,10 +160,18 @@ class ClassMeanPCA:
             out.mean, out.components, out.factor = (tensors[name].numpy() for name in ("mean", "components", "factor"))
             out.facts = {name: stored[name] for name in ("seed", "training_records")}
         except (ValueError, KeyError) as error:
-            raise ModelFileError(f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again") from error
+            raise ModelFileError(
+                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
+            ) from error
         size, number = out.layout.channels * out.spec.length, len(out.components)
-        if (out.mean.shape, out.components.shape[1], out.factor.shape[1:]) != ((len(out.spec.classes), size), size, (number, number)):
-            raise ModelFileError(f"{Path(folder) / 'model.safetensors'} holds arrays of other sizes than {Path(folder) / 'model.json'} says; train the generator again")
+        if (out.mean.shape, out.components.shape[1], out.factor.shape[1:]) != (
+            (len(out.spec.classes), size),
+            size,
+            (number, number),
+        ):
+            raise ModelFileError(
+                f"{Path(folder) / 'model.safetensors'} holds arrays of other sizes than {Path(folder) / 'model.json'} says; train the generator again"
+            )
         return out
 
     def _batches(self, signals: Signals, least: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -157,11 +182,11 @@ class ClassMeanPCA:
 
     def _missed(self, signals: Signals) -> float:
         """Return the mean square, in mV², of what class mean and components leave of the records."""
-        mean, total = self._fitted_mean(), 0.0
+        mean, total, size = self._fitted_mean(), 0.0, max(1, len(signals))
         for x, y in self._batches(signals, 1):
             x = x - mean[y]
             total += float(np.square(x).sum() - np.square(x @ self.components.T).sum())
-        return total / max(1, len(signals) * mean.shape[1])
+        return total / (size * self.layout.channels * self.spec.length)
 
     def _fitted_mean(self) -> np.ndarray:
         if self.mean is None:

@@ -12,6 +12,7 @@ probability ``class_dropout`` in training, and only there, for classifier-free g
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,7 @@ from torch import nn
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
+from ecgpipe.generate.preconditioning import SpectralPreconditioning, measured, no_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise, Sampler, draw, guided
 from ecgpipe.generate.schedules import (
@@ -41,24 +43,54 @@ from ecgpipe.generate.training import TrainingSettings
 class DiffusionSettings(PresetSettings, TrainingSettings):
     """Settings of a diffusion generator besides those of its network."""
 
-    leads: Leads = Field("independent8", description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.")
-    prediction: Literal["noise", "v", "x0"] = Field("v", description="What the network predicts: the noise, the velocity v, or the clean record.")
-    schedule: Literal["linear", "cosine", "edm"] = Field("edm", description="Noise levels: `linear` betas, `cosine`, or the continuous levels of EDM (which with `prediction: v` is EDM's preconditioning).")
+    leads: Leads = Field(
+        "independent8",
+        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.",
+    )
+    prediction: Literal["noise", "v", "x0"] = Field(
+        "v", description="What the network predicts: the noise, the velocity v, or the clean record."
+    )
+    schedule: Literal["linear", "cosine", "edm"] = Field(
+        "edm",
+        description="Noise levels: `linear` betas, `cosine`, or the continuous levels of EDM (which with `prediction: v` is EDM's preconditioning).",
+    )
     diffusion_steps: int = Field(1000, ge=2, description="Steps T of the linear and cosine schedules.")
     beta_start: float = Field(1e-4, gt=0, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, gt=0, lt=1, description="Last beta of the linear schedule.")
-    zero_terminal_snr: bool = Field(False, description="Rescale the linear schedule so that its last step is pure noise.")
-    data_deviation: float = Field(1.0, gt=0, le=1, description="Standard deviation of the scaled signals the network sees; a smaller one brings a short schedule's end closer to pure noise.")
-    class_dropout: float = Field(0.1, ge=0, lt=1, description="Share of training records shown without their class, for guidance.")
+    noise_log_mean: float = Field(
+        -1.2,
+        description="edm only: mean of the logarithm of the noise deviations trained on, signals having deviation 1. The rhythm of a recording is decided at high noise, its detail at low.",
+    )
+    noise_log_deviation: float = Field(1.2, gt=0, description="edm only: deviation of that logarithm.")
+    zero_terminal_snr: bool = Field(
+        False, description="Rescale the linear schedule so that its last step is pure noise."
+    )
+    data_deviation: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Standard deviation of the scaled signals the network sees; a smaller one brings a short schedule's end closer to pure noise.",
+    )
+    spectral: bool = Field(
+        False,
+        description="`prediction: v` only: give the network the estimate of the best linear filter, and let it learn what that leaves; see ecgpipe.generate.preconditioning. Saves much training.",
+    )
+    class_dropout: float = Field(
+        0.1, ge=0, lt=1, description="Share of training records shown without their class, for guidance."
+    )
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> DiffusionSettings:
         if self.schedule == "edm" and self.data_deviation != 1:
             raise ValueError("`schedule: edm` is defined for `data_deviation: 1`")
         if self.schedule == "edm" and self.prediction == "noise":
-            raise ValueError("`schedule: edm` needs `prediction: v` or `x0`: noise says nothing of the record at its last level")
+            raise ValueError(
+                "`schedule: edm` needs `prediction: v` or `x0`: noise says nothing of the record at its last level"
+            )
         if self.zero_terminal_snr and (self.schedule != "linear" or self.prediction == "noise"):
             raise ValueError("`zero_terminal_snr` is for `schedule: linear` with `prediction: v` or `x0`")
+        if self.spectral and (self.prediction != "v" or self.data_deviation != 1):
+            raise ValueError("`spectral` is for `prediction: v` and `data_deviation: 1`")
         if self.beta_start > self.beta_end:
             raise ValueError("`beta_start` must not exceed `beta_end`")
         check_terminal_snr(self.noise_schedule(), self.data_deviation)
@@ -67,7 +99,7 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
     def noise_schedule(self) -> Schedule:
         """Return the schedule these settings name."""
         if self.schedule == "edm":
-            return EDMSchedule()
+            return EDMSchedule(self.noise_log_mean, self.noise_log_deviation)
         if self.schedule == "cosine":
             return DiscreteSchedule(cosine_alpha_bar(self.diffusion_steps))
         alpha_bar = linear_alpha_bar(self.diffusion_steps, self.beta_start, self.beta_end)
@@ -77,9 +109,16 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
 class DiffusionSampleSettings(Settings):
     """How to draw from a diffusion generator."""
 
-    sampler: Sampler = Field("dpmpp_2m", description="`dpmpp_2m` (DPM-Solver++(2M)), `ddim`, or `ancestral` (DDPM; the faithful reference when `evaluations` is the schedule's number of steps).")
+    sampler: Sampler = Field(
+        "dpmpp_2m",
+        description="`dpmpp_2m` (DPM-Solver++(2M)), `ddim`, or `ancestral` (DDPM; the faithful reference when `evaluations` is the schedule's number of steps).",
+    )
     evaluations: int = Field(20, ge=1, description="Noise levels visited for each record.")
-    guidance: float = Field(1.0, ge=0, description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of two.")
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of two.",
+    )
 
 
 class DiffusionGenerator(NeuralGenerator):
@@ -96,6 +135,7 @@ class DiffusionGenerator(NeuralGenerator):
     def __init__(self, settings: Any, spec: SignalSpec) -> None:
         super().__init__(settings, spec)
         self.schedule = self.settings.noise_schedule()
+        self.spectrum = no_spectrum(self.layout.channels, spec.length)
         self.module = self._initial_network(0)
 
     def _initial_network(self, seed: int) -> nn.Module:
@@ -110,7 +150,20 @@ class DiffusionGenerator(NeuralGenerator):
         """
         raise NotImplementedError
 
-    def loss(self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def preconditioned(self, network: nn.Module) -> nn.Module:
+        """Put a network behind the linear filter, if the settings say ``spectral``; for use in :meth:`network`."""
+        return SpectralPreconditioning(network, self.spectrum, self.schedule) if self.settings.spectral else network
+
+    def measure_training_set(self, train: Signals, data_deviation: float, seed: int) -> None:
+        """Set scale and spectrum; see :meth:`ecgpipe.generate.base.NeuralGenerator.measure_training_set`."""
+        super().measure_training_set(train, data_deviation, seed)
+        if self.settings.spectral:
+            parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
+            self.spectrum = measured(self.to_network(train.batch(part)[0]) for part in parts)
+
+    def loss(
+        self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
         """Mean squared error of the prediction over random noise levels; a :data:`~ecgpipe.generate.training.Loss`."""
         x0 = self.to_network(signals)
         number = len(labels)
@@ -124,7 +177,7 @@ class DiffusionGenerator(NeuralGenerator):
             labels = torch.where(dropped, len(self.spec.classes), labels)
         target = {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[self.settings.prediction]
         predicted = module(alpha * x0 + sigma * noise, time, labels)
-        error = (predicted.float() - target).square() * self.weight(alpha, sigma)
+        error: torch.Tensor = (predicted.float() - target).square() * self.weight(alpha, sigma)
         return error.mean()
 
     def weight(self, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -139,7 +192,9 @@ class DiffusionGenerator(NeuralGenerator):
             return alpha * x - sigma * predicted
         return predicted
 
-    def fit(self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool) -> pd.DataFrame:
+    def fit(
+        self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
+    ) -> pd.DataFrame:
         """Train the network; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
@@ -158,7 +213,7 @@ class DiffusionGenerator(NeuralGenerator):
             device=device,
             state_dir=state_dir,
             progress=progress,
-            identity=self.settings.model_dump_json(exclude={"checkpoint_seconds"}),
+            identity=f"{self.settings.model_dump_json(exclude={'checkpoint_seconds'})} scale {self.scale}",
         )
 
     def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:

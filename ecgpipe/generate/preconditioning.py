@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecgpipe.generate.schedules import DiscreteSchedule, EDMSchedule
@@ -38,68 +40,79 @@ def spectrum(x: Tensor) -> Tensor:
     Up to phase these are the coefficients of the cosine transform (DCT-II), which unlike Fourier's does not take the
     end of a record for the neighbour of its beginning.
     """
-    return torch.fft.rfft(torch.cat([x, x.flip(-1)], dim=-1))
+    out: Tensor = torch.fft.rfft(torch.cat([x, x.flip(-1)], dim=-1))
+    return out
 
 
 def signal(coefficients: Tensor) -> Tensor:
     """Undo :func:`spectrum`: ``(..., n + 1)`` to ``(..., n)``."""
     n = coefficients.shape[-1] - 1
-    return torch.fft.irfft(coefficients, 2 * n)[..., :n]
+    out: Tensor = torch.fft.irfft(coefficients, 2 * n)[..., :n]
+    return out
 
 
-class SpectralPreconditioning(nn.Module):
-    """A network within the linear estimate; predicts the velocity of records ``(b, channels, length)``."""
+class Spectrum(NamedTuple):
+    """Principal directions of the leads, ``(channels, channels)``, one a row, and the variances S_k ``(channels, length + 1)``."""
 
     directions: Tensor
     variance: Tensor
-    _log_ratio: Tensor
 
-    def __init__(self, network: nn.Module, channels: int, length: int, schedule: EDMSchedule | DiscreteSchedule) -> None:
-        """Wrap module(x, time, class); variances are 1, so that it changes nothing, until :meth:`measure`."""
+
+def no_spectrum(channels: int, length: int) -> Spectrum:
+    """Return the spectrum of which nothing is known: all variances 1."""
+    return Spectrum(torch.eye(channels), torch.ones(channels, length + 1))
+
+
+def measured(batches: Iterable[Tensor]) -> Spectrum:
+    """Measure the spectrum of records ``(b, channels, length)``, read once."""
+    cross: Tensor = sum(torch.einsum("bcf,bdf->fcd", z, z.conj()).real for z in (spectrum(x.double()) for x in batches))  # type: ignore[assignment]
+    # The first coefficient of a cosine transform of unit length is half as large, the last one is not there.
+    cross[0] /= 2
+    cross[-1] = cross[-2]
+    directions = torch.linalg.eigh(cross[:-1].sum(dim=0)).eigenvectors.T
+    variance = torch.einsum("kc,fcd,kd->kf", directions, cross, directions)
+    padded = F.pad(variance, (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")
+    variance = padded.unfold(-1, SMOOTHED, 1).mean(dim=-1)
+    return Spectrum(directions.float(), (variance / variance[:, :-1].mean()).clamp(min=FLOOR).float())
+
+
+class SpectralPreconditioning(nn.Module):
+    """A network behind the linear estimate; gives the velocity of records ``(b, channels, length)``."""
+
+    directions: Tensor
+    variance: Tensor
+
+    def __init__(self, network: nn.Module, known: Spectrum, schedule: DiscreteSchedule | EDMSchedule) -> None:
+        """Wrap module(x, time, class) -> like x, the correction N."""
         super().__init__()
         self.network = network
         self.schedule = schedule
-        self.register_buffer("directions", torch.eye(channels))
-        self.register_buffer("variance", torch.ones(channels, length + 1))
-
-    @torch.no_grad()
-    def measure(self, batches: Iterable[Tensor]) -> None:
-        """Take directions and variances from the training records, ``(b, channels, length)`` of deviation 1, in two passes."""
-        covariance, number = torch.zeros(self.directions.shape, dtype=torch.float64), 0
-        power = torch.zeros(self.variance.shape, dtype=torch.float64)
-        batches = list(batches)
-        for x in batches:
-            covariance += torch.einsum("bcn,bdn->cd", x.double(), x.double())
-        self.directions.copy_(torch.linalg.eigh(covariance).eigenvectors.T)
-        for x in batches:
-            power += spectrum(self.directions.double() @ x.double()).abs().square().sum(dim=0)
-            number += len(x)
-        variance = power / (2 * (self.variance.shape[1] - 1) * number)
-        variance[:, 0] /= 2
-        variance[:, -1] = variance[:, -2]
-        reach = SMOOTHED // 2
-        padded = torch.nn.functional.pad(variance, (reach, reach), mode="replicate")
-        smooth = padded.unfold(-1, SMOOTHED, 1).mean(dim=-1)
-        self.variance.copy_((smooth / smooth[:, :-1].mean()).clamp(min=FLOOR))
+        self.register_buffer("directions", known.directions)
+        self.register_buffer("variance", known.variance)
 
     def levels(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """Return alpha and sigma of what the network is told, ``(b, 1, 1)`` each."""
-        if isinstance(self.schedule, EDMSchedule):
-            s = self.schedule.smallest * torch.exp(time * (math.log(self.schedule.largest / self.schedule.smallest) / 1000))
+        schedule = self.schedule
+        if isinstance(schedule, DiscreteSchedule):
+            alpha_bar = torch.from_numpy(schedule.alpha_bar).to(time.device)[time.long()]
+            alpha, sigma = alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float()
+        else:
+            s = schedule.smallest * torch.exp(time * (math.log(schedule.largest / schedule.smallest) / 1000))
             alpha = 1 / torch.sqrt(1 + s**2)
             sigma = s * alpha
-        else:
-            alpha_bar = torch.from_numpy(self.schedule.alpha_bar).to(time.device)[time.long()]
-            alpha, sigma = alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float()
         return alpha[:, None, None], sigma[:, None, None]
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Map records, noise levels and classes to the velocity."""
-        alpha, sigma = self.levels(time)
-        total = alpha**2 * self.variance + sigma**2
-        coefficients = spectrum(self.directions @ x.float())
-        linear = self.variance / total
-        seen = linear / (self.variance * linear)[..., :-1].mean(dim=(1, 2), keepdim=True).sqrt()
-        correction = self.network(signal(coefficients * seen), time, label).float()
-        velocity = alpha * sigma * (1 - self.variance) / total * coefficients - linear.sqrt() * spectrum(correction)
-        return self.directions.T @ signal(velocity)
+        # Filters keep full precision where the network does without: Fourier transforms know no bfloat16.
+        with torch.autocast(x.device.type, enabled=False):
+            alpha, sigma = self.levels(time)
+            total = alpha**2 * self.variance + sigma**2
+            linear = self.variance / total
+            coefficients = spectrum(self.directions @ x.float())
+            seen = linear / (self.variance * linear)[..., :-1].mean(dim=(1, 2), keepdim=True).sqrt()
+            estimate = signal(coefficients * seen)
+        correction = self.network(estimate, time, label)
+        with torch.autocast(x.device.type, enabled=False):
+            known = alpha * sigma * (1 - self.variance) / total * coefficients
+            return self.directions.T @ signal(known - linear.sqrt() * spectrum(correction.float()))

@@ -40,7 +40,11 @@ class Signals:
         self._rows = np.asarray(rows, dtype=np.int64)
         self._signals = dataset.signals
         self._file = None
-        if isinstance(self._signals, np.memmap) and self._signals.dtype == np.float32 and self._signals.flags.c_contiguous:
+        if (
+            isinstance(self._signals, np.memmap)
+            and self._signals.dtype == np.float32
+            and self._signals.flags.c_contiguous
+        ):
             self._file = open(str(self._signals.filename), "rb", buffering=0)  # noqa: SIM115 - lives as long as this object
 
     @classmethod

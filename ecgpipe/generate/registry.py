@@ -49,7 +49,9 @@ def load_class(name: str, dotted: str | None) -> type[Generator]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise GeneratorError(f"{where}: its module {module_name} needs {error.name}, which is not installed") from error
+            raise GeneratorError(
+                f"{where}: its module {module_name} needs {error.name}, which is not installed"
+            ) from error
         hint = "set `class: package.module:Class`" if dotted is None else "is its folder installed or on PYTHONPATH?"
         raise GeneratorError(f"{where}: there is no module {module_name}; {hint}") from error
     found = getattr(module, attribute, None)

@@ -62,7 +62,9 @@ def train_generator(
     except ValueError as error:
         raise ValueError(f"{data_folder}: {error}") from error
     where = pick_device(device)
-    log.info("training %s on %d records (%d to validate) of %s, on %s", name, len(train), len(validation), data_folder, where)
+    log.info(
+        "training %s on %d records (%d to validate) of %s, on %s", name, len(train), len(validation), data_folder, where
+    )
     generator = found(settings, dataset.spec)
     history = generator.fit(train, validation, seed=seed, state_dir=Path(state_dir), device=where, progress=True)
     generator.save(Path(out_folder))

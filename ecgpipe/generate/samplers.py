@@ -46,7 +46,9 @@ class RecordNoise:
         return torch.from_numpy(out).to(self._device)
 
 
-def guided(conditional: Callable[[], torch.Tensor], unconditional: Callable[[], torch.Tensor], scale: float) -> torch.Tensor:
+def guided(
+    conditional: Callable[[], torch.Tensor], unconditional: Callable[[], torch.Tensor], scale: float
+) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598): D_0 + scale (D_y - D_0); scale 1 is D_y, and one pass."""
     if scale == 1.0:
         return conditional()
@@ -86,7 +88,9 @@ def draw(denoise: Denoiser, grid: Grid, noise: Callable[[], torch.Tensor], sampl
     previous: torch.Tensor | None = None
     for i in range(len(grid.time)):
         clean = denoise(x, i)
-        alpha, sigma, alpha_next, sigma_next = (float(v) for v in (grid.alpha[i], grid.sigma[i], grid.alpha[i + 1], grid.sigma[i + 1]))
+        alpha, sigma, alpha_next, sigma_next = (
+            float(v) for v in (grid.alpha[i], grid.sigma[i], grid.alpha[i + 1], grid.sigma[i + 1])
+        )
         if sampler == "ancestral":
             # Variance of q(x' | x, x_0); what is left of sigma' is taken along the noise that x already holds.
             variance = (sigma_next / sigma) ** 2 * (1 - (alpha / alpha_next) ** 2)

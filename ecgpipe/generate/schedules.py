@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,18 +42,6 @@ class Grid:
     """Weight of the noise, ``(n + 1,)``; the last is 0."""
 
 
-class Schedule(Protocol):
-    """Noise levels to train on and to sample through."""
-
-    def levels(self, uniform: torch.Tensor) -> Levels:
-        """Map numbers in [0, 1), ``(b,)``, to the noise levels a network is trained on."""
-        ...
-
-    def grid(self, evaluations: int) -> Grid:
-        """Return the levels of a sampler of so many evaluations, the first of them the noisiest there is."""
-        ...
-
-
 def linear_alpha_bar(steps: int, beta_start: float, beta_end: float) -> np.ndarray:
     """Return the cumulative product of 1 - beta for evenly spaced betas, ``(steps,)`` (DDPM, arXiv 2006.11239)."""
     return np.cumprod(1.0 - np.linspace(beta_start, beta_end, steps))
@@ -79,21 +67,23 @@ class DiscreteSchedule:
     alpha_bar: np.ndarray
 
     def levels(self, uniform: torch.Tensor) -> Levels:
-        """Steps drawn evenly; see :class:`Schedule`."""
+        """Map numbers in [0, 1), ``(b,)``, to the noise levels a network is trained on: evenly drawn steps."""
         steps = len(self.alpha_bar)
         step = (uniform * steps).long().clamp_(max=steps - 1)
         alpha_bar = torch.from_numpy(self.alpha_bar).to(uniform.device)[step]
         return Levels(step.float(), alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float())
 
     def grid(self, evaluations: int) -> Grid:
-        """The "trailing" grid: evenly spaced, starting exactly at T-1; see :class:`Schedule`.
+        """Return the levels of a sampler of so many evaluations: evenly spaced steps that start exactly at T-1.
 
         Raises:
             ValueError: if there are fewer steps than evaluations.
         """
         steps = len(self.alpha_bar)
         if evaluations > steps:
-            raise ValueError(f"`evaluations` is {evaluations}, but the model was trained with {steps} diffusion steps; choose at most {steps}")
+            raise ValueError(
+                f"`evaluations` is {evaluations}, but the model was trained with {steps} diffusion steps; choose at most {steps}"
+            )
         time = np.round(steps - np.arange(evaluations) * (steps / evaluations)).astype(np.int64) - 1
         alpha_bar = np.append(self.alpha_bar[time], 1.0)
         return Grid(time.astype(np.float64), np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar))
@@ -120,18 +110,22 @@ class EDMSchedule:
         return Levels(((s / self.smallest).log() * (1000 / span)).float(), alpha.float(), (s * alpha).float())
 
     def levels(self, uniform: torch.Tensor) -> Levels:
-        """Log-normal noise deviations; see :class:`Schedule`."""
+        """Map numbers in [0, 1), ``(b,)``, to the noise levels a network is trained on: log-normal deviations."""
         normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6))
         return self._at((self.log_mean + self.log_deviation * normal).exp().clamp(self.smallest, self.largest))
 
     def grid(self, evaluations: int) -> Grid:
-        """EDM eq. 5; see :class:`Schedule`."""
+        """Return the levels of a sampler of so many evaluations: EDM's eq. 5, from ``largest`` to ``smallest``."""
         ramp = np.linspace(0, 1, evaluations)
         first, last = self.largest ** (1 / self.rho), self.smallest ** (1 / self.rho)
         s = torch.from_numpy((first + ramp * (last - first)) ** self.rho)
         alpha = (1 / torch.sqrt(1 + s**2)).numpy()
         sigma = s.numpy() * alpha
         return Grid(self._at(s).time.double().numpy(), np.append(alpha, 1.0), np.append(sigma, 0.0))
+
+
+Schedule = DiscreteSchedule | EDMSchedule
+"""Noise levels to train on (``levels``) and to sample through (``grid``)."""
 
 
 def check_terminal_snr(schedule: Schedule, data_deviation: float) -> None:

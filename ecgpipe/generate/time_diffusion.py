@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
-from ecgpipe.generate.schedules import EDMSchedule, Schedule
 
 FREQUENCIES = 64
 """Frequencies of the noise level's sinusoids."""
@@ -37,18 +36,24 @@ class TimeDiffusionSettings(DiffusionSettings):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
             "patch": 8,
-            "widths": (64, 96, 128),
-            "steps": 1000,
-            "batch": 16,
+            "widths": (64, 64),
+            "attention_levels": 2,
+            "spectral": True,
+            "noise_log_mean": 0.7,
+            "noise_log_deviation": 1.3,
+            "steps": 3000,
+            "batch": 8,
             "learning_rate": 2e-3,
             "warmup": 50,
-            "ema_decay": 0.995,
+            "ema_decay": 0.997,
             "balanced": True,
+            "validate_every": 500,
         },
         "full": {
             "patch": 1,
             "widths": (64, 128, 256, 512),
             "embedding": 256,
+            "spectral": True,
             "steps": 100_000,
             "batch": 64,
             "learning_rate": 2e-4,
@@ -83,35 +88,42 @@ class TimeDiffusionSettings(DiffusionSettings):
         },
     }
 
-    preset: Literal["small", "full", "paper"] = Field("small", description="`small` trains in about a minute and a half on one CPU core, `full` is for a GPU, `paper` has the study's numbers.")
+    preset: Literal["small", "full", "paper"] = Field(
+        "small",
+        description="`small` trains in minutes on one CPU core, `full` is for a GPU, `paper` has the study's numbers.",
+    )
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
-    widths: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="Channels of each level; every level has half as many positions as the one before.")
+    widths: tuple[int, ...] = Field(
+        (64, 96, 128),
+        min_length=1,
+        description="Channels of each level; every level has half as many positions as the one before.",
+    )
     convolutions: int = Field(2, ge=2, description="Convolutions a block.")
     kernel: int = Field(3, ge=1, description="Length of the convolutions' kernels, in positions; odd.")
     attention_levels: int = Field(1, ge=0, description="How many levels, from the deepest, have self-attention.")
     embedding: int = Field(128, ge=2, description="Width of the embeddings of noise level and class.")
-    class_channels: int = Field(0, ge=0, description="Constant extra input channels that show the class, besides the blocks being told it.")
-    noise_log_mean: float = Field(-1.2, description="`schedule: edm`: mean of the natural logarithm of the noise's deviation in training.")
-    noise_log_deviation: float = Field(1.2, gt=0, description="`schedule: edm`: deviation of that logarithm.")
-    snr_weighted: bool = Field(False, description="`prediction: x0`: weight each record's error by its signal-to-noise ratio, at least 1.")
+    class_channels: int = Field(
+        0, ge=0, description="Constant extra input channels that show the class, besides the blocks being told it."
+    )
+    snr_weighted: bool = Field(
+        False, description="`prediction: x0`: weight each record's error by its signal-to-noise ratio, at least 1."
+    )
 
     @model_validator(mode="after")
     def _network_can_be_built(self) -> TimeDiffusionSettings:
         if self.kernel % 2 == 0:
             raise ValueError(f"`kernel` must be odd, not {self.kernel}")
         if self.attention_levels > len(self.widths):
-            raise ValueError(f"`attention_levels` is {self.attention_levels}, but `widths` has only {len(self.widths)} levels")
+            raise ValueError(
+                f"`attention_levels` is {self.attention_levels}, but `widths` has only {len(self.widths)} levels"
+            )
         if wrong := [w for w in self.widths if w <= 0 or w % HEAD]:
             raise ValueError(f"`widths` must be multiples of {HEAD}, not {wrong[0]}")
         if self.snr_weighted and self.prediction != "x0":
-            raise ValueError("`snr_weighted` is for `prediction: x0`; the other predictions weigh by the signal-to-noise ratio as they are")
+            raise ValueError(
+                "`snr_weighted` is for `prediction: x0`; the other predictions weigh by the signal-to-noise ratio as they are"
+            )
         return self
-
-    def noise_schedule(self) -> Schedule:
-        """Return the schedule these settings name."""
-        if self.schedule == "edm":
-            return EDMSchedule(log_mean=self.noise_log_mean, log_deviation=self.noise_log_deviation)
-        return super().noise_schedule()
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -174,7 +186,8 @@ class Attention(nn.Module):
         h = self.inward(self.norm(x).squeeze(2).transpose(1, 2))
         query, key, value = h.view(b, n, 3, c // HEAD, HEAD).permute(2, 0, 3, 1, 4)
         h = F.scaled_dot_product_attention(rotated(query), rotated(key), value)
-        return x + self.outward(h.transpose(1, 2).reshape(b, n, c)).transpose(1, 2).unsqueeze(2)
+        added: Tensor = self.outward(h.transpose(1, 2).reshape(b, n, c))
+        return x + added.transpose(1, 2).unsqueeze(2)
 
 
 class Stage(nn.Module):
@@ -205,7 +218,10 @@ class UNet(nn.Module):
         self.multiple = settings.patch * 2 ** (len(width) - 1)
         self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.label = nn.Sequential(
-            nn.Embedding(classes + 1, embedding), nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+            nn.Embedding(classes + 1, embedding),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
         )
         self.shown = nn.Embedding(classes + 1, settings.class_channels)
         self.stem = convolution(channels * settings.patch + settings.class_channels, width[0], 1)
@@ -238,8 +254,8 @@ class UNet(nn.Module):
         for stage, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
             h = stage(F.interpolate(grow(h), scale_factor=(1, 2)) + passed.pop(), condition)
         # What comes straight from the stem carries the noise, of which the prediction is largely made.
-        h = self.head(F.silu(self.norm(torch.cat([h, stem], dim=1))))
-        return h.view(b, c, self.patch, -1).transpose(2, 3).reshape(b, c, -1)[..., :length]
+        out: Tensor = self.head(F.silu(self.norm(torch.cat([h, stem], dim=1))))
+        return out.view(b, c, self.patch, -1).transpose(2, 3).reshape(b, c, -1)[..., :length]
 
 
 class TimeDiffusion(DiffusionGenerator):
@@ -250,7 +266,7 @@ class TimeDiffusion(DiffusionGenerator):
 
     def network(self, channels: int, classes: int) -> nn.Module:
         """Build the U-Net."""
-        return UNet(channels, classes, self.settings)
+        return self.preconditioned(UNet(channels, classes, self.settings))
 
     def weight(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Weigh the clean record's error by max(SNR, 1) ("truncated SNR", arXiv 2202.00512, section 4) if ``snr_weighted``.

@@ -19,7 +19,9 @@ reconstruction.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -34,16 +36,22 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate import training
 from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import guided
-from ecgpipe.generate.training import TrainingSettings, train, validation_rows
+from ecgpipe.generate.training import TrainingSettings, validation_rows
 from ecgpipe.leads import LEADS
 
 log = logging.getLogger(__name__)
 
+Band = Literal["lf", "hf"]
+
 BATCH = 64
 """Records encoded at a time outside training."""
+
+SPREAD = 0.1
+"""Deviation of the priors' embeddings at the start."""
 
 
 class ReconstructionError(RuntimeError):
@@ -56,15 +64,17 @@ class ReconstructionError(RuntimeError):
 class PriorSettings(TrainingSettings):
     """A masked transformer and its training."""
 
-    width: int = Field(96, ge=8, description="Width of the transformer.")
-    layers: int = Field(3, ge=1, description="Layers of the transformer.")
+    width: int = Field(64, ge=8, description="Width of the transformer.")
+    layers: int = Field(4, ge=1, description="Layers of the transformer.")
     heads: int = Field(4, ge=1, description="Attention heads; the width must divide by twice their number.")
-    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout in the transformer.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the transformer.")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> PriorSettings:
         if self.width % (2 * self.heads):
-            raise ValueError(f"`width` ({self.width}) must divide by twice `heads` ({self.heads}): positions turn pairs of channels")
+            raise ValueError(
+                f"`width` ({self.width}) must divide by twice `heads` ({self.heads}): positions turn pairs of channels"
+            )
         return self
 
 
@@ -75,27 +85,168 @@ class EnhancerSettings(TrainingSettings):
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout at the lowest resolution.")
 
 
+_PAPER_PRIOR: dict[str, Any] = {
+    "width": 64,
+    "layers": 4,
+    "heads": 2,
+    "dropout": 0.3,
+    "steps": 1_000_000,
+    "batch": 256,
+    "learning_rate": 5e-4,
+    "warmup": 100_000,
+    "validate_every": 5000,
+}
+
+
 class TimeVQVAESettings(PresetSettings):
     """Settings of :class:`TimeVQVAE`."""
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {
+            "stage1": {
+                "steps": 200,
+                "batch": 32,
+                "learning_rate": 3e-3,
+                "warmup": 25,
+                "weight_decay": 1e-4,
+                "ema_decay": 0.99,
+                "validate_every": 50,
+            },
+            "lf_prior": {
+                "steps": 900,
+                "batch": 16,
+                "learning_rate": 3e-3,
+                "warmup": 50,
+                "ema_decay": 0.99,
+                "balanced": True,
+                "validate_every": 150,
+            },
+            "hf_prior": {
+                "layers": 1,
+                "steps": 300,
+                "batch": 16,
+                "learning_rate": 2e-3,
+                "warmup": 20,
+                "ema_decay": 0.98,
+                "balanced": True,
+                "validate_every": 100,
+            },
+        },
+        "full": {
+            "lf_halvings": 1,
+            "hf_halvings": 1,
+            "hidden": 128,
+            "res_blocks": 4,
+            "code_dim": 16,
+            "lf_codes": 512,
+            "hf_codes": 512,
+            "codebook_decay": 0.99,
+            "stage1": {
+                "steps": 50_000,
+                "batch": 128,
+                "warmup": 1000,
+                "ema_decay": 0.9999,
+                "validate_every": 1000,
+                "validation_records": 1024,
+            },
+            "lf_prior": {
+                "width": 256,
+                "layers": 6,
+                "heads": 8,
+                "dropout": 0.2,
+                "steps": 100_000,
+                "batch": 256,
+                "learning_rate": 5e-4,
+                "warmup": 2000,
+                "ema_decay": 0.9999,
+                "validate_every": 1000,
+                "validation_records": 1024,
+            },
+            "hf_prior": {
+                "width": 128,
+                "layers": 4,
+                "dropout": 0.2,
+                "steps": 100_000,
+                "batch": 256,
+                "learning_rate": 5e-4,
+                "warmup": 2000,
+                "ema_decay": 0.9999,
+                "validate_every": 1000,
+                "validation_records": 1024,
+            },
+            "enhancer": {
+                "width": 16,
+                "dropout": 0.1,
+                "steps": 20_000,
+                "batch": 128,
+                "warmup": 500,
+                "validate_every": 1000,
+                "validation_records": 1024,
+            },
+        },
+        "paper": {
+            "leads": "all12",
+            "lf_bins": 1,
+            "lf_halvings": 5,
+            "hf_halvings": 2,
+            "res_blocks": 4,
+            "code_dim": 64,
+            "lf_codes": 64,
+            "hf_codes": 64,
+            "codebook_decay": 0.8,
+            "reconstruction_bound": 0.95,
+            "stage1": {"steps": 500_000, "batch": 128, "learning_rate": 5e-4, "warmup": 50_000, "validate_every": 5000},
+            "lf_prior": {**_PAPER_PRIOR},
+            "hf_prior": {**_PAPER_PRIOR},
+            "enhancer": {
+                "steps": 100_000,
+                "batch": 128,
+                "learning_rate": 5e-4,
+                "warmup": 10_000,
+                "validate_every": 5000,
+            },
+        },
+    }
 
-    preset: Literal["paper", "full", "small"] = Field("small", description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (about a minute and a half on one core).")
-    leads: Leads = Field("independent8", description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.")
-    n_fft: int = Field(16, ge=4, multiple_of=4, description="Samples of the Fourier transform's window; it advances by a quarter of them.")
-    lf_bins: int = Field(1, ge=1, description="Frequencies, from 0 Hz, of the low-frequency band; the rest, up to n_fft / 2, are the other.")
-    lf_halvings: int = Field(2, ge=1, description="Times the low-frequency encoder halves the number of frames.")
+    preset: Literal["paper", "full", "small"] = Field(
+        "small",
+        description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (a few minutes on one core: heart rates follow the class, but the beats are not yet regular).",
+    )
+    leads: Leads = Field(
+        "independent8",
+        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.",
+    )
+    n_fft: int = Field(
+        16,
+        ge=4,
+        multiple_of=4,
+        description="Samples of the Fourier transform's window; it advances by a quarter of them.",
+    )
+    lf_bins: int = Field(
+        2,
+        ge=1,
+        description="Frequencies, from 0 Hz, of the low-frequency band; the rest, up to n_fft / 2, are the other.",
+    )
+    lf_halvings: int = Field(1, ge=1, description="Times the low-frequency encoder halves the number of frames.")
     hf_halvings: int = Field(2, ge=1, description="Times the high-frequency encoder halves the number of frames.")
     hidden: int = Field(64, ge=1, description="Channels of encoders and decoders.")
     res_blocks: int = Field(2, ge=0, description="Residual blocks of each encoder and each decoder.")
     code_dim: int = Field(8, ge=1, description="Dimension of the codes.")
-    lf_codes: int = Field(256, ge=2, description="Codes in the low-frequency codebook.")
-    hf_codes: int = Field(256, ge=2, description="Codes in the high-frequency codebook.")
-    codebook_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
+    lf_codes: int = Field(160, ge=2, le=65536, description="Codes in the low-frequency codebook.")
+    hf_codes: int = Field(256, ge=2, le=65536, description="Codes in the high-frequency codebook.")
+    codebook_decay: float = Field(0.9, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
     commitment: float = Field(1.0, ge=0, description="Weight of the commitment loss.")
-    reconstruction_bound: float = Field(0.6, gt=0, description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect, 1: as bad as a flat line).")
-    class_dropout: float = Field(0.2, ge=0, lt=1, description="Share of training records shown to the priors without their class, for guidance.")
-    stage1: TrainingSettings = Field(default_factory=TrainingSettings, description="Training of encoders, codebooks and decoders.")
+    reconstruction_bound: float = Field(
+        0.6,
+        gt=0,
+        description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect, 1: as bad as a flat line).",
+    )
+    class_dropout: float = Field(
+        0.2, ge=0, lt=1, description="Share of training records shown to the priors without their class, for guidance."
+    )
+    stage1: TrainingSettings = Field(
+        default_factory=TrainingSettings, description="Training of encoders, codebooks and decoders."
+    )
     lf_prior: PriorSettings = Field(default_factory=PriorSettings, description="The prior p(LF | class).")
     hf_prior: PriorSettings = Field(default_factory=PriorSettings, description="The prior p(HF | LF, class).")
     enhancer: EnhancerSettings | None = Field(None, description="The fidelity enhancer; null: none.")
@@ -116,7 +267,9 @@ class TimeVQVAESettings(PresetSettings):
     @model_validator(mode="after")
     def _bands_fit(self) -> TimeVQVAESettings:
         if self.lf_bins > self.n_fft // 2:
-            raise ValueError(f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has {self.n_fft // 2 + 1}")
+            raise ValueError(
+                f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has {self.n_fft // 2 + 1}"
+            )
         return self
 
 
@@ -125,9 +278,15 @@ class TimeVQVAESampleSettings(Settings):
 
     lf_rounds: int = Field(10, ge=1, description="Rounds in which the low-frequency tokens are filled in.")
     hf_rounds: int = Field(10, ge=1, description="Rounds in which the high-frequency tokens are filled in.")
-    lf_temperature: float = Field(4.0, ge=0, description="Randomness of which low-frequency tokens a round keeps; 0 keeps the surest.")
+    lf_temperature: float = Field(
+        4.0, ge=0, description="Randomness of which low-frequency tokens a round keeps; 0 keeps the surest."
+    )
     hf_temperature: float = Field(4.0, ge=0, description="The same for high-frequency tokens.")
-    guidance: float = Field(1.0, ge=0, description="Classifier-free guidance scale; 1 is none, and costs one network pass a round instead of two.")
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        description="Classifier-free guidance scale; 1 is none, and costs one network pass a round instead of two.",
+    )
 
     @property
     def evaluations(self) -> int:
@@ -157,31 +316,38 @@ class Bands(nn.Module):
         self.n_fft, self.hop, self.length = n_fft, n_fft // 4, length
         self.frames = 1 + length // self.hop
         bins = n_fft // 2 + 1
-        self.rows = (lf_bins, bins - lf_bins)
+        self.rows = [lf_bins, bins - lf_bins]
         """Frequencies of each band."""
         window = torch.hann_window(n_fft, dtype=torch.float64)
         forward = torch.view_as_real(torch.fft.rfft(torch.diag(window), norm="ortho"))
         unit = torch.eye(2 * bins, dtype=torch.float64).reshape(2 * bins, 2, bins)
         inverse = torch.fft.irfft(torch.complex(unit[:, 0], unit[:, 1]), n=n_fft, norm="ortho") * window
         envelope = self._overlap(window.square().expand(1, self.frames, n_fft))[0]
-        for name, value in (("forward_basis", forward.transpose(1, 2)), ("inverse_basis", inverse.reshape(2, bins, n_fft)), ("envelope", envelope)):
+        for name, value in (
+            ("forward_basis", forward.transpose(1, 2)),
+            ("inverse_basis", inverse.reshape(2, bins, n_fft)),
+            ("envelope", envelope),
+        ):
             self.register_buffer(name, value.float(), persistent=False)
 
     def split(self, signals: Tensor) -> tuple[Tensor, Tensor]:
         """Transform ``(b, c, length)`` to LF and HF, each ``(b, frames, c x 2 x its frequencies)``."""
-        framed = F.pad(signals, (self.n_fft // 2, self.n_fft // 2), mode="reflect").unfold(-1, self.n_fft, self.hop).transpose(1, 2)
-        lf, hf = (framed.matmul(basis.flatten(1)).flatten(2) for basis in self.forward_basis.split(self.rows, dim=2))
+        padded = F.pad(signals, (self.n_fft // 2, self.n_fft // 2), mode="reflect")
+        framed = padded.unfold(-1, self.n_fft, self.hop).transpose(1, 2)
+        bases = torch.split(self.forward_basis, self.rows, dim=2)
+        lf, hf = (framed.matmul(basis.flatten(1)).flatten(2) for basis in bases)
         return lf, hf
 
     def signals(self, band: Tensor, high: bool) -> Tensor:
         """Transform one band (LF, or if ``high`` HF) back to ``(b, c, length)``, the other silent; their sum is the signals."""
-        basis = self.inverse_basis.split(self.rows, dim=1)[high].flatten(0, 1)
-        framed = band.float().unflatten(2, (-1, len(basis))).matmul(basis).transpose(1, 2)
-        return self._overlap(framed.flatten(0, 1)).unflatten(0, framed.shape[:2]) / self.envelope
+        basis = torch.split(self.inverse_basis, self.rows, dim=1)[high].flatten(0, 1)
+        framed = band.float().reshape(len(band), self.frames, -1, len(basis)).matmul(basis).transpose(1, 2)
+        whole = self._overlap(framed.flatten(0, 1)) / self.envelope
+        return whole.reshape(len(band), -1, self.length)
 
     def _overlap(self, framed: Tensor) -> Tensor:
         """Add up frames ``(n, frames, n_fft)`` where they lie in time, and crop to ``(n, length)``."""
-        quarters = framed.unflatten(2, (4, self.hop))
+        quarters = framed.reshape(*framed.shape[:2], 4, self.hop)
         whole = sum(F.pad(quarters[:, :, q], (0, 0, q, 3 - q)) for q in range(4))
         assert isinstance(whole, Tensor)
         return whole.flatten(1)[:, self.n_fft // 2 : self.n_fft // 2 + self.length]
@@ -204,7 +370,9 @@ class VectorQuantizer(nn.Module):
 
     def nearest(self, vectors: Tensor) -> Tensor:
         """Return the number of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
-        return (self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T).argmin(dim=1)
+        # In float32 even where the networks run in bfloat16, whose rounding is as large as the distance between codes.
+        with torch.autocast(vectors.device.type, enabled=False):
+            return (self.codebook.square().sum(1) - 2 * vectors.float() @ self.codebook.T).argmin(dim=1)
 
     @torch.no_grad()
     def start(self, vectors: Tensor, iterations: int = 10) -> None:
@@ -284,7 +452,9 @@ class BandVQVAE(nn.Module):
         blocks = [ResBlock(hidden) for _ in range(2 * settings.res_blocks)]
         self.encoder = nn.Sequential(*down, *blocks[: settings.res_blocks], nn.Conv2d(hidden, dim, 1))
         self.quantizer = VectorQuantizer(codes, dim, settings.codebook_decay)
-        self.decoder = nn.Sequential(nn.Conv2d(dim, hidden, (1, 3), padding=(0, 1)), *blocks[settings.res_blocks :], *up)
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dim, hidden, (1, 3), padding=(0, 1)), *blocks[settings.res_blocks :], *up
+        )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def encode(self, band: Tensor) -> Tensor:
@@ -348,7 +518,9 @@ class Tokenizer(nn.Module):
 
     def signals(self, lf: Tensor, hf: Tensor) -> Tensor:
         """Return the signals ``(b, c, length)`` of LF and HF tokens."""
-        return self.bands.signals(self.lf.of_numbers(lf), high=False) + self.bands.signals(self.hf.of_numbers(hf), high=True)
+        return self.bands.signals(self.lf.of_numbers(lf), high=False) + self.bands.signals(
+            self.hf.of_numbers(hf), high=True
+        )
 
     def reconstruct(self, signals: Tensor) -> Tensor:
         """Return what is left of signals ``(b, c, length)`` after they were made tokens."""
@@ -407,21 +579,65 @@ class Layer(nn.Module):
 
 
 class Prior(nn.Module):
-    """A bidirectional transformer over partly masked tokens, given the class and, for HF, the LF tokens."""
+    """A bidirectional transformer over partly masked tokens, given the class and, for HF, the LF tokens.
 
-    def __init__(self, tokens: int, codes: int, classes: int, settings: PriorSettings, given_codes: int | None = None) -> None:
+    Args:
+        tokens: tokens a record.
+        codes: codes of the tokens.
+        classes: number of classes.
+        settings: see there.
+        given: number of given tokens and of their codes, if there are any.
+    """
+
+    given_at: Tensor
+
+    def __init__(
+        self, tokens: int, codes: int, classes: int, settings: PriorSettings, given: tuple[int, int] | None = None
+    ) -> None:
         super().__init__()
         self.tokens, self.codes, self.no_class = tokens, codes, classes
         self.token = nn.Embedding(codes + 1, settings.width)
         self.label = nn.Embedding(classes + 1, settings.width)
-        self.given = None if given_codes is None else nn.Embedding(given_codes, settings.width)
+        self.given: nn.Embedding | None = None
+        if given is not None:
+            given_tokens, self.given_codes = given
+            # Each token is given all those that lie in its time, and has a table for the first, the second and so on.
+            self.each = -(-given_tokens // tokens)
+            self.given = nn.Embedding(self.each * self.given_codes, settings.width)
+            first = torch.arange(tokens) * given_tokens // tokens
+            at = (first[:, None] + torch.arange(self.each)).clamp(max=given_tokens - 1)
+            self.register_buffer("given_at", at, persistent=False)
         self.start = nn.Sequential(nn.LayerNorm(settings.width), nn.Dropout(settings.dropout))
-        self.layers = nn.Sequential(*[Layer(settings.width, settings.heads, tokens, settings.dropout) for _ in range(settings.layers)])
-        self.end = nn.Sequential(nn.LayerNorm(settings.width), nn.Linear(settings.width, settings.width), nn.GELU(), nn.LayerNorm(settings.width))
+        self.layers = nn.Sequential(
+            *[Layer(settings.width, settings.heads, tokens, settings.dropout) for _ in range(settings.layers)]
+        )
+        self.end = nn.Sequential(
+            nn.LayerNorm(settings.width),
+            nn.Linear(settings.width, settings.width),
+            nn.GELU(),
+            nn.LayerNorm(settings.width),
+        )
         self.bias = nn.Parameter(torch.zeros(codes))
-        for embedding in (self.token, self.label, self.given):
-            if embedding is not None:
-                nn.init.normal_(embedding.weight, std=0.02)
+        for embedding in (self.token, self.label, *([] if self.given is None else [self.given])):
+            nn.init.normal_(embedding.weight, std=SPREAD)
+
+    @torch.no_grad()
+    def start_from(self, codebook: Tensor, frequency: Tensor, given_codebook: Tensor) -> None:
+        """Let like codes start with like embeddings, and the output with the codes' frequency.
+
+        A few hundred records do not teach a transformer which of some hundred codes are neighbours; the codebook says
+        it. Random Fourier features make near codes parallel and far ones orthogonal (Rahimi & Recht, NIPS 2007).
+
+        Args:
+            codebook: ``(codes, dim)``, of the tokens.
+            frequency: ``(codes,)``, how often each occurs.
+            given_codebook: of the given tokens; not used if none are given.
+        """
+        self.token.weight[:-1] = SPREAD * _fourier_features(codebook, self.token.embedding_dim)
+        if self.given is not None:
+            tables = [SPREAD * _fourier_features(given_codebook, self.given.embedding_dim) for _ in range(self.each)]
+            self.given.weight.copy_(torch.cat(tables))
+        self.bias.copy_(((frequency + 1) / (frequency + 1).sum()).log())
 
     def forward(self, tokens: Tensor, labels: Tensor, given: Tensor | None = None) -> Tensor:
         """Return logits ``(b, n, codes)``.
@@ -434,20 +650,26 @@ class Prior(nn.Module):
         x = self.token(tokens) + self.label(labels)[:, None]
         if self.given is not None:
             assert given is not None
-            at = torch.arange(self.tokens, device=tokens.device) * given.shape[1] // self.tokens
-            x = x + self.given(given)[:, at]
+            numbers = given[:, self.given_at] + self.given_codes * torch.arange(self.each, device=given.device)
+            x = x + self.given(numbers).sum(2)
         x = self.end(self.layers(self.start(x)))
         logits: Tensor = x @ self.token.weight[: self.codes].T + self.bias
         return logits
 
 
-def cosine_share(progress: Tensor | float) -> Tensor | float:
-    """Return the share of tokens that are masked at ``progress`` 0 ... 1 (MaskGIT, section 3.3): cos(pi/2 progress)."""
-    return torch.cos(progress * (math.pi / 2)) if isinstance(progress, Tensor) else math.cos(progress * (math.pi / 2))
+def _fourier_features(codebook: Tensor, number: int) -> Tensor:
+    """Return ``number`` random cosines of each code, of deviation 1; codes are near if half their spread apart."""
+    centred = codebook - codebook.mean(0)
+    near = 0.5 * centred.square().sum(1).mean().sqrt()
+    frequency = torch.randn(codebook.shape[1], number, device=codebook.device) / near
+    phase = 2 * math.pi * torch.rand(number, device=codebook.device)
+    return math.sqrt(2) * torch.cos(centred @ frequency + phase)
 
 
 @torch.no_grad()
-def fill_in(logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]) -> Tensor:
+def fill_in(
+    logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]
+) -> Tensor:
     """Fill in masked tokens, the surest first (MaskGIT, section 3.2).
 
     Args:
@@ -469,7 +691,7 @@ def fill_in(logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, tem
         sure = p.gather(-1, drawn[..., None])[..., 0].log() - temperature * (1 - k / rounds) * (-order.log()).log()
         sure = sure.masked_fill(~open_, math.inf)
         tokens = torch.where(open_, drawn, tokens)
-        again = int(cosine_share(k / rounds) * tokens.shape[1])
+        again = int(math.cos(math.pi / 2 * k / rounds) * tokens.shape[1])
         if again:
             tokens = tokens.scatter(1, sure.topk(again, largest=False).indices, masked[:, :again])
     return tokens
@@ -488,22 +710,27 @@ class _Uniform:
 
 
 class TokenRecords(Signals):
-    """Records as tokens, ``(n, LF tokens + HF tokens)``: stage 2 reads no signal."""
+    """Records as LF tokens ``(n, m)`` and HF tokens ``(n, k)``: stage 2 reads no signal."""
 
-    def __init__(self, tokens: np.ndarray, signals: Signals) -> None:
-        self.spec, self.labels = signals.spec, signals.labels
-        self._tokens = tokens
+    def __init__(self, lf: np.ndarray, hf: np.ndarray, of: Signals) -> None:
+        self.spec, self.labels = of.spec, of.labels
+        self.lf, self.hf = lf, hf
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self.labels)
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the tokens ``(b, LF tokens + HF tokens)`` and class ids ``(b,)`` of the records at ``indices``, int64."""
-        return torch.from_numpy(self._tokens[indices].astype(np.int64)), torch.from_numpy(self.labels[indices])
+        """Return the tokens ``(b, m + k)``, LF first, and class ids ``(b,)`` of the records at ``indices``, int64."""
+        tokens = np.concatenate([self.lf[indices], self.hf[indices]], axis=1, dtype=np.int64)
+        return torch.from_numpy(tokens), torch.from_numpy(self.labels[indices])
+
+    def frequency(self, band: Band, codes: int) -> Tensor:
+        """Return how often each code of a band occurs, ``(codes,)``."""
+        return torch.from_numpy(np.bincount(getattr(self, band).ravel(), minlength=codes))
 
     def digest(self) -> str:
         """Return the SHA-256 of the tokens."""
-        return hashlib.sha256(self._tokens.tobytes()).hexdigest()
+        return hashlib.sha256(self.lf.tobytes() + self.hf.tobytes()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------ stage 3: fidelity enhancer
@@ -516,10 +743,14 @@ class Enhancer(nn.Module):
         super().__init__()
         widths = [settings.width * 2**i for i in range(4)]
         self.start = nn.Conv2d(channels, widths[0], (1, 7), padding=(0, 3))
-        self.down = nn.ModuleList([nn.Conv2d(a, b, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in zip(widths, widths[1:], strict=False)])
+        self.down = nn.ModuleList(
+            [nn.Conv2d(a, b, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in itertools.pairwise(widths)]
+        )
         self.before = nn.ModuleList([ResBlock(w) for w in widths])
         self.after = nn.ModuleList([ResBlock(w) for w in widths[:-1]])
-        self.up = nn.ModuleList([nn.ConvTranspose2d(b, a, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in zip(widths, widths[1:], strict=False)])
+        self.up = nn.ModuleList(
+            [nn.ConvTranspose2d(b, a, (1, 4), stride=(1, 2), padding=(0, 1)) for a, b in itertools.pairwise(widths)]
+        )
         self.dropout = nn.Dropout(settings.dropout)
         self.end = nn.Conv2d(widths[0], channels, (1, 7), padding=(0, 3))
         nn.init.zeros_(self.end.weight)
@@ -551,7 +782,13 @@ class TimeVQVAENetwork(nn.Module):
         super().__init__()
         self.tokenizer = Tokenizer(channels, length, settings)
         self.lf_prior = Prior(self.tokenizer.lf.tokens, settings.lf_codes, classes, settings.lf_prior)
-        self.hf_prior = Prior(self.tokenizer.hf.tokens, settings.hf_codes, classes, settings.hf_prior, settings.lf_codes)
+        self.hf_prior = Prior(
+            self.tokenizer.hf.tokens,
+            settings.hf_codes,
+            classes,
+            settings.hf_prior,
+            (self.tokenizer.lf.tokens, settings.lf_codes),
+        )
         self.enhancer = None if settings.enhancer is None else Enhancer(channels, settings.enhancer)
 
 
@@ -571,7 +808,9 @@ class TimeVQVAE(NeuralGenerator):
     def _network(self) -> TimeVQVAENetwork:
         return TimeVQVAENetwork(self.layout.channels, self.spec.length, len(self.spec.classes), self.settings)
 
-    def fit(self, train_signals: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool) -> pd.DataFrame:
+    def fit(
+        self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
+    ) -> pd.DataFrame:
         """Train stage after stage; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
@@ -579,18 +818,18 @@ class TimeVQVAE(NeuralGenerator):
             TrainingError: if a loss is not finite.
             ReconstructionError: if stage 1 reconstructs the validation records worse than ``reconstruction_bound``.
         """
-        self.measure_training_set(train_signals, 1.0, seed)
+        self.measure_training_set(train, 1.0, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = self._network()
-            self._start_codebooks(train_signals)
+            self._start_codebooks(train)
         how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
-        history = [self._fit_tokenizer(train_signals, validation, state_dir / "stage1", how)]
+        history = [self._fit_tokenizer(train, validation, state_dir / "stage1", how)]
         self.check_reconstruction(validation, device)
-        tokens = self.tokens(train_signals, device), self.tokens(validation, device)
-        history += [self._fit_prior("lf_prior", *tokens, state_dir / "lf_prior", how), self._fit_prior("hf_prior", *tokens, state_dir / "hf_prior", how)]
+        tokens = self.tokens(train, device), self.tokens(validation, device)
+        history += [self._fit_prior("lf", *tokens, state_dir, how), self._fit_prior("hf", *tokens, state_dir, how)]
         if self.settings.enhancer is not None:
-            history.append(self._fit_enhancer(train_signals, validation, state_dir / "enhancer", how))
+            history.append(self._fit_enhancer(train, validation, state_dir / "enhancer", how))
         return pd.concat(history, ignore_index=True)
 
     # stage 1
@@ -611,7 +850,7 @@ class TimeVQVAE(NeuralGenerator):
         out: Tensor = in_time + lf.square().mean() + hf.square().mean() + self.settings.commitment * commitment
         return out
 
-    def _fit_tokenizer(self, train_signals: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
+    def _fit_tokenizer(self, train: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
         settings = self.settings
         rows = validation_rows(validation.labels, settings.stage1.validation_records)
 
@@ -631,9 +870,33 @@ class TimeVQVAE(NeuralGenerator):
             log.info("stage 1: %s", ", ".join(f"{name} {value:.3g}" for name, value in out.items()))
             return out
 
-        names = ("leads", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks", "code_dim", "lf_codes", "hf_codes", "codebook_decay", "commitment")
+        names = (
+            "leads",
+            "n_fft",
+            "lf_bins",
+            "lf_halvings",
+            "hf_halvings",
+            "hidden",
+            "res_blocks",
+            "code_dim",
+            "lf_codes",
+            "hf_codes",
+            "codebook_decay",
+            "commitment",
+        )
         identity = f"{settings.model_dump_json(include=set(names))} scale {self.scale}"
-        return train(self.module.tokenizer, self.tokenizer_loss, train_signals, validation, settings.stage1, state_dir=state_dir, stage="stage1", identity=identity, measures=torch.no_grad()(measures), **how)
+        return training.train(
+            self.module.tokenizer,
+            self.tokenizer_loss,
+            train,
+            validation,
+            settings.stage1,
+            state_dir=state_dir,
+            stage="stage1",
+            identity=identity,
+            measures=torch.no_grad()(measures),
+            **how,
+        )
 
     @torch.no_grad()
     def reconstruction_error(self, signals: Signals, device: str) -> tuple[float, dict[str, float]]:
@@ -664,24 +927,27 @@ class TimeVQVAE(NeuralGenerator):
 
     @torch.no_grad()
     def tokens(self, signals: Signals, device: str) -> TokenRecords:
-        """Encode records once, for stage 2: a two-hundredth of the signals' size."""
+        """Encode records once, for stage 2: hundreds of times smaller than signals, they are kept in memory."""
         tokenizer = self.module.tokenizer.to(device).eval()
-        out = []
+        out: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for first in range(0, len(signals), BATCH):
             x = self.to_network(signals.batch(np.arange(first, min(first + BATCH, len(signals))))[0].to(device))
-            out.append(torch.cat(tokenizer.tokens(x), dim=1).cpu().numpy().astype(np.int16))
-        return TokenRecords(np.concatenate(out), signals)
+            for tokens, all_ in zip(tokenizer.tokens(x), out, strict=True):
+                all_.append(tokens.cpu().numpy().astype(np.uint16))
+        return TokenRecords(np.concatenate(out[0]), np.concatenate(out[1]), signals)
 
     # stage 2
 
-    def prior_loss(self, module: nn.Module, tokens: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def prior_loss(
+        self, band: Band, module: nn.Module, tokens: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Cross-entropy on masked tokens; the share masked is the cosine of a uniform number (MaskGIT, section 3.1).
 
-        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; which of the two is learned is the module's matter.
+        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them are learned.
         """
-        lf, hf = tokens.split([self.module.lf_prior.tokens, self.module.hf_prior.tokens], dim=1)
-        prior = getattr(module, "_orig_mod", module)
-        target, given = (lf, ()) if prior.given is None else (hf, (lf,))
+        prior: Prior = getattr(self.module, f"{band}_prior")
+        lf, hf = torch.split(tokens, [self.module.lf_prior.tokens, self.module.hf_prior.tokens], dim=1)
+        target, given = (lf, ()) if band == "lf" else (hf, (lf,))
         b, n = target.shape
         share = torch.rand(b, 1, generator=generator, device=target.device)
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
@@ -692,9 +958,34 @@ class TimeVQVAE(NeuralGenerator):
         logits = module(torch.where(masked, prior.codes, target), labels, *given)
         return F.cross_entropy(logits[masked].float(), target[masked])
 
-    def _fit_prior(self, name: str, train_tokens: TokenRecords, validation: TokenRecords, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
-        identity = f"{train_tokens.digest()} {validation.digest()} {self.settings.class_dropout}"
-        return train(getattr(self.module, name), self.prior_loss, train_tokens, validation, getattr(self.settings, name), state_dir=state_dir, stage=name, identity=identity, **how)
+    def _fit_prior(
+        self,
+        band: Band,
+        train: TokenRecords,
+        validation: TokenRecords,
+        state_dir: Path,
+        how: dict[str, Any],
+    ) -> pd.DataFrame:
+        name = f"{band}_prior"
+        prior: Prior = getattr(self.module, name)
+        settings: PriorSettings = getattr(self.settings, name)
+        codebooks = {key: getattr(self.module.tokenizer, key).quantizer.codebook for key in ("lf", "hf")}
+        prior.to(codebooks[band].device)
+        with torch.random.fork_rng():
+            torch.manual_seed(how["seed"])
+            prior.start_from(codebooks[band], train.frequency(band, prior.codes), codebooks["lf"])
+        identity = f"{train.digest()} {validation.digest()} {self.settings.class_dropout}"
+        return training.train(
+            prior,
+            functools.partial(self.prior_loss, band),
+            train,
+            validation,
+            settings,
+            state_dir=state_dir / name,
+            stage=name,
+            identity=identity,
+            **how,
+        )
 
     # stage 3
 
@@ -705,12 +996,24 @@ class TimeVQVAE(NeuralGenerator):
             reconstructed = self.module.tokenizer.reconstruct(x)
         return F.l1_loss(module(reconstructed).float(), x)
 
-    def _fit_enhancer(self, train_signals: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
+    def _fit_enhancer(self, train: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
         assert self.settings.enhancer is not None
         assert self.module.enhancer is not None
-        weights = b"".join(v.detach().cpu().contiguous().numpy().tobytes() for v in self.module.tokenizer.state_dict().values())
+        weights = b"".join(
+            v.detach().cpu().contiguous().numpy().tobytes() for v in self.module.tokenizer.state_dict().values()
+        )
         identity = f"{hashlib.sha256(weights).hexdigest()} scale {self.scale}"
-        return train(self.module.enhancer, self.enhancer_loss, train_signals, validation, self.settings.enhancer, state_dir=state_dir, stage="enhancer", identity=identity, **how)
+        return training.train(
+            self.module.enhancer,
+            self.enhancer_loss,
+            train,
+            validation,
+            self.settings.enhancer,
+            state_dir=state_dir,
+            stage="enhancer",
+            identity=identity,
+            **how,
+        )
 
     # drawing
 
@@ -725,7 +1028,9 @@ class TimeVQVAE(NeuralGenerator):
             nothing = torch.full_like(y, prior.no_class)
 
             def logits(tokens: Tensor) -> Tensor:
-                return guided(lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance)
+                return guided(
+                    lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance
+                )
 
             masked = torch.full((len(y), prior.tokens), prior.codes, device=device)
             return fill_in(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))

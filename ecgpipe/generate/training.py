@@ -63,18 +63,36 @@ class TrainingSettings(Settings):
 
     steps: int = Field(2000, ge=1, description="Training steps.")
     batch: int = Field(64, ge=1, description="Records a training step.")
-    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate of AdamW, reached after the warm-up; a cosine to zero follows.")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Highest learning rate of AdamW, reached after the warm-up; a cosine to zero follows."
+    )
     warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Decay rates of AdamW's two moments.")
     gradient_clip: float = Field(1.0, gt=0, description="Gradients of a larger norm are scaled down to this.")
-    ema_decay: float = Field(0.999, ge=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; less while few steps are done.")
-    balanced: bool = Field(False, description="Draw every class equally often in training (true), or as often as it occurs (false).")
+    ema_decay: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of the weights, which is what is kept; less while few steps are done.",
+    )
+    balanced: bool = Field(
+        False, description="Draw every class equally often in training (true), or as often as it occurs (false)."
+    )
     validate_every: int = Field(200, ge=1, description="Steps between two looks at the validation loss.")
     validation_records: int = Field(256, ge=1, description="Validation records to compute that loss on, at most.")
-    patience: int | None = Field(None, ge=1, description="Stop after so many looks without a better validation loss, and keep the best weights; null: train to the end.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Arithmetic of training: `fp32`, `bf16` (autocast), or `auto`: bf16 where the hardware has it.")
-    compile: bool = Field(False, description="Compile the network with torch.compile; pays on a GPU and in long trainings.")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Stop after so many looks without a better validation loss, and keep the best weights; null: train to the end.",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Arithmetic of training: `fp32`, `bf16` (autocast), or `auto`: bf16 where the hardware has it.",
+    )
+    compile: bool = Field(
+        False, description="Compile the network with torch.compile; pays on a GPU and in long trainings."
+    )
     checkpoint_seconds: float = Field(60.0, ge=0, description="Seconds between two checkpoints.")
 
 
@@ -184,7 +202,9 @@ class _Run:
         self.dtype = autocast_dtype(settings.precision, device)
         self.generator = torch.Generator(device)
         self.ema = AveragedModel(module).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(module.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        )
         self.best: dict[str, torch.Tensor] = {}
         self.progress = _Progress()
         self.pending: list[torch.Tensor] = []
@@ -307,7 +327,9 @@ class _Run:
             log.warning("%s is damaged (%s); starting anew", path, error)
             return
         if metadata.get("digest") != digest:
-            log.warning("%s is the checkpoint of another training (other settings, seed, data or torch); starting anew", path)
+            log.warning(
+                "%s is the checkpoint of another training (other settings, seed, data or torch); starting anew", path
+            )
             return
 
         def part(prefix: str) -> dict[str, torch.Tensor]:
@@ -319,14 +341,24 @@ class _Run:
         parameters = dict(self.module.named_parameters())
         for name, count in part("optimizer/step/").items():
             like = parameters[name]
-            moments = {k: torch.zeros_like(like).copy_(tensors[f"optimizer/{k}/{name}"]) for k in ("exp_avg", "exp_avg_sq")}
+            moments = {
+                k: torch.zeros_like(like).copy_(tensors[f"optimizer/{k}/{name}"]) for k in ("exp_avg", "exp_avg_sq")
+            }
             self.optimizer.state[like] = {"step": count.to(self.device), **moments}
         self.progress = _Progress(**json.loads(metadata["progress"]))
         self.step_of_last_look = self.progress.step
         log.info("%s: going on from step %d, found in %s", self.stage, self.progress.step, path)
 
 
-def _digest(module: nn.Module, train: Signals, validation: Signals, settings: TrainingSettings, seed: int, stage: str, identity: str) -> str:
+def _digest(
+    module: nn.Module,
+    train: Signals,
+    validation: Signals,
+    settings: TrainingSettings,
+    seed: int,
+    stage: str,
+    identity: str,
+) -> str:
     """Name a training: a checkpoint is taken up only by the training that wrote it."""
     facts = {
         "settings": settings.model_dump(mode="json", exclude={"checkpoint_seconds"}),
@@ -363,7 +395,9 @@ def validation_rows(labels: np.ndarray, number: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def validation_loss(module: nn.Module, loss: Loss, signals: Signals, settings: TrainingSettings, seed: int, device: torch.device) -> float:
+def validation_loss(
+    module: nn.Module, loss: Loss, signals: Signals, settings: TrainingSettings, seed: int, device: torch.device
+) -> float:
     """Return the mean loss of a module on validation records, with the same noise at every call."""
     rows = validation_rows(signals.labels, settings.validation_records)
     dtype = autocast_dtype(settings.precision, device)
@@ -423,7 +457,9 @@ def train(
     checkpoint = state_dir / f"{stage}.safetensors"
     digest = _digest(module, train, validation, settings, seed, stage, identity)
     run.resume(checkpoint, digest)
-    bar = tqdm(total=settings.steps, initial=run.progress.step, desc=stage, unit="step", disable=None if progress else True)
+    bar = tqdm(
+        total=settings.steps, initial=run.progress.step, desc=stage, unit="step", disable=None if progress else True
+    )
     with bar, _own_randomness(run.device):
         saved = time.perf_counter()
         while not run.finished:

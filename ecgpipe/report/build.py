@@ -75,6 +75,11 @@ class Inputs:
         return self._read[name]
 
     @cached_property
+    def drawn(self) -> dict[Model, Path]:
+        """Samples that are there."""
+        return {cell: folder for cell, folder in self.samples.items() if (folder / "signals.npy").exists()}
+
+    @cached_property
     def simulated(self) -> list[str]:
         """Datasets in which a record is simulated."""
         settings = self.config.dataset_settings
@@ -182,8 +187,8 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
 def _data(inputs: Inputs) -> list[dict[str, Any]]:
     counts, exclusions = inputs.table("data"), inputs.table("exclusions")
     sections = []
-    for name, folder in inputs.data.items():
-        summary = read_json(folder / "summary.json")
+    for name in inputs.in_order(counts["dataset"]):
+        summary = read_json(inputs.data[name] / "summary.json")
         mine = counts[counts["dataset"] == name]
         records = mine.pivot(index="class", columns="split", values="records").loc[[*inputs.classes, ALL]]
         patients = mine[mine["class"] == ALL].set_index("split")["patients"]
@@ -226,16 +231,23 @@ def _drawing(dataset: Dataset, label: str, title: str) -> dict[str, Any]:
     return {"title": title, "record": record, "svg": Markup(svg)}  # noqa: S704 - the title is escaped by draw()
 
 
+def _has_own_samples(inputs: Inputs, name: str) -> bool:
+    """Say whether a dataset has samples other than those of its members, which are drawn there."""
+    settings, with_samples = inputs.config.dataset_settings[name], {dataset for dataset, _ in inputs.drawn}
+    pooled = settings.merge is not None and settings.synthetic == "union"
+    return name in with_samples and not (pooled and with_samples & set(settings.merge or []))
+
+
 def _ecgs(inputs: Inputs) -> dict[str, Any]:
-    names = [name for name in inputs.data if any(dataset == name for dataset, _ in inputs.samples)]
-    drawings = sum(1 + sum(d == name for d, _ in inputs.samples) for name in names)
+    names = [name for name in inputs.data if _has_own_samples(inputs, name)]
+    drawings = sum(1 + sum(d == name for d, _ in inputs.drawn) for name in names)
     shown = inputs.classes[: max(1, MAX_ECGS // max(1, drawings))]
     sections = []
     for name in names:
         real = Dataset.load(inputs.data[name])
         word = "simulated" if name in inputs.simulated else "real"
         sets = [(word, real)]
-        sets += [(f"synthetic, {g}", Dataset.load(path)) for (d, g), path in inputs.samples.items() if d == name]
+        sets += [(f"synthetic, {g}", Dataset.load(path)) for (d, g), path in inputs.drawn.items() if d == name]
         classes = [(label, [_drawing(dataset, label, title) for title, dataset in sets]) for label in shown]
         sections.append({"name": name, "classes": classes})
     return {"datasets": sections, "left_out": list(inputs.classes[len(shown) :])}
@@ -303,11 +315,12 @@ def _results(inputs: Inputs) -> list[dict[str, Any]]:
     sections = []
     for name in inputs.in_order(summary["dataset"]):
         mine = summary[summary["dataset"] == name]
+        curves = figures.learning_curves(mine, PRIMARY)
         sections.append(
             {
                 "name": name,
                 "rows": _result_rows(mine, training[training["dataset"] == name]),
-                "curves": image(figures.learning_curves(mine, PRIMARY)),
+                "curves": curves and image(curves),
                 "scores": image(figures.class_scores(mine, inputs.classes)),
                 "classes": _class_rows(mine, inputs.classes),
                 "confusion": image(figures.confusion_matrices(confusion[confusion["dataset"] == name], inputs.classes)),
@@ -366,7 +379,7 @@ def _missing(inputs: Inputs) -> list[str]:
     have = set(zip(found["dataset"], found["generator"], strict=True))
     wanted = [(d, g) for d in inputs.config.datasets for g in inputs.config.generators]
     notes = [f"no classifier results of {g} on {d}" for d, g in wanted if (d, g) not in have]
-    notes += [f"no samples of {g} for {d}" for (d, g) in inputs.models if (d, g) not in inputs.samples]
+    notes += [f"no samples of {g} for {d}" for d, g in wanted if (d, g) not in inputs.drawn]
     return notes
 
 
@@ -397,7 +410,7 @@ def _made(inputs: Inputs) -> dict[str, Any]:
     files = [(f"tables/{name}.parquet", inputs.tables / f"{name}.parquet") for name in TABLES]
     files += [(f"data/{name}/signals.npy", folder / "signals.npy") for name, folder in inputs.data.items()]
     files += [(f"generators/{d}/{g}/model.safetensors", p / "model.safetensors") for (d, g), p in inputs.models.items()]
-    files += [(f"samples/{d}/{g}/signals.npy", p / "signals.npy") for (d, g), p in inputs.samples.items()]
+    files += [(f"samples/{d}/{g}/signals.npy", p / "signals.npy") for (d, g), p in inputs.drawn.items()]
     written = provenance.config_text(config)
     return {
         "git": inputs.git,
@@ -426,7 +439,7 @@ def build(
         tables: folder of the tables, all of :data:`ecgpipe.tables.build.TABLES`.
         data: folder of each dataset, by name, members of merges among them.
         samples: folder of the samples of each (dataset, generator); what is missing is named in the report.
-        models: folder of each trained generator, by (dataset, generator); likewise.
+        models: folder of each trained generator, by (dataset, generator); those without a history are left out.
         out: the HTML file.
         git: of :func:`ecgpipe.report.provenance.git_state`; None if the study was not run from a checkout.
 
@@ -452,7 +465,6 @@ def build(
         metrics=[text.METRIC_NAMES[name] for name in COMPARED],
         simulated=inputs.simulated,
         classes=inputs.classes,
-        datasets=list(inputs.data),
         missing=_missing(inputs),
         answer=_answer(inputs),
         data=_data(inputs),

@@ -82,20 +82,25 @@ def _generators(frame: pd.DataFrame) -> list[str]:
     return [name for name in frame["generator"].unique() if name != "none"]
 
 
-def learning_curves(summary: pd.DataFrame, metric: str) -> str:
+def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
     """Plot a metric against the share of real training records: real only, augmented and fine-tuned networks.
 
     Args:
         summary: summary table of one dataset.
         metric: a key of :data:`ecgpipe.tables.draws.COMPARED`.
+
+    Returns:
+        The plot; None if there is neither augmentation nor transfer.
     """
     key = COMPARED[metric]
     panels = [(AUGMENTED, "Augmentation"), (FROZEN, "Synthetic pre-training")]
     panels = [(setting, title) for setting, title in panels if (summary["setting"] == setting).any()]
+    if not panels:
+        return None
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(4.0 * max(len(panels), 1), 3.4), layout="constrained")
-        axes = figure.subplots(1, max(len(panels), 1), sharey=True, squeeze=False)[0]
-        for axis, (setting, title) in zip(axes, panels, strict=False):
+        figure = Figure(figsize=(4.0 * len(panels), 3.4), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, (setting, title) in zip(axes, panels, strict=True):
             shares = set(summary.loc[summary["setting"] == setting, "fraction"])
             real = _of(summary, REAL, key)
             series = [("real only", real[real["fraction"].isin(shares)], REAL_COLOUR, "x")]

@@ -117,7 +117,7 @@ def tally(rows: pd.DataFrame, experiment: str) -> str:
     subject = {AUGMENTATION: "Augmentation", TRANSFER: "Synthetic pre-training"}.get(
         experiment, "Training on synthetic records alone"
     )
-    words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "shows no difference", CANNOT_TELL: "cannot be judged"}
+    words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
     counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
     parts = [f"{phrase} in {count}" for count, phrase in counts if count]
     return f"{subject} {listed(parts)} of {plural(len(rows), 'comparison')} with real records only."

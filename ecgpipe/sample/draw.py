@@ -81,7 +81,9 @@ def draw(
         ValueError: if the generator gives another shape, or numbers that are not finite.
     """
     shape = (len(spec.leads), spec.length)
-    key = hashlib.sha256(json.dumps([identity, settings.model_dump(mode="json"), spec.to_json()], sort_keys=True).encode())
+    key = hashlib.sha256(
+        json.dumps([identity, settings.model_dump(mode="json"), spec.to_json()], sort_keys=True).encode()
+    )
     key.update(labels.astype("<i8").tobytes() + seeds.astype("<i8").tobytes())
     part = state_dir / f"samples-{key.hexdigest()[:20]}.f32"
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -96,9 +98,13 @@ def draw(
             for rows in _chunks(len(labels), done, chunk):
                 signals = generator.sample(labels[rows], settings=settings, seeds=seeds[rows], device=device)
                 if signals.shape != (rows.stop - rows.start, *shape):
-                    raise ValueError(f"the generator gave signals of shape {signals.shape} instead of {(rows.stop - rows.start, *shape)}")
+                    raise ValueError(
+                        f"the generator gave signals of shape {signals.shape} instead of {(rows.stop - rows.start, *shape)}"
+                    )
                 if not np.isfinite(signals).all():
-                    raise ValueError(f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: it is not trained well enough")
+                    raise ValueError(
+                        f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: it is not trained well enough"
+                    )
                 handle.write(np.ascontiguousarray(signals, dtype="<f4").data)
                 handle.flush()
                 bar.update(len(signals))

@@ -28,7 +28,9 @@ def union(members: dict[str, Path], out: str | Path) -> None:
         for part in ("rate", "length", "leads", "classes"):
             ours, theirs = getattr(spec, part), getattr(sets[name].spec, part)
             if ours != theirs:
-                raise ValueError(f"the samples of {first} ({members[first]}) and {name} ({members[name]}) cannot be pooled: {part} is {ours} and {theirs}")
+                raise ValueError(
+                    f"the samples of {first} ({members[first]}) and {name} ({members[name]}) cannot be pooled: {part} is {ours} and {theirs}"
+                )
     records = pd.concat([s.records.assign(source=name) for name, s in sets.items()], ignore_index=True)
     records["patient"] = records["source"] + "/" + records["patient"]
     with signal_writer(Path(out) / "signals.npy", (len(spec.leads), spec.length)) as writer:

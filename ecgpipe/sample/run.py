@@ -57,7 +57,11 @@ def draw_samples(
     generator = load_generator(name, Path(model_folder), dataset.spec)
     settings = parse_settings(name, generator.SampleSettings, sample, "sample")
     classes = len(dataset.spec.classes)
-    weights = np.ones(classes) if labels == "uniform" else np.bincount(dataset.labels[dataset.indices("train")], minlength=classes)
+    weights = (
+        np.ones(classes)
+        if labels == "uniform"
+        else np.bincount(dataset.labels[dataset.indices("train")], minlength=classes)
+    )
     sample_dataset(
         generator,
         dataset.spec,

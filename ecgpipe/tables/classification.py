@@ -60,12 +60,14 @@ def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _note(notes: pd.Series, support: int, name: str, seeds: int) -> str:
+def _note(notes: pd.Series, support: int, name: str, metric: str, seeds: int) -> str:
     counts = notes[notes != ""].value_counts(sort=False)
     parts = [str(note) if count == seeds else f"{note} ({count} of {seeds} seeds)" for note, count in counts.items()]
     if name not in (ALL, MACRO) and 0 < support < FEW_RECORDS:
         parts.append(f"only {support} test record{'s' if support > 1 else ''}")
-    if seeds == 1:
+    if metric == "calibration_error":
+        parts.append("no interval: resampling biases it")
+    elif seeds == 1:
         parts.append("one seed: the interval covers the choice of patients only")
     return "; ".join(parts)
 
@@ -89,7 +91,8 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
         mean=("value", "mean"), sd=("value", "std"), seeds=("seed", "nunique"), support=("support", "first")
     ).reset_index()
     table["note"] = [
-        _note(rows["note"], int(rows["support"].iloc[0]), str(key[-2]), rows["seed"].nunique()) for key, rows in grouped
+        _note(rows["note"], int(rows["support"].iloc[0]), str(key[-2]), str(key[-1]), rows["seed"].nunique())
+        for key, rows in grouped
     ]
     bounds = {}
     for cell in cells:

@@ -176,7 +176,8 @@ def comparisons_table(
     table["family"] = families.transform("count").astype(int)
     alpha = 1 - confidence
     for place, row in table[table.apply(_too_few_seeds, axis=1, alpha=alpha)].iterrows():
-        hint = f"with {row['seeds']} seeds none of {row['family']} comparisons can be significant"
+        among = f"{row['family']} comparison{'s' if row['family'] > 1 else ''}"
+        hint = f"{row['seeds']} seeds are too few to show anything among {among}"
         table.loc[place, "note"] = f"{row['note']}; {hint}".removeprefix("; ")
     verdicts = [_verdict(row, alpha) for _, row in table.iterrows()]
     table["verdict"], table["decided_by"] = (list(column) for column in zip(*verdicts, strict=True))

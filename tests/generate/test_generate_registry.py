@@ -12,7 +12,7 @@ from ecgpipe.generate.diffwave import DiffWave
 from ecgpipe.generate.protocol import Generator
 from ecgpipe.generate.registry import GeneratorError, check_settings, class_path, load_class, module_of
 
-USERS = '''
+USERS = """
 import numpy as np
 from pydantic import BaseModel
 
@@ -45,7 +45,7 @@ class Half:
 
 
 number = 3
-'''
+"""
 
 
 @pytest.fixture
@@ -96,7 +96,9 @@ def test_settings_are_checked_with_key_value_and_what_is_allowed() -> None:
     assert "`generator_settings.diffwave.train.channels`: 0 is not allowed" in str(told.value)
     assert "`generator_settings.diffwave.train.chanels`: no such key; there are " in str(told.value)
     assert "'noise', 'v' or 'x0'" in str(told.value)
-    with pytest.raises(GeneratorError, match=r"`generator_settings\.diffwave\.sample\.sampler`: 'euler' is not allowed"):
+    with pytest.raises(
+        GeneratorError, match=r"`generator_settings\.diffwave\.sample\.sampler`: 'euler' is not allowed"
+    ):
         check_settings("diffwave", None, {}, {"sampler": "euler"})
 
 

@@ -45,8 +45,12 @@ def normals(shape: tuple[int, ...], seed: int = 0) -> Callable[[], torch.Tensor]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize(("sampler", "evaluations", "tolerance"), [("ddim", 250, 0.01), ("dpmpp_2m", 50, 0.01), ("ancestral", 500, 0.01)])
-def test_samples_have_mean_and_deviation_of_the_gaussian(name: str, sampler: Sampler, evaluations: int, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "evaluations", "tolerance"), [("ddim", 250, 0.01), ("dpmpp_2m", 50, 0.01), ("ancestral", 500, 0.01)]
+)
+def test_samples_have_mean_and_deviation_of_the_gaussian(
+    name: str, sampler: Sampler, evaluations: int, tolerance: float
+) -> None:
     grid = SCHEDULES[name].grid(evaluations)
     x = draw(gaussian(grid), grid, normals((20000,)), sampler)
     assert float(x.mean()) == pytest.approx(MEAN, abs=tolerance)
@@ -69,7 +73,9 @@ def test_second_order_is_more_exact_than_first_at_equal_evaluations(name: str) -
     fine = SCHEDULES[name].grid(1000)
     exact = draw(gaussian(fine), fine, normals((500,)), "ddim")
     grid = SCHEDULES[name].grid(20)
-    error = {s: float((draw(gaussian(grid), grid, normals((500,)), s) - exact).abs().max()) for s in ("ddim", "dpmpp_2m")}  # type: ignore[arg-type]
+    error = {
+        s: float((draw(gaussian(grid), grid, normals((500,)), s) - exact).abs().max()) for s in ("ddim", "dpmpp_2m")
+    }  # type: ignore[arg-type]
     assert error["dpmpp_2m"] < error["ddim"] / 2
 
 
@@ -115,7 +121,9 @@ def test_ddim_is_that_of_diffusers(prediction: str, evaluations: int) -> None:
 @pytest.mark.parametrize("evaluations", [2, 5, 20, 50])
 def test_dpm_solver_is_that_of_diffusers(evaluations: int) -> None:
     diffusers = pytest.importorskip("diffusers")
-    scheduler = diffusers.DPMSolverMultistepScheduler(**COMMON, solver_order=2, prediction_type="v_prediction", final_sigmas_type="zero")
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        **COMMON, solver_order=2, prediction_type="v_prediction", final_sigmas_type="zero"
+    )
     ours = _ours(linear_alpha_bar(1000, 1e-4, 0.02), evaluations, "dpmpp_2m", "v_prediction")
     torch.testing.assert_close(ours, _theirs(scheduler, evaluations), atol=1e-5, rtol=1e-5)
 
@@ -123,7 +131,9 @@ def test_dpm_solver_is_that_of_diffusers(evaluations: int) -> None:
 def test_ancestral_sampling_at_all_steps_is_ddpm_of_diffusers() -> None:
     diffusers = pytest.importorskip("diffusers")
     settings = {**COMMON, "num_train_timesteps": 100, "beta_end": 0.2}
-    scheduler = diffusers.DDPMScheduler(**settings, variance_type="fixed_small", clip_sample=False, prediction_type="v_prediction")
+    scheduler = diffusers.DDPMScheduler(
+        **settings, variance_type="fixed_small", clip_sample=False, prediction_type="v_prediction"
+    )
     ours = _ours(linear_alpha_bar(100, 1e-4, 0.2), 100, "ancestral", "v_prediction")
     torch.testing.assert_close(ours, _theirs(scheduler, 100, generator=True), atol=1e-5, rtol=1e-5)
 
@@ -148,4 +158,6 @@ def test_guidance_one_is_the_conditional_and_one_pass() -> None:
     conditional, unconditional = torch.randn(5), torch.randn(5)
     assert guided(lambda: conditional, refuse, 1.0) is conditional
     torch.testing.assert_close(guided(lambda: conditional, lambda: unconditional, 0.0), unconditional)
-    torch.testing.assert_close(guided(lambda: conditional, lambda: unconditional, 3.0), unconditional + 3 * (conditional - unconditional))
+    torch.testing.assert_close(
+        guided(lambda: conditional, lambda: unconditional, 3.0), unconditional + 3 * (conditional - unconditional)
+    )

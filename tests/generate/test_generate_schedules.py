@@ -85,7 +85,9 @@ def test_edm_levels_are_log_normal_and_v_prediction_is_its_preconditioning() -> 
 @pytest.mark.parametrize(("steps", "last", "deviation"), [(50, 0.05, 1.0), (50, 0.05, 0.2), (200, 0.02, 1.0)])
 def test_a_schedule_that_ends_too_early_is_refused(steps: int, last: float, deviation: float) -> None:
     alpha_bar = linear_alpha_bar(steps, 1e-4, last)
-    with pytest.raises(ScheduleError, match=rf"sqrt\(alpha_bar_T\) = {math.sqrt(alpha_bar[-1]):.3f}.*cosine.*zero_terminal_snr"):
+    with pytest.raises(
+        ScheduleError, match=rf"sqrt\(alpha_bar_T\) = {math.sqrt(alpha_bar[-1]):.3f}.*cosine.*zero_terminal_snr"
+    ):
         check_terminal_snr(DiscreteSchedule(alpha_bar), deviation)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from pathlib import Path
@@ -60,7 +61,9 @@ class Killed(Exception):
     pass
 
 
-def run(module: nn.Module, data: Dataset, state_dir: Path, die_at: int | None = None, the_loss: Any = loss, **changes: Any) -> Any:
+def run(
+    module: nn.Module, data: Dataset, state_dir: Path, die_at: int | None = None, the_loss: Any = loss, **changes: Any
+) -> Any:
     calls = [0]
 
     def counted(m: nn.Module, *args: Any) -> torch.Tensor:
@@ -92,7 +95,9 @@ def assert_same(one: nn.Module, two: nn.Module) -> None:
 
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("patience", [None, 2])
-def test_a_killed_training_ends_in_the_same_bits(sines: Dataset, tmp_path: Path, balanced: bool, patience: int | None) -> None:
+def test_a_killed_training_ends_in_the_same_bits(
+    sines: Dataset, tmp_path: Path, balanced: bool, patience: int | None
+) -> None:
     whole, parts = net(), net()
     expected, _ = run(whole, sines, tmp_path / "whole", balanced=balanced, patience=patience)
     for die_at in (12, 9):
@@ -116,7 +121,9 @@ def test_a_finished_training_is_not_done_again(sines: Dataset, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.01}, {"batch": 4}, {"balanced": True}])
-def test_the_checkpoint_of_another_training_is_not_taken_up(sines: Dataset, tmp_path: Path, change: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_checkpoint_of_another_training_is_not_taken_up(
+    sines: Dataset, tmp_path: Path, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     run(net(), sines, tmp_path)
     _, steps = run(net(), sines, tmp_path, **change)
     assert steps == 30
@@ -174,7 +181,17 @@ def test_no_records_is_an_error(sines: Dataset, tmp_path: Path) -> None:
     empty, some = Signals(sines, np.array([], dtype=np.int64)), Signals.of(sines, "train")
     for train_set, validation, word in ((empty, some, "training"), (some, empty, "validation")):
         with pytest.raises(ValueError, match=f"no {word} records"):
-            train(net(), loss, train_set, validation, TrainingSettings(), seed=0, device="cpu", state_dir=tmp_path, progress=False)
+            train(
+                net(),
+                loss,
+                train_set,
+                validation,
+                TrainingSettings(),
+                seed=0,
+                device="cpu",
+                state_dir=tmp_path,
+                progress=False,
+            )
 
 
 def test_patience_stops_and_keeps_the_best_weights(sines: Dataset, tmp_path: Path) -> None:
@@ -275,7 +292,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.5)
-    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
     assert rates[-1] < 0.001
 
 

@@ -1,0 +1,570 @@
+"""TimeVQVAE: the split into bands, the quantiser, the gate, masked decoding, and fit, sample, save, load."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from sine_records import LENGTH  # type: ignore[import-not-found]
+
+from ecgpipe.dataset import Dataset, SignalSpec
+from ecgpipe.files import sha256
+from ecgpipe.generate import training
+from ecgpipe.generate.base import ModelFileError, load_generator
+from ecgpipe.generate.protocol import Generator, Signals
+from ecgpipe.generate.time_vqvae import (
+    Bands,
+    Prior,
+    PriorSettings,
+    ReconstructionError,
+    TimeVQVAE,
+    Tokenizer,
+    VectorQuantizer,
+    codebook_use,
+    fill_in,
+)
+from ecgpipe.leads import LEADS, limb_lead_residual
+
+TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
+PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
+TINY: dict[str, Any] = {
+    "n_fft": 8,
+    "hidden": 8,
+    "res_blocks": 1,
+    "code_dim": 4,
+    "lf_codes": 8,
+    "hf_codes": 6,
+    "lf_halvings": 2,
+    "hf_halvings": 1,
+    "reconstruction_bound": 5.0,
+    "stage1": TRAINING,
+    "lf_prior": PRIOR,
+    "hf_prior": PRIOR,
+    "enhancer": {**TRAINING, "width": 2},
+}
+LABELS = np.array([0, 1, 2, 0, 1, 2, 2])
+SEEDS = np.arange(7) + 100
+PLAIN = TimeVQVAE.SampleSettings(lf_rounds=3, hf_rounds=2)
+
+
+def untrained(data: Dataset, **changes: Any) -> TimeVQVAE:
+    return TimeVQVAE(TimeVQVAE.Settings.model_validate({**TINY, **changes}), data.spec)
+
+
+def fit(generator: TimeVQVAE, data: Dataset, state_dir: Path) -> pd.DataFrame:
+    return generator.fit(
+        Signals.of(data, "train"),
+        Signals.of(data, "validation"),
+        seed=1,
+        state_dir=state_dir,
+        device="cpu",
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(sines: Dataset, tmp_path_factory: pytest.TempPathFactory) -> TimeVQVAE:
+    generator = untrained(sines)
+    generator.history = fit(generator, sines, tmp_path_factory.mktemp("state"))  # type: ignore[attr-defined]
+    return generator
+
+
+def sample(generator: Generator, places: slice = slice(None), settings: Any = PLAIN) -> np.ndarray:
+    return generator.sample(LABELS[places], settings=settings, seeds=SEEDS[places], device="cpu")
+
+
+def weights(generator: TimeVQVAE) -> dict[str, torch.Tensor]:
+    return dict(generator.module.state_dict())
+
+
+# -- the bands -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "lf_bins", "length"), [(16, 1, 1000), (16, 2, 1000), (8, 1, 64), (16, 3, 103), (32, 4, 50)]
+)
+def test_bands_are_those_of_torch_stft_and_add_up_to_the_signals(n_fft: int, lf_bins: int, length: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 2, length)
+    bands = Bands(n_fft, lf_bins, length)
+    lf, hf = bands.split(x)
+    transform = {"n_fft": n_fft, "hop_length": n_fft // 4, "window": torch.hann_window(n_fft), "normalized": True}
+    spectrum = torch.stft(x.flatten(0, 1), **transform, return_complex=True)
+    expected = (
+        torch.view_as_real(spectrum).unflatten(0, (3, 2)).permute(0, 3, 1, 4, 2)
+    )  # record, frame, signal, part, frequency
+    torch.testing.assert_close(lf, expected[..., :lf_bins].flatten(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(hf, expected[..., lf_bins:].flatten(2), atol=1e-5, rtol=0)
+    low, high = bands.signals(lf, high=False), bands.signals(hf, high=True)
+    torch.testing.assert_close(low + high, x, atol=1e-5, rtol=0)
+    spectrum[:, lf_bins:] = 0
+    alone = torch.istft(spectrum, **transform, length=length)
+    torch.testing.assert_close(low.flatten(0, 1), alone, atol=1e-5, rtol=0)
+
+
+def test_the_low_band_holds_the_slow_part() -> None:
+    time = torch.arange(1000) / 100
+    bands = Bands(16, 2, 1000)
+    slow, fast = (torch.sin(2 * math.pi * hertz * time)[None, None] for hertz in (1, 30))
+    low = bands.signals(bands.split(slow + fast)[0], high=False)
+    assert float((low - slow).square().mean() / slow.square().mean()) < 0.01
+
+
+def test_records_too_short_for_the_window_are_refused(sines: Dataset) -> None:
+    with pytest.raises(ValueError, match="64 samples are too short for `n_fft` 128"):
+        untrained(sines, n_fft=128)
+
+
+# -- the quantiser -------------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_code_is_that_of_brute_force() -> None:
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(13, 5, 0.9).eval()
+    vectors = 2 * torch.randn(200, 5)
+    brute = [min(range(13), key=lambda c: float((v - quantizer.codebook[c]).double().square().sum())) for v in vectors]
+    assert quantizer.nearest(vectors).tolist() == brute
+    assert torch.equal(quantizer(vectors), quantizer.codebook[brute])
+
+
+def test_codes_start_at_the_centres_of_clusters() -> None:
+    torch.manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    vectors = centres.repeat(40, 1) + 0.1 * torch.randn(120, 2)
+    quantizer = VectorQuantizer(6, 2, 0.9)
+    quantizer.start(vectors)
+    assert float((quantizer(vectors) - vectors).norm(dim=1).max()) < 0.5
+    distances = torch.cdist(quantizer.codebook, centres).min(1).values
+    assert float(distances.max()) < 0.5
+
+
+def test_codes_follow_their_vectors_by_moving_averages() -> None:
+    quantizer = VectorQuantizer(2, 1, 0.75)
+    quantizer._set(torch.tensor([[0.0], [10.0]]), torch.tensor([2.0, 2.0]))
+    vectors = torch.tensor([[1.0], [2.0], [11.0], [12.0]])
+    assert quantizer(vectors).tolist() == [[0.0], [0.0], [10.0], [10.0]]
+    # count 0.75 x 2 + 0.25 x 2; total 0.75 x (0, 20) + 0.25 x (3, 23)
+    assert quantizer.count.tolist() == [2.0, 2.0]
+    assert quantizer.codebook.flatten().tolist() == pytest.approx([0.375, 10.375])
+    before = quantizer.codebook.clone()
+    quantizer.eval()(vectors)
+    assert torch.equal(quantizer.codebook, before)
+
+
+def test_dead_codes_come_back_to_life() -> None:
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(8, 2, 0.5)
+    quantizer._set(torch.full((8, 2), 1000.0), torch.ones(8))
+    quantizer._set(torch.cat([torch.zeros(1, 2), torch.full((7, 2), 1000.0)]), torch.ones(8))
+    vectors = torch.randn(64, 2)
+    for _ in range(12):
+        quantizer(vectors)
+    used, perplexity = codebook_use(quantizer.nearest(vectors), 8)
+    assert used == 8
+    assert perplexity > 5
+
+
+def test_codebook_use() -> None:
+    assert codebook_use(torch.tensor([[0, 0], [3, 3]]), 9) == (2.0, pytest.approx(2.0))
+    assert codebook_use(torch.tensor([[4, 4, 4]]), 9) == (1.0, pytest.approx(1.0))
+
+
+def test_gradients_go_straight_through_the_quantiser(sines: Dataset) -> None:
+    band = untrained(sines).module.tokenizer.lf
+    x = torch.randn(2, band.frames, band.encoder[0].in_channels)
+    out, _ = band(x)
+    out.square().mean().backward()
+    gradient = band.encoder[0].weight.grad
+    assert gradient is not None
+    assert float(gradient.abs().max()) > 0
+
+
+@pytest.mark.parametrize("length", [64, 63, 57, 1000])
+def test_any_length_is_padded_and_cropped(length: int) -> None:
+    settings = TimeVQVAE.Settings.model_validate({**TINY, "lf_halvings": 3})
+    tokenizer = Tokenizer(8, length, settings).eval()
+    signals = torch.randn(2, 8, length)
+    lf, hf = tokenizer.tokens(signals)
+    assert lf.shape == (2, tokenizer.lf.tokens) == (2, math.ceil((1 + length // 2) / 8))
+    assert hf.shape == (2, tokenizer.hf.tokens) == (2, math.ceil((1 + length // 2) / 2))
+    assert tokenizer.reconstruct(signals).shape == signals.shape
+    lf_error, hf_error, _ = tokenizer(signals)
+    bands = tokenizer.bands
+    lacking = bands.signals(lf_error, high=False) + bands.signals(hf_error, high=True)
+    torch.testing.assert_close(signals - tokenizer.reconstruct(signals), lacking, atol=1e-4, rtol=0)
+
+
+# -- the reconstruction gate ---------------------------------------------------------------------------------------
+
+
+def test_the_error_by_lead_is_that_of_a_direct_computation(model: TimeVQVAE, sines: Dataset) -> None:
+    total, leads = model.reconstruction_error(Signals.of(sines, "validation"), "cpu")
+    x = np.asarray(sines.signals[sines.indices("validation")], dtype=np.float64)
+    with torch.no_grad():
+        out = model.to_millivolts(model.module.tokenizer.reconstruct(model.to_network(torch.from_numpy(x).float())))
+    assert total == pytest.approx(float(np.linalg.norm(out - x) / np.linalg.norm(x)), rel=1e-5)
+    assert leads["V6"] == pytest.approx(float(np.linalg.norm((out - x)[:, 11]) / np.linalg.norm(x[:, 11])), rel=1e-5)
+
+
+def test_stage_two_does_not_start_from_a_stage_one_that_reconstructs_nothing(sines: Dataset, tmp_path: Path) -> None:
+    generator = untrained(sines, reconstruction_bound=0.01)
+    with pytest.raises(ReconstructionError, match=r"`reconstruction_bound` is 0\.01") as error:
+        fit(generator, sines, tmp_path)
+    for name, value in generator.reconstruction_error(Signals.of(sines, "validation"), "cpu")[1].items():
+        assert f"{name} {value:.2f}" in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"stage1"}
+
+
+def test_the_gate_passes_below_the_bound_only(model: TimeVQVAE, sines: Dataset) -> None:
+    validation = Signals.of(sines, "validation")
+    total, _ = model.reconstruction_error(validation, "cpu")
+    kept = model.settings
+    try:
+        model.settings = kept.model_copy(update={"reconstruction_bound": total * 1.01})
+        model.check_reconstruction(validation, "cpu")
+        model.settings = kept.model_copy(update={"reconstruction_bound": total})
+        with pytest.raises(ReconstructionError):
+            model.check_reconstruction(validation, "cpu")
+    finally:
+        model.settings = kept
+
+
+# -- the priors ----------------------------------------------------------------------------------------------------
+
+
+def uniform(number: int, tokens: int) -> Callable[[], torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return lambda: torch.rand(number, 2, tokens, generator=generator)
+
+
+def test_rounds_keep_as_many_tokens_as_the_cosine_says_and_never_change_one() -> None:
+    seen: list[torch.Tensor] = []
+
+    def logits(tokens: torch.Tensor) -> torch.Tensor:
+        seen.append(tokens)
+        return torch.zeros(*tokens.shape, 5)
+
+    masked = torch.full((4, 20), 5)
+    out = fill_in(logits, masked, 6, 4.0, uniform(4, 20))
+    assert [int((t == 5).sum(1).unique()) for t in seen] == [int(20 * math.cos(math.pi / 2 * k / 6)) for k in range(6)]
+    for before, after in zip(seen, [*seen[1:], out], strict=True):
+        assert torch.equal(before[before != 5], after[before != 5])
+    assert int(out.max()) <= 4
+
+
+def test_one_round_draws_from_the_distribution() -> None:
+    p = torch.tensor([0.5, 0.0, 0.3, 0.2])
+    out = fill_in(lambda t: p.log().expand(*t.shape, 4), torch.full((50, 400), 4), 1, 1.0, uniform(50, 400))
+    torch.testing.assert_close(torch.bincount(out.flatten(), minlength=4) / 20000, p, atol=0.015, rtol=0)
+
+
+def test_without_temperature_the_surest_token_is_kept_first() -> None:
+    sharp = torch.zeros(1, 10, 3)
+    sharp[0, 7, 1] = 50.0
+    seen: list[torch.Tensor] = []
+
+    def logits(tokens: torch.Tensor) -> torch.Tensor:
+        seen.append(tokens)
+        return sharp
+
+    fill_in(logits, torch.full((1, 10), 3), 8, 0.0, uniform(1, 10))
+    assert seen[1][0].tolist() == [3] * 7 + [1] + [3] * 2
+
+
+def test_the_loss_is_that_of_masked_tokens_only(model: TimeVQVAE, sines: Dataset) -> None:
+    tokens, labels = model.tokens(Signals.of(sines, "train"), "cpu").batch(np.arange(36))
+    seen: dict[str, torch.Tensor] = {}
+
+    class Watch(Prior):
+        def forward(
+            self, tokens: torch.Tensor, labels: torch.Tensor, given: torch.Tensor | None = None
+        ) -> torch.Tensor:
+            seen.update(tokens=tokens, labels=labels)
+            seen["logits"] = super().forward(tokens, labels, given)
+            return seen["logits"]
+
+    watch = Watch(model.module.lf_prior.tokens, 8, 3, PriorSettings(width=16, layers=1, heads=2))
+    lf = tokens[:, : watch.tokens]
+    for learning in (True, False):
+        value = model.prior_loss("lf", watch.train(learning), tokens, labels, torch.Generator().manual_seed(0))
+        masked = seen["tokens"] == 8
+        assert torch.equal(seen["tokens"][~masked], lf[~masked])
+        assert bool(masked.any(1).all())
+        assert 0.5 < float(masked.float().mean()) < 0.8  # the mean of cos(pi/2 u) is 2/pi
+        log_p = seen["logits"].log_softmax(-1).gather(-1, lf[..., None])[..., 0]
+        assert value.item() == pytest.approx(-log_p[masked].mean().item(), rel=1e-5)
+        dropped = seen["labels"] == 3
+        assert bool(dropped.any()) == learning
+        assert torch.equal(seen["labels"][~dropped], labels[~dropped])
+
+
+def test_embeddings_start_alike_for_like_codes() -> None:
+    torch.manual_seed(0)
+    prior = Prior(4, 3, 2, PriorSettings(width=256, layers=1, heads=2))
+    prior.start_from(torch.tensor([[0.0, 0.0], [0.05, 0.0], [9.0, 0.0]]), torch.tensor([7, 1, 0]), torch.zeros(1))
+    code = prior.token.weight.detach()
+    near, far = (float(torch.cosine_similarity(code[0], code[i], dim=0)) for i in (1, 2))
+    assert near > 0.95
+    assert abs(far) < 0.3
+    torch.testing.assert_close(prior.bias.exp(), torch.tensor([8, 2, 1]) / 11)
+
+
+def test_each_token_is_given_those_in_its_time() -> None:
+    settings = PriorSettings(width=16, layers=1, heads=2)
+    assert Prior(4, 3, 2, settings, (8, 5)).given_at.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert Prior(6, 3, 2, settings, (3, 5)).given_at.tolist() == [[0], [0], [1], [1], [2], [2]]
+    assert Prior(3, 3, 2, settings, (5, 5)).given_at.tolist() == [[0, 1], [1, 2], [3, 4]]
+    prior = Prior(4, 3, 2, settings, (8, 5)).eval()
+    tokens, labels, given = (
+        torch.full((1, 4), 3),
+        torch.zeros(1, dtype=torch.int64),
+        torch.zeros(1, 8, dtype=torch.int64),
+    )
+    plain = prior(tokens, labels, given)
+    for place in range(8):
+        other = given.clone()
+        other[0, place] = 2
+        assert not torch.allclose(prior(tokens, labels, other), plain)
+    swapped = given.clone()
+    swapped[0, 0], other[0, :] = 2, 0
+    other[0, 1] = 2
+    assert not torch.allclose(prior(tokens, labels, other), prior(tokens, labels, swapped))
+
+
+def test_attention_knows_distances_not_places() -> None:
+    torch.manual_seed(0)
+    attention = Prior(12, 5, 2, PriorSettings(width=16, layers=1, heads=2, dropout=0.0)).layers[0].attention
+    q, k = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    q, k = (attention._turned(v.expand(1, 2, 12, 8))[0, 0] for v in (q, k))
+    products = q @ k.T
+    for distance in (-3, 0, 4):
+        along = products.diagonal(distance)
+        torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-5, rtol=0)
+    assert not torch.allclose(products[0, 0], products[0, 5], atol=1e-3)
+
+
+# -- fit and sample ------------------------------------------------------------------------------------------------
+
+
+def test_history_tells_every_stage_and_the_use_of_the_codebooks(model: TimeVQVAE) -> None:
+    history: pd.DataFrame = model.history  # type: ignore[attr-defined]
+    assert history["stage"].tolist() == ["stage1"] * 2 + ["lf_prior"] * 2 + ["hf_prior"] * 2 + ["enhancer"] * 2
+    assert list(history.columns[: len(training.HISTORY)]) == list(training.HISTORY)
+    stage1 = history[history["stage"] == "stage1"]
+    assert (stage1["relative_rmse"] > 0).all()
+    for band, codes in (("lf", 8), ("hf", 6)):
+        assert stage1[f"{band}_codes_used"].between(1, codes).all()
+        assert (stage1[f"{band}_perplexity"] <= stage1[f"{band}_codes_used"] + 1e-9).all()
+
+
+def test_samples_have_the_form_of_records_and_exact_limb_leads(model: TimeVQVAE) -> None:
+    signals = sample(model)
+    assert signals.shape == (7, 12, LENGTH)
+    assert signals.dtype == np.float32
+    assert limb_lead_residual(signals).max() <= 2**-23 * np.abs(signals[:, :6]).max()
+    assert TimeVQVAE.SampleSettings().evaluations == 20
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_what_is_drawn_does_not_depend_on_the_chunks(model: TimeVQVAE, guidance: float) -> None:
+    settings = TimeVQVAE.SampleSettings(lf_rounds=4, hf_rounds=3, guidance=guidance)
+    whole = sample(model, settings=settings)
+    parts = np.concatenate([sample(model, slice(a, b), settings) for a, b in ((0, 1), (1, 4), (4, 7))])
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    assert np.abs(whole[2] - whole[5]).max() > 1e-4  # one class, two seeds
+
+
+def test_guidance_one_is_one_conditional_pass(model: TimeVQVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[int]] = []
+    forward = Prior.forward
+
+    def watched(
+        self: Prior, tokens: torch.Tensor, labels: torch.Tensor, given: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        asked.append(set(labels.tolist()))
+        return forward(self, tokens, labels, given)
+
+    monkeypatch.setattr(Prior, "forward", watched)
+    plain = sample(model)
+    assert asked == [{0, 1, 2}] * 5
+    close = sample(model, settings=PLAIN.model_copy(update={"guidance": 1.0 + 1e-6}))
+    assert asked[5:] == [{3}, {0, 1, 2}] * 5
+    np.testing.assert_allclose(close, plain, atol=1e-4)
+
+
+def test_a_run_that_was_cut_off_in_any_stage_ends_in_the_same_weights(
+    model: TimeVQVAE, sines: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(Exception):
+        pass
+
+    step = training._Run.step
+    left = 0
+
+    def cut(self: training._Run) -> None:
+        nonlocal left
+        if left == 0:
+            raise Cut
+        left -= 1
+        step(self)
+
+    monkeypatch.setattr(training._Run, "step", cut)
+    cuts = 0
+    while True:
+        left = 5  # of 6 steps a stage: each stage is left half-way
+        generator = untrained(sines)
+        try:
+            fit(generator, sines, tmp_path)
+            break
+        except Cut:
+            cuts += 1
+    assert cuts == 4
+    assert weights(generator).keys() == weights(model).keys()
+    for name, value in weights(model).items():
+        assert torch.equal(weights(generator)[name], value), name
+    assert np.array_equal(sample(generator), sample(model))
+
+
+def test_codebooks_are_part_of_the_checkpoint(sines: Dataset, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    generator = untrained(sines, reconstruction_bound=1e-6)
+    with pytest.raises(ReconstructionError):
+        fit(generator, sines, tmp_path)
+    kept = load_file(tmp_path / "stage1" / "stage1.safetensors")
+    for band in ("lf", "hf"):
+        for name in ("codebook", "count", "total"):
+            assert torch.equal(
+                kept[f"module/{band}.quantizer.{name}"], weights(generator)[f"tokenizer.{band}.quantizer.{name}"]
+            )
+
+
+def test_a_change_of_a_prior_keeps_stage_one(sines: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fit(untrained(sines, enhancer=None), sines, tmp_path)
+    before = sha256(tmp_path / "stage1" / "stage1.safetensors")
+    with caplog.at_level("INFO", "ecgpipe.generate"):
+        fit(untrained(sines, enhancer=None, lf_prior={**PRIOR, "learning_rate": 1e-4}), sines, tmp_path)
+    assert sha256(tmp_path / "stage1" / "stage1.safetensors") == before
+    anew = [r.getMessage() for r in caplog.records if "starting anew" in r.getMessage()]
+    assert len(anew) == 1
+    assert "lf_prior.safetensors" in anew[0]
+
+
+def test_an_untrained_generator_cannot_sample_nor_save(sines: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not trained"):
+        sample(untrained(sines))
+    with pytest.raises(ValueError, match="not trained"):
+        untrained(sines).save(tmp_path)
+
+
+def test_a_class_without_training_records_is_an_error(sines: Dataset, tmp_path: Path) -> None:
+    rows = np.flatnonzero(sines.labels != 1)
+    with pytest.raises(ValueError, match="no training record of class FAST"):
+        untrained(sines).fit(
+            Signals(sines, rows),
+            Signals.of(sines, "validation"),
+            seed=1,
+            state_dir=tmp_path,
+            device="cpu",
+            progress=False,
+        )
+
+
+# -- settings and the model file ------------------------------------------------------------------------------------
+
+
+def test_given_keys_replace_those_of_a_preset_even_within_a_section() -> None:
+    paper = TimeVQVAE.Settings.model_validate({"preset": "paper", "hidden": 32, "lf_prior": {"steps": 7}})
+    assert (paper.hidden, paper.lf_codes, paper.leads) == (32, 64, "all12")
+    assert (paper.lf_prior.steps, paper.lf_prior.heads, paper.lf_prior.batch) == (7, 2, 256)
+    assert paper.enhancer is not None
+    assert TimeVQVAE.Settings.model_validate({"preset": "paper", "enhancer": None}).enhancer is None
+    assert TimeVQVAE.Settings().preset == "small"
+    for preset in ("paper", "full", "small"):
+        settings = TimeVQVAE.Settings.model_validate({"preset": preset})
+        assert TimeVQVAE.Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_the_paper_has_7_and_62_tokens_a_record() -> None:
+    settings = TimeVQVAE.Settings.model_validate({"preset": "paper"})
+    with torch.device("meta"):
+        lf = Prior(1, settings.lf_codes, 7, settings.lf_prior)
+    tokenizer = Tokenizer(12, 1000, settings)
+    assert (tokenizer.lf.tokens, tokenizer.hf.tokens) == (8, 63)  # 7 and 62, and one for the padding of 251 frames
+    assert lf.token.weight.shape == (65, 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preset": "huge"}, "preset"),
+        ({"n_fft": 10}, "n_fft"),
+        ({"lf_bins": 9}, "leaves no frequency for the other band"),
+        ({"lf_prior": {"width": 30, "heads": 4}}, "must divide by twice"),
+        ({"hf_prior": {"depth": 3}}, "depth"),
+        ("small", "dictionary"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TimeVQVAE.Settings.model_validate(given)
+
+
+def test_a_loaded_model_draws_the_same(model: TimeVQVAE, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = load_generator("time_vqvae", tmp_path / "model", model.spec)
+    assert isinstance(loaded, TimeVQVAE)
+    assert loaded.settings == model.settings
+    assert np.array_equal(sample(loaded), sample(model))
+    loaded.save(tmp_path / "again")
+    for name in ("model.safetensors", "model.json"):
+        assert sha256(tmp_path / "model" / name) == sha256(tmp_path / "again" / name)
+
+
+def test_a_damaged_model_or_one_of_other_signals_is_refused(model: TimeVQVAE, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    with pytest.raises(ModelFileError, match="length is 64, here it is 100"):
+        load_generator("time_vqvae", tmp_path, SignalSpec(100.0, 100, model.spec.classes, LEADS))
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFileError, match="SHA-256 differs"):
+        TimeVQVAE.load(tmp_path)
+
+
+@pytest.mark.slow
+def test_it_reconstructs_and_draws_the_class_that_was_asked_for(sines: Dataset, tmp_path: Path) -> None:
+    stage1 = {
+        **TRAINING,
+        "steps": 100,
+        "batch": 36,
+        "learning_rate": 5e-3,
+        "validate_every": 100,
+        "checkpoint_seconds": 60,
+    }
+    prior = {**stage1, "steps": 200, "width": 32, "layers": 1, "heads": 2, "dropout": 0.0}
+    generator = untrained(
+        sines,
+        stage1=stage1,
+        lf_prior=prior,
+        hf_prior=prior,
+        lf_codes=32,
+        hf_codes=32,
+        hidden=16,
+        codebook_decay=0.9,
+        enhancer=None,
+    )
+    fit(generator, sines, tmp_path)
+    assert generator.reconstruction_error(Signals.of(sines, "validation"), "cpu")[0] < 0.5
+    labels = np.arange(30) % 3
+    signals = generator.sample(labels, settings=TimeVQVAE.SampleSettings(), seeds=np.arange(30), device="cpu")
+    power = np.abs(np.fft.rfft(signals[:, 6:], axis=-1))[..., 1:10].mean(axis=1)
+    slow, fast = power[:, 1], power[:, 5]  # two and six cycles a record
+    assert (slow[labels == 0] > fast[labels == 0]).mean() >= 0.9
+    assert (slow[labels == 1] < fast[labels == 1]).mean() >= 0.9

@@ -1,0 +1,155 @@
+"""Right sign, right words, no more than the figures say."""
+
+import pandas as pd
+import pytest
+
+from ecgpipe.report import text
+
+BASE = {
+    "dataset": "a",
+    "experiment": "augmentation",
+    "generator": "gen",
+    "fraction": 1.0,
+    "metric": "macro_f1",
+    "reference": 0.5,
+    "value": 0.53,
+    "difference": 0.03,
+    "low": 0.025,
+    "high": 0.04,
+    "p_holm": 0.012,
+    "seeds": 8,
+    "verdict": "helps",
+    "note": "",
+}
+HARMS = {"value": 0.45, "difference": -0.05, "low": -0.08, "high": -0.02, "verdict": "harms"}
+NONE = {
+    "value": 0.501,
+    "difference": 0.001,
+    "low": -0.01,
+    "high": 0.012,
+    "p_holm": 0.8,
+    "verdict": "no difference shown",
+}
+WIDE = {**NONE, "low": -0.1, "high": 0.1}
+
+
+def table(*rows):
+    return pd.DataFrame([{**BASE, **row} for row in rows])
+
+
+def test_numbers_have_their_sign_and_a_true_minus():
+    assert text.signed(0.0304) == "+0.030"
+    assert text.signed(-0.0304) == "−0.030"
+    assert text.signed(-0.0001) == text.signed(0.0001) == "0.000"
+    assert text.number(float("nan")) == "–"
+    assert text.bounds(-0.1, 0.2) == "[−0.100, +0.200]"
+    assert [text.probability(p) for p in (0.0004, 0.0421, 0.3, 1.0)] == [
+        "p < 0.001",
+        "p = 0.042",
+        "p = 0.30",
+        "p = 1.00",
+    ]
+    assert [text.share(f) for f in (0.05, 0.2, 1.0)] == ["5 %", "20 %", "all"]
+    assert text.listed(["a", "b", "c"]) == "a, b and c"
+    assert [text.plural(n, "seed") for n in (1, 2000)] == ["1 seed", "2,000 seeds"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({}, "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012)"),
+        (HARMS, "macro F1 fell from 0.500 to 0.450 (−0.050 [−0.080, −0.020], p = 0.012)"),
+        (NONE, "no difference in macro F1 was shown (+0.001 [−0.010, +0.012], p = 0.80)"),
+        (
+            {"verdict": "cannot tell", "seeds": 3, "p_holm": 0.25},
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.25), which 3 seeds are too few to call a difference",
+        ),
+        (
+            {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},
+            "the effect on macro F1 cannot be told (not defined)",
+        ),
+    ],
+)
+def test_each_verdict_has_its_words(row, words):
+    assert text.finding({**BASE, **row}) == words
+
+
+def test_sentences_name_the_smallest_and_the_largest_share():
+    rows = table({}, {"fraction": 0.2, **HARMS}, {"fraction": 0.6, **NONE})
+    sentence = text.experiment_sentence(rows, "augmentation", "gen")
+    assert sentence.startswith(
+        "Adding synthetic records of gen to the real ones: with 20 % of the real training records, macro F1 fell"
+    )
+    assert "; with all real training records, macro F1 rose" in sentence
+    assert "60 %" not in sentence
+    assert text.experiment_sentence(table(NONE), "transfer", "gen").startswith(
+        "Pre-training on synthetic records of gen, against training from scratch: with all real training records, no difference"
+    )
+    assert text.experiment_sentence(table(HARMS), "synthetic only", "gen").startswith(
+        "Training on synthetic records of gen alone, against all real ones: macro F1 fell"
+    )
+
+
+def test_tally_counts_every_verdict():
+    rows = table({}, {}, HARMS, NONE, {"verdict": "cannot tell"})
+    assert text.tally(rows, "augmentation") == (
+        "Augmentation helps in 2, harms in 1, is not shown to differ in 1 and cannot be judged in 1 of 5 comparisons with "
+        "real records only."
+    )
+    assert text.tally(table(NONE), "transfer") == (
+        "Synthetic pre-training is not shown to differ in 1 of 1 comparison with real records only."
+    )
+
+
+def verdicts(comparisons, merged=(), simulated=()):
+    return [c.verdict for c in text.conclusions(comparisons, merged, simulated)]
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        ({}, "disagrees"),
+        (HARMS, "disagrees"),
+        (NONE, "agrees"),
+        (WIDE, "cannot tell"),
+        ({"low": 0.01, "high": 0.05}, "cannot tell"),
+    ],
+)
+def test_first_conclusion_is_a_barely_noticeable_gain(row, verdict):
+    small_share = {"fraction": 0.2, "difference": 0.3, "low": 0.2, "high": 0.4}
+    assert verdicts(table(row, small_share))[0] == verdict
+    assert verdicts(table(row), merged=["a"])[0] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([{}, {"metric": "accuracy"}], "agrees"),
+        ([{}, {"metric": "accuracy", **NONE}], "cannot tell"),
+        ([HARMS, {"metric": "accuracy", **NONE}], "disagrees"),
+        ([NONE, {"metric": "accuracy", **NONE}], "cannot tell"),
+    ],
+)
+def test_second_conclusion_is_a_gain_in_all_metrics_on_merged_sets(rows, verdict):
+    assert verdicts(table(*rows), merged=["a"])[1] == verdict
+    assert verdicts(table(*rows))[1] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"), [([HARMS, HARMS], "agrees"), ([HARMS, {}], "disagrees"), ([HARMS, NONE], "cannot tell")]
+)
+def test_third_conclusion_is_that_transfer_stays_below(rows, verdict):
+    named = [{"experiment": "transfer", "generator": f"g{i}", **row} for i, row in enumerate(rows)]
+    found = text.conclusions(table(*named), [], [])[2]
+    assert found.verdict == verdict
+    assert "Largest mean over data sets: g" in found.evidence
+    alone = text.conclusions(table(named[0]), [], [])[2]
+    assert "nothing can be said about which is best" in alone.evidence
+
+
+def test_simulated_records_never_agree_or_disagree_with_a_paper_on_patients():
+    comparisons = table(NONE, {"experiment": "transfer", **HARMS})
+    assert verdicts(comparisons)[0] == "agrees"
+    for conclusion in text.conclusions(comparisons, [], ["a"]):
+        assert conclusion.verdict == "cannot tell"
+        assert conclusion.evidence.startswith("Simulated records say nothing about patients.")

@@ -1,0 +1,195 @@
+"""All tables of a small study: what they say, and that they say it again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgpipe.config import Statistics
+from ecgpipe.dataset import SignalSpec, save_records
+from ecgpipe.files import sha256, write_parquet
+from ecgpipe.tables.build import TABLES, Parameters, build, training_table
+
+SEEDS = tuple(range(8))
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    return Parameters(
+        statistics=Statistics(bootstrap=200),
+        settings=["TrRTeR", "TrSTeR", "TrRSTeR"],
+        fractions=[0.2, 1.0],
+        transfer=[0.5],
+        seed=7,
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, write, make):
+    """Augmentation helps at 20 % (skill 0 to 3), does nothing at 100 % (the same networks); synthetic alone harms."""
+    tmp_path = tmp_path_factory.mktemp("study")
+    real = write(*(make("TrRTeR", "none", f, k, seeds=SEEDS) for f, k in ((0.2, 0.0), (0.5, 1.0), (1.0, 3.0))))
+    augmented = write(
+        make("TrRSTeR", "good", 0.2, 3.0, seeds=SEEDS, stream=1),
+        make("TrRSTeR", "good", 1.0, 3.0, seeds=SEEDS),
+        make("TrSTeR", "good", 0.0, 0.0, seeds=SEEDS, stream=2),
+    )
+    transfer = write(make("frozen", "good", 0.5, 1.0, seeds=SEEDS, stream=3))
+    records = make("TrRTeR", "none", 1.0, 1.0, seeds=(0,))[["record", "patient", "label"]]
+    records = records.assign(split="test", source="a", age=50.0, sex="male", codes="")
+    save_records(tmp_path / "data" / "a", records, SignalSpec(100.0, 1000, ("SR", "AFIB", "SVTAC")))
+    write_parquet(tmp_path / "data" / "a" / "excluded.parquet", pd.DataFrame({"record": ["x"], "reason": ["nan"]}))
+    write_parquet(tmp_path / "training.parquet", pd.DataFrame({"dataset": ["a"], "seed": [0], "n_train": [5]}))
+    benchmark = tmp_path / "benchmarks" / "classify" / "a-good.jsonl"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text('{"s": 1.5, "cpu_time": 1.0, "max_rss": 300.0}\n')
+    return {
+        "predictions": [real, augmented, transfer],
+        "trainings": [tmp_path / "training.parquet"],
+        "data": {"a": tmp_path / "data" / "a"},
+        "benchmarks": [benchmark],
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(study, parameters, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tables")
+    build(parameters, **study, out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tables(folder):
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+
+
+def test_tables_hold_every_cell_once(tables):
+    classification = tables["classification"]
+    cells = set(classification[["setting", "fraction"]].itertuples(index=False, name=None))
+    assert cells == {("TrRTeR", 0.2), ("TrRTeR", 1.0), ("TrRSTeR", 0.2), ("TrRSTeR", 1.0), ("TrSTeR", 0.0)}
+    keys = ["dataset", "setting", "generator", "fraction", "seed", "class", "metric"]
+    assert not classification.duplicated(keys).any()
+    assert set(classification["seed"]) == set(SEEDS)
+    transfer = tables["transfer"]
+    assert set(transfer[["method", "setting", "fraction"]].itertuples(index=False, name=None)) == {
+        ("scratch", "TrRTeR", 0.5),
+        ("frozen", "frozen", 0.5),
+    }
+    summary = tables["summary"].set_index(["setting", "fraction", "class", "metric"])
+    assert not summary.index.duplicated().any()
+    row = summary.loc[("TrRTeR", 0.2, "macro", "f1")]
+    values = classification.query("setting == 'TrRTeR' and fraction == 0.2 and `class` == 'macro' and metric == 'f1'")[
+        "value"
+    ]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    assert row["low"] < row["mean"] < row["high"]
+    assert (row["seeds"], row["support"]) == (8, 20)
+    assert summary.loc[("TrRTeR", 0.2, "SVTAC", "f1"), "note"].endswith("only 4 test records")
+    calibration = summary.loc[("TrRTeR", 0.2, "all", "calibration_error")]
+    assert np.isnan(calibration["low"])
+    assert calibration["note"] == "no interval: resampling biases it"
+    assert tables["training"]["n_train"].tolist() == [5]
+    assert tables["exclusions"]["records"].tolist() == [1]
+    assert tables["runtime"]["generator"].tolist() == ["good"]
+
+
+def test_comparisons_say_what_was_planted(tables):
+    rows = tables["comparisons"].set_index(["experiment", "fraction", "metric"])
+    helps = rows.loc[("augmentation", 0.2, "macro_f1")]
+    assert helps["verdict"] == "helps"
+    assert 0 < helps["low"] < helps["difference"] < helps["high"]
+    assert helps["smallest_effect"] == pytest.approx((helps["high"] - helps["low"]) / 2)
+    assert helps["value"] - helps["reference"] == pytest.approx(helps["difference"])
+    nothing = rows.loc[("augmentation", 1.0, "macro_f1")]
+    assert (nothing["difference"], nothing["low"], nothing["high"], nothing["p_value"]) == (0, 0, 0, 1)
+    assert nothing["verdict"] == "no difference shown"
+    assert rows.loc[("synthetic only", 1.0, "macro_f1"), "verdict"] == "harms"
+    assert rows.loc[("transfer", 0.5, "macro_f1"), "verdict"] == "no difference shown"
+    assert helps["family"] == 2
+    assert helps["p_holm"] == pytest.approx(2 * helps["p_value"])
+    assert helps["p_smallest"] == 2**-7
+
+
+def test_confusion_counts_every_test_record(tables):
+    cells = tables["confusion"].groupby(["setting", "fraction", "true"])["mean"].sum()
+    for (_, _, true), count in cells.items():
+        assert count == pytest.approx({"SR": 8, "AFIB": 8, "SVTAC": 4}[true])
+
+
+def test_same_input_same_bytes_and_the_order_of_files_does_not_matter(study, parameters, folder, tmp_path):
+    build(parameters, **study, out=tmp_path / "again")
+    for name in TABLES:
+        assert sha256(folder / f"{name}.parquet") == sha256(tmp_path / "again" / f"{name}.parquet"), name
+    build(parameters, **{**study, "predictions": study["predictions"][::-1]}, out=tmp_path / "reversed")
+    keys = ["experiment", "fraction", "metric"]
+    one, other = (pd.read_parquet(f / "comparisons.parquet").sort_values(keys) for f in (folder, tmp_path / "reversed"))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
+
+
+def test_a_class_without_test_records_is_missing_with_a_note_and_not_dropped(study, parameters, tmp_path, write, make):
+    labels = "SSSSSSSSAAAAAAAA"
+    files = [
+        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels=labels)),
+        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels=labels, stream=1)),
+    ]
+    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["setting", "class", "metric"])
+    absent = summary.loc[("TrRTeR", "SVTAC", "f1")]
+    assert np.isnan(absent[["mean", "low", "high"]].astype(float)).all()
+    assert (absent["support"], absent["note"]) == (0, "no test record of this class")
+    macro = summary.loc[("TrRTeR", "macro", "f1")]
+    assert macro["mean"] > 0
+    assert "without SVTAC" in macro["note"]
+    comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
+    assert comparisons.loc["macro_f1", "note"] == "no test record of SVTAC"
+    assert comparisons.loc["accuracy", "note"] == ""
+
+
+def test_one_rhythm_only_gives_no_auc_and_no_verdict_on_it(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels="SSSSSS")),
+        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels="SSSSSS", stream=1)),
+    ]
+    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    rows = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
+    assert rows.loc["macro_roc_auc", "verdict"] == "cannot tell"
+    assert np.isnan(rows.loc["macro_roc_auc", "p_holm"])
+    assert rows.loc["macro_roc_auc", "note"].endswith("not defined on these test records")
+
+
+def test_too_few_seeds_are_told_and_give_no_verdict(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 1.0, 0.0)),
+        write(make("TrRSTeR", "good", 1.0, 9.0, stream=1)),
+    ]
+    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
+    assert row["low"] > 0
+    assert row["p_value"] == 0.25
+    assert (row["verdict"], row["decided_by"]) == ("cannot tell", "too few seeds")
+    assert row["note"] == "3 seeds are too few to show anything among 1 comparison"
+
+
+def test_one_seed_has_intervals_over_patients_only_and_says_so(study, parameters, tmp_path, write, make):
+    files = [write(make("TrRTeR", "none", 1.0, 1.0, seeds=(4,)))]
+    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    row = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["class", "metric"]).loc[("macro", "f1")]
+    assert np.isnan(row["sd"])
+    assert row["low"] < row["high"]
+    assert "one seed" in row["note"]
+    assert pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").empty
+
+
+def test_cells_without_a_partner_are_left_out_and_other_seeds_refused(study, parameters, tmp_path, write, make, caplog):
+    files = [write(make("TrRTeR", "none", 0.2, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0))]
+    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    assert pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").empty
+    assert "no real-only cell of fraction 1" in caplog.text
+    files = [write(make("TrRTeR", "none", 1.0, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0, seeds=(0, 1)))]
+    with pytest.raises(ValueError, match=r"seeds \[0, 1\].*\[0, 1, 2\].*cannot be paired"):
+        build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+
+
+def test_missing_trainings_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"t\.parquet is missing"):
+        training_table([tmp_path / "t.parquet"])

@@ -1,0 +1,131 @@
+"""Bootstrap, permutation and correction against known answers and reference implementations."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ecgpipe.tables import resampling
+from ecgpipe.tables.resampling import (
+    holm,
+    interval,
+    over_seeds,
+    patient_weights,
+    seed_weights,
+    smallest_p_value,
+    swap_p_value,
+)
+
+
+def test_variance_over_seeds_is_unbiased_even_for_a_few():
+    values = np.array([1.0, 4.0, 7.0])
+    weights = seed_weights(3, 40_000, np.random.default_rng(0))
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    draws = weights @ values
+    assert draws.mean() == pytest.approx(4.0, abs=0.05)
+    assert draws.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.03)
+    np.testing.assert_array_equal(seed_weights(1, 5, np.random.default_rng(0)), 1)
+
+
+def test_patients_are_drawn_whole_and_every_class_keeps_its_weight():
+    patients = np.array(["a", "a", "b", "c", "d", "e", "e", "f"])
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 2])
+    weights = patient_weights(patients, labels, 500, np.random.default_rng(0))
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
+    assert (weights[:, :5].min(axis=0) == 0).all()
+    np.testing.assert_array_equal(weights[:, 5:], 1)  # classes of one patient have no other to draw
+
+
+def test_a_patient_of_two_classes_counts_with_the_rarer():
+    patients = np.array(["a", "a", "b", "c", "d"])
+    labels = np.array([0, 1, 0, 0, 1])
+    weights = patient_weights(patients, labels, 200, np.random.default_rng(0))
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
+    assert set(np.unique(weights[:, [1, 4]].sum(axis=1))) == {2.0}
+
+
+def test_undefined_values_are_left_out_of_the_mean_over_seeds():
+    values = np.array([[[1.0, np.nan], [3.0, np.nan]]])
+    got = over_seeds(values, np.array([[0.25, 0.75]]))
+    np.testing.assert_array_equal(got, [[2.5, np.nan]])
+
+
+def test_interval_is_the_percentile_interval():
+    draws = np.column_stack([np.arange(101.0), np.full(101, np.nan)])
+    low, high = interval(draws, 0.9)
+    np.testing.assert_allclose([low[0], high[0]], [5, 95])
+    assert np.isnan(low[1])
+    assert np.isnan(high[1])
+
+
+@pytest.mark.parametrize("size", [4, 7, 10])
+def test_p_value_is_the_exact_paired_permutation_test_where_patients_play_no_part(size):
+    differences = np.random.default_rng(size).normal(0.4, 1, size)
+    wanted = stats.permutation_test(
+        (differences, np.zeros(size)), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    got = swap_p_value(differences, np.zeros((10, size)), np.random.default_rng(0))
+    assert got == pytest.approx(wanted.pvalue)
+
+
+def test_p_value_of_many_seeds_is_sampled_and_never_zero():
+    got = swap_p_value(np.linspace(1, 2, 25), np.zeros((10, 25)), np.random.default_rng(0))
+    assert got == pytest.approx(smallest_p_value(25)) == pytest.approx(1 / (resampling.SWAPS + 1))
+
+
+def test_p_value_needs_more_than_one_seed_and_a_difference():
+    rng = np.random.default_rng(0)
+    assert swap_p_value(np.array([0.5]), np.full((10, 1), 0.5), rng) == 1
+    assert swap_p_value(np.zeros(6), np.zeros((10, 6)), rng) == 1
+    assert np.isnan(swap_p_value(np.array([0.1, np.nan]), np.zeros((10, 2)), rng))
+
+
+def simulated_p_values(repetitions, seeds, patients, of_seed, of_patient, of_both, shift=0.0):
+    """Draw differences d = shift + a_seed + b_patient + e with these deviations and return their p-values."""
+    rng = np.random.default_rng(17)
+    p_values = []
+    for _ in range(repetitions):
+        d = (
+            shift
+            + of_seed * rng.normal(size=(seeds, 1))
+            + of_patient * rng.normal(size=patients)
+            + of_both * rng.normal(size=(seeds, patients))
+        )
+        weights = patient_weights(np.arange(patients), np.zeros(patients, dtype=int), 100, rng)
+        p_values.append(swap_p_value(d.mean(axis=1), weights @ d.T / patients, rng))
+    return np.array(p_values)
+
+
+@pytest.fixture
+def fewer_swaps(monkeypatch):
+    monkeypatch.setattr(resampling, "SWAPS", 1024)
+
+
+@pytest.mark.usefixtures("fewer_swaps")
+def test_p_value_is_uniform_if_only_training_is_random():
+    p_values = simulated_p_values(400, 9, 20, of_seed=1, of_patient=0, of_both=1)
+    for level in (0.05, 0.2, 0.5):
+        assert (p_values <= level).mean() == pytest.approx(level, abs=3.5 * np.sqrt(level * (1 - level) / 400))
+
+
+@pytest.mark.usefixtures("fewer_swaps")
+@pytest.mark.parametrize(("of_seed", "of_patient"), [(0.0, 1.0), (0.3, 2.0), (1.0, 2.5)])
+def test_differences_by_the_luck_of_patients_are_not_taken_for_real(of_seed, of_patient):
+    p_values = simulated_p_values(300, 8, 40, of_seed, of_patient, of_both=1)
+    assert (p_values <= 0.05).mean() < 0.09
+
+
+@pytest.mark.usefixtures("fewer_swaps")
+def test_a_clear_difference_is_found():
+    assert (simulated_p_values(30, 8, 40, 0.3, 1.0, 1.0, shift=1.5) <= 0.05).all()
+
+
+def test_holm_agrees_with_statsmodels():
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    p_values = np.random.default_rng(0).random(12) ** 3
+    p_values[3] = p_values[7]
+    np.testing.assert_allclose(holm(p_values), multitest.multipletests(p_values, method="holm")[1])
+
+
+def test_holm_leaves_missing_values_out_of_the_family():
+    np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.04])), [0.02, np.nan, 0.04])
+    assert np.isnan(holm(np.array([np.nan]))).all()
