@@ -221,7 +221,7 @@ class Experiments(Section):
     """Which classifiers are trained: Tr = train on, Te = test on, R = real, S = synthetic."""
 
     settings: list[Setting] = Field(
-        default_factory=lambda: ["TrRTeR", "TrSTeR", "TrRSTeR"],
+        default_factory=lambda: list(typing.get_args(Setting)),
         min_length=1,
         description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), all tested on real records.",
     )

@@ -71,4 +71,4 @@ def limb_lead_residual(signals: np.ndarray) -> np.ndarray:
             np.abs(avf - (two - one / 2)),
         ]
     )
-    return worst.max(axis=(0, -1))
+    return np.asarray(worst.max(axis=(0, -1)))

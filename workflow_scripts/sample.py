@@ -33,7 +33,9 @@ def main() -> None:
             seed=settings["seed"],
             device=device(args),
             threads=args.threads,
-            state_dir=state_folder(args, args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"),
+            state_dir=state_folder(
+                args, args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"
+            ),
         )
 
 

@@ -101,17 +101,10 @@ class LeadLayout:
         return float(np.sqrt(variance))
 
 
-def check_every_class(train: Signals) -> None:
-    """Refuse training records that lack a class: a generator could not be asked for it.
-
-    Raises:
-        ValueError: naming the classes.
-    """
+def absent_classes(train: Signals) -> list[str]:
+    """Return the classes without a training record: a generator cannot be asked for these."""
     counts = np.bincount(train.labels, minlength=len(train.spec.classes))
-    if missing := [name for name, count in zip(train.spec.classes, counts, strict=True) if count == 0]:
-        raise ValueError(
-            f"no training record of class {', '.join(missing)}: a class-conditional generator needs at least one of each; add records or leave the class out of the label map"
-        )
+    return [name for name, count in zip(train.spec.classes, counts, strict=True) if count == 0]
 
 
 def _version(package: str) -> str:
@@ -240,9 +233,8 @@ class NeuralGenerator:
         """Set :attr:`scale`, so that scaled signals have the deviation ``data_deviation``, and note what was trained on.
 
         Raises:
-            ValueError: if a class has no record, or the signals do not vary.
+            ValueError: if the signals do not vary.
         """
-        check_every_class(train)
         self.scale = self.layout.deviation(train) / data_deviation
         counts = np.bincount(train.labels, minlength=len(self.spec.classes))
         self.facts = {"seed": seed, "training_records": dict(zip(self.spec.classes, counts.tolist(), strict=True))}
@@ -259,6 +251,17 @@ class NeuralGenerator:
         if self.scale is None:
             raise ValueError(f"this {type(self).__name__} is not trained: call fit or load first")
         return self.scale
+
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Refuse to draw a class that the training set did not hold.
+
+        Raises:
+            ValueError: naming the classes.
+        """
+        known: dict[str, int] = self.facts.get("training_records", {})
+        asked = [self.spec.classes[i] for i in np.unique(labels)]
+        if strange := [name for name in asked if known.get(name) == 0]:
+            raise ValueError(f"this generator saw no training record of class {', '.join(strange)}: it cannot draw one")
 
     def save(self, folder: Path) -> None:
         """Write the model file; see :func:`save_model`."""

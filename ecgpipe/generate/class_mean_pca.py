@@ -22,7 +22,7 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.utils import gen_batches
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.base import LeadLayout, Leads, ModelFileError, check_every_class, load_model, save_model
+from ecgpipe.generate.base import LeadLayout, Leads, ModelFileError, absent_classes, load_model, save_model
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise
 from ecgpipe.generate.training import HISTORY
@@ -83,7 +83,8 @@ class ClassMeanPCA:
             ValueError: if a class has no training record, no class has two that differ, or the signals are not finite.
         """
         started = time.perf_counter()
-        check_every_class(train)
+        if absent := absent_classes(train):
+            raise ValueError(f"no training record of class {', '.join(absent)}: its mean is not known")
         counts = np.bincount(train.labels, minlength=len(self.spec.classes))
         free = len(train) - len(counts)
         if free < 1:

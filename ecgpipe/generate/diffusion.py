@@ -198,7 +198,7 @@ class DiffusionGenerator(NeuralGenerator):
         """Train the network; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
-            ValueError: if a class has no training record, or there are no validation records.
+            ValueError: if there are no validation records.
             TrainingError: if the loss is not finite.
         """
         self.measure_training_set(train, self.settings.data_deviation, seed)
@@ -220,8 +220,9 @@ class DiffusionGenerator(NeuralGenerator):
         """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
-            ValueError: if the schedule has fewer steps than ``settings.evaluations``.
+            ValueError: if the schedule has fewer steps than ``settings.evaluations``, or a class had no training record.
         """
+        self.check_labels(labels)
         number, no_class = len(labels), len(self.spec.classes)
         grid = self.schedule.grid(settings.evaluations)
         module = self.module.to(device).eval()

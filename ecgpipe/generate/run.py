@@ -11,7 +11,7 @@ import torch
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import write_parquet
-from ecgpipe.generate.base import check_every_class
+from ecgpipe.generate.base import absent_classes
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class, parse_settings
 from ecgpipe.generate.training import pick_device
@@ -49,7 +49,7 @@ def train_generator(
 
     Raises:
         GeneratorError: if the class cannot be had or the settings are wrong.
-        ValueError: if a class has no training record, or the data cannot be used.
+        ValueError: if the data cannot be used.
         TrainingError: if training fails.
     """
     found = load_class(name, class_path)
@@ -57,10 +57,8 @@ def train_generator(
     torch.set_num_threads(threads)
     dataset = Dataset.load(data_folder)
     train, validation = Signals.of(dataset, "train"), Signals.of(dataset, "validation")
-    try:
-        check_every_class(train)
-    except ValueError as error:
-        raise ValueError(f"{data_folder}: {error}") from error
+    if absent := absent_classes(train):
+        log.warning("%s has no training record of %s: %s cannot draw these", data_folder, ", ".join(absent), name)
     where = pick_device(device)
     log.info(
         "training %s on %d records (%d to validate) of %s, on %s", name, len(train), len(validation), data_folder, where

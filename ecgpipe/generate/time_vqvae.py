@@ -1020,6 +1020,7 @@ class TimeVQVAE(NeuralGenerator):
     @torch.no_grad()
     def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
         """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`."""
+        self.check_labels(labels)
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
         uniform = _Uniform(seeds, device)

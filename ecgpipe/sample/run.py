@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ecgpipe.generate.base import load_generator
 from ecgpipe.generate.registry import parse_settings
 from ecgpipe.generate.training import pick_device
 from ecgpipe.sample.draw import Labels, sample_dataset
+
+log = logging.getLogger(__name__)
 
 
 def draw_samples(
@@ -41,7 +44,7 @@ def draw_samples(
         name: the generator's name in the configuration.
         sample: its ``sample`` section.
         number: records to draw.
-        labels: ``uniform`` over the classes, or with the ``training`` split's frequencies.
+        labels: ``uniform`` over the classes that have a training record, or with the ``training`` split's frequencies.
         chunk: records drawn at a time.
         seed: of labels, split and noise.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
@@ -57,11 +60,10 @@ def draw_samples(
     generator = load_generator(name, Path(model_folder), dataset.spec)
     settings = parse_settings(name, generator.SampleSettings, sample, "sample")
     classes = len(dataset.spec.classes)
-    weights = (
-        np.ones(classes)
-        if labels == "uniform"
-        else np.bincount(dataset.labels[dataset.indices("train")], minlength=classes)
-    )
+    counts = np.bincount(dataset.labels[dataset.indices("train")], minlength=classes)
+    weights = (counts > 0).astype(np.float64) if labels == "uniform" else counts
+    if absent := [label for label, count in zip(dataset.spec.classes, counts, strict=True) if count == 0]:
+        log.warning("no sample of %s is drawn: %s has no training record of it", ", ".join(absent), data_folder)
     sample_dataset(
         generator,
         dataset.spec,

@@ -131,12 +131,12 @@ class Study:
         Raises:
             ConfigError: naming the key and what is allowed.
         """
-        given = {name: self.config.generator(name).model_dump(mode="json") for name in self.config.generators}
+        sections = {name: self.config.generator(name).model_dump(mode="json") for name in self.config.generators}
         try:
             code = {name: self.generator_code("generate", name) for name in self.config.generators}
         except ValueError:
             code = {}  # a module that is not there: load_class says so
-        mark = remembered / hashlib.sha256(canonical([given, code]).encode()).hexdigest()
+        mark = remembered / hashlib.sha256(canonical([sections, code]).encode()).hexdigest()
         if mark.exists():
             return
         lines: list[str] = []

@@ -139,13 +139,18 @@ def test_a_users_own_class_runs_the_same_way(
     assert samples.records["sampler"].isna().all()
 
 
-def test_a_class_without_training_records_is_an_error(sines: Dataset, tmp_path: Path) -> None:
+def test_a_class_without_training_records_is_told_and_not_drawn(
+    sines: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     keep = np.flatnonzero((sines.labels != 1) | (sines.records["split"] != "train").to_numpy())
     save_dataset(
         tmp_path / "data", np.asarray(sines.signals)[keep], sines.records.iloc[keep].reset_index(drop=True), sines.spec
     )
-    with pytest.raises(ValueError, match=rf"{tmp_path / 'data'}: no training record of class FAST"):
-        train(tmp_path / "data", tmp_path / "model")
+    train(tmp_path / "data", tmp_path / "model")
+    assert "has no training record of FAST" in caplog.text
+    samples = draw(tmp_path / "model", tmp_path / "data", tmp_path / "samples")
+    assert len(samples) == 30
+    assert "FAST" not in set(samples.records["label"])
 
 
 def test_wrong_settings_are_an_error_before_anything_is_read(tmp_path: Path) -> None:

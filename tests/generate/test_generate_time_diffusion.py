@@ -23,6 +23,7 @@ from ecgpipe.leads import limb_lead_residual
 TINY: dict[str, Any] = {
     "patch": 4,
     "widths": (32, 32),
+    "attention_levels": 1,
     "embedding": 16,
     "steps": 8,
     "batch": 6,

@@ -464,17 +464,18 @@ def test_an_untrained_generator_cannot_sample_nor_save(sines: Dataset, tmp_path:
         untrained(sines).save(tmp_path)
 
 
-def test_a_class_without_training_records_is_an_error(sines: Dataset, tmp_path: Path) -> None:
-    rows = np.flatnonzero(sines.labels != 1)
+def test_a_class_without_training_records_cannot_be_drawn(sines: Dataset, tmp_path: Path) -> None:
+    generator = untrained(sines)
+    generator.fit(
+        Signals(sines, np.flatnonzero(sines.labels != 1)),
+        Signals.of(sines, "validation"),
+        seed=1,
+        state_dir=tmp_path,
+        device="cpu",
+        progress=False,
+    )
     with pytest.raises(ValueError, match="no training record of class FAST"):
-        untrained(sines).fit(
-            Signals(sines, rows),
-            Signals.of(sines, "validation"),
-            seed=1,
-            state_dir=tmp_path,
-            device="cpu",
-            progress=False,
-        )
+        generator.sample(np.array([0, 1]), settings=PLAIN, seeds=np.array([1, 2]), device="cpu")
 
 
 # -- settings and the model file ------------------------------------------------------------------------------------
