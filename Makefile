@@ -12,7 +12,7 @@ study: $(VENV)/.study
 	@echo "The report: file://$(CURDIR)/results/report/index.html"
 
 test: $(VENV)/.dev
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -23,5 +23,5 @@ rule acquire:
         settings=lambda w: STUDY.acquisition(w.dataset),
         code=STUDY.code("acquire"),
     shell:
-        "python {SCRIPTS:q}/acquire.py --dataset {wildcards.dataset} --settings {params.settings:q} --places {PLACES:q} "
+        'python "${{ECGPIPE_SCRIPTS}}/acquire.py" --dataset {wildcards.dataset} --settings {params.settings:q} --places "$ECGPIPE_PLACES" '
         "--manifest {output.manifest:q} --log {log:q}"

@@ -28,7 +28,7 @@ rule classify_real:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
         code=STUDY.code("classify"),
     shell:
-        "python {SCRIPTS:q}/classify.py real --data results/data/{wildcards.dataset} --settings {params.settings:q} "
+        'python "${{ECGPIPE_SCRIPTS}}/classify.py" real --data results/data/{wildcards.dataset} --settings {params.settings:q} '
         "--out results/classifiers/{wildcards.dataset}/real --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
 
@@ -58,7 +58,7 @@ rule classify_augmentation:
         settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
         code=STUDY.code("classify"),
     shell:
-        "python {SCRIPTS:q}/classify.py augmentation --data results/data/{wildcards.dataset} "
+        'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
         "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/augmentation --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
@@ -87,7 +87,7 @@ rule classify_transfer:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         code=STUDY.code("classify"),
     shell:
-        "python {SCRIPTS:q}/classify.py transfer --data results/data/{wildcards.dataset} "
+        'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
         "--pretrained {input.pretrained:q} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/transfer --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"

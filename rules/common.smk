@@ -4,8 +4,8 @@ import os
 import sys
 
 # Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
 sys.path.insert(0, workflow.basedir)
 sys.path.append(str(Path.cwd()))
@@ -24,8 +24,10 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+# What a job needs to find things but must not be compared by: another checkout or mirror reruns nothing.
+os.environ.update(ECGPIPE_SCRIPTS=str(SCRIPTS), ECGPIPE_PLACES=STUDY.places)
+
 RAW = STUDY.raw
-PLACES = STUDY.places
 THREADS = STUDY.config.compute.threads
 
 

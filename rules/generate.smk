@@ -31,6 +31,6 @@ rule generate:
         settings=lambda w: STUDY.training(w.dataset, w.generator),
         code=lambda w: STUDY.generator_code("generate", w.generator),
     shell:
-        "python {SCRIPTS:q}/generate.py --data results/data/{wildcards.dataset} --settings {params.settings:q} "
+        'python "${{ECGPIPE_SCRIPTS}}/generate.py" --data results/data/{wildcards.dataset} --settings {params.settings:q} '
         "--out results/generators/{wildcards.dataset}/{wildcards.generator} --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"

@@ -29,7 +29,7 @@ rule preprocess:
         settings=lambda w: STUDY.preprocessing(w.dataset),
         code=STUDY.code("preprocess", files=["preprocess/rhythms7.csv"]),
     shell:
-        "python {SCRIPTS:q}/preprocess.py --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} "
+        'python "${{ECGPIPE_SCRIPTS}}/preprocess.py" --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} '
         "--out results/data/{wildcards.dataset} --workers {threads} --log {log:q}"
 
 
@@ -65,4 +65,4 @@ rule merge:
         members=lambda w: STUDY.members(w.dataset),
         code=STUDY.code("merge"),
     shell:
-        "python {SCRIPTS:q}/merge.py --members {params.members} --data results/data --out results/data/{wildcards.dataset} --log {log:q}"
+        'python "${{ECGPIPE_SCRIPTS}}/merge.py" --members {params.members} --data results/data --out results/data/{wildcards.dataset} --log {log:q}'

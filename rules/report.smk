@@ -43,4 +43,4 @@ rule report_page:
         config=canonical(STUDY.config),
         code=STUDY.code("report", files=["report/template.html.j2", "report/style.css"]),
     shell:
-        "python {SCRIPTS:q}/report.py --config {params.config:q} --results results --out {output:q} --log {log:q}"
+        'python "${{ECGPIPE_SCRIPTS}}/report.py" --config {params.config:q} --results results --out {output:q} --log {log:q}'

@@ -30,7 +30,7 @@ rule sample:
         settings=lambda w: STUDY.sampling(w.generator),
         code=lambda w: STUDY.generator_code("sample", w.generator),
     shell:
-        "python {SCRIPTS:q}/sample.py --model results/generators/{wildcards.dataset}/{wildcards.generator} "
+        'python "${{ECGPIPE_SCRIPTS}}/sample.py" --model results/generators/{wildcards.dataset}/{wildcards.generator} '
         "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
@@ -62,5 +62,5 @@ rule pool:
         members=lambda w: STUDY.members(w.dataset),
         code=STUDY.code("pool"),
     shell:
-        "python {SCRIPTS:q}/pool.py --members {params.members} --samples results/samples --name {wildcards.generator} "
+        'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --samples results/samples --name {wildcards.generator} '
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --log {log:q}"

@@ -51,6 +51,6 @@ rule result_tables:
         benchmarks=[f"results/benchmarks/{name}.jsonl" for name in STUDY.benchmarks],
         code=STUDY.code("tables"),
     shell:
-        "python {SCRIPTS:q}/tables.py --predictions {input.predictions:q} --training {input.training:q} "
+        'python "${{ECGPIPE_SCRIPTS}}/tables.py" --predictions {input.predictions:q} --training {input.training:q} '
         "--data {params.data:q} --benchmarks {params.benchmarks:q} "
         "--settings {params.settings:q} --out results/tables --log {log:q}"

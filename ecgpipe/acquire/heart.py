@@ -7,7 +7,7 @@ ventricles beat and what the atria do; the patient sets form and axis; the hospi
 how noisy the recordings are.
 
 The normal beat's waves were fitted to the mean beat of 68 normal ECGs of PTB-XL (CC BY 4.0), then rounded and adjusted
-until amplitudes and noise had about the quantiles of PTB-XL's first 500 records; spreads, findings and rhythms are
+until median amplitudes and noise lay near those of a hundred of its sinus-rhythm records; spreads, findings and rhythms are
 textbook values. No patient's recording is in it. What it draws looks like an ECG and is good for trying software out,
 not for medicine.
 """
