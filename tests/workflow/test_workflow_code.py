@@ -24,6 +24,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '"""Doc."""\nfrom theirs.helper import VALUE\n\n\ndef f(x):\n    """Doc."""\n    return x + VALUE\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)  # of an earlier test, in another folder
     return package
 
 
