@@ -157,9 +157,11 @@ def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusi
     gain = (rows["verdict"] == HELPS) & (rows["low"] > NOTICEABLE)
     if gain.any() or (rows["verdict"] == HARMS).any():
         return Conclusion(claim, DISAGREES, evidence)
-    if (rows["high"] < NOTICEABLE).all():
+    # An interval of no width means that the networks told nothing apart, not that the gain is known to be small.
+    small = (rows["high"] < NOTICEABLE) & (rows["low"] > -NOTICEABLE) & (rows["high"] > rows["low"])
+    if (small & (rows["verdict"] != CANNOT_TELL)).all():
         return Conclusion(claim, AGREES, evidence)
-    return Conclusion(claim, CANNOT_TELL, f"{evidence} A gain above {NOTICEABLE:g} is neither shown nor ruled out.")
+    return Conclusion(claim, CANNOT_TELL, f"{evidence} A change beyond {NOTICEABLE:g} is neither shown nor ruled out.")
 
 
 def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,10 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '"""Doc."""\nfrom theirs.helper import VALUE\n\n\ndef f(x):\n    """Doc."""\n    return x + VALUE\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "theirs", raising=False)  # of an earlier test, in another folder
+    # An earlier test's package of this name lies in another folder.
+    for name in [name for name in sys.modules if name.split(".")[0] == "theirs"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
     return package
 
 

@@ -20,16 +20,19 @@ TINY = "configs/tiny.yaml"
 
 EDITS = {
     "nothing": ((), {}),
-    "a generator's code": (("ecgpipe/generate/diffwave.py", "\nclass ", "\nEDITED = 1\n\n\nclass "), GENERATORS),
+    "a generator's code": (
+        ("ecgpipe/generate/diffwave.py", "\n\n\nclass ", "\n\n\nEDITED = 1\n\n\nclass "),
+        GENERATORS,
+    ),
     "a generator's comment": (("ecgpipe/generate/diffwave.py", "\nclass ", "\n# a comment\nclass "), {}),
     "a generator's training": ((TINY, "steps: 6", "steps: 7"), GENERATORS),
     "the seed": ((TINY, "signal:", "seed: 5\nsignal:"), {**GENERATORS}),
-    "the shared sampler": (("ecgpipe/generate/samplers.py", "\ndef ", "\nEDITED = 1\n\n\ndef "), GENERATORS),
+    "the shared sampler": (("ecgpipe/generate/samplers.py", "\n\n\ndef ", "\n\n\nEDITED = 1\n\n\ndef "), GENERATORS),
     "the sampler's settings": ((TINY, "evaluations: 3", "evaluations: 4"), SAMPLES),
     "the number of samples": ((TINY, "number: 70", "number: 77"), SAMPLES),
-    "the classifier's code": (("ecgpipe/classify/cnn.py", "\nclass ", "\nEDITED = 1\n\n\nclass "), CLASSIFIERS),
+    "the classifier's code": (("ecgpipe/classify/cnn.py", "\n\n\nclass ", "\n\n\nEDITED = 1\n\n\nclass "), CLASSIFIERS),
     "the classifier's settings": ((TINY, "channels: 4", "channels: 5"), CLASSIFIERS),
-    "a metric": (("ecgpipe/classify/metrics.py", "\ndef ", "\nEDITED = 1\n\n\ndef "), TABLES),
+    "a metric": (("ecgpipe/classify/metrics.py", "\n\n\ndef ", "\n\n\nEDITED = 1\n\n\ndef "), TABLES),
     "the statistics": ((TINY, "bootstrap: 100", "bootstrap: 101"), TABLES),
     "the report's template": (("ecgpipe/report/template.html.j2", "</body>", "<p>x</p></body>"), REPORT),
     "the title": ((TINY, "title: Tiny", "title: Teeny"), REPORT),
