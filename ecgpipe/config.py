@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR"]
+Loss = Literal["cross_entropy", "weighted", "focal"]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 RESERVED_GENERATOR_NAMES = {"real", "all"}
 
@@ -197,8 +198,21 @@ class ClassifierSettings(Section):
     dropout: float = Field(0.25, ge=0, lt=1, description="Dropout after each dense layer.")
     learning_rate: float = Field(1.584e-4, gt=0, description="Learning rate of AdamW.")
     batch: int = Field(32, ge=1, description="Records a training step.")
-    epochs: int = Field(1000, ge=1, description="Most epochs a training may take.")
-    patience: int = Field(10, ge=1, description="Epochs without a better validation loss after which training stops.")
+    loss: Loss = Field(
+        "cross_entropy",
+        description="`cross_entropy`, the same `weighted` so that all classes count alike, or `focal` (exponent 2).",
+    )
+    epochs: int = Field(
+        1000, ge=1, description="Most epochs a training may take; without meaning where `steps` is set."
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="Optimiser steps of every training, however many records it has, with a one-cycle learning rate and ten looks at the validation records; null: `epochs` at a constant rate, a look after each.",
+    )
+    patience: int = Field(
+        10, ge=1, description="Looks at the validation records without a lower loss after which training stops."
+    )
     min_delta: float = Field(1e-5, ge=0, description="Least fall of the validation loss that counts as better.")
 
     @model_validator(mode="after")

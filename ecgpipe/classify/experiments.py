@@ -187,11 +187,11 @@ def _run(cells: Sequence[_Cell], train: Callable[[_Cell], _Outcome], state_dir: 
 def _log(cell: _Cell, row: dict[str, Any]) -> None:
     absent = [key.removeprefix(_COUNT) for key, count in row.items() if key.startswith(_COUNT) and count == 0]
     log.info(
-        "%s: %d records, %d epochs (best %d), validation loss %.5f, %.1f s%s",
+        "%s: %d records, %d steps (best %d), validation loss %.5f, %.1f s%s",
         cell,
         row["n_train"],
-        row["epochs"],
-        row["best_epoch"],
+        row["steps"],
+        row["best_step"],
         row["validation_loss"],
         row["seconds"],
         f"; no training record of {', '.join(absent)}" if absent else "",

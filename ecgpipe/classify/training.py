@@ -1,8 +1,9 @@
-"""Training and use of a classifier: AdamW, cross-entropy, early stop on validation loss, best weights kept."""
+"""Training and use of a classifier: AdamW, early stop on validation loss, best weights kept."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +15,18 @@ from torch import Tensor, nn
 
 from ecgpipe.classify.cnn import RhythmCNN
 from ecgpipe.classify.inputs import InMemory, Inputs
-from ecgpipe.config import ClassifierSettings
+from ecgpipe.config import ClassifierSettings, Loss
 from ecgpipe.dataset import SignalSpec
 
+CHECKS = 10
+"""Looks at the validation records in a training of a fixed number of steps."""
+
 _EVALUATION_BATCH = 64
+_WARM_UP = 0.25
 _INITIAL, _SHUFFLE, _DROPOUT = range(3)
+
+Losses = Callable[[Tensor, Tensor], Tensor]
+"""From logits ``(n, classes)`` and labels ``(n,)`` to a loss for each record, ``(n,)``."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,13 @@ class Fit:
     """How a training went.
 
     Attributes:
-        epochs: epochs taken.
-        best_epoch: the epoch (from 1) whose weights were kept.
-        validation_loss: mean cross-entropy of the validation records with these weights.
+        steps: optimiser steps taken.
+        best_step: the step (from 1) whose weights were kept.
+        validation_loss: mean loss of the validation records with these weights.
     """
 
-    epochs: int
-    best_epoch: int
+    steps: int
+    best_step: int
     validation_loss: float
 
 
@@ -73,11 +81,41 @@ def _outputs(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Iterator[t
             yield function(inputs.batch(positions)), inputs.labels[start : start + _EVALUATION_BATCH]
 
 
-def mean_loss(model: nn.Module, inputs: Inputs) -> float:
-    """Return the mean cross-entropy over all inputs, dropout off."""
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def _focal(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy that counts less the surer a right answer is: (1 - p)^2 times it (Lin et al., ICCV 2017)."""
+    loss = _cross_entropy(logits, labels)
+    focused: Tensor = (1 - torch.exp(-loss)) ** 2 * loss
+    return focused
+
+
+def losses(kind: Loss, train: Tensor) -> Losses:
+    """Return the loss of a record.
+
+    Args:
+        kind: ``cross_entropy``; ``weighted``, the same times n / (classes present * records of the class) of the
+            training records (0 for a class without any), so that classes weigh alike and the mean weight is 1; or
+            ``focal``.
+        train: class ids of the training records, ``(n,)``.
+    """
+    if kind != "weighted":
+        return _focal if kind == "focal" else _cross_entropy
+    counts = torch.bincount(train)
+
+    def weighted(logits: Tensor, labels: Tensor) -> Tensor:
+        weights = F.pad(len(train) / (counts.clamp(min=1) * (counts > 0).sum()), (0, logits.shape[1] - len(counts)))
+        return _cross_entropy(logits, labels) * weights[labels]
+
+    return weighted
+
+
+def mean_loss(model: nn.Module, inputs: Inputs, loss: Losses = _cross_entropy) -> float:
+    """Return the mean loss over all inputs, dropout off."""
     model.eval()
-    total = sum(float(F.cross_entropy(logits, labels, reduction="sum")) for logits, labels in _outputs(model, inputs))
-    return total / len(inputs.labels)
+    return sum(float(loss(logits, labels).sum()) for logits, labels in _outputs(model, inputs)) / len(inputs.labels)
 
 
 def predict(model: nn.Module, inputs: Inputs) -> np.ndarray:
@@ -92,6 +130,14 @@ def convolution_features(model: RhythmCNN, inputs: Inputs) -> InMemory:
     return InMemory(torch.cat([features for features, _ in _outputs(model.features, inputs)]), inputs.labels)
 
 
+def _batches(n: int, batch: int, order: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield positions without end: every record once, in a new order each time, the last batch as short as it comes."""
+    while True:
+        permutation = order.permutation(n)
+        for start in range(0, n, batch):
+            yield permutation[start : start + batch]
+
+
 def fit(
     model: nn.Module,
     train: Inputs,
@@ -100,23 +146,26 @@ def fit(
     seed: int,
     device: torch.device,
 ) -> Fit:
-    """Train a network in place; it ends on ``device`` with the weights of its best epoch.
+    """Train a network in place; it ends on ``device`` with the weights that were best on the validation records.
 
-    AdamW (torch's default weight decay, 0.01), cross-entropy without class weights. Every epoch sees every record once,
-    in an order drawn from ``seed``, the last batch being as short as it comes. An epoch is better if it lowers the mean
-    cross-entropy of the validation records by more than ``min_delta``; training ends when ``patience`` epochs in a row
-    are not, or after ``epochs``. On CPUs the result is a function of the arguments alone; on GPUs it repeats to rounding.
+    AdamW (torch's default weight decay, 0.01). Every record is seen once before any is seen again, in an order drawn
+    from ``seed``. Without ``steps`` the validation records are looked at after every epoch, at most ``epochs`` times,
+    and the learning rate is constant. With it every training takes that number of steps, however many records it has,
+    so that methods with more records do not also learn for longer; the rate rises to ``learning_rate`` over the first
+    quarter and falls to nothing (one cycle: Smith and Topin, arXiv 1708.07120), with :data:`CHECKS` looks. A look is
+    better if it lowers the mean loss by more than ``min_delta``; after ``patience`` looks in a row that are not,
+    training ends. On CPUs the result is a function of the arguments alone; on GPUs it repeats to rounding.
 
     Args:
         model: network from inputs to logits.
         train: inputs to learn from.
-        validation: inputs that choose the epoch.
-        settings: learning rate, batch, epochs, patience, min_delta.
+        validation: inputs that choose the weights.
+        settings: loss, learning rate, batch, epochs, steps, patience, min_delta.
         seed: seed of record order and dropout.
         device: where to train; the inputs are there already.
 
     Raises:
-        ValueError: if there is no training or validation record, or no epoch has a finite validation loss.
+        ValueError: if there is no training or validation record, or the validation loss was never finite.
     """
     n = len(train.labels)
     if n == 0 or len(validation.labels) == 0:
@@ -125,31 +174,36 @@ def fit(
         )
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    order = np.random.default_rng([seed, _SHUFFLE])
+    period = max(1, settings.steps // CHECKS) if settings.steps else math.ceil(n / settings.batch)
+    looks = math.ceil(settings.steps / period) if settings.steps else settings.epochs
+    cycle = settings.steps and torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, looks * period, pct_start=_WARM_UP, cycle_momentum=False
+    )
+    batches = _batches(n, settings.batch, np.random.default_rng([seed, _SHUFFLE]))
+    loss_of = losses(settings.loss, train.labels)
     best: dict[str, Tensor] = {}
-    best_epoch, best_loss, epoch = 0, math.inf, 0
+    best_look, best_loss, look = 0, math.inf, 0
     with _seeded(device, seed, _DROPOUT):
-        while epoch < settings.epochs and epoch - best_epoch < settings.patience:
-            epoch += 1
+        while look < looks and look - best_look < settings.patience:
+            look += 1
             model.train()
-            permutation = order.permutation(n)
-            for start in range(0, n, settings.batch):
-                positions = permutation[start : start + settings.batch]
-                loss = F.cross_entropy(
-                    model(train.batch(positions)), train.labels[torch.from_numpy(positions).to(device)]
-                )
+            for positions in itertools.islice(batches, period):
+                labels = train.labels[torch.from_numpy(positions).to(device)]
+                loss = loss_of(model(train.batch(positions)), labels).mean()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            validation_loss = mean_loss(model, validation)
+                if cycle:
+                    cycle.step()
+            validation_loss = mean_loss(model, validation, loss_of)
             if validation_loss < best_loss - settings.min_delta:
                 best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-                best_epoch, best_loss = epoch, validation_loss
+                best_look, best_loss = look, validation_loss
     if not best:
         raise ValueError(
-            f"the validation loss was never finite in {epoch} epochs (learning rate {settings.learning_rate}): "
+            f"the validation loss was never finite in {look * period} steps (learning rate {settings.learning_rate}): "
             "lower the learning rate, or look for NaN in the validation records"
         )
     model.load_state_dict(best)
     model.eval()
-    return Fit(epoch, best_epoch, best_loss)
+    return Fit(look * period, best_look * period, best_loss)

@@ -141,7 +141,7 @@ def test_training_table_says_what_each_network_learnt_from(whole, settings):
         )
         assert row["n_train"] == n_real + n_synthetic == sum(row[f"n_train_{name}"] for name in CLASSES)
         assert row["n_train_AFIB"] == row["n_train"] / 3
-        assert 1 <= row["best_epoch"] <= row["epochs"] <= settings.epochs
+        assert 1 <= row["best_step"] <= row["steps"] <= settings.epochs * -(-row["n_train"] // settings.batch)
         assert row["validation_loss"] > 0
         assert row["seconds"] > 0
     assert rows.loc["frozen", "parameters"].unique() == 13 * 3 * 8 + 8 + 8 * 3 + 3  # the head alone

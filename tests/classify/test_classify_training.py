@@ -7,7 +7,7 @@ from sine_classes import signals_of
 from torch import Tensor
 
 from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
-from ecgpipe.classify.training import build, convolution_features, fit, mean_loss, predict
+from ecgpipe.classify.training import build, convolution_features, fit, losses, mean_loss, predict
 
 CPU = torch.device("cpu")
 
@@ -44,24 +44,24 @@ def test_learns(spec, settings):
     assert result.validation_loss < 0.5
 
 
-def test_weights_are_those_of_the_best_epoch(spec, overfitting):
+def test_weights_are_those_of_the_best_look(spec, overfitting):
     settings, train, validation = overfitting
     model = build(spec, settings, 0)
     result = fit(model, train, validation, settings, 0, CPU)
-    assert 1 < result.best_epoch < result.epochs < settings.epochs
-    assert result.epochs == result.best_epoch + settings.patience
+    assert 3 < result.best_step < result.steps < 3 * settings.epochs
+    assert result.steps == result.best_step + 3 * settings.patience  # 3 batches of 24 records
     assert mean_loss(model, validation) == result.validation_loss
 
     stopped_there = build(spec, settings, 0)
-    only = settings.model_copy(update={"epochs": result.best_epoch})
-    assert fit(stopped_there, train, validation, only, 0, CPU).best_epoch == result.best_epoch
+    only = settings.model_copy(update={"epochs": result.best_step // 3})
+    assert fit(stopped_there, train, validation, only, 0, CPU).best_step == result.best_step
     assert equal(weights(model), weights(stopped_there))
 
     went_on = build(spec, settings, 0)
     last = fit(
         went_on, train, validation, settings.model_copy(update={"min_delta": -10.0}), 0, CPU
     )  # any epoch is better
-    assert last.best_epoch == last.epochs
+    assert last.best_step == last.steps
     assert not equal(weights(model), weights(went_on))
     assert mean_loss(went_on, validation) > result.validation_loss
 
@@ -69,7 +69,7 @@ def test_weights_are_those_of_the_best_epoch(spec, overfitting):
 def test_smaller_gains_than_min_delta_do_not_count(spec, overfitting):
     settings, train, validation = overfitting
     result = fit(build(spec, settings, 0), train, validation, settings.model_copy(update={"min_delta": 100.0}), 0, CPU)
-    assert (result.epochs, result.best_epoch) == (1 + settings.patience, 1)
+    assert (result.steps, result.best_step) == (3 + 3 * settings.patience, 3)
 
 
 def test_a_function_of_the_seed_alone(spec, settings):
@@ -104,12 +104,69 @@ def test_no_record_is_dropped(spec, settings):
     n, epochs = 21, 2
     train, validation = Recording(labelled(n, 1)), Recording(labelled(130, 2))
     result = fit(build(spec, settings, 0), train, validation, settings.model_copy(update={"epochs": epochs}), 0, CPU)
-    assert result.epochs == epochs
+    assert result.steps == 3 * epochs
     assert [len(positions) for positions in train.asked] == [8, 8, 5] * epochs
     first, second = (np.concatenate(train.asked[i : i + 3]) for i in (0, 3))
     assert sorted(first) == sorted(second) == list(range(n))
     assert (first != second).any()
     assert np.concatenate(validation.asked).tolist() == [*range(130)] * epochs
+
+
+def test_with_steps_every_training_is_as_long(spec, settings):
+    budget = settings.model_copy(update={"steps": 20, "patience": 100})
+    for n in (9, 60):
+        train, validation = Recording(labelled(n, 1)), Recording(labelled(12, 2))
+        result = fit(build(spec, settings, 0), train, validation, budget, 0, CPU)
+        assert result.steps == len(train.asked) == 20
+        assert len(validation.asked) == 10
+        assert result.best_step % 2 == 0
+        seen = np.bincount(np.concatenate(train.asked), minlength=n)
+        assert seen.max() - seen.min() <= 1
+
+
+def test_learning_rate_of_a_budget_rises_and_falls_to_nothing(spec, settings, monkeypatch):
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def watched(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    budget = settings.model_copy(update={"steps": 40, "patience": 100})
+    fit(build(spec, settings, 0), labelled(30, 1), labelled(12, 2), budget, 0, CPU)
+    assert np.argmax(rates) == 9
+    assert max(rates) == pytest.approx(settings.learning_rate)
+    assert rates[-1] < 1e-3 * settings.learning_rate
+
+
+def test_losses():
+    logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(50) % 7 % 3  # uneven, and no record of class 3
+    plain = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    assert torch.equal(losses("cross_entropy", labels)(logits, labels), plain)
+    counts = torch.bincount(labels, minlength=4)
+    weighted = losses("weighted", labels)(logits, labels)
+    balanced = torch.nn.CrossEntropyLoss(torch.where(counts > 0, 50 / (3 * counts), 0.0), reduction="sum")
+    assert weighted.sum() == pytest.approx(float(balanced(logits, labels)), rel=1e-5)
+    assert sum(float((weighted / plain)[labels == k].sum()) for k in range(3)) == pytest.approx(50, rel=1e-5)
+    right = torch.softmax(logits, 1)[torch.arange(50), labels]
+    torch.testing.assert_close(losses("focal", labels)(logits, labels), -((1 - right) ** 2) * right.log())
+
+
+def test_rare_classes_are_found_more_often_with_weights(spec, settings):
+    """Of overlapping classes, one 20 times as common."""
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(210) < 0.05, 1, 0)
+    signals = signals_of(np.zeros(210, dtype=int), 1) + (0.4 * labels)[:, None, None].astype(np.float32)
+    records = Selection((signals,), np.zeros(210, dtype=np.int64), np.arange(210), labels)
+    train = standardized(records, Standardizer.fit(records), CPU)
+    found = {}
+    for loss in ("cross_entropy", "weighted"):
+        model = build(spec, settings, 0)
+        fit(model, train, train, settings.model_copy(update={"loss": loss, "steps": 40}), 0, CPU)
+        found[loss] = (predict(model, train).argmax(axis=1) == 1).sum()
+    assert found["weighted"] > 2 * found["cross_entropy"]
 
 
 def test_predictions_are_of_every_record_in_order(spec, settings):
