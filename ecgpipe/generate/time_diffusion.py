@@ -52,7 +52,8 @@ class TimeDiffusionSettings(DiffusionSettings):
         "full": {
             "patch": 1,
             "widths": (64, 128, 256, 512),
-            "embedding": 256,
+            "attention_levels": 2,
+            "embedding": 512,
             "spectral": True,
             "steps": 100_000,
             "batch": 64,
@@ -65,7 +66,7 @@ class TimeDiffusionSettings(DiffusionSettings):
             "leads": "all12",
             "patch": 1,
             "widths": (32, 64, 128, 256),
-            "convolutions": 3,
+            "blocks": 3,
             "kernel": 5,
             "attention_levels": 2,
             "class_channels": 6,
@@ -98,7 +99,11 @@ class TimeDiffusionSettings(DiffusionSettings):
         min_length=1,
         description="Channels of each level; every level has half as many positions as the one before.",
     )
-    convolutions: int = Field(2, ge=2, description="Convolutions a block.")
+    blocks: int = Field(
+        1,
+        ge=1,
+        description="Residual blocks of each level on the way down and on the way up; the deepest level has three times as many.",
+    )
     kernel: int = Field(3, ge=1, description="Length of the convolutions' kernels, in positions; odd.")
     attention_levels: int = Field(1, ge=0, description="How many levels, from the deepest, have self-attention.")
     embedding: int = Field(128, ge=2, description="Width of the embeddings of noise level and class.")
@@ -149,25 +154,22 @@ def rotated(x: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Residual block: (group norm, SiLU, convolution) two or more times, the second norm scaled and shifted (FiLM)."""
+    """Residual block: (group norm, SiLU, convolution) twice, the second norm scaled and shifted (FiLM)."""
 
-    def __init__(self, channels: int, convolutions: int, kernel: int, embedding: int) -> None:
+    def __init__(self, channels: int, kernel: int, embedding: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, channels) for _ in range(convolutions))
-        self.convolutions = nn.ModuleList(convolution(channels, channels, kernel) for _ in range(convolutions))
+        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, channels) for _ in range(2))
+        self.convolutions = nn.ModuleList(convolution(channels, channels, kernel) for _ in range(2))
         self.film = nn.Linear(embedding, 2 * channels)
         nn.init.zeros_(self.convolutions[-1].weight)  # type: ignore[arg-type]  # a block begins as the identity
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map ``(b, channels, 1, n)`` and ``(b, embedding)`` to ``(b, channels, 1, n)``."""
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
-        h = x
-        for place, (norm, convolve) in enumerate(zip(self.norms, self.convolutions, strict=True)):
-            h = norm(h)
-            if place == 1:
-                h = torch.addcmul(shift, h, 1 + scale)
-            h = convolve(F.silu(h))
-        return x + h
+        h = self.convolutions[0](F.silu(self.norms[0](x)))
+        h = torch.addcmul(shift, self.norms[1](h), 1 + scale)
+        out: Tensor = x + self.convolutions[1](F.silu(h))
+        return out
 
 
 class Attention(nn.Module):
@@ -191,19 +193,20 @@ class Attention(nn.Module):
 
 
 class Stage(nn.Module):
-    """What happens at one level on the way down or up: a block, and at the deepest levels attention."""
+    """What happens at one level: residual blocks, each at the deepest levels with attention behind it."""
 
-    def __init__(self, level: int, settings: TimeDiffusionSettings) -> None:
+    def __init__(self, level: int, blocks: int, settings: TimeDiffusionSettings) -> None:
         super().__init__()
         channels = settings.widths[level]
-        self.block = Block(channels, settings.convolutions, settings.kernel, settings.embedding)
         attends = level >= len(settings.widths) - settings.attention_levels
-        self.attention = Attention(channels) if attends else nn.Identity()
+        self.blocks = nn.ModuleList(Block(channels, settings.kernel, settings.embedding) for _ in range(blocks))
+        self.attentions = nn.ModuleList(Attention(channels) if attends else nn.Identity() for _ in range(blocks))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map ``(b, channels, 1, n)`` and ``(b, embedding)`` to ``(b, channels, 1, n)``."""
-        out: Tensor = self.attention(self.block(x, condition))
-        return out
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
+            x = attention(block(x, condition))
+        return x
 
 
 class UNet(nn.Module):
@@ -213,7 +216,7 @@ class UNet(nn.Module):
         """Take the channels of a record, the number of classes (class number ``classes`` is "no class"), and the sizes."""
         super().__init__()
         width, embedding = settings.widths, settings.embedding
-        levels = range(len(width))
+        levels = range(len(width) - 1)
         self.patch = settings.patch
         self.multiple = settings.patch * 2 ** (len(width) - 1)
         self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
@@ -225,12 +228,13 @@ class UNet(nn.Module):
         )
         self.shown = nn.Embedding(classes + 1, settings.class_channels)
         self.stem = convolution(channels * settings.patch + settings.class_channels, width[0], 1)
-        self.down = nn.ModuleList(Stage(i, settings) for i in levels)
-        self.shrink = nn.ModuleList(convolution(width[i], width[i + 1], 3, stride=2) for i in levels[:-1])
-        self.middle = Block(width[-1], settings.convolutions, settings.kernel, embedding)
+        self.down = nn.ModuleList(Stage(i, settings.blocks, settings) for i in levels)
+        self.shrink = nn.ModuleList(convolution(width[i], width[i + 1], 3, stride=2) for i in levels)
+        # As many blocks as another level has on its way down, and twice as many between the ways, as in the authors' net.
+        self.middle = Stage(len(levels), 3 * settings.blocks, settings)
         # Convolved before it is repeated: the same reach in samples for half the work.
-        self.grow = nn.ModuleList(convolution(width[i + 1], width[i], 3) for i in levels[:-1])
-        self.up = nn.ModuleList(Stage(i, settings) for i in levels[:-1])
+        self.grow = nn.ModuleList(convolution(width[i + 1], width[i], 3) for i in levels)
+        self.up = nn.ModuleList(Stage(i, settings.blocks, settings) for i in levels)
         self.norm = nn.GroupNorm(GROUPS, 2 * width[0])
         self.head = convolution(2 * width[0], channels * settings.patch, 1)
         nn.init.zeros_(self.head.weight)
@@ -246,11 +250,11 @@ class UNet(nn.Module):
         shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
         stem = self.stem(torch.cat([patches, shown], dim=1).contiguous(memory_format=torch.channels_last))
         h, passed = stem, []
-        for stage, shrink in zip(self.down, self.shrink, strict=False):
+        for stage, shrink in zip(self.down, self.shrink, strict=True):
             h = stage(h, condition)
             passed.append(h)
             h = shrink(h)
-        h = self.middle(self.down[-1](h, condition), condition)
+        h = self.middle(h, condition)
         for stage, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
             h = stage(F.interpolate(grow(h), scale_factor=(1, 2)) + passed.pop(), condition)
         # What comes straight from the stem carries the noise, of which the prediction is largely made.

@@ -104,17 +104,44 @@ def test_the_network_starts_at_zero_and_sees_as_far_as_it_should(patch: int, rea
 
 
 def test_paper_and_full_have_the_sizes_of_their_sources() -> None:
-    def parameters(preset: str) -> int:
+    def convolutions(preset: str) -> int:
         settings = DiffWave.Settings.model_validate({"preset": preset})
         with torch.device("meta"):
-            network = DiffWaveNetwork(8, 7, settings)
+            network = DiffWaveNetwork(12 if settings.leads == "all12" else 8, 7, settings)
         return sum(p.numel() for p in network.parameters() if p.dim() == 4)
 
-    def by_hand(c: int, layers: int) -> int:
-        return layers * (2 * c * c * 3 + 2 * c * c) + 2 * 8 * c + c * c
+    c = 128  # layers of a dilated and a 1x1 convolution
+    assert convolutions("full") == 30 * (2 * c * c * 3 + 2 * c * c) + 2 * 8 * c + c * c
+    c = 256  # layers of a convolution, two mixes of 2c channels and two 1x1 convolutions; parameters of S4 are no images
+    s4 = 2 * (2 * c) * (32 * 2)
+    assert convolutions("paper") == 36 * (2 * c * c * 3 + 2 * (2 * c) ** 2 + 2 * c * c + 2 * s4) + 2 * 12 * c + c * c
 
-    assert parameters("full") == by_hand(128, 30)
-    assert parameters("paper") == by_hand(256, 36)
+
+def test_paper_is_sssd_ecg() -> None:
+    paper = DiffWave.Settings.model_validate({"preset": "paper"})
+    assert (paper.backbone, paper.channels, paper.layers, paper.states) == ("s4", 256, 36, 64)
+    assert (paper.prediction, paper.schedule, paper.diffusion_steps, paper.beta_end) == ("noise", "linear", 200, 0.02)
+    assert (paper.batch, paper.learning_rate, paper.ema_decay, paper.leads) == (8, 2e-4, 0.0, "all12")
+
+
+def test_with_s4_every_layer_is_told_step_and_class_and_sees_the_whole_record() -> None:
+    torch.manual_seed(0)
+    network = DiffWaveNetwork(8, 3, DiffWave.Settings(backbone="s4", states=8, channels=8, layers=2, patch=1))
+    x = torch.randn(1, 8, 101, requires_grad=True)
+    time, label = torch.tensor([5.0]), torch.tensor([0])
+    assert not network(x, time, label).any()
+    torch.nn.init.normal_(network.outward.weight)
+    network(x, time, label)[0, :, 50].sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad[0].abs().sum(0).all())
+    seen: dict[str, torch.Tensor] = {}
+    for i, layer in enumerate(network.layers):
+        layer.register_forward_hook(lambda _m, _i, out, i=i: seen.update({f"{i}": out[1].detach()}))
+    network(x, time, label)
+    first = dict(seen)
+    for changed in ((time + 50, label), (time, label + 1)):
+        network(x, *changed)
+        assert all((seen[i] - first[i]).abs().max() > 1e-4 for i in first)
 
 
 # -- settings ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ecgpipe.dataset import Dataset, SignalSpec
+from ecgpipe.dataset import Dataset
 from ecgpipe.generate.preconditioning import SpectralPreconditioning, Spectrum, measured, no_spectrum, signal, spectrum
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
@@ -74,14 +74,14 @@ def test_an_untrained_network_predicts_nothing() -> None:
     assert not network(torch.randn(2, 8, 64), torch.tensor([1.0, 900.0]), torch.tensor([0, 3])).any()
 
 
-@pytest.mark.parametrize("convolutions", [2, 3])
-def test_every_block_is_told_noise_level_and_class(convolutions: int) -> None:
-    network = unet(convolutions=convolutions)
+@pytest.mark.parametrize("number", [1, 2])
+def test_every_block_is_told_noise_level_and_class(number: int) -> None:
+    network = unet(blocks=number)
     x = torch.randn(1, 8, 64)
     time, label = torch.tensor([100.0]), torch.tensor([1])
     seen: dict[str, Tensor] = {}
     blocks = {name: m for name, m in network.named_modules() if hasattr(m, "film")}
-    assert len(blocks) == 4  # two levels, the middle, one level up
+    assert len(blocks) == 5 * number  # one level down, three times as many in the deepest, one level up
     for name, block in blocks.items():
         block.film.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
     one = network(x, time, label)
@@ -206,17 +206,27 @@ def test_settings_refuse_what_cannot_be_built() -> None:
             settings(**wrong)
 
 
-def test_presets_are_what_they_say() -> None:
-    spec = SignalSpec(100.0, 1000, tuple("ABCDEFG"))
-    number = {}
-    for preset in ("small", "full", "paper"):
+def test_presets_have_the_sizes_of_their_sources() -> None:
+    def parameters(preset: str, *, told: bool) -> float:
         chosen = TimeDiffusionSettings.model_validate({"preset": preset})
         with torch.device("meta"):
-            number[preset] = sum(p.numel() for p in UNet(8, len(spec.classes), chosen).parameters()) / 1e6
+            network = UNet(12 if chosen.leads == "all12" else 8, 7, chosen)
+        conditions = ("time", "label", "film")
+        return sum(p.numel() for n, p in network.named_parameters() if told or not set(n.split(".")) & {*conditions})
+
+    # The authors' network, diffusers' UNet1DModel with these widths, has 10.396 million and is not told what ours is.
+    assert parameters("paper", told=False) == pytest.approx(10.4e6, rel=0.02)
+    assert parameters("full", told=True) == pytest.approx(15e6, rel=0.1)
+    assert parameters("small", told=True) < 1.1e6
+
+
+def test_paper_is_the_study() -> None:
     paper = TimeDiffusionSettings.model_validate({"preset": "paper"})
-    assert (paper.widths, paper.kernel, paper.convolutions, paper.prediction) == ((32, 64, 128, 256), 5, 3, "x0")
-    assert number["small"] < 1.1
-    assert number["small"] < number["paper"] < number["full"]
+    assert (paper.widths, paper.kernel, paper.blocks, paper.attention_levels) == ((32, 64, 128, 256), 5, 3, 2)
+    assert (paper.prediction, paper.schedule, paper.diffusion_steps) == ("x0", "linear", 1000)
+    assert (paper.beta_end, paper.zero_terminal_snr, paper.snr_weighted) == (1e-2, True, True)
+    assert (paper.batch, paper.learning_rate, paper.betas, paper.ema_decay) == (128, 1e-4, (0.95, 0.999), 0.9999)
+    assert (paper.class_channels, paper.leads, paper.patch) == (6, "all12", 1)
 
 
 @pytest.mark.parametrize(
