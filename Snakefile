@@ -23,6 +23,7 @@ include: "rules/report.smk"
 
 localrules:
     all,
+    download_plan,
     data,
     generators,
     samples,

@@ -85,7 +85,9 @@ class Preprocess(Section):
 class PhysioNetSource(Section):
     """Files of a PhysioNet project, listed and verified by its SHA256SUMS.txt."""
 
-    kind: Literal["physionet"] = Field(description="Where the records come from: `physionet` or `simulated`.")
+    kind: Literal["physionet"] = Field(
+        description="Where the records come from: `physionet`, a plain `folder`, or `simulated`."
+    )
     slug: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",
         description="PhysioNet's name of the project, as in its address (ptb-xl, ecg-arrhythmia).",
@@ -93,7 +95,11 @@ class PhysioNetSource(Section):
     version: str = Field(pattern=r"^[0-9]+(\.[0-9]+)*$", description="Published version of the project (1.0.3).")
     base_url: str | None = Field(
         None,
-        description="Address or folder that holds `files/<slug>/<version>/`; null takes the environment variable ECGPIPE_PHYSIONET, and without it https://physionet.org.",
+        description="Address or folder that holds `files/<slug>/<version>/`, or `s3://bucket` that holds `<slug>/<version>/`; null takes the environment variable ECGPIPE_PHYSIONET, and without it https://physionet.org.",
+    )
+    transport: Literal["files", "zip"] = Field(
+        "files",
+        description="`files` fetches each file that is needed; `zip` the project's one archive (`<base_url>/content/<slug>/get-zip/<version>/`, `<folder>/<slug>-<version>.zip`, or a `base_url` that ends in .zip) and unpacks what is needed.",
     )
     limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
     records: list[str] | None = Field(
@@ -102,10 +108,28 @@ class PhysioNetSource(Section):
     connections: int = Field(4, ge=1, le=32, description="Files fetched at the same time.")
 
 
+class FolderSource(Section):
+    """Records in a local folder in the layout of `format`, with or without a SHA256SUMS.txt; they are copied."""
+
+    kind: Literal["folder"] = Field(
+        description="Where the records come from: `physionet`, a plain `folder`, or `simulated`."
+    )
+    path: str = Field(min_length=1, description="The folder; the manifest is made of its files when they are copied.")
+    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
+    records: list[str] | None = Field(None, description="Take only these records, by name; null: all.")
+
+    @property
+    def connections(self) -> int:
+        """Files copied at the same time."""
+        return 4
+
+
 class SimulatedSource(Section):
     """A PhysioNet-shaped folder written by the dipole heart model: no real patient in it."""
 
-    kind: Literal["simulated"] = Field(description="Where the records come from: `physionet` or `simulated`.")
+    kind: Literal["simulated"] = Field(
+        description="Where the records come from: `physionet`, a plain `folder`, or `simulated`."
+    )
     records: int = Field(ge=20, description="Number of recordings to simulate.")
     seed: int = Field(ge=0, description="Seed of the simulation.")
     hospital: Literal["a", "b"] = Field(
@@ -118,18 +142,24 @@ class SimulatedSource(Section):
     )
 
 
-Source = Annotated[PhysioNetSource | SimulatedSource, Field(discriminator="kind")]
+Source = Annotated[PhysioNetSource | FolderSource | SimulatedSource, Field(discriminator="kind")]
 
 
 class DatasetSettings(Section):
     """One dataset: either read from a source, or the merge of others."""
 
-    format: Literal["ptbxl", "ecg_arrhythmia"] | None = Field(
-        None, description="Layout of the source: `ptbxl` or `ecg_arrhythmia`; null for a merge."
+    format: Literal["ptbxl", "ecg_arrhythmia", "challenge"] | None = Field(
+        None,
+        description="Layout of the source: `ptbxl`, `ecg_arrhythmia`, or `challenge` (PhysioNet/CinC Challenge 2021: a header with `#Dx` and a data file a record, anywhere below the folder); null for a merge.",
     )
     source: Source | None = Field(None, description="Where the records come from; null for a merge.")
     subset: Literal["chapman", "ningbo"] | None = Field(
         None, description="ecg_arrhythmia only: `chapman` (JS00001 to JS10646) or `ningbo` (the rest); null: both."
+    )
+    folder: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$",
+        description="challenge only: take only the records below this folder of the source (`training/georgia`); null: all.",
     )
     merge: list[Name] | None = Field(
         None,
@@ -145,12 +175,19 @@ class DatasetSettings(Section):
     @model_validator(mode="after")
     def _source_or_merge(self) -> DatasetSettings:
         if self.merge is not None:
-            if self.source is not None or self.format is not None or self.subset is not None:
+            if any(part is not None for part in (self.source, self.format, self.subset, self.folder)):
                 raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
         if self.subset is not None and self.format != "ecg_arrhythmia":
             raise ValueError("`subset` is for format ecg_arrhythmia only")
+        if self.folder is not None and self.format != "challenge":
+            raise ValueError("`folder` is for format challenge only")
+        if isinstance(self.source, SimulatedSource):
+            if self.format == "challenge":
+                raise ValueError("simulated records have the format ptbxl or ecg_arrhythmia")
+            if self.subset is not None:
+                raise ValueError("`subset` is for true records only: simulated ones are of neither hospital")
         return self
 
 

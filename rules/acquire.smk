@@ -1,6 +1,6 @@
 """Raw records in PhysioNet's own layout.
 
-in: PhysioNet, a mirror or local folder of it, or the simulator
+in: PhysioNet, a mirror, bucket, archive or local folder of it, or the simulator
 out: {raw_dir}/{dataset}/ and its manifest {raw_dir}/{dataset}.parquet (path, bytes, sha256 of every file)
 """
 
@@ -25,3 +25,16 @@ rule acquire:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/acquire.py" --dataset {wildcards.dataset} --settings {params.settings:q} --places "$ECGPIPE_PLACES" '
         "--manifest {output.manifest:q} --log {log:q}"
+
+
+rule download_plan:
+    # Says how many files and bytes `acquire` would fetch now; fetches nothing.
+    log:
+        "results/logs/acquire/download_plan.log",
+    conda:
+        "../envs/data.yaml"
+    params:
+        settings=STUDY.acquisitions,
+        raw=RAW,
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/plan.py" --settings {params.settings:q} --places "$ECGPIPE_PLACES" --raw {params.raw:q} --log {log:q}'

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
@@ -20,6 +21,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--log", type=Path, required=True, help="plain-text log of what happened")
     return result
+
+
+def reached(dataset: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset's settings with how the files of its source are reached."""
+    return {**dataset, "source": {**dataset["source"], **place}}
 
 
 def add_training_arguments(result: argparse.ArgumentParser) -> None:
@@ -47,6 +53,15 @@ def device(args: argparse.Namespace) -> str:
     return "cuda" if args.gpu else "cpu"
 
 
+class _Formatter(logging.Formatter):
+    """Writes no password that stands in an address, wherever in a message or a traceback it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ecgpipe.redaction import without_passwords
+
+        return without_passwords(super().format(record))
+
+
 @contextlib.contextmanager
 def running(log: Path, threads: int = 1) -> Iterator[None]:
     """Log to ``log`` and to the terminal; turn an exception into one line there and a full account in the log."""
@@ -54,10 +69,10 @@ def running(log: Path, threads: int = 1) -> Iterator[None]:
         os.environ[name] = str(threads)
     log.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_file.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
-    to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    to_terminal.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
     logging.captureWarnings(True)
     logging.info("started: %s", " ".join(sys.argv))
@@ -67,6 +82,8 @@ def running(log: Path, threads: int = 1) -> Iterator[None]:
         logging.debug("", exc_info=True)
         to_terminal.setLevel(logging.CRITICAL)
         logging.exception("failed")
-        print(f"ERROR: {error}\n(the full account is in {log})", file=sys.stderr)
+        from ecgpipe.redaction import without_passwords
+
+        print(f"ERROR: {without_passwords(str(error))}\n(the full account is in {log})", file=sys.stderr)
         sys.exit(1)
     logging.info("done")

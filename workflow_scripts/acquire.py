@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import parser, running
+from _setup import parser, reached, running
 
 
 def main() -> None:
@@ -21,8 +21,7 @@ def main() -> None:
 
         settings = json.loads(args.settings)
         place = json.loads(args.places).get(args.dataset, {})
-        settings["dataset"]["source"].update(place)
-        dataset = DatasetSettings.model_validate(settings["dataset"])
+        dataset = DatasetSettings.model_validate(reached(settings["dataset"], place))
         folder = args.manifest.with_suffix("")
         manifest = acquire(dataset, SignalSettings.model_validate(settings["signal"]), folder)
         write_manifest(folder, manifest)

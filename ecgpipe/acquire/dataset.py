@@ -9,19 +9,17 @@ import pandas as pd
 from ecgpipe import files
 from ecgpipe.acquire import physionet
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.config import DatasetSettings, PhysioNetSource, SignalSettings
+from ecgpipe.acquire.physionet import Plan
+from ecgpipe.config import DatasetSettings, SignalSettings, SimulatedSource
 
 
-def acquire(
-    settings: DatasetSettings, signal: SignalSettings, folder: str | Path, *, base_url: str | None = None
-) -> pd.DataFrame:
+def acquire(settings: DatasetSettings, signal: SignalSettings, folder: str | Path) -> pd.DataFrame:
     """Fetch or simulate the records of one dataset into ``folder``, in PhysioNet's layout.
 
     Args:
         settings: a dataset with a source.
         signal: its rate decides which files of PTB-XL are fetched.
         folder: folder of this dataset alone.
-        base_url: replaces that of a PhysioNet source.
 
     Returns:
         The manifest, a row a file: path (below ``folder``), bytes, sha256. Only these files belong to the dataset,
@@ -33,26 +31,26 @@ def acquire(
     source, format = settings.source, settings.format
     if source is None or format is None:
         raise AcquireError("a merged dataset has no records of its own to acquire; acquire its members")
-    if isinstance(source, PhysioNetSource):
-        return physionet.fetch(_at(source, base_url), format, signal.rate, folder, subset=settings.subset)
-    from ecgpipe.acquire.simulated import simulate  # the heart model is of no use to those who fetch
+    if isinstance(source, SimulatedSource):
+        from ecgpipe.acquire.simulated import simulate  # the heart model is of no use to those who fetch
 
-    return simulate(source, format, signal.rate, Path(folder))
-
-
-def planned(
-    settings: DatasetSettings, signal: SignalSettings, folder: str | Path, *, base_url: str | None = None
-) -> tuple[int, int | None]:
-    """Say how many files, and bytes if known, :func:`acquire` would fetch now; simulated records cost none."""
-    if isinstance(settings.source, PhysioNetSource) and settings.format is not None:
-        return physionet.planned(
-            _at(settings.source, base_url), settings.format, signal.rate, folder, subset=settings.subset
-        )
-    return 0, 0
+        return simulate(source, format, signal.rate, Path(folder))
+    return physionet.fetch(source, format, signal.rate, folder, subset=settings.subset or settings.folder)
 
 
-def _at(source: PhysioNetSource, base_url: str | None) -> PhysioNetSource:
-    return source if base_url is None else source.model_copy(update={"base_url": base_url})
+def planned(settings: DatasetSettings, signal: SignalSettings, folder: str | Path) -> Plan:
+    """Say what :func:`acquire` would fetch now, and write nothing; simulated records cost nothing."""
+    source = settings.source
+    if source is None or settings.format is None or isinstance(source, SimulatedSource):
+        return Plan(0, 0, True, 0)
+    return physionet.planned(source, settings.format, signal.rate, folder, subset=settings.subset or settings.folder)
+
+
+def described(plan: Plan) -> str:
+    """Say a plan in words: ``43,602 files, about 536.1 MB; 0 files are here already``."""
+    size = "size not told" if plan.bytes is None else f"{'' if plan.exact else 'about '}{plan.bytes / 1e6:,.1f} MB"
+    word = "file" if plan.files == 1 else "files"
+    return f"{plan.files:,} {word}, {size}; {plan.here:,} files are here already"
 
 
 def manifest_path(folder: str | Path) -> Path:

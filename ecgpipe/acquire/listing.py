@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
@@ -17,8 +17,7 @@ from ecgpipe.acquire.errors import AcquireError
 
 logger = logging.getLogger(__name__)
 
-Format = Literal["ptbxl", "ecg_arrhythmia"]
-Subset = Literal["chapman", "ningbo"]
+Format = Literal["ptbxl", "ecg_arrhythmia", "challenge"]
 
 SUMS = "SHA256SUMS.txt"
 LAST_CHAPMAN = 10646
@@ -49,17 +48,20 @@ class Layout:
 def layout(format: Format, rate: int) -> Layout:
     """Return the layout of ``format`` for signals at ``rate`` Hz.
 
-    PTB-XL comes at 100 and 500 Hz; the lower one is taken where it is enough.
+    PTB-XL comes at 100 and 500 Hz; the lower one is taken where it is enough. A folder of the PhysioNet/CinC Challenge
+    2021 has its records anywhere, a header with codes and a data file each.
     """
     if format == "ptbxl":
         folder, suffix = ("records100", "lr") if rate <= 100 else ("records500", "hr")
         record = re.compile(rf"{folder}/(?:.+/)?(?P<name>[^/]+)_{suffix}\.(?:hea|dat)")
         return Layout(("ptbxl_database.csv", "scp_statements.csv"), record, "00001")
+    if format == "challenge":
+        return Layout((), re.compile(r"(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat|dat)"), "E00001")
     record = re.compile(r"WFDBRecords/(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat)")
     return Layout(("ConditionNames_SNOMED-CT.csv",), record, "JS00001")
 
 
-OPTIONAL = ("LICENSE.txt", "RECORDS")
+OPTIONAL = ("ConditionNames_SNOMED-CT.csv", "LICENSE.txt", "RECORDS")
 
 
 def parse(raw: bytes) -> list[Entry]:
@@ -127,7 +129,7 @@ def needed(
     format: Format,
     rate: int,
     *,
-    subset: Subset | None = None,
+    subset: str | None = None,
     names: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> list[Entry]:
@@ -136,7 +138,8 @@ def needed(
     Args:
         entries: all files of the project.
         rate: the study's sampling rate in Hz.
-        subset: of ecg_arrhythmia, Chapman's records (up to JS10646) or Ningbo's.
+        subset: of ecg_arrhythmia, Chapman's records (up to JS10646) or Ningbo's (``chapman``, ``ningbo``); of
+            challenge, the folder that holds the records.
         names: only these records.
         limit: of those, only the first so many in the order of their names.
 
@@ -149,7 +152,7 @@ def needed(
         raise AcquireError(
             f"{SUMS} does not list {', '.join(absent)}: this is no project of format {format}; check `slug`, `version` and `format`"
         )
-    records = _records(entries, form, subset)
+    records = _records(entries, form, _chosen(format, subset))
     if names is not None:
         records = _named(records, names, form.example)
     kept = sorted(records)[:limit]
@@ -165,17 +168,26 @@ def needed(
     return sorted([*tables, *(entry for name in kept for entry in records[name])])
 
 
-def _records(entries: Iterable[Entry], form: Layout, subset: Subset | None) -> dict[str, list[Entry]]:
+def _chosen(format: Format, subset: str | None) -> Callable[[str, str], bool]:
+    """Return what says, by a record's path and name, whether it belongs to the subset."""
+    if subset is None:
+        return lambda path, name: True
+    if format == "challenge":
+        return lambda path, name: path.startswith(f"{subset.strip('/')}/")
+    return lambda path, name: _hospital(name) == subset
+
+
+def _records(entries: Iterable[Entry], form: Layout, chosen: Callable[[str, str], bool]) -> dict[str, list[Entry]]:
     """Group the records' files by record name."""
     records: dict[str, list[Entry]] = {}
     for entry in entries:
         match = form.record.fullmatch(entry.path)
-        if match and (subset is None or _subset(match["name"]) == subset):
+        if match and chosen(entry.path, match["name"]):
             records.setdefault(match["name"], []).append(entry)
     return records
 
 
-def _subset(name: str) -> Subset:
+def _hospital(name: str) -> str:
     number = _JS_NUMBER.fullmatch(name)
     return "chapman" if number and int(number[1]) <= LAST_CHAPMAN else "ningbo"
 

@@ -16,8 +16,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import aiohttp
 import tenacity
@@ -25,7 +23,7 @@ from yarl import URL
 
 from ecgpipe import files
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import Entry
+from ecgpipe.acquire.listing import SUMS, Entry
 
 logger = logging.getLogger(__name__)
 
@@ -98,36 +96,22 @@ class Mirror(Protocol):
         ...
 
 
-def open_mirror(base_url: str, project: str, connections: int, policy: Transfer) -> Mirror:
-    """Return the mirror of ``<base_url>/files/<project>``, where ``project`` is ``<slug>/<version>``.
-
-    Raises:
-        AcquireError: if ``base_url`` is no http(s) or file address and no folder.
-    """
-    parts = urlsplit(base_url)
-    if parts.scheme in ("http", "https"):
-        if not parts.hostname or parts.query or parts.fragment:
-            raise AcquireError(f"`base_url` {base_url!r} is no address such as https://physionet.org")
-        return HttpMirror(URL(base_url.rstrip("/")) / "files" / project, connections, policy)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return FolderMirror(Path(url2pathname(parts.path)) / "files" / project)
-    if "://" in base_url or parts.scheme == "file":
-        raise AcquireError(
-            f"`base_url` {base_url!r} cannot be read; allowed are http://, https:// and file: addresses and folders"
-        )
-    return FolderMirror(Path(base_url).expanduser() / "files" / project)
-
-
 def part_of(target: Path) -> Path:
     """Return where a file lies until it is whole and true."""
     return target.with_name(f"{target.name}.part")
 
 
 class FolderMirror:
-    """A project in a local folder; files are copied and verified like any other."""
+    """A project in a local folder; files are copied and verified like any other.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: holds the project's files.
+        listed: whether it must hold a ``SHA256SUMS.txt``; otherwise, where there is none, one is made of what is there.
+    """
+
+    def __init__(self, folder: Path, listed: bool = True) -> None:
         self._folder = folder
+        self._listed = listed
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -139,8 +123,11 @@ class FolderMirror:
         return None
 
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
-        with self._found(path):
-            raw = (self._folder / path).read_bytes()
+        if path == SUMS and not self._listed and self._folder.is_dir() and not (self._folder / SUMS).exists():
+            raw = await asyncio.to_thread(_sums, self._folder)
+        else:
+            with self._found(path):
+                raw = (self._folder / path).read_bytes()
         try:
             return parse(raw)
         except ValueError as error:
@@ -183,7 +170,7 @@ class HttpMirror:
         self._answered = False
 
     def __str__(self) -> str:
-        return str(self._base.with_user(None))
+        return str(self._base.with_user(None).with_query(None))
 
     async def __aenter__(self) -> HttpMirror:
         policy = self._policy
@@ -218,32 +205,52 @@ class HttpMirror:
         return await self._retried(path, attempt)
 
     async def fetch(self, entry: Entry, target: Path) -> int:
+        part = part_of(target)
+
         async def attempt() -> int:
-            return await self._download(entry, target)
+            hasher, have = _hash_so_far(part)
+            if have == 0 or hasher.hexdigest() != entry.sha256:
+                hasher, have = await self._complete(entry.path, part, hasher, have)
+            if (got := hasher.hexdigest()) != entry.sha256:
+                part.unlink()
+                raise _Wrong(f"expected SHA-256 {entry.sha256}, got {got} ({have} bytes)")
+            part.replace(target)
+            return have
 
         return await self._retried(entry.path, attempt)
 
-    async def _download(self, entry: Entry, target: Path) -> int:
-        """Fetch what ``.part`` lacks of a file, and rename it if it is true."""
+    async def bring(self, path: str, target: Path, check: Callable[[Path], None]) -> int:
+        """Bring a file of which no sum is known; ``check`` raises ValueError if what came is not it. Returns its bytes."""
         part = part_of(target)
-        hasher, have = _hash_so_far(part)
-        if have == 0 or hasher.hexdigest() != entry.sha256:
-            async with self._answer("GET", entry.path, start=have) as response:
-                if response.status == 416 or (response.status == 206 and not _continues(response, have)):
-                    part.unlink(missing_ok=True)
-                    raise _Again("the server could not resume the file")
-                if response.status == 200 and have:
-                    hasher, have = hashlib.sha256(), 0
-                with open(part, "ab" if have else "wb") as handle:
-                    async for chunk in response.content.iter_chunked(CHUNK):
-                        handle.write(chunk)
-                        hasher.update(chunk)
-                        have += len(chunk)
-        if (got := hasher.hexdigest()) != entry.sha256:
-            part.unlink()
-            raise _Wrong(f"expected SHA-256 {entry.sha256}, got {got} ({have} bytes)")
-        part.replace(target)
-        return have
+
+        async def attempt() -> int:
+            _, have = await self._complete(path, part, *_hash_so_far(part))
+            try:
+                check(part)
+            except ValueError as error:
+                part.unlink()
+                raise _Wrong(f"{error} ({have} bytes)") from None
+            part.replace(target)
+            return have
+
+        return await self._retried(path, attempt)
+
+    async def _complete(self, path: str, part: Path, hasher: hashlib._Hash, have: int) -> tuple[hashlib._Hash, int]:
+        """Fetch what ``part`` lacks of a file, of which it has ``have`` bytes; return the hash and number of all."""
+        async with self._answer("GET", path, start=have) as response:
+            if response.status == 416 and _total(response) == have:
+                return hasher, have
+            if response.status == 416 or (response.status == 206 and not _continues(response, have)):
+                part.unlink(missing_ok=True)
+                raise _Again("the server could not resume the file")
+            if response.status == 200 and have:
+                hasher, have = hashlib.sha256(), 0
+            with open(part, "ab" if have else "wb") as handle:
+                async for chunk in response.content.iter_chunked(CHUNK):
+                    handle.write(chunk)
+                    hasher.update(chunk)
+                    have += len(chunk)
+        return hasher, have
 
     @contextlib.asynccontextmanager
     async def _answer(self, method: str, path: str, start: int = 0) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -253,7 +260,7 @@ class HttpMirror:
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
             async with self._session.request(
-                method, self._base / path, headers=headers, max_redirects=REDIRECTS
+                method, self._base.joinpath(path), headers=headers, max_redirects=REDIRECTS
             ) as response:
                 self._answered = True
                 self._check(response)
@@ -358,6 +365,13 @@ class HttpMirror:
             raise FileFailed(f"{error} (attempt {retrying.statistics['attempt_number']})") from error
 
 
+def _sums(folder: Path) -> bytes:
+    """Return a ``SHA256SUMS.txt`` of all files below a folder but hidden ones."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    shown = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    return "".join(f"{files.sha256(folder / name)} {name}\n" for name in shown).encode()
+
+
 def _user_agent() -> str:
     try:
         version = importlib.metadata.version("ecgpipe")
@@ -382,6 +396,12 @@ def _continues(response: aiohttp.ClientResponse, start: int) -> bool:
     """Say whether a 206 answer begins at byte ``start``."""
     match = re.match(r"bytes ([0-9]+)-", response.headers.get("Content-Range", ""))
     return match is not None and int(match[1]) == start and "Content-Encoding" not in response.headers
+
+
+def _total(response: aiohttp.ClientResponse) -> int | None:
+    """Return the bytes of the whole file as a 416 answer tells them."""
+    match = re.fullmatch(r"bytes \*/([0-9]+)", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def _retry_after(value: str) -> float:

@@ -11,58 +11,69 @@ import contextlib
 import logging
 import os
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-import filelock
 import pandas as pd
 from tqdm import tqdm
 
 from ecgpipe import files
 from ecgpipe.acquire import listing
+from ecgpipe.acquire.archive import ZipMirror
 from ecgpipe.acquire.errors import AcquireError, disk_error
-from ecgpipe.acquire.listing import SUMS, Entry, Format, Subset
-from ecgpipe.acquire.mirror import POLITE, FileFailed, Mirror, Transfer, open_mirror
-from ecgpipe.config import PhysioNetSource
+from ecgpipe.acquire.listing import SUMS, Entry, Format
+from ecgpipe.acquire.lock import locked
+from ecgpipe.acquire.mirror import POLITE, FileFailed, Mirror, Transfer
+from ecgpipe.acquire.places import open_mirror
+from ecgpipe.config import FolderSource, PhysioNetSource
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=int | None)
 
-DEFAULT_URL = "https://physionet.org"
-ENVIRONMENT_VARIABLE = "ECGPIPE_PHYSIONET"
 MOST_FAILURES = 10
 """Files that may fail before the rest is not tried any more."""
 BATCH = 256
 """Files verified by one task of the thread pool."""
 REPORT_EVERY = 60.0
 """Seconds between two lines of progress in the log."""
+ASKED = 20
+"""Files of one kind whose size is asked for a plan; those of more are estimated from these."""
 
 
-def resolve_base_url(source: PhysioNetSource) -> str:
-    """Return the address or folder that holds ``files/<slug>/<version>/``: of the config, of the environment or PhysioNet's."""
-    return source.base_url or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL
+class Plan(NamedTuple):
+    """What a run would fetch now."""
+
+    files: int
+    """Files, or 1 for an archive."""
+    bytes: int | None
+    """Their bytes; None if the place does not tell sizes."""
+    exact: bool
+    """Whether ``bytes`` was counted; otherwise it was estimated from some files of each kind."""
+    here: int
+    """Files that are here already and true."""
 
 
 def fetch(
-    source: PhysioNetSource,
+    source: PhysioNetSource | FolderSource,
     format: Format,
     rate: int,
     folder: str | Path,
     *,
-    subset: Subset | None = None,
+    subset: str | None = None,
     policy: Transfer = POLITE,
 ) -> pd.DataFrame:
-    """Bring what a dataset needs of a PhysioNet project to ``folder``; a second run at once waits for the first.
+    """Bring what a dataset needs of a project to ``folder``; a second run at once waits for the first.
 
     Args:
         source: the project, where it is, and which of its records.
         format: layout of the project.
         rate: the study's sampling rate in Hz; decides which of PTB-XL's two folders is fetched.
         folder: gets the project's layout and its ``SHA256SUMS.txt``.
-        subset: of ecg_arrhythmia, Chapman's or Ningbo's records.
+        subset: of ecg_arrhythmia, Chapman's or Ningbo's records; of challenge, the folder that holds the records.
         policy: time-outs and retries over HTTP.
 
     Returns:
@@ -72,16 +83,22 @@ def fetch(
         AcquireError: if a file cannot be had, is not what the list says, or would lie outside ``folder``.
     """
     folder = Path(folder)
-    mirror = _mirror(source, policy)
-    with _disk_errors(folder), _locked(folder):
-        raw, wanted = asyncio.run(_read_listing(mirror, source, format, rate, subset))
+    mirror = open_mirror(source, folder, policy)
+
+    def needed(entries: Sequence[Entry]) -> list[Entry]:
+        return listing.needed(entries, format, rate, subset=subset, names=source.records, limit=source.limit)
+
+    with _disk_errors(folder), locked(folder):
+        unpacked = _unpacked(mirror, folder, needed)
+        if unpacked is not None:
+            return _manifest(*unpacked)
+        raw, wanted = asyncio.run(_read_listing(mirror, needed))
         listing.refuse_links(folder, (entry.path for entry in wanted))
         _write_if_new(folder / SUMS, raw)
         sizes = _verified(folder, wanted)
         lacking = [entry for entry in wanted if entry.path not in sizes]
         logger.info(
-            "%s: %d of %d files are here and true; %d to fetch from %s into %s",
-            source.slug,
+            "%d of %d files are here and true; %d to fetch from %s into %s",
             len(sizes),
             len(wanted),
             len(lacking),
@@ -93,6 +110,68 @@ def fetch(
         sizes |= asyncio.run(
             _each(mirror, lacking, source.connections, "fetch", lambda entry: mirror.fetch(entry, folder / entry.path))
         )
+        if isinstance(mirror, ZipMirror):
+            mirror.discard()
+    return _manifest(wanted, sizes)
+
+
+def planned(
+    source: PhysioNetSource | FolderSource,
+    format: Format,
+    rate: int,
+    folder: str | Path,
+    *,
+    subset: str | None = None,
+    policy: Transfer = POLITE,
+) -> Plan:
+    """Say what :func:`fetch` would bring now, and write nothing.
+
+    Of a kind of files (one folder at the top, one ending) that has more than :data:`ASKED`, only so many are asked for
+    their size: a server should not be asked 40,000 times for a forecast.
+
+    Raises:
+        AcquireError: as :func:`fetch`.
+    """
+    folder = Path(folder)
+    mirror = open_mirror(source, folder, policy)
+
+    def needed(entries: Sequence[Entry]) -> list[Entry]:
+        return listing.needed(entries, format, rate, subset=subset, names=source.records, limit=source.limit)
+
+    with _disk_errors(folder):
+        unpacked = _unpacked(mirror, folder, needed)
+        if unpacked is not None:
+            return Plan(0, 0, True, len(unpacked[0]))
+        if isinstance(mirror, ZipMirror) and not mirror.here:
+            try:
+                return Plan(1, asyncio.run(mirror.archive_size()), True, 0)
+            except FileFailed as error:
+                raise AcquireError(f"{mirror}: {error}. Check `base_url`, `slug` and `version`.") from error
+        _, wanted = asyncio.run(_read_listing(mirror, needed))
+        here = _verified(folder, wanted)
+        lacking = [entry for entry in wanted if entry.path not in here]
+        kinds = defaultdict(list)
+        for entry in lacking:
+            kinds[entry.path.partition("/")[0], Path(entry.path).suffix].append(entry)
+        asked = [entry for kind in kinds.values() for entry in _spread(kind)]
+        sizes = asyncio.run(_each(mirror, asked, source.connections, "sizes", lambda entry: mirror.size(entry.path)))
+    total = 0.0
+    for kind in kinds.values():
+        known = [size for entry in _spread(kind) if (size := sizes[entry.path]) is not None]
+        if len(known) < len(_spread(kind)):
+            return Plan(len(lacking), None, False, len(here))
+        total += len(kind) * sum(known) / len(known)
+    return Plan(len(lacking), round(total), len(asked) == len(lacking), len(here))
+
+
+def _spread(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return at most :data:`ASKED` entries, evenly spaced."""
+    if len(entries) <= ASKED:
+        return entries
+    return [entries[place * len(entries) // ASKED] for place in range(ASKED)]
+
+
+def _manifest(wanted: Sequence[Entry], sizes: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "path": [e.path for e in wanted],
@@ -102,50 +181,30 @@ def fetch(
     )
 
 
-def planned(
-    source: PhysioNetSource,
-    format: Format,
-    rate: int,
-    folder: str | Path,
-    *,
-    subset: Subset | None = None,
-    policy: Transfer = POLITE,
-) -> tuple[int, int | None]:
-    """Say what :func:`fetch` would bring now, and write nothing.
-
-    Returns:
-        The number of files, and their bytes or None if the server does not tell the size of each.
-
-    Raises:
-        AcquireError: as :func:`fetch`.
-    """
-    folder = Path(folder)
-    mirror = _mirror(source, policy)
-    with _disk_errors(folder):
-        _, wanted = asyncio.run(_read_listing(mirror, source, format, rate, subset))
-        here = _verified(folder, wanted)
-        lacking = [entry for entry in wanted if entry.path not in here]
-        sizes = asyncio.run(_each(mirror, lacking, source.connections, "sizes", lambda entry: mirror.size(entry.path)))
-    known = [size for size in sizes.values() if size is not None]
-    return len(lacking), sum(known) if len(known) == len(lacking) else None
+def _unpacked(
+    mirror: Mirror, folder: Path, needed: Callable[[Sequence[Entry]], list[Entry]]
+) -> tuple[list[Entry], dict[str, int]] | None:
+    """Return files and sizes if an archive need not be fetched, as all of it that is needed was unpacked before."""
+    if not isinstance(mirror, ZipMirror) or mirror.here or not (folder / SUMS).is_file():
+        return None
+    try:
+        wanted = needed(listing.parse((folder / SUMS).read_bytes()))
+    except (ValueError, AcquireError):
+        return None
+    sizes = _verified(folder, wanted)
+    return (wanted, sizes) if len(sizes) == len(wanted) else None
 
 
-def _mirror(source: PhysioNetSource, policy: Transfer) -> Mirror:
-    return open_mirror(resolve_base_url(source), f"{source.slug}/{source.version}", source.connections, policy)
-
-
-async def _read_listing(
-    mirror: Mirror, source: PhysioNetSource, format: Format, rate: int, subset: Subset | None
-) -> tuple[bytes, list[Entry]]:
+async def _read_listing(mirror: Mirror, needed: Callable[[Sequence[Entry]], list[Entry]]) -> tuple[bytes, list[Entry]]:
     """Return the project's ``SHA256SUMS.txt`` as it is, and the files needed of it."""
     try:
         async with mirror:
             raw, entries = await mirror.read(SUMS, lambda raw: (raw, listing.parse(raw)))
     except FileFailed as error:
         raise AcquireError(
-            f"{SUMS} of {mirror} could not be read: {error}. Check `base_url`, `slug` and `version`."
+            f"{SUMS} of {mirror} could not be read: {error}. Check `base_url`, `slug` and `version`, or the folder's `path`."
         ) from error
-    return raw, listing.needed(entries, format, rate, subset=subset, names=source.records, limit=source.limit)
+    return raw, needed(entries)
 
 
 @contextlib.contextmanager
@@ -155,22 +214,6 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise disk_error(Path(error.filename2 or error.filename or folder), error) from error
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other runs off the folder; the lock falls with the process, however that ends."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        logger.warning("another run is fetching into %s; waiting for it", folder)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _write_if_new(path: Path, raw: bytes) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import shutil
 import struct
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ecgpipe.acquire.errors import AcquireError, disk_error
 from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, Patient, draw_patient, simulate_ecg
+from ecgpipe.acquire.lock import locked
 from ecgpipe.config import SimulatedSource
 from ecgpipe.leads import LEADS
 
@@ -261,6 +262,8 @@ def _patients(rng: np.random.Generator, rhythms: list[str], repeated: set[int], 
 def _replaced(folder: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``folder`` that takes its place on success and vanishes on any error.
 
+    A run that was killed leaves that folder; the next one removes it.
+
     Raises:
         AcquireError: if something other than a simulation stands there; downloads are too dear to be overwritten.
     """
@@ -268,14 +271,23 @@ def _replaced(folder: Path) -> Iterator[Path]:
         raise AcquireError(
             f"{folder} holds files that were not simulated and would be lost. Move it away, or give the dataset another name or `raw_dir` another place."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
-        yield new
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        new.rename(folder)
+    with locked(folder):
+        scratch = folder.with_name(f".{folder.name}.scratch")
+        _remove(scratch)
+        new = scratch / "new"
+        new.mkdir(parents=True)
+        try:
+            yield new
+            if folder.exists():
+                folder.rename(scratch / "old")
+            new.rename(folder)
+        finally:
+            _remove(scratch)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _is_simulated(folder: Path) -> bool:

@@ -7,6 +7,7 @@ config and each job knows just the part of the config that it uses.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.workflow.code import PACKAGE_ROOT, digest
+
+PLACES = ("base_url", "connections", "transport")
+"""How files of a PhysioNet source are reached: compared with nothing, for sums pin the data."""
 
 NOTHING = r"(?!)"
 """A wildcard constraint that no name meets."""
@@ -165,7 +169,7 @@ class Study:
         """How files of each PhysioNet source are reached: not part of any job's parameters, for sums pin the data."""
         return canonical(
             {
-                name: {"base_url": d.source.base_url, "connections": d.source.connections}
+                name: {place: getattr(d.source, place) for place in PLACES}
                 for name, d in self.datasets.items()
                 if isinstance(d.source, PhysioNetSource)
             }
@@ -173,14 +177,19 @@ class Study:
 
     def _wanted(self, dataset: str) -> dict[str, Any]:
         """Settings of a dataset with a source: what to get, not from where, nor what is done with it later."""
-        settings = self.datasets[dataset].model_dump(mode="json", include={"format", "source", "subset"})
-        for place in ("base_url", "connections"):
+        settings = self.datasets[dataset].model_dump(mode="json", include={"format", "source", "subset", "folder"})
+        for place in PLACES if settings["source"]["kind"] == "physionet" else ():
             settings["source"].pop(place, None)
         return settings
 
     def acquisition(self, dataset: str) -> str:
         """Parameters of a dataset's acquisition."""
         return canonical({"dataset": self._wanted(dataset), "signal": self.config.signal.model_dump(mode="json")})
+
+    @property
+    def acquisitions(self) -> str:
+        """Parameters of all acquisitions, by dataset."""
+        return canonical({name: json.loads(self.acquisition(name)) for name in self.sourced})
 
     def preprocessing(self, dataset: str) -> str:
         """Parameters of a dataset's preprocessing."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -260,7 +263,7 @@ def test_same_settings_same_bytes(format: str, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first, again)
     pd.testing.assert_frame_equal(first, elsewhere)
     assert not (tmp_path / "one" / "stale.txt").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    assert shown(tmp_path) == ["one", "two"]
 
 
 def test_other_seed_hospital_or_rate_is_another_data_set(tmp_path: Path) -> None:
@@ -345,6 +348,26 @@ def test_failure_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(AcquireError, match="disk is full"):
         simulate(chosen, "ptbxl", 100, tmp_path / "raw")
     monkeypatch.undo()
-    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+    assert shown(tmp_path) == ["raw"]
     for row in manifest.itertuples():
         assert hashlib.sha256((tmp_path / "raw" / str(row.path)).read_bytes()).hexdigest() == row.sha256
+
+
+def shown(folder: Path) -> list[str]:
+    """Return what is in a folder but the lock files."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path; from ecgpipe.acquire import simulated as s; import sys\n"
+        "s._Output.finish = lambda self: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from ecgpipe.config import SimulatedSource\n"
+        "s.simulate(SimulatedSource(kind='simulated', records=20, seed=1), 'ptbxl', 100, Path(sys.argv[1]))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program, tmp_path / "raw"], env=environment, capture_output=True)
+    assert run.returncode == -9
+    assert shown(tmp_path) == [".raw.scratch"]
+    simulate(source(records=20), "ptbxl", 100, tmp_path / "raw")
+    assert shown(tmp_path) == ["raw"]

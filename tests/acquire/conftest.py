@@ -1,0 +1,23 @@
+"""What all tests of this stage need."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecgpipe.acquire import places
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy between the tests and their server, no source but the tests' own."""
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        places.ENVIRONMENT_VARIABLE,
+        *places.S3_ENDPOINTS,
+    ):
+        monkeypatch.delenv(name, raising=False)
