@@ -107,6 +107,23 @@ def absent_classes(train: Signals) -> list[str]:
     return [name for name, count in zip(train.spec.classes, counts, strict=True) if count == 0]
 
 
+def check_drawable(labels: np.ndarray, spec: SignalSpec, facts: Mapping[str, Any]) -> None:
+    """Refuse to draw a class that the training set did not hold.
+
+    Args:
+        labels: class ids ``(n,)``.
+        spec: of the generator.
+        facts: ``training_records`` says how many records each class had.
+
+    Raises:
+        ValueError: naming the classes.
+    """
+    known: dict[str, int] = facts.get("training_records", {})
+    asked = [spec.classes[i] for i in np.unique(labels)]
+    if strange := [name for name in asked if known.get(name) == 0]:
+        raise ValueError(f"this generator saw no training record of class {', '.join(strange)}: it cannot draw one")
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
@@ -251,17 +268,6 @@ class NeuralGenerator:
         if self.scale is None:
             raise ValueError(f"this {type(self).__name__} is not trained: call fit or load first")
         return self.scale
-
-    def check_labels(self, labels: np.ndarray) -> None:
-        """Refuse to draw a class that the training set did not hold.
-
-        Raises:
-            ValueError: naming the classes.
-        """
-        known: dict[str, int] = self.facts.get("training_records", {})
-        asked = [self.spec.classes[i] for i in np.unique(labels)]
-        if strange := [name for name in asked if known.get(name) == 0]:
-            raise ValueError(f"this generator saw no training record of class {', '.join(strange)}: it cannot draw one")
 
     def save(self, folder: Path) -> None:
         """Write the model file; see :func:`save_model`."""

@@ -22,7 +22,7 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.utils import gen_batches
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.base import LeadLayout, Leads, ModelFileError, absent_classes, load_model, save_model
+from ecgpipe.generate.base import LeadLayout, Leads, ModelFileError, check_drawable, load_model, save_model
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise
 from ecgpipe.generate.training import HISTORY
@@ -80,13 +80,11 @@ class ClassMeanPCA:
             mV², of what the components do not reach.
 
         Raises:
-            ValueError: if a class has no training record, no class has two that differ, or the signals are not finite.
+            ValueError: if no class has two training records that differ, or the signals are not finite.
         """
         started = time.perf_counter()
-        if absent := absent_classes(train):
-            raise ValueError(f"no training record of class {', '.join(absent)}: its mean is not known")
         counts = np.bincount(train.labels, minlength=len(self.spec.classes))
-        free = len(train) - len(counts)
+        free = len(train) - int((counts > 0).sum())
         if free < 1:
             raise ValueError(_NOTHING_TO_LEARN.format(len(train), len(counts)))
         number = min(self.settings.components, free)
@@ -94,7 +92,7 @@ class ClassMeanPCA:
         self.mean = np.zeros((len(counts), self.layout.channels * self.spec.length))
         for x, y in self._batches(train, 1):
             np.add.at(self.mean, y, x)
-        self.mean /= counts[:, None]
+        self.mean /= counts.clip(min=1)[:, None]
         within = sum(float(np.square(x - self.mean[y]).sum()) for x, y in self._batches(train, 1))
         if not np.isfinite(within):
             raise ValueError(f"the {len(train)} training records hold NaN or infinite samples")
@@ -113,7 +111,7 @@ class ClassMeanPCA:
                 scatter[c] += scores[y == c].T @ scores[y == c]
         prior = self.settings.prior_records
         pooled = scatter.sum(axis=0) / free
-        covariance = (scatter + prior * pooled) / (counts - 1 + prior)[:, None, None]
+        covariance = (scatter + prior * pooled) / (counts - 1 + prior).clip(min=prior)[:, None, None]
         # Records that repeat leave directions without variance; a trace of it keeps the factor defined.
         covariance += 1e-9 * np.trace(pooled) * np.eye(number)
         self.factor = np.linalg.cholesky(covariance)
@@ -132,8 +130,13 @@ class ClassMeanPCA:
         return pd.DataFrame([row]).reindex(columns=list(HISTORY))
 
     def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
-        """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`."""
+        """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`.
+
+        Raises:
+            ValueError: if a class had no training record.
+        """
         mean = self._fitted_mean()
+        check_drawable(labels, self.spec, self.facts)
         normal = RecordNoise(seeds, (self.components.shape[0],), "cpu")().double().numpy()
         # One record after another: sums over many at once would differ in their last bits with the number of records.
         records = np.stack(

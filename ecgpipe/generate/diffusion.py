@@ -24,7 +24,7 @@ from torch import nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
 from ecgpipe.generate.preconditioning import SpectralPreconditioning, measured, no_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise, Sampler, draw, guided
@@ -222,7 +222,7 @@ class DiffusionGenerator(NeuralGenerator):
         Raises:
             ValueError: if the schedule has fewer steps than ``settings.evaluations``, or a class had no training record.
         """
-        self.check_labels(labels)
+        check_drawable(labels, self.spec, self.facts)
         number, no_class = len(labels), len(self.spec.classes)
         grid = self.schedule.grid(settings.evaluations)
         module = self.module.to(device).eval()

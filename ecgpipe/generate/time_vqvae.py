@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import guided
 from ecgpipe.generate.training import TrainingSettings, validation_rows
@@ -1020,7 +1020,7 @@ class TimeVQVAE(NeuralGenerator):
     @torch.no_grad()
     def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
         """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`."""
-        self.check_labels(labels)
+        check_drawable(labels, self.spec, self.facts)
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
         uniform = _Uniform(seeds, device)

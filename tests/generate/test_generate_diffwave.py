@@ -16,9 +16,8 @@ import torch
 from pydantic import ValidationError
 from sine_records import LENGTH  # type: ignore[import-not-found]
 
-from ecgpipe.dataset import Dataset, SignalSpec
-from ecgpipe.files import read_json, sha256, write_json
-from ecgpipe.generate.base import FORMAT, ModelFileError, load_generator
+from ecgpipe.dataset import Dataset
+from ecgpipe.files import sha256
 from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, ResidualLayer, sinusoids
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
@@ -250,13 +249,6 @@ def test_spectral_preconditioning_is_measured_on_the_training_records_and_kept(s
     assert not np.allclose(sample(generator), sample(fitted(sines, tmp_path / "plain")), atol=0.01)
 
 
-def test_limb_lead_identities_hold_exactly(model: DiffWave) -> None:
-    signals = sample(model)
-    assert signals.shape == (7, 12, LENGTH)
-    assert signals.dtype == np.float32
-    assert limb_lead_residual(signals).max() <= 2**-23 * np.abs(signals[:, :6]).max()
-
-
 def test_all12_models_every_lead(sines: Dataset, tmp_path: Path) -> None:
     signals = sample(fitted(sines, tmp_path, leads="all12"))
     assert signals.shape == (7, 12, LENGTH)
@@ -296,37 +288,6 @@ def test_more_evaluations_than_steps_is_an_error(sines: Dataset) -> None:
     generator.scale = 1.0
     with pytest.raises(ValueError, match=r"`evaluations` is 11.*10 diffusion steps"):
         sample(generator, settings=DiffWave.SampleSettings(evaluations=11))
-
-
-def test_an_untrained_generator_cannot_sample_nor_save(sines: Dataset, tmp_path: Path) -> None:
-    generator = DiffWave(DiffWave.Settings.model_validate(TINY), sines.spec)
-    with pytest.raises(ValueError, match="not trained"):
-        sample(generator)
-    with pytest.raises(ValueError, match="not trained"):
-        generator.save(tmp_path)
-
-
-def test_a_class_without_training_records_cannot_be_drawn(sines: Dataset, tmp_path: Path) -> None:
-    generator = DiffWave(DiffWave.Settings.model_validate(TINY), sines.spec)
-    rows = np.flatnonzero(sines.labels != 1)
-    generator.fit(
-        Signals(sines, rows),
-        Signals.of(sines, "validation"),
-        seed=1,
-        state_dir=tmp_path,
-        device="cpu",
-        progress=False,
-    )
-    with pytest.raises(ValueError, match="no training record of class FAST"):
-        generator.sample(np.array([0, 1]), settings=SHORT, seeds=np.array([1, 2]), device="cpu")
-    drawn = generator.sample(np.array([0]), settings=SHORT, seeds=np.array([1]), device="cpu")
-    assert np.isfinite(drawn).all()
-
-
-def test_leads_in_another_order_are_refused(sines: Dataset) -> None:
-    spec = SignalSpec(100.0, LENGTH, sines.spec.classes, tuple(reversed(sines.spec.leads)))
-    with pytest.raises(ValueError, match="in this order"):
-        DiffWave(DiffWave.Settings(), spec)
 
 
 @pytest.mark.slow
@@ -387,83 +348,3 @@ def test_a_process_killed_with_signal_9_goes_on_to_the_same_weights(sines_folder
     for name in ("model.safetensors", "model.json"):
         assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
     assert not (tmp_path / "killed-state").exists()
-
-
-# -- the model file ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def saved(model: DiffWave, tmp_path: Path) -> Path:
-    model.save(tmp_path / "model")
-    return tmp_path / "model"
-
-
-def test_a_loaded_model_draws_the_same(model: DiffWave, saved: Path) -> None:
-    loaded = DiffWave.load(saved)
-    assert np.array_equal(sample(loaded), sample(model))
-    assert loaded.settings == model.settings
-    assert np.array_equal(sample(load_generator("diffwave", saved, model.spec)), sample(model))  # type: ignore[arg-type]
-    loaded.save(saved.parent / "again")
-    for name in ("model.safetensors", "model.json"):
-        assert sha256(saved / name) == sha256(saved.parent / "again" / name)
-
-
-def test_the_model_file_says_what_it_is(saved: Path) -> None:
-    facts = read_json(saved / "model.json")
-    assert facts["class"] == "ecgpipe.generate.diffwave:DiffWave"
-    assert facts["signals"]["classes"] == ["SLOW", "FAST", "FLAT"]
-    assert facts["signals"]["leads"][:3] == ["I", "II", "III"]
-    assert facts["settings"]["schedule"] == "edm"
-    assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert facts["sha256"] == sha256(saved / "model.safetensors")
-
-
-def _change(folder: Path, **values: Any) -> None:
-    write_json(folder / "model.json", {**read_json(folder / "model.json"), **values})
-
-
-def test_a_truncated_weights_file_is_an_error(saved: Path) -> None:
-    weights = saved / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-50])
-    with pytest.raises(ModelFileError, match=r"model\.safetensors is not the file that .*SHA-256 differs"):
-        DiffWave.load(saved)
-    _change(saved, sha256=sha256(weights))
-    with pytest.raises(ModelFileError, match=r"model\.safetensors cannot be read"):
-        DiffWave.load(saved)
-
-
-def test_a_missing_file_is_an_error(saved: Path) -> None:
-    (saved / "model.safetensors").unlink()
-    with pytest.raises(ModelFileError, match=r"model\.safetensors is missing"):
-        DiffWave.load(saved)
-    (saved / "model.json").unlink()
-    with pytest.raises(ModelFileError, match=r"model\.json is missing"):
-        load_generator("diffwave", saved, SignalSpec(100.0, 64, ("A",)))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": FORMAT + 1}, f"is of format {FORMAT + 1}, this version of ecgpipe reads format {FORMAT}"),
-        ({"class": "my.module:Other"}, "is a model of my.module:Other, not of ecgpipe.generate.diffwave:DiffWave"),
-        ({"settings": {**TINY, "channels": 9}}, "does not fit this version of DiffWave"),
-        ({"settings": {"colour": "red"}}, "does not fit this version of DiffWave"),
-    ],
-)
-def test_a_model_of_another_kind_is_an_error(saved: Path, change: dict[str, Any], message: str) -> None:
-    _change(saved, **change)
-    with pytest.raises(ModelFileError, match=message):
-        DiffWave.load(saved)
-
-
-@pytest.mark.parametrize(
-    ("spec", "key"),
-    [
-        (SignalSpec(100.0, LENGTH, ("SLOW", "FAST", "OTHER")), "classes"),
-        (SignalSpec(500.0, LENGTH, ("SLOW", "FAST", "FLAT")), "rate"),
-        (SignalSpec(100.0, LENGTH + 1, ("SLOW", "FAST", "FLAT")), "length"),
-    ],
-)
-def test_a_model_of_other_signals_is_an_error(saved: Path, spec: SignalSpec, key: str) -> None:
-    with pytest.raises(ModelFileError, match=f"a model of signals whose {key} is"):
-        load_generator("diffwave", saved, spec)

@@ -15,10 +15,8 @@ from torch import Tensor, nn
 from ecgpipe.dataset import Dataset
 from ecgpipe.generate.preconditioning import SpectralPreconditioning, Spectrum, measured, no_spectrum, signal, spectrum
 from ecgpipe.generate.protocol import Signals
-from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.schedules import DiscreteSchedule, EDMSchedule, cosine_alpha_bar
-from ecgpipe.generate.time_diffusion import GENERATOR, TimeDiffusion, TimeDiffusionSettings, UNet, rotated
-from ecgpipe.leads import limb_lead_residual
+from ecgpipe.generate.time_diffusion import TimeDiffusion, TimeDiffusionSettings, UNet, rotated
 
 TINY: dict[str, Any] = {
     "patch": 4,
@@ -63,10 +61,6 @@ def draw(generator: TimeDiffusion, places: slice = slice(None), **changes: Any) 
     labels, seeds = np.array([0, 1, 2, 1, 0]), np.arange(5) + 9
     chosen = DRAW.model_copy(update=changes)
     return generator.sample(labels[places], settings=chosen, seeds=seeds[places], device="cpu")
-
-
-def test_is_found_by_its_name() -> None:
-    assert load_class("time_diffusion", None) is GENERATOR is TimeDiffusion
 
 
 def test_an_untrained_network_predicts_nothing() -> None:
@@ -277,25 +271,7 @@ def test_training_that_goes_on_ends_in_the_same_bits(
         assert torch.equal(one, two), name
 
 
-def test_samples_depend_on_class_and_seed_not_on_company(trained: TimeDiffusion) -> None:
-    whole = draw(trained)
-    parts = np.concatenate([draw(trained, slice(0, 2)), draw(trained, slice(2, 3)), draw(trained, slice(3, 5))])
-    np.testing.assert_allclose(whole, parts, atol=1e-5 * np.abs(whole).max())
-    same_seed = trained.sample(np.arange(3), settings=DRAW, seeds=np.zeros(3, dtype=np.int64), device="cpu")
-    assert not np.allclose(same_seed[0], same_seed[1], atol=1e-4)
-    assert limb_lead_residual(whole).max() < 1e-6
-    assert whole.dtype == np.float32
-
-
 def test_guidance_one_is_the_conditional_model(trained: TimeDiffusion) -> None:
     near = draw(trained, guidance=1.0 + 1e-6)  # two passes, mixed
     np.testing.assert_allclose(near, draw(trained), atol=1e-4 * np.abs(near).max())
     assert not np.allclose(draw(trained, guidance=3.0), near, atol=1e-3 * np.abs(near).max())
-
-
-def test_saved_and_loaded_it_draws_the_same(trained: TimeDiffusion, tmp_path: Path) -> None:
-    trained.save(tmp_path)
-    again = TimeDiffusion.load(tmp_path)
-    assert np.array_equal(draw(again), draw(trained))
-    assert again.settings == trained.settings
-    assert not torch.equal(again.module.variance, torch.ones_like(again.module.variance))

@@ -12,12 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
-from sine_records import LENGTH  # type: ignore[import-not-found]
 
-from ecgpipe.dataset import Dataset, SignalSpec
+from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate import training
-from ecgpipe.generate.base import ModelFileError, load_generator
 from ecgpipe.generate.protocol import Generator, Signals
 from ecgpipe.generate.time_vqvae import (
     Bands,
@@ -30,7 +28,6 @@ from ecgpipe.generate.time_vqvae import (
     codebook_use,
     fill_in,
 )
-from ecgpipe.leads import LEADS, limb_lead_residual
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
@@ -364,23 +361,6 @@ def test_history_tells_every_stage_and_the_use_of_the_codebooks(model: TimeVQVAE
         assert (stage1[f"{band}_perplexity"] <= stage1[f"{band}_codes_used"] + 1e-9).all()
 
 
-def test_samples_have_the_form_of_records_and_exact_limb_leads(model: TimeVQVAE) -> None:
-    signals = sample(model)
-    assert signals.shape == (7, 12, LENGTH)
-    assert signals.dtype == np.float32
-    assert limb_lead_residual(signals).max() <= 2**-23 * np.abs(signals[:, :6]).max()
-    assert TimeVQVAE.SampleSettings().evaluations == 20
-
-
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_what_is_drawn_does_not_depend_on_the_chunks(model: TimeVQVAE, guidance: float) -> None:
-    settings = TimeVQVAE.SampleSettings(lf_rounds=4, hf_rounds=3, guidance=guidance)
-    whole = sample(model, settings=settings)
-    parts = np.concatenate([sample(model, slice(a, b), settings) for a, b in ((0, 1), (1, 4), (4, 7))])
-    np.testing.assert_allclose(parts, whole, atol=1e-5)
-    assert np.abs(whole[2] - whole[5]).max() > 1e-4  # one class, two seeds
-
-
 def test_guidance_one_is_one_conditional_pass(model: TimeVQVAE, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[set[int]] = []
     forward = Prior.forward
@@ -457,27 +437,6 @@ def test_a_change_of_a_prior_keeps_stage_one(sines: Dataset, tmp_path: Path, cap
     assert "lf_prior.safetensors" in anew[0]
 
 
-def test_an_untrained_generator_cannot_sample_nor_save(sines: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not trained"):
-        sample(untrained(sines))
-    with pytest.raises(ValueError, match="not trained"):
-        untrained(sines).save(tmp_path)
-
-
-def test_a_class_without_training_records_cannot_be_drawn(sines: Dataset, tmp_path: Path) -> None:
-    generator = untrained(sines)
-    generator.fit(
-        Signals(sines, np.flatnonzero(sines.labels != 1)),
-        Signals.of(sines, "validation"),
-        seed=1,
-        state_dir=tmp_path,
-        device="cpu",
-        progress=False,
-    )
-    with pytest.raises(ValueError, match="no training record of class FAST"):
-        generator.sample(np.array([0, 1]), settings=PLAIN, seeds=np.array([1, 2]), device="cpu")
-
-
 # -- settings and the model file ------------------------------------------------------------------------------------
 
 
@@ -516,27 +475,6 @@ def test_the_paper_has_7_and_62_tokens_a_record() -> None:
 def test_settings_that_cannot_work_are_refused(given: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TimeVQVAE.Settings.model_validate(given)
-
-
-def test_a_loaded_model_draws_the_same(model: TimeVQVAE, tmp_path: Path) -> None:
-    model.save(tmp_path / "model")
-    loaded = load_generator("time_vqvae", tmp_path / "model", model.spec)
-    assert isinstance(loaded, TimeVQVAE)
-    assert loaded.settings == model.settings
-    assert np.array_equal(sample(loaded), sample(model))
-    loaded.save(tmp_path / "again")
-    for name in ("model.safetensors", "model.json"):
-        assert sha256(tmp_path / "model" / name) == sha256(tmp_path / "again" / name)
-
-
-def test_a_damaged_model_or_one_of_other_signals_is_refused(model: TimeVQVAE, tmp_path: Path) -> None:
-    model.save(tmp_path)
-    with pytest.raises(ModelFileError, match="length is 64, here it is 100"):
-        load_generator("time_vqvae", tmp_path, SignalSpec(100.0, 100, model.spec.classes, LEADS))
-    whole = (tmp_path / "model.safetensors").read_bytes()
-    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelFileError, match="SHA-256 differs"):
-        TimeVQVAE.load(tmp_path)
 
 
 @pytest.mark.slow
