@@ -4,10 +4,16 @@ in: {raw_dir}/{dataset}.parquet and the records it lists
 out: results/data/{dataset}/{signals.npy,records.parquet,excluded.parquet,summary.json}
 """
 
+from ecgpipe.config import LABEL_MAPS
+
+# A label map of the user's own is an input like any other.
+LABEL_MAP = [n for n in [STUDY.config.preprocess.label_map] if n not in LABEL_MAPS]
+
 
 rule preprocess:
     input:
         manifest=rules.acquire.output.manifest,
+        labels=LABEL_MAP,
     output:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
@@ -27,7 +33,7 @@ rule preprocess:
         runtime=120,
     params:
         settings=lambda w: STUDY.preprocessing(w.dataset),
-        code=STUDY.code("preprocess", files=["preprocess/rhythms7.csv"]),
+        code=STUDY.code("preprocess", files=[f"preprocess/{n}.csv" for n in LABEL_MAPS]),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/preprocess.py" --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} '
         "--out results/data/{wildcards.dataset} --workers {threads} --log {log:q}"

@@ -26,11 +26,11 @@ NINETY_OR_OVER = 90.0
 """What such an age becomes here."""
 
 Subset = Literal["chapman", "ningbo"]
-CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT"}
+CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
 
 _DATABASE_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
-_DICTIONARIES = {"ptbxl": ("scp_statements.csv", 0), "ecg_arrhythmia": ("ConditionNames_SNOMED-CT.csv", "Snomed_CT")}
+_DICTIONARIES = {"SCP": ("scp_statements.csv", 0), "SNOMED-CT": ("ConditionNames_SNOMED-CT.csv", "Snomed_CT")}
 _PTBXL_SEXES: dict[str, Sex] = {"0": "male", "1": "female"}
 
 
@@ -55,7 +55,10 @@ class Excluded:
     record: str
     reason: str
     detail: str
+    """What was found and where: the lead, the measure, the limit."""
     codes: str
+    split: str = ""
+    """Where it would have been; empty if it comes without a fold."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
             _check_files(stem, endings)
             entry = Entry(name, stem, _patient(row), _split(row), _ptbxl_age(row), _ptbxl_sex(row), codes)
         except Refusal as refusal:
-            listing.exclude(name, refusal, codes)
+            listing.exclude(name, refusal, codes, _split_if_any(row))
             continue
         listing.add(entry)
     return listing.finish(not_requested=len(rows.keys() - files.keys()))
@@ -128,9 +131,33 @@ def ecg_arrhythmia(raw: Path, manifest: pd.DataFrame, subset: Subset | None) -> 
     return listing.finish(not_requested)
 
 
-def dictionary(raw: Path, form: str) -> frozenset[str] | None:
-    """Return the codes that the data set itself explains, or None if its dictionary was not fetched."""
-    name, column = _DICTIONARIES[form]
+def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogue:
+    """List the records below ``folder`` (or anywhere) of a PhysioNet/CinC Challenge 2021 folder.
+
+    Age, sex and codes stand in their headers. These do not tell patients apart, so that each record counts as one.
+
+    Raises:
+        ValueError: if the manifest has no record.
+    """
+    below = "" if folder is None else f"{folder}/"
+    files = _files_by_stem(manifest, below)
+    if not files:
+        raise ValueError(f"{raw}: the manifest has no record{' below ' + below if below else ''}; check `folder`")
+    listing = _Listing()
+    for stem, endings in files.items():
+        name = Path(stem).name
+        try:
+            _check_files(stem, endings)
+        except Refusal as refusal:
+            listing.exclude(name, refusal)
+            continue
+        listing.add(Entry(name, stem, name))
+    return listing.finish(not_requested=0)
+
+
+def dictionary(raw: Path, system: str) -> frozenset[str] | None:
+    """Return the codes of ``system`` that the data set itself explains, or None if it came with no dictionary."""
+    name, column = _DICTIONARIES[system]
     path = raw / name
     if not path.exists():
         return None
@@ -149,21 +176,17 @@ class _Listing:
     def add(self, entry: Entry) -> None:
         if entry.record in self._entries:
             first = self._entries[entry.record].stem
-            self.exclude(entry.record, Refusal("duplicate_record", f"{entry.stem} has the name of {first}"))
+            duplicate = Refusal("duplicate_record", f"{entry.stem} has the name of {first}")
+            self.exclude(entry.record, duplicate, entry.codes or (), entry.split or "")
         else:
             self._entries[entry.record] = entry
 
-    def exclude(self, record: str, refusal: Refusal, codes: tuple[str, ...] = ()) -> None:
-        self._excluded.append(excluded(record, refusal, codes))
+    def exclude(self, record: str, refusal: Refusal, codes: tuple[str, ...] = (), split: str = "") -> None:
+        self._excluded.append(Excluded(record, refusal.reason, refusal.detail, ",".join(codes), split))
 
     def finish(self, not_requested: int) -> Catalogue:
         entries = sorted(self._entries.values(), key=lambda entry: entry.record)
         return Catalogue(entries, self._excluded, not_requested)
-
-
-def excluded(record: str, refusal: Refusal, codes: tuple[str, ...] | None) -> Excluded:
-    """Return the row of ``excluded.parquet`` for a refused record."""
-    return Excluded(record, refusal.reason, refusal.detail, ",".join(codes or ()))
 
 
 def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
@@ -223,6 +246,13 @@ def _split(row: dict[str, str]) -> str:
         return by_fold(int(row["strat_fold"]))
     except ValueError as error:
         raise Refusal("no_fold", f"strat_fold {row['strat_fold']!r}") from error
+
+
+def _split_if_any(row: dict[str, str]) -> str:
+    try:
+        return _split(row)
+    except Refusal:
+        return ""
 
 
 def _ptbxl_age(row: dict[str, str]) -> float:

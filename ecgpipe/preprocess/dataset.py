@@ -24,6 +24,7 @@ from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import catalogue, labels, splits
 from ecgpipe.preprocess.arrays import signal_writer
 from ecgpipe.preprocess.catalogue import Catalogue, Entry, Excluded
+from ecgpipe.preprocess.filtering import filtered
 from ecgpipe.preprocess.headers import Header
 from ecgpipe.preprocess.labels import LabelMap
 from ecgpipe.preprocess.reading import gains, read_header, read_leads
@@ -36,13 +37,13 @@ log = logging.getLogger(__name__)
 BATCH = 32
 """Records a process reads before it hands them over: 15 MB at 500 Hz."""
 
-FEWEST_BATCHES = 16
+FEWEST_BATCHES = 48
 """Below this, one process reads all: starting others, which load scipy and pandas first, would take longer."""
 
-LISTED_CODES = 20
-"""Unknown codes that the summary names, the most frequent first."""
+EXCLUDED_COLUMNS: tuple[str, ...] = ("record", "reason", "detail", "codes", "split", "label")
 
-EXCLUDED_COLUMNS: tuple[str, ...] = ("record", "reason", "detail", "codes")
+UNDECIDED = "undecided"
+"""Split of records that were excluded before splits were drawn."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,21 @@ class _Job:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """A record of the data set: its study rhythms, the label first, and what its signals are suspected of."""
+
+    entry: Entry
+    rhythms: list[str]
+    suspected: str
+
+
+@dataclass(frozen=True)
 class _Batch:
     """What came of some entries, in their order."""
 
     signals: np.ndarray
     """``(k, 12, length)``, float32, mV; the kept records."""
-    kept: list[tuple[Entry, list[str]]]
-    """The kept records with their study rhythms."""
+    kept: list[_Kept]
     excluded: list[Excluded]
 
 
@@ -95,12 +104,18 @@ def preprocess(
     system = catalogue.CODE_SYSTEM[dataset.format]
     if not label_map.knows(system):
         raise ValueError(f"preprocess.label_map: {options.label_map} has no {system} code, which {source_name} needs")
-    if dataset.format == "ptbxl":
-        listed = catalogue.ptbxl(raw, manifest, signal.rate)
-    else:
-        listed = catalogue.ecg_arrhythmia(raw, manifest, dataset.subset)
+    known = catalogue.dictionary(raw, system)
+    unexplained = [code for code in label_map.codes(system) if known is not None and code not in known]
+    if unexplained:
+        log.warning(
+            "%s: its dictionary does not have %s of label map %s",
+            source_name,
+            ", ".join(unexplained),
+            options.label_map,
+        )
+    listed = _listed(raw, manifest, dataset, signal.rate)
     job = _Job(raw, system, label_map, signal, options)
-    kept: list[tuple[Entry, list[str]]] = []
+    kept: list[_Kept] = []
     excluded = list(listed.excluded)
     with signal_writer(out / "signals.npy", (len(LEADS), signal.length)) as writer:
         for batch in _read_all(listed.entries, job, workers, source_name):
@@ -115,18 +130,35 @@ def preprocess(
     spec = SignalSpec(float(signal.rate), signal.length, label_map.classes)
     save_records(out, records, spec)
     excluded.sort(key=lambda row: (row.record, row.reason))
-    table = pd.DataFrame([dataclasses.astuple(row) for row in excluded], columns=list(EXCLUDED_COLUMNS))
+    table = pd.DataFrame(
+        [(*dataclasses.astuple(row), _label(row.codes, label_map, system)) for row in excluded],
+        columns=list(EXCLUDED_COLUMNS),
+    )
     write_parquet(out / "excluded.parquet", table.astype("string"))
     summary = {
         "dataset": source_name,
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
         **_counts(records, table, spec, listed),
-        "unknown_codes": _unknown_codes(records, table, label_map, system, catalogue.dictionary(raw, dataset.format)),
+        "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},
+        "unknown_codes": _unknown_codes(records, table, label_map, system, known),
         "signals_sha256": sha256(out / "signals.npy"),
     }
     write_json(out / "summary.json", summary)
     log.info("%s: kept %d of %d records", source_name, len(records), len(records) + len(table))
+
+
+def _listed(raw: Path, manifest: pd.DataFrame, dataset: DatasetSettings, rate: int) -> Catalogue:
+    if dataset.format == "ptbxl":
+        return catalogue.ptbxl(raw, manifest, rate)
+    if dataset.format == "challenge":
+        return catalogue.challenge(raw, manifest, dataset.folder)
+    return catalogue.ecg_arrhythmia(raw, manifest, dataset.subset)
+
+
+def _label(codes: str, label_map: LabelMap, system: str) -> str:
+    """Return the class that comma-separated codes mean, empty if they mean none."""
+    return next(iter(label_map.rhythms(system, codes.split(","))), "")
 
 
 def merge(members: dict[str, Path], out: Path) -> None:
@@ -159,6 +191,7 @@ def merge(members: dict[str, Path], out: Path) -> None:
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
         **_counts(records, excluded, spec, Catalogue([], [], sum(part["not_requested"] for part in parts))),
+        "label_map": {name: part["label_map"] for name, part in zip(members, parts, strict=True)},
         "unknown_codes": {name: part["unknown_codes"] for name, part in zip(members, parts, strict=True)},
         "signals_sha256": sha256(out / "signals.npy"),
     }
@@ -204,7 +237,7 @@ def _read_batch(entries: Sequence[Entry], job: _Job) -> _Batch:
     """Read, screen and resample records; what is refused is listed."""
     shape = (len(LEADS), job.signal.length)
     signals: list[np.ndarray] = []
-    kept: list[tuple[Entry, list[str]]] = []
+    kept: list[_Kept] = []
     excluded: list[Excluded] = []
     for listed in entries:
         entry = listed
@@ -213,11 +246,13 @@ def _read_batch(entries: Sequence[Entry], job: _Job) -> _Batch:
             if entry.codes is None:
                 entry = dataclasses.replace(entry, age=header.age, sex=header.sex, codes=header.codes)
             rhythms = _rhythms(entry.codes or (), job)
-            signals.append(_signals(header, (job.raw / entry.stem).parent, job))
+            found, suspected = _signals(header, (job.raw / entry.stem).parent, job)
         except Refusal as refusal:
-            excluded.append(catalogue.excluded(entry.record, refusal, entry.codes))
+            codes = ",".join(entry.codes or ())
+            excluded.append(Excluded(entry.record, refusal.reason, refusal.detail, codes, entry.split or ""))
         else:
-            kept.append((entry, rhythms))
+            signals.append(found)
+            kept.append(_Kept(entry, rhythms, suspected))
     stacked = np.stack(signals) if signals else np.empty((0, *shape), np.float32)
     return _Batch(stacked, kept, excluded)
 
@@ -232,18 +267,19 @@ def _rhythms(codes: Sequence[str], job: _Job) -> list[str]:
     raise Refusal("no_study_rhythm", f"none of its {len(codes)} codes means one" if codes else "no codes at all")
 
 
-def _signals(header: Header, folder: Path, job: _Job) -> np.ndarray:
-    """Return a record's signals in the study's form: ``(12, length)``, float32, mV."""
+def _signals(header: Header, folder: Path, job: _Job) -> tuple[np.ndarray, str]:
+    """Return a record's signals in the study's form, ``(12, length)``, float32, mV, and what they are suspected of."""
     target, length = job.signal.rate, job.signal.length
     native = crop(read_leads(header, folder), header.rate, target, length)
-    screen(native, gains(header), header.rate, job.options)
-    return resample(native, header.rate, target, length).astype(np.float32)
+    sound, suspected = screen(native, gains(header), header.rate, job.options.quality)
+    clean = filtered(sound, header.rate, job.options.filters)
+    return resample(clean, header.rate, target, length).astype(np.float32), suspected
 
 
-def _records(kept: Sequence[tuple[Entry, list[str]]], source: str, seed: int) -> pd.DataFrame:
+def _records(kept: Sequence[_Kept], source: str, seed: int) -> pd.DataFrame:
     """Return the records table; records without a fold are split by patient, stratified by class."""
-    entries = [entry for entry, _ in kept]
-    label = [rhythms[0] for _, rhythms in kept]
+    entries = [row.entry for row in kept]
+    label = [row.rhythms[0] for row in kept]
     patients = [entry.patient for entry in entries]
     folds = [entry.split for entry in entries]
     drawn = splits.stratified(patients, label, seed) if None in folds else folds
@@ -257,7 +293,8 @@ def _records(kept: Sequence[tuple[Entry, list[str]]], source: str, seed: int) ->
             "age": np.array([entry.age for entry in entries], dtype=np.float64),
             "sex": [entry.sex for entry in entries],
             "codes": [",".join(entry.codes or ()) for entry in entries],
-            "also": [",".join(rhythms[1:]) for _, rhythms in kept],
+            "also": [",".join(row.rhythms[1:]) for row in kept],
+            "suspected": [row.suspected for row in kept],
         }
     )
 
@@ -265,6 +302,8 @@ def _records(kept: Sequence[tuple[Entry, list[str]]], source: str, seed: int) ->
 def _counts(records: pd.DataFrame, excluded: pd.DataFrame, spec: SignalSpec, listed: Catalogue) -> dict[str, Any]:
     """Return the part of the summary that follows from the two tables."""
     counts = Counter(zip(records["split"], records["label"], strict=True))
+    labelled = excluded[excluded["label"] != ""]
+    before = counts + Counter(zip(labelled["split"].replace("", UNDECIDED), labelled["label"], strict=True))
     several = records[records["also"] != ""]
     together = Counter(several["label"] + "," + several["also"])
     return {
@@ -276,6 +315,10 @@ def _counts(records: pd.DataFrame, excluded: pd.DataFrame, spec: SignalSpec, lis
         "excluded": len(excluded),
         "not_requested": listed.not_requested,
         "excluded_by_reason": _tally(excluded["reason"]),
+        "suspected": int((records["suspected"] != "").sum()),
+        "counts_before_exclusion": {
+            split: {name: before[split, name] for name in spec.classes} for split in (*SPLITS, UNDECIDED)
+        },
         "counts": {split: {name: counts[split, name] for name in spec.classes} for split in SPLITS},
         "several_rhythms": {
             "records": len(several),
@@ -302,7 +345,7 @@ def _unknown_codes(
         "dictionary": known is not None,
         "codes": len(counted),
         "occurrences": len(unknown),
-        "most_frequent": dict(list(counted.items())[:LISTED_CODES]),
+        "most_frequent": counted,
     }
 
 

@@ -9,6 +9,7 @@ Source: WFDB header format, https://physionet.org/physiotools/wag/header-5.htm.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ RATES = (20.0, 20000.0)
 _INTEGER = r"[-+]?[0-9]{1,18}"
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _STORAGE = r"([0-9]{1,3})(?:x([0-9]{1,3}))?(?::([0-9]{1,5}))?(?:\+([0-9]{1,9}))?"
+_WHOLE = re.compile(_INTEGER)
 _FORMAT = re.compile(_STORAGE)
 _GAIN = re.compile(rf"({_NUMBER})(?:\(({_INTEGER})\))?(?:/(\S+))?")
 _RATE = re.compile(rf"({_NUMBER})(?:/\S*)?")
@@ -170,7 +172,7 @@ def _record_line(line: str) -> tuple[int, float, int | None]:
 def _signal_line(words: list[str]) -> SignalLine:
     if len(words) < 9:
         raise Refusal("unreadable_header", f"signal line {_short(' '.join(words))} lacks fields")
-    storage, scale = _FORMAT.fullmatch(words[1]), _GAIN.fullmatch(words[2])
+    storage, scale = _storage(words[1]), _scale(words[2])
     if storage is None:
         raise Refusal("unreadable_header", f"storage format {_short(words[1])} is none")
     lead = words[8].strip()
@@ -198,6 +200,19 @@ def _signal_line(words: list[str]) -> SignalLine:
     )
 
 
+# The leads of a record, and the records of a data set, mostly have the same two words there.
+
+
+@functools.lru_cache(maxsize=256)
+def _storage(word: str) -> re.Match[str] | None:
+    return _FORMAT.fullmatch(word)
+
+
+@functools.lru_cache(maxsize=256)
+def _scale(word: str) -> re.Match[str] | None:
+    return _GAIN.fullmatch(word)
+
+
 def _about(comments: list[str]) -> dict[str, str]:
     """Return ``#Key: value`` and ``# Key: value`` by key in lower case; more lines of codes add up."""
     found: dict[str, str] = {}
@@ -209,7 +224,7 @@ def _about(comments: list[str]) -> dict[str, str]:
 
 
 def _integer(word: str, what: str) -> int:
-    if not re.fullmatch(_INTEGER, word):
+    if not _WHOLE.fullmatch(word):
         raise Refusal("unreadable_header", f"{what} {_short(word)} is no whole number")
     return int(word)
 

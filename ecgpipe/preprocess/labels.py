@@ -1,8 +1,13 @@
 """Which codes make which class.
 
-The mapping is a table: class, system (``SCP`` or ``SNOMED-CT``), code, acronym. ``rhythms7.csv`` is the study's; its
-classes are numbered in the order in which the table names them first. Codes decide, never acronyms: ``AF`` is atrial
-flutter in one data set and atrial fibrillation in the next.
+The mapping is a table: class, system (``SCP`` or ``SNOMED-CT``), code, acronym. Classes are numbered in the order in
+which the table names them first. Codes decide, never acronyms: ``AF`` is atrial flutter in one data set and atrial
+fibrillation in the next. Three tables are shipped, beside this file:
+
+* ``rhythms7``: the study's seven rhythms;
+* ``rhythms4``: the four groups into which Zheng et al. (Sci. Data 7:48, 2020) merge their eleven rhythms, AFIB, GSVT,
+  SB and SR; the SCP codes beside them are this package's choice of the same meaning;
+* ``superclasses5``: PTB-XL's five diagnostic superclasses (Wagner et al., Sci. Data 7:154, 2020), SCP codes only.
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from ecgpipe.config import LABEL_MAPS
 
 SYSTEMS: tuple[str, ...] = ("SCP", "SNOMED-CT")
 MAP_COLUMNS: tuple[str, ...] = ("class", "system", "code", "acronym")
@@ -34,22 +41,27 @@ class LabelMap:
         """Return the classes that ``codes`` mean, each once, by name; the first is the record's label."""
         return sorted({self.by_code[system, code] for code in codes if (system, code) in self.by_code})
 
+    def codes(self, system: str) -> list[str]:
+        """Return the codes of ``system`` that are mapped, in order of their names."""
+        return sorted(code for known, code in self.by_code if known == system)
+
     def knows(self, system: str) -> bool:
         """Say whether any code of ``system`` is mapped."""
         return any(known == system for known, _ in self.by_code)
 
 
 def load(name: str) -> LabelMap:
-    """Return the mapping ``rhythms7`` or the one in the CSV file of that path.
+    """Return one of the mappings ``LABEL_MAPS`` or the one in the CSV file of that path.
 
     Raises:
         ValueError: if there is no such file or it is no such table; the message says what to write.
     """
-    path = Path(__file__).with_name("rhythms7.csv") if name == "rhythms7" else Path(name)
+    path = Path(__file__).with_name(f"{name}.csv") if name in LABEL_MAPS else Path(name)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except FileNotFoundError as error:
-        raise ValueError(f"preprocess.label_map: {name!r} is neither `rhythms7` nor a file that is there") from error
+        shipped = ", ".join(LABEL_MAPS)
+        raise ValueError(f"preprocess.label_map: {name!r} is none of {shipped} and no file that is there") from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"preprocess.label_map: {path} is no readable CSV table ({error})") from error
     missing = [column for column in MAP_COLUMNS if column not in table.columns]

@@ -7,6 +7,7 @@ from a header rewritten in the form it expects.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -69,7 +70,11 @@ def read_leads(header: Header, folder: Path) -> np.ndarray:
 
 
 def _standard_lines(header: Header) -> list[int]:
-    names = [signal.lead for signal in header.signals]
+    return _order(tuple(signal.lead for signal in header.signals))
+
+
+@functools.lru_cache(maxsize=64)
+def _order(names: tuple[str, ...]) -> list[int]:
     try:
         return standard_order(names)
     except ValueError as error:
@@ -92,22 +97,25 @@ def _read_format_16(header: Header, lines: list[int], path: Path, size: int) -> 
     length = there if header.length is None else header.length
     if there < length or there == 0:
         raise Refusal("short_data", f"{path.name} holds {there} samples a lead, its header says {length}")
-    samples = np.fromfile(path, dtype="<i2", count=length * count, offset=offset).reshape(length, count)
+    frames = np.fromfile(path, dtype="<i2", count=length * count, offset=offset).reshape(length, count)
+    samples = np.ascontiguousarray(frames.T)
     _verify_checksums(header.signals, samples, path)
-    digital = samples.T[lines]
+    digital = samples[lines]
     chosen = [header.signals[line] for line in lines]
     baseline = np.array([float(signal.baseline) for signal in chosen])[:, None]
     gain = np.array([signal.gain for signal in chosen])[:, None]
-    physical: np.ndarray = (digital - baseline) / gain
-    physical[digital == MISSING] = np.nan
+    physical: np.ndarray = digital - baseline
+    physical /= gain
+    if (digital.min(axis=1, initial=0) == MISSING).any():
+        physical[digital == MISSING] = np.nan
     return physical
 
 
 def _verify_checksums(signals: tuple[SignalLine, ...], samples: np.ndarray, path: Path) -> None:
-    """Compare each lead's sum modulo 2^16, which some headers give signed and some unsigned; all zero is no checksum."""
+    """Compare the sum of each lead of ``(leads, n)`` modulo 2^16, which some headers give signed and some unsigned; all zero is no checksum."""
     if not any(signal.checksum for signal in signals):
         return
-    sums = samples.sum(axis=0, dtype=np.int64)
+    sums = samples.sum(axis=1, dtype=np.int64)
     wrong = [s.lead for s, total in zip(signals, sums, strict=True) if (int(total) - s.checksum) % 65536]
     if wrong:
         raise Refusal("checksum", f"{path.name}: lead {', '.join(wrong)}")

@@ -56,6 +56,8 @@ def resample(signals: np.ndarray, rate: float, target: float, length: int) -> np
     up, down = factors(rate, target)
     if up == down:
         return signals[..., :length]
+    if up == 1:
+        return _decimate(signals, down, length)
     result: np.ndarray = resample_poly(signals, up, down, axis=-1, window=_low_pass(up, down), padtype="line")
     return result[..., :length]
 
@@ -66,3 +68,34 @@ def _low_pass(up: int, down: int) -> np.ndarray:
     widest = max(up, down)
     taps: np.ndarray = firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
     return taps
+
+
+BLOCK = 25
+"""Samples that :func:`_decimate` computes by one product of matrices; few enough that most factors are not zero."""
+
+
+def _decimate(signals: np.ndarray, down: int, length: int) -> np.ndarray:
+    """Do what ``resample_poly(signals, 1, down, padtype="line")`` does, as products of matrices: several times faster."""
+    taps = _low_pass(1, down)
+    half = len(taps) // 2
+    blocks = -(-length // BLOCK)
+    window = (BLOCK - 1) * down + len(taps)
+    there = signals.shape[-1]
+    behind = max(half, (blocks - 1) * BLOCK * down + window - half - there)
+    slope = (signals[:, -1:] - signals[:, :1]) / (there - 1)
+    left = signals[:, :1] + slope * np.arange(-half, 0)
+    right = signals[:, -1:] + slope * np.arange(1, behind + 1)
+    extended = np.concatenate([left, signals, right], axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(extended, window, axis=1)[:, :: BLOCK * down][:, :blocks]
+    result: np.ndarray = np.ascontiguousarray(windows).reshape(-1, window) @ _band_matrix(down)
+    return result.reshape(len(signals), blocks * BLOCK)[:, :length]
+
+
+@functools.lru_cache(maxsize=8)
+def _band_matrix(down: int) -> np.ndarray:
+    """Return the matrix that takes a window of samples to :data:`BLOCK` filtered ones: (window, BLOCK)."""
+    taps = _low_pass(1, down)
+    matrix = np.zeros(((BLOCK - 1) * down + len(taps), BLOCK))
+    for place in range(BLOCK):
+        matrix[place * down : place * down + len(taps), place] = taps
+    return matrix

@@ -1,69 +1,135 @@
-"""Which signals are refused: missing samples, flat leads, amplitudes that no heart gives.
+"""Which signals are refused: missing samples, flat or saturated leads, dropped samples, amplitudes that no heart gives,
+limb leads that contradict each other.
 
-Levels were held against 574 real records, 488 of PTB-XL and 86 of ecg-arrhythmia (Chapman and Ningbo). Their
-amplitude, as :func:`amplitude` measures it, has a median of 1.02 mV and lies between 0.21 and 4.07 mV; their largest
-sample is 11.4 mV. Only flat leads are refused among them, in six records.
+Levels (``preprocess.quality`` in the config) were held against 574 real records, 488 of PTB-XL at 100 Hz and 86 of
+ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`amplitude` measures it, has a median of 1.02 mV and lies
+between 0.21 and 4.07 mV; their largest sample is 11.4 mV; no sound lead stays at its extreme, nor do all leads stand
+still, for more than 0.08 s; the limb leads' identities hold to 0.004 mV. Only flat leads are refused among them, in six
+records. PTB-XL's own 500 Hz files begin with up to 0.126 s at a standstill, which is why less is not refused.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ecgpipe.config import Preprocess
+from ecgpipe.config import Quality
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess.reasons import Refusal
-
-USUAL_GAIN = 1000.0
-"""ADC units a mV in every header that PTB-XL and ecg-arrhythmia are published with."""
 
 USUAL_AMPLITUDE = 1.0
 """mV; the middle of the real records' amplitudes."""
 
-AMPLITUDES = (0.1, 8.0)
-"""mV; half the smallest and twice the largest amplitude among the real records."""
+GAIN_FACTOR = 3.0
+"""A gain that is less than this many times off the usual one is believed: hearts differ as much."""
+
+CUT_OFF = 1.0
+"""mV; an amplifier at its limit is so far from a lead's median. Nearer, coarse samples of a quiet lead may be alike."""
+
+SLOPE = 0.04
+"""Seconds between the samples whose differences are correlated: long enough for noise, short enough for wander."""
+
+ONE, TWO, THREE, AVR, AVL, AVF = range(6)
+V6 = LEADS.index("V6")
 
 
-def screen(signals: np.ndarray, gain: np.ndarray, rate: float, options: Preprocess) -> None:
+def screen(signals: np.ndarray, gain: np.ndarray, rate: float, quality: Quality) -> tuple[np.ndarray, str]:
     """Let good signals ``(12, n)`` in mV pass; ``gain`` ``(12,)`` is the header's, in ADC units a mV, ``rate`` in Hz.
 
+    Returns:
+        The signals, gaps closed, and what they are suspected of: nothing, or ``arm_reversal`` with its measure.
+
     Raises:
-        Refusal: ``nan``, ``flat_lead`` or ``amplitude``, with the leads and their values.
+        Refusal: ``nan``, ``flat_lead``, ``saturation``, ``dropped_samples``, ``amplitude`` or ``limb_leads``, with the
+            leads and their values.
     """
-    if not np.isfinite(signals).all():
-        missing = (~np.isfinite(signals)).sum(axis=1)
-        raise Refusal("nan", _leads(missing > 0, missing, "{} samples"))
+    signals = close_gaps(signals, rate, quality)
     high, low = signals.max(axis=1), signals.min(axis=1)
-    flat = high - low < options.flat_lead_mv
+    flat = high - low < quality.flat_lead_mv
     if flat.any():
         seconds = signals.shape[1] / rate
         raise Refusal("flat_lead", f"range over {seconds:g} s: " + _leads(flat, high - low, "{:.4f} mV"))
     peak = np.maximum(high, -low)
-    if peak.max() > options.max_abs_mv:
-        beyond = _leads(peak > options.max_abs_mv, peak, "{:.1f} mV")
-        raise Refusal("amplitude", f"beyond {options.max_abs_mv:g} mV: {beyond}")
-    check_scale(signals, gain)
+    if peak.max() > quality.max_abs_mv:
+        beyond = _leads(peak > quality.max_abs_mv, peak, "{:.1f} mV")
+        raise Refusal("amplitude", f"beyond {quality.max_abs_mv:g} mV: {beyond}")
+    check_standstill(signals, high, low, rate, quality)
+    check_scale(signals, gain, quality)
+    return signals, check_limb_leads(signals, rate, quality)
 
 
-def check_scale(signals: np.ndarray, gain: np.ndarray) -> None:
+def close_gaps(signals: np.ndarray, rate: float, quality: Quality) -> np.ndarray:
+    """Return ``(12, n)`` with missing samples replaced by straight lines, if few enough are missing.
+
+    Raises:
+        Refusal: ``nan``.
+    """
+    absent = ~np.isfinite(signals)
+    if not absent.any():
+        return signals
+    missing = absent.sum(axis=1)
+    beyond = missing > quality.missing_s * rate
+    if beyond.any() or (missing == signals.shape[1]).any():
+        raise Refusal("nan", _leads(missing > 0, missing, "{} samples"))
+    closed = signals.copy()
+    for lead in np.flatnonzero(missing):
+        gap = absent[lead]
+        closed[lead, gap] = np.interp(np.flatnonzero(gap), np.flatnonzero(~gap), signals[lead, ~gap])
+    return closed
+
+
+def check_standstill(signals: np.ndarray, high: np.ndarray, low: np.ndarray, rate: float, quality: Quality) -> None:
+    """Refuse ``(12, n)`` with a lead at its extreme (``high``, ``low``: ``(12,)``), or all leads at rest, for too long.
+
+    Raises:
+        Refusal: ``saturation`` or ``dropped_samples``.
+    """
+    if quality.saturation_s is not None:
+        needed = quality.saturation_s * rate
+        longest = np.zeros(len(signals))
+        for extreme in (high, low):
+            at = signals == extreme[:, None]
+            for lead in np.flatnonzero(at.sum(axis=1) >= needed):
+                if abs(extreme[lead] - np.median(signals[lead])) >= CUT_OFF:
+                    longest[lead] = max(longest[lead], longest_run(at[lead]))
+        if (longest >= needed).any():
+            raise Refusal("saturation", "at its extreme: " + _leads(longest >= needed, longest / rate, "{:.3f} s"))
+    if quality.dropped_s is not None:
+        still = (signals[:, 1:] == signals[:, :-1]).all(axis=0)
+        if still.sum() + 1 >= quality.dropped_s * rate:
+            run = longest_run(still) + 1
+            if run >= quality.dropped_s * rate:
+                raise Refusal("dropped_samples", f"all leads stand still for {run / rate:.3f} s")
+
+
+def longest_run(mask: np.ndarray) -> int:
+    """Return the length of the longest stretch of True in ``(n,)``."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def check_scale(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> None:
     """Refuse signals ``(12, n)`` whose gain ``(12,)`` is likely wrong.
 
-    Amplitudes that no heart gives are refused whatever the gain. A gain other than :data:`USUAL_GAIN` is refused too
-    if the usual gain would give an amplitude nearer to the usual one (in ratio): of the 574 real records, 99 % would
-    be found with a gain of 200 and 98 % with a gain of 4880 in place of 1000, where fixed limits find few.
+    Amplitudes that no heart gives are refused whatever the gain. A gain :data:`GAIN_FACTOR` times or more off the usual
+    one is refused too if the usual gain would give an amplitude nearer to the usual one (in ratio): of the 574 real
+    records, 99 % would be found with a gain of 200 and 98 % with a gain of 4880 in place of 1000, where fixed limits
+    find few.
 
     Raises:
         Refusal: ``amplitude``.
     """
     found = amplitude(signals)
-    if not AMPLITUDES[0] <= found <= AMPLITUDES[1]:
-        limits = f"{AMPLITUDES[0]:g} to {AMPLITUDES[1]:g} mV"
+    lowest, highest = quality.amplitude_mv
+    if not lowest <= found <= highest:
+        limits = f"{lowest:g} to {highest:g} mV"
         raise Refusal("amplitude", f"{found:.3f} mV (median over leads of the 1-99 % range) is not within {limits}")
-    if (gain == USUAL_GAIN).all():
+    usual = quality.usual_gain
+    if usual is None or np.abs(np.log(gain / usual)).max() < np.log(GAIN_FACTOR):
         return
-    other = amplitude(signals * (gain / USUAL_GAIN)[:, None])
+    other = amplitude(signals * (gain / usual)[:, None])
     if abs(np.log(other / USUAL_AMPLITUDE)) < abs(np.log(found / USUAL_AMPLITUDE)):
         gains = ", ".join(f"{value:g}" for value in np.unique(gain))
-        raise Refusal("amplitude", f"gain {gains} gives {found:.3f} mV, the usual {USUAL_GAIN:g} gives {other:.3f} mV")
+        raise Refusal("amplitude", f"gain {gains} gives {found:.3f} mV, the usual {usual:g} gives {other:.3f} mV")
 
 
 def amplitude(signals: np.ndarray) -> float:
@@ -71,9 +137,48 @@ def amplitude(signals: np.ndarray) -> float:
 
     About a thousand samples, evenly spaced, are enough for that and save most of the sorting.
     """
-    thinned = signals[:, :: max(1, signals.shape[1] // 1000)]
-    low, high = np.percentile(thinned, [1, 99], axis=1)
+    ordered = np.sort(signals[:, :: max(1, signals.shape[1] // 1000)], axis=1)
+    places = np.array([0.01, 0.99]) * (ordered.shape[1] - 1)
+    below = places.astype(int)
+    above = np.minimum(below + 1, ordered.shape[1] - 1)
+    low, high = (ordered[:, below] + (places - below) * (ordered[:, above] - ordered[:, below])).T
     return float(np.median(high - low))
+
+
+def check_limb_leads(signals: np.ndarray, rate: float, quality: Quality) -> str:
+    """Refuse ``(12, n)`` whose limb leads contradict each other; return what else they are suspected of.
+
+    The identities fail if leads are exchanged or are not of one moment. They hold if the arm electrodes are exchanged:
+    then lead I is upside down, and against the chest lead V6, which looks from the same side. At a correlation of -0.5,
+    2 of the 574 real records are suspected, and 91 % of them with their arm electrodes exchanged on purpose.
+
+    Raises:
+        Refusal: ``limb_leads``, naming the identity that is farthest off.
+    """
+    one, two = signals[ONE], signals[TWO]
+    if quality.limb_leads_mv is not None:
+        off = {
+            "III = II - I": signals[THREE] - (two - one),
+            "aVR = -(I + II)/2": signals[AVR] + (one + two) / 2,
+            "aVL = I - II/2": signals[AVL] - (one - two / 2),
+            "aVF = II - I/2": signals[AVF] - (two - one / 2),
+        }
+        size = {name: float(np.sqrt(np.dot(values, values) / len(values))) for name, values in off.items()}
+        worst = max(size, key=lambda name: size[name])
+        if size[worst] > quality.limb_leads_mv:
+            raise Refusal("limb_leads", f"{worst} is off by {size[worst]:.3f} mV (root mean square)")
+    if quality.reversal_correlation is not None:
+        lag = max(1, round(SLOPE * rate))
+        correlation = _correlation(*(lead[lag:] - lead[:-lag] for lead in (one, signals[V6])))
+        if correlation < quality.reversal_correlation:
+            return f"arm_reversal (slopes of I and V6 correlated by {correlation:.2f})"
+    return ""
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the correlation of two leads ``(n,)`` that are not flat."""
+    a, b = a - a.mean(), b - b.mean()
+    return float(np.dot(a, b) / np.sqrt(np.dot(a, a) * np.dot(b, b)))
 
 
 def _leads(chosen: np.ndarray, values: np.ndarray, form: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ecgpipe.config import DatasetSettings
-from ecgpipe.leads import LEADS
+from ecgpipe.leads import LEADS, twelve_from_independent
 
 SINUS_RHYTHM = "426783006"
 SINUS_BRADYCARDIA = "426177001"
@@ -18,14 +18,18 @@ PTBXL_HEADER = "ecg_id,patient_id,age,sex,scp_codes,strat_fold,filename_lr,filen
 
 
 def digital_ecg(seed: int = 0, rate: int = 500, seconds: float = 10.0) -> np.ndarray:
-    """Return ``(n, 12)`` int16 at 1000 units a mV: a heart-like spike train with some wander, about 1 mV high."""
+    """Return ``(n, 12)`` int16 at 1000 units a mV: a heart-like spike train with some wander, about 1 mV high.
+
+    The limb leads obey their identities, to rounding.
+    """
     generator = np.random.default_rng(seed)
     time = np.arange(round(rate * seconds)) / rate
     phase = (time * generator.uniform(0.9, 1.4)) % 1.0
     beat = 1.1 * np.exp(-(((phase - 0.4) / 0.02) ** 2)) + 0.3 * np.exp(-(((phase - 0.7) / 0.06) ** 2))
-    weights = generator.uniform(0.5, 1.5, 12)
-    wander = 0.2 * np.sin(2 * np.pi * (0.3 * time[:, None] + generator.uniform(size=12)))
-    return np.round(1000 * (beat[:, None] * weights + wander)).astype(np.int16)
+    weights = np.array([0.6, 1.3, *generator.uniform(0.7, 1.5, 6)])
+    wander = 0.2 * np.sin(2 * np.pi * (0.3 * time[:, None] + generator.uniform(size=8)))
+    leads = twelve_from_independent((beat[:, None] * weights + wander).T)
+    return np.round(1000 * leads.T).astype(np.int16)
 
 
 def signal_lines(

@@ -24,13 +24,18 @@ from raw_records import (
     write_record,
 )
 from scipy.signal import resample_poly
+from test_preprocess_headers import DIGITAL, READ_RIGHT, REFUSED
 
-from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
+from ecgpipe.acquire.dataset import acquire
+from ecgpipe.config import DatasetSettings, Filtering, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
+from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import dataset
 from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.filtering import filtered
 from ecgpipe.preprocess.reasons import REASONS
+from ecgpipe.preprocess.resample import resample
 
 SIGNAL = SignalSettings()
 
@@ -41,7 +46,7 @@ def run(
     signal = changes.pop("signal", SIGNAL)
     table = changes.pop("files", None)
     preprocess(
-        raw, manifest(raw) if table is None else table, settings, signal, Preprocess(**changes), out,
+        raw, manifest(raw) if table is None else table, settings, signal, Preprocess.model_validate(changes), out,
         source_name=name, workers=workers,
     )  # fmt: skip
     return Dataset.load(out)
@@ -54,7 +59,7 @@ def summary(out: Path) -> dict[str, Any]:
 
 def exclusions(out: Path) -> dict[str, tuple[str, str, str]]:
     table = pd.read_parquet(out / "excluded.parquet")
-    assert list(table.columns) == ["record", "reason", "detail", "codes"]
+    assert list(table.columns) == ["record", "reason", "detail", "codes", "split", "label"]
     assert set(table["reason"]) <= set(REASONS)
     return {row.record: (row.reason, row.detail, row.codes) for row in table.itertuples()}
 
@@ -67,7 +72,7 @@ def test_arrhythmia_records_become_a_data_set(tmp_path: Path) -> None:
     assert found.signals.shape == (12, 12, 1000)
     assert list(found.records["record"]) == [f"JS{i:05d}" for i in range(1, 13)]
     assert list(found.records.columns) == [
-        "record", "patient", "label", "split", "source", "age", "sex", "codes", "also",
+        "record", "patient", "label", "split", "source", "age", "sex", "codes", "also", "suspected",
     ]  # fmt: skip
     last = found.records.iloc[-1]
     assert (last.label, last.also, last.codes, last.age, last.sex, last.source, last.patient) == (
@@ -94,6 +99,16 @@ def test_every_faulty_record_is_listed_with_its_reason(tmp_path: Path) -> None:
     flat = digital_ecg(8)
     flat[:, 4] = 12
     write_record(folder, "JS00008", flat)
+    saturated = digital_ecg(20)
+    saturated[500:700, 8] = 2500
+    write_record(folder, "JS00020", saturated)
+    still = digital_ecg(21)
+    still[2000:2200] = still[2000]
+    write_record(folder, "JS00021", still)
+    write_record(folder, "JS00022", digital_ecg(22)[:, [0, 2, 1, *range(3, 12)]])
+    reversed_arms = digital_ecg(23)[:, [0, 2, 1, 4, 3, *range(5, 12)]]
+    reversed_arms[:, 0] *= -1
+    write_record(folder, "JS00023", reversed_arms)
     missing = digital_ecg(9)
     missing[100:103, 0] = -32768
     write_record(folder, "JS00009", missing)
@@ -112,7 +127,8 @@ def test_every_faulty_record_is_listed_with_its_reason(tmp_path: Path) -> None:
     listed = manifest(raw)
     (folder / "JS00003.mat").unlink()  # the manifest has it, the disk no longer
     found = run(raw, tmp_path / "out", arrhythmia_settings(), files=listed)
-    assert list(found.records["record"]) == ["JS00001"]
+    assert list(found.records["record"]) == ["JS00001", "JS00023"]
+    assert found.records["suspected"].str.split(" ").str[0].tolist() == ["", "arm_reversal"]
     refused = exclusions(tmp_path / "out")
     assert {name: reason for name, (reason, _, _) in refused.items()} == {
         "JS00001": "duplicate_record",
@@ -134,18 +150,53 @@ def test_every_faulty_record_is_listed_with_its_reason(tmp_path: Path) -> None:
         "JS00017": "unknown_unit",
         "JS00018": "uncalibrated",
         "JS00019": "sampling_rate",
+        "JS00020": "saturation",
+        "JS00021": "dropped_samples",
+        "JS00022": "limb_leads",
     }
     assert refused["JS00004"][1:] == ("none of its 1 codes means one", "59118001")
     assert refused["JS00005"][1:] == ("no codes at all", "")
     assert refused["JS00006"][1] == "text in place of SNOMED-CT codes: RBBB, AFIB"
     assert refused["JS00008"][1:] == ("range over 10 s: aVL 0.0000 mV", SINUS_RHYTHM)
     told = summary(tmp_path / "out")
-    assert told["read"] == told["kept"] + told["excluded"] == 20
-    assert sum(told["excluded_by_reason"].values()) == 19
+    assert told["read"] == told["kept"] + told["excluded"] == 24
+    assert told["suspected"] == 1
+    assert sum(told["excluded_by_reason"].values()) == 22
+    # Known to be sinus rhythm, and refused for the signal: 3, 7-11, 13, 14, 16, 20-22.
+    table = pd.read_parquet(tmp_path / "out" / "excluded.parquet").set_index("record")
+    assert table.loc["JS00008", ["split", "label"]].tolist() == ["", "SR"]
+    assert table.loc["JS00004", "label"] == ""
+    before, after = told["counts_before_exclusion"], told["counts"]
+    assert sum(row["SR"] for row in after.values()) == 2
+    assert before["undecided"]["SR"] == (table["label"] == "SR").sum() == 12
+    assert [before[split] for split in after] == list(after.values())
     assert told["excluded_by_reason"]["amplitude"] == 3
     assert told["unknown_codes"] == {
         "dictionary": False, "codes": 3, "occurrences": 3, "most_frequent": {"59118001": 1, "AFIB": 1, "RBBB": 1},
     }  # fmt: skip
+
+
+def test_a_folder_of_every_flavour_and_fault(tmp_path: Path) -> None:
+    """Forty kinds of headers, each in a record of its own: read right, or refused by name."""
+    folder = tmp_path / "raw" / "WFDBRecords" / "01" / "010"
+    flavours: dict[str, str] = {}
+    for number, (kind, lines) in enumerate(
+        [*READ_RIGHT.items(), *((k, v[0]()) for k, v in REFUSED.items())], start=101
+    ):
+        name = f"JS{number:05d}"
+        flavours[kind] = name
+        write_record(folder, name, DIGITAL)
+        text = "\n".join([*lines, f"#Dx: {SINUS_RHYTHM}"]).replace("JS00001", name)
+        (folder / f"{name}.hea").write_text(text + "\n", encoding="utf-8")
+    assert len(flavours) >= 40
+    found = run(tmp_path / "raw", tmp_path / "out", arrhythmia_settings())
+    assert list(found.records["record"]) == [flavours[kind] for kind in READ_RIGHT]
+    for signals in found.signals:
+        np.testing.assert_allclose(signals, found.signals[0], atol=1e-6)
+    refused = exclusions(tmp_path / "out")
+    assert {name: reason for name, (reason, _, _) in refused.items()} == {
+        flavours[kind]: reason for kind, (_, reason, _) in REFUSED.items()
+    }
 
 
 def test_codes_of_the_data_sets_own_dictionary_are_known(tmp_path: Path) -> None:
@@ -161,6 +212,7 @@ def test_the_number_of_workers_changes_no_byte(tmp_path: Path, monkeypatch: pyte
     started: list[int] = []
     pool = dataset.ProcessPoolExecutor
     monkeypatch.setattr(dataset, "BATCH", 4)
+    monkeypatch.setattr(dataset, "FEWEST_BATCHES", 16)
     monkeypatch.setattr(
         dataset,
         "ProcessPoolExecutor",
@@ -223,6 +275,10 @@ def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> 
     }
     told = summary(tmp_path / "out")
     assert (told["read"], told["kept"], told["excluded"], told["not_requested"]) == (8, 3, 5, 1)
+    table = pd.read_parquet(tmp_path / "out" / "excluded.parquet").set_index("record")
+    assert table.loc["00007", ["split", "label"]].tolist() == ["train", "SR"]
+    assert told["counts_before_exclusion"]["train"]["SR"] == told["counts"]["train"]["SR"] + 1 == 2
+    assert told["counts_before_exclusion"]["undecided"]["SR"] == 1  # 00006 has no fold
 
 
 @pytest.mark.parametrize(("rate", "folder"), [(50, 100), (100, 100), (250, 500), (500, 500)])
@@ -232,6 +288,73 @@ def test_ptbxl_is_read_at_the_rate_that_serves(tmp_path: Path, rate: int, folder
     assert found.signals.shape == (1, 12, 10 * rate)
     with pytest.raises(ValueError, match=r"no record below records"):
         run(raw, tmp_path / "other", ptbxl_settings(), signal=SignalSettings(rate=500 if folder == 100 else 100))
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(500, 10.0), (257, 31.0), (1000, 12.0), (100, 10.0)])
+def test_a_challenge_folder_joins_with_any_rate_order_and_length(tmp_path: Path, rate: int, seconds: float) -> None:
+    """The first ten seconds count; leads go by name; further leads are left aside."""
+    raw = tmp_path / "raw"
+    digital = digital_ecg(5, rate, seconds)
+    order = [int(place) for place in np.random.default_rng(1).permutation(12)]
+    names = [LEADS[place].lower() for place in order]
+    comments = ["#Age: 74", "#Sex: Male", f"#Dx: 59118001,{ATRIAL_FIBRILLATION}"]
+    write_record(raw / "training/georgia/g1", "E00001", digital[:, order], leads=names, rate=rate, comments=comments)
+    write_record(raw / "training/cpsc_2018/g1", "A0001", digital_ecg(6))
+    settings = DatasetSettings.model_validate(
+        {"format": "challenge", "folder": "training/georgia", "source": {"kind": "folder", "path": "unused"}}
+    )
+    found = run(raw, tmp_path / "out", settings, signal=SIGNAL)
+    first = digital[: 10 * rate].T / 1000.0
+    expected = first if rate == 100 else resample(first, rate, 100, 1000)
+    np.testing.assert_allclose(found.signals[0], expected, atol=1e-6)
+    row = found.records.iloc[0]
+    assert (row.record, row.label, row.age, row.sex, row.split) == ("E00001", "AFIB", 74.0, "male", "train")
+    assert summary(tmp_path / "out")["unknown_codes"]["most_frequent"] == {"59118001": 1}
+    everywhere = DatasetSettings.model_validate({"format": "challenge", "source": {"kind": "folder", "path": "unused"}})
+    assert list(run(raw, tmp_path / "all", everywhere).records["record"]) == ["A0001", "E00001"]
+    with pytest.raises(ValueError, match="no record below training/ptb/"):
+        run(raw, tmp_path / "none", settings.model_copy(update={"folder": "training/ptb"}))
+
+
+def test_a_third_data_set_is_merged_with_another(tmp_path: Path) -> None:
+    made = tmp_path / "made" / "georgia"
+    for number in range(12):
+        write_record(made, f"E{number:05d}", digital_ecg(number))
+    third = DatasetSettings.model_validate(
+        {"format": "challenge", "source": {"kind": "folder", "path": str(made.parent)}}
+    )
+    acquired = acquire(third, SIGNAL, tmp_path / "raw")
+    preprocess(
+        tmp_path / "raw", acquired, third, SIGNAL, Preprocess(), tmp_path / "third", source_name="third", workers=1
+    )
+    run(write_arrhythmia(tmp_path / "a", [SINUS_BRADYCARDIA] * 3), tmp_path / "first", arrhythmia_settings())
+    merge({"first": tmp_path / "first", "third": tmp_path / "third"}, tmp_path / "both")
+    both = Dataset.load(tmp_path / "both")
+    assert both.records["source"].value_counts().to_dict() == {"third": 12, "first": 3}
+    assert summary(tmp_path / "both")["counts_before_exclusion"]["train"]["SBRAD"] == 1
+
+
+def test_codes_that_the_dictionary_lacks_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM, ATRIAL_FIBRILLATION])
+    (raw / "ConditionNames_SNOMED-CT.csv").write_text(f"AcronymName,FullName,Snomed_CT\nSR,x,{SINUS_RHYTHM}\n")
+    own = tmp_path / "own.csv"
+    own.write_text(
+        f"class,system,code,acronym\nA,SNOMED-CT,{SINUS_RHYTHM},\nB,SNOMED-CT,{ATRIAL_FIBRILLATION},\nB,SNOMED-CT,999,\n"
+    )
+    run(raw, tmp_path / "out", arrhythmia_settings(), label_map=str(own))
+    assert summary(tmp_path / "out")["label_map"] == {
+        "name": str(own),
+        "not_in_dictionary": [ATRIAL_FIBRILLATION, "999"],
+    }
+    assert f"does not have {ATRIAL_FIBRILLATION}, 999 of label map" in caplog.text
+
+
+def test_filters_of_the_config_are_applied(tmp_path: Path) -> None:
+    raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM])
+    filters = {"band_pass_hz": [0.5, 40.0], "notch_hz": 50.0, "baseline": "median"}
+    found = run(raw, tmp_path / "out", arrhythmia_settings(), filters=filters)
+    expected = resample(filtered(digital_ecg(1).T / 1000.0, 500, Filtering.model_validate(filters)), 500, 100, 1000)
+    np.testing.assert_allclose(found.signals[0], expected, atol=1e-6)
 
 
 def test_a_patient_in_two_folds_ends_the_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_records import digital_ecg, signal_lines, write_record
 
@@ -272,3 +272,26 @@ def test_damaged_headers_are_read_or_refused_but_never_crash(data: st.DataObject
         return
     assert header.data_file in (f"{NAME}.mat", f"{NAME}.dat")
     assert all(math.isfinite(signal.gain) and signal.gain > 0 for signal in header.signals)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=600), st.integers(0, 900), st.integers(0, 200), st.booleans())
+def test_random_bytes_never_crash_nor_leave_the_folder(
+    tmp_path: Path, noise: bytes, place: int, cut: int, alone: bool
+) -> None:
+    """Any bytes, alone or in the middle of a sound header: twelve leads in mV or a refusal, from the record's own file."""
+    folder = tmp_path / "records"
+    if not folder.exists():
+        write_record(folder, NAME, DIGITAL)
+        (tmp_path / f"{NAME}.mat").write_bytes((folder / f"{NAME}.mat").read_bytes())
+    sound = "\n".join(plain_lines()).encode()
+    (folder / f"{NAME}.hea").write_bytes(noise if alone else sound[:place] + noise + sound[place + cut :])
+    try:
+        header = read_header(folder / f"{NAME}.hea")
+        assert header.data_file in (f"{NAME}.mat", f"{NAME}.dat")
+        signals = read_leads(header, folder)
+        gains(header)
+    except Refusal:
+        return
+    assert signals.shape[0] == 12
+    assert signals.shape[1] <= len(DIGITAL) + 12

@@ -11,16 +11,18 @@ import pytest
 from raw_records import digital_ecg
 from scipy.signal import resample_poly
 
-from ecgpipe.config import Preprocess
+from ecgpipe.config import Filtering, Quality
 from ecgpipe.preprocess import labels, splits
 from ecgpipe.preprocess.arrays import signal_writer
+from ecgpipe.preprocess.filtering import filtered
 from ecgpipe.preprocess.reasons import Refusal
 from ecgpipe.preprocess.resample import crop, factors, resample
-from ecgpipe.preprocess.screen import USUAL_GAIN, amplitude, screen
+from ecgpipe.preprocess.screen import amplitude, longest_run, screen
 
 RHYTHMS = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
 MILLIVOLTS = digital_ecg(3).T / 1000.0
-OPTIONS = Preprocess()
+QUALITY = Quality()
+USUAL_GAIN = 1000.0
 GAINS = np.full(12, USUAL_GAIN)
 
 
@@ -41,6 +43,18 @@ def test_of_several_rhythms_the_first_by_name_is_the_label() -> None:
     assert mapping.rhythms("SCP", ["AF", "SVT"]) == []
 
 
+def test_the_shipped_mappings() -> None:
+    four = labels.load("rhythms4")
+    assert four.classes == ("AFIB", "GSVT", "SB", "SR")
+    assert four.rhythms("SNOMED-CT", ["164890007"]) == ["AFIB"]
+    assert four.rhythms("SNOMED-CT", ["427084000", "427393009"]) == ["GSVT", "SR"]
+    assert four.rhythms("SCP", ["PSVT", "AFLT"]) == ["AFIB", "GSVT"]
+    five = labels.load("superclasses5")
+    assert five.classes == ("NORM", "MI", "STTC", "CD", "HYP")
+    assert five.rhythms("SCP", ["SR", "IMI", "LVH"]) == ["HYP", "MI"]
+    assert not five.knows("SNOMED-CT")
+
+
 def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "four.csv"
     text = "class,system,code,acronym\nSB,SNOMED-CT,426177001,SB\nGSVT,SNOMED-CT,427084000,ST\nGSVT,SNOMED-CT,426761007,SVT\n"
@@ -55,7 +69,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "neither `rhythms7` nor a file"),
+        (None, "is none of rhythms7, rhythms4, superclasses5 and no file"),
         ("", "no readable CSV"),
         ("class,code\nA,1\n", "lacks the columns system, acronym"),
         ("class,system,code,acronym\nA,ICD-10,I48,AF\n", "line 2: system 'ICD-10'"),
@@ -141,7 +155,7 @@ def test_resampling_is_scipys_and_keeps_an_offset_at_the_ends() -> None:
     plain = resample_poly(MILLIVOLTS, 1, 5, axis=1)
     result = resample(MILLIVOLTS, 500, 100, 1000)
     np.testing.assert_allclose(result[:, 20:-20], plain[:, 20:-20], atol=1e-12)
-    assert np.array_equal(result, resample_poly(MILLIVOLTS, 1, 5, axis=1, padtype="line"))
+    np.testing.assert_allclose(result, resample_poly(MILLIVOLTS, 1, 5, axis=1, padtype="line"), atol=1e-13)
     constant = np.full((12, 5000), 0.7)
     np.testing.assert_allclose(resample(constant, 500, 100, 1000), 0.7, atol=1e-9)
     assert np.array_equal(resample(MILLIVOLTS, 100, 100, 1000), MILLIVOLTS[:, :1000])
@@ -162,16 +176,16 @@ def test_a_rate_that_no_small_factors_reach_is_refused() -> None:
     assert caught.value.reason == "sampling_rate"
 
 
-def screened(signals: np.ndarray, gain: float = USUAL_GAIN) -> Refusal:
+def screened(signals: np.ndarray, gain: float = USUAL_GAIN, **changes: object) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        screen(signals, np.full(12, gain), 500, OPTIONS)
+        screen(signals, np.full(12, gain), 500, QUALITY.model_copy(update=changes))
     return caught.value
 
 
 def test_good_signals_pass() -> None:
     assert 0.5 < amplitude(MILLIVOLTS) < 2
-    screen(MILLIVOLTS, GAINS, 500, OPTIONS)
-    screen(MILLIVOLTS, GAINS * 15.7, 500, OPTIONS)  # another gain that gives a usual amplitude is believed
+    screen(MILLIVOLTS, GAINS, 500, QUALITY)
+    screen(MILLIVOLTS, GAINS * 15.7, 500, QUALITY)  # another gain that gives a usual amplitude is believed
 
 
 def test_missing_samples_flat_leads_and_spikes_are_refused_with_lead_and_value() -> None:
@@ -188,6 +202,105 @@ def test_missing_samples_flat_leads_and_spikes_are_refused_with_lead_and_value()
     signals[1, 7] = -20.5
     refusal = screened(signals)
     assert (refusal.reason, refusal.detail) == ("amplitude", "beyond 20 mV: II 20.5 mV")
+
+
+@pytest.mark.parametrize(("down", "length"), [(2, 997), (5, 1000), (10, 26), (3, 1)])
+def test_fast_decimation_is_resample_poly(down: int, length: int) -> None:
+    native = np.random.default_rng(down).normal(size=(12, down * length)).cumsum(axis=1)
+    if length > 1:
+        expected = resample_poly(native, 1, down, axis=1, padtype="line")
+        np.testing.assert_allclose(resample(native, 100.0 * down, 100, length), expected, atol=1e-10)
+    assert resample(native, 100.0 * down, 100, length).shape == (12, length)
+
+
+def test_few_missing_samples_may_be_closed() -> None:
+    signals = MILLIVOLTS.copy()
+    signals[4, 10:13] = np.nan
+    signals[7, :2] = np.nan
+    closed, suspected = screen(signals, GAINS, 500, QUALITY.model_copy(update={"missing_s": 0.006}))
+    assert suspected == ""
+    expected = np.linspace(MILLIVOLTS[4, 9], MILLIVOLTS[4, 13], 5)[1:-1]
+    np.testing.assert_allclose(closed[4, 10:13], expected)
+    assert (closed[7, :2] == MILLIVOLTS[7, 2]).all()
+    untouched = np.isfinite(signals)
+    assert np.array_equal(closed[untouched], MILLIVOLTS[untouched])
+    assert screened(signals, missing_s=0.005).detail == "aVL 3 samples, V2 2 samples"
+    signals[4] = np.nan
+    assert screened(signals, missing_s=60.0).reason == "nan"
+
+
+def test_longest_run() -> None:
+    assert [longest_run(np.array(mask, dtype=bool)) for mask in ([], [0], [1], [1, 1, 0, 1], [0, 1, 1, 1])] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+def test_saturation_and_dropped_samples_are_refused_with_their_length() -> None:
+    signals = MILLIVOLTS.copy()
+    signals[8, 500:700] += 5  # the electrode moves, and the amplifier ends at 2.5 mV
+    signals[8] = np.minimum(signals[8], 2.5)
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("saturation", "at its extreme: V3 0.400 s")
+    screen(signals, GAINS, 500, QUALITY.model_copy(update={"saturation_s": None}))
+    signals = MILLIVOLTS.copy()
+    signals[:, 1000:1100] = signals[:, 1000:1001]
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("dropped_samples", "all leads stand still for 0.200 s")
+    screen(signals[:, 1:], GAINS, 500, QUALITY.model_copy(update={"dropped_s": 0.25}))
+    signals[:, 1099] += 0.01
+    screen(signals, GAINS, 500, QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ([0, 2, 1, *range(3, 12)], "III = II - I"),
+        ([0, 1, 2, 4, 3, *range(5, 12)], "aV"),
+        ([6, *range(1, 6), 0, *range(7, 12)], "is off by"),
+    ],
+)
+def test_exchanged_limb_leads_are_refused(order: list[int], said: str) -> None:
+    refusal = screened(MILLIVOLTS[order])
+    assert refusal.reason == "limb_leads"
+    assert said in refusal.detail
+    screen(MILLIVOLTS[order], GAINS, 500, QUALITY.model_copy(update={"limb_leads_mv": None}))
+
+
+def test_exchanged_arm_electrodes_are_suspected() -> None:
+    """Left and right arm exchanged: I upside down, II and III, aVR and aVL change places; the identities still hold."""
+    beats = digital_ecg(3).T / 1000.0
+    swapped = beats[[0, 2, 1, 4, 3, *range(5, 12)]].copy()
+    swapped[0] *= -1
+    assert screen(beats, GAINS, 500, QUALITY)[1] == ""
+    _, suspected = screen(swapped, GAINS, 500, QUALITY)
+    assert suspected.startswith("arm_reversal (slopes of I and V6 correlated by -0.")
+    assert screen(swapped, GAINS, 500, QUALITY.model_copy(update={"reversal_correlation": None}))[1] == ""
+
+
+def test_no_filter_is_the_default_and_each_takes_out_what_it_says() -> None:
+    time = np.arange(5000) / 500
+    assert filtered(MILLIVOLTS, 500, Filtering()) is MILLIVOLTS
+
+    def left(frequency: float, **options: object) -> float:
+        sine = np.tile(np.sin(2 * np.pi * frequency * time), (12, 1))
+        return float(np.abs(filtered(sine, 500, Filtering(**options))[:, 1500:3500]).max())
+
+    band = {"band_pass_hz": (0.5, 40)}
+    assert left(0.05, **band) < 0.02
+    assert left(10, **band) == pytest.approx(1, abs=0.01)
+    assert left(120, **band) < 0.03
+    assert left(50, notch_hz=50) < 0.05
+    assert left(40, notch_hz=50) > 0.97
+    assert left(10, band_pass_hz=(0.5, 250)) == pytest.approx(1, abs=0.01)  # beyond half the rate: a high-pass
+    assert left(50, notch_hz=300) > 0.95  # not in the signal, whose samples miss the sine's peak
+    wander = 0.5 * np.sin(2 * np.pi * 0.2 * time)
+    beats = 1.0 * ((time % 1.0) < 0.04)
+    cleaned = filtered(np.tile(wander + beats, (12, 1)), 500, Filtering(baseline="median"))
+    assert np.abs(cleaned[:, 500:4500] - beats[500:4500]).max() < 0.06
 
 
 def test_a_wrong_gain_is_refused() -> None:

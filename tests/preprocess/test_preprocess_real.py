@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from raw_records import arrhythmia_settings, manifest, ptbxl_settings
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.leads import standard_order
+from ecgpipe.preprocess.catalogue import dictionary
 from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.labels import load
 from ecgpipe.preprocess.reading import read_header, read_leads
 
 FOLDER = Path(os.environ.get("ECGPIPE_PHYSIONET", "")) / "files"
@@ -65,3 +68,50 @@ def test_every_real_record_is_accounted_for(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "merged" / "summary.json").read_text())
     assert told["kept"] + told["excluded"] == told["read"]
     assert told["kept"] == len(Dataset.load(tmp_path / "merged"))
+
+
+@pytest.mark.slow
+def test_totals_by_class(tmp_path: Path) -> None:
+    """The 574 records by label, as their tables and headers say; told by an independent count."""
+    expected = {"ptbxl": Counter[str](), "arrhythmia": Counter[str]()}
+    table = pd.read_csv(PTBXL / "ptbxl_database.csv", usecols=["scp_codes"])
+    classes = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
+    for text in table["scp_codes"]:
+        stated = sorted(name for name in classes if f"'{name}'" in text)
+        expected["ptbxl"][stated[0] if stated else ""] += 1
+    codes = dict(
+        zip(
+            ["426177001", "426783006", "164889003", "427084000", "164890007", "427393009", "426761007"],
+            classes,
+            strict=True,
+        )
+    )
+    for header in sorted(ARRHYTHMIA.rglob("*.hea")):
+        dx = next(line for line in header.read_text().splitlines() if line.startswith("#Dx"))
+        stated = sorted(name for code, name in codes.items() if code in dx)
+        expected["arrhythmia"][stated[0] if stated else ""] += 1
+    assert sum(counts.total() for counts in expected.values()) >= 574
+    for name, raw, settings in (("ptbxl", PTBXL, ptbxl_settings()), ("arrhythmia", ARRHYTHMIA, arrhythmia_settings())):
+        preprocess(
+            raw, manifest(raw), settings, SignalSettings(), Preprocess(), tmp_path / name, source_name=name, workers=1
+        )
+        kept = Dataset.load(tmp_path / name).records["label"]
+        left_out = pd.read_parquet(tmp_path / name / "excluded.parquet")["label"]
+        assert Counter(kept) + Counter(left_out) == expected[name]
+        told = json.loads((tmp_path / name / "summary.json").read_text())
+        assert told["label_map"]["not_in_dictionary"] == []
+        before = Counter(
+            {label: sum(row[label] for row in told["counts_before_exclusion"].values()) for label in classes}
+        )
+        assert +before == Counter({label: n for label, n in expected[name].items() if label})
+
+
+def test_shipped_label_maps_agree_with_the_dictionaries() -> None:
+    statements = pd.read_csv(PTBXL / "scp_statements.csv", index_col=0)["diagnostic_class"].dropna()
+    mapped = load("superclasses5")
+    assert {code: label for (_, code), label in mapped.by_code.items()} == statements.to_dict()
+    for name in ("rhythms7", "rhythms4"):
+        for system, raw in (("SCP", PTBXL), ("SNOMED-CT", ARRHYTHMIA)):
+            known = dictionary(raw, system)
+            assert known is not None
+            assert set(load(name).codes(system)) <= known
