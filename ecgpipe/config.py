@@ -9,8 +9,8 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -23,6 +23,13 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 LABEL_MAPS = ("rhythms7", "rhythms4", "superclasses5")
 """Names of the label maps that come with the package (ecgpipe/preprocess/<name>.csv)."""
 
+Rhythm = Literal["SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC"]
+RESULT_FOLDERS = {
+    ("results", stage)
+    for stage in ("data", "generators", "samples", "classifiers", "tables", "report", "logs", "state")
+}
+RECORDED_SECONDS = {"ptbxl": 10, "ecg_arrhythmia": 10}
+"""How long all recordings of a format are, in seconds."""
 RESERVED_GENERATOR_NAMES = {"real", "all"}
 
 
@@ -33,7 +40,7 @@ class ConfigError(Exception):
 class Section(BaseModel):
     """A part of the configuration: no unknown keys, no silent conversion of wrong types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Study(Section):
@@ -183,7 +190,9 @@ class PhysioNetSource(Section):
     )
     limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
     records: list[str] | None = Field(
-        None, description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all."
+        None,
+        min_length=1,
+        description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.",
     )
     connections: int = Field(4, ge=1, le=32, description="Files fetched at the same time.")
 
@@ -216,10 +225,16 @@ class SimulatedSource(Section):
         "a",
         description="Character of the hospital: `a` like PTB-XL (mostly sinus rhythm, quiet signals), `b` like Chapman-Shaoxing (many arrhythmias, faster hearts, more noise).",
     )
-    class_mix: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
+    class_mix: dict[Rhythm, Annotated[float, Field(ge=0)]] | None = Field(
         None,
         description="Relative frequency of each rhythm (SBRAD, SR, AFIB, STACH, AFLT, SARRH, SVTAC); null: the hospital's own mix.",
     )
+
+    @model_validator(mode="after")
+    def _something_to_simulate(self) -> SimulatedSource:
+        if self.class_mix is not None and not any(self.class_mix.values()):
+            raise ValueError(f"`class_mix` {self.class_mix!r} has no rhythm of a frequency above 0")
+        return self
 
 
 Source = Annotated[PhysioNetSource | FolderSource | SimulatedSource, Field(discriminator="kind")]
@@ -260,7 +275,7 @@ class DatasetSettings(Section):
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
         if self.subset is not None and self.format != "ecg_arrhythmia":
-            raise ValueError("`subset` is for format ecg_arrhythmia only")
+            raise ValueError(f"`subset` {self.subset!r} is for format ecg_arrhythmia only")
         if self.folder is not None and self.format != "challenge":
             raise ValueError("`folder` is for format challenge only")
         if isinstance(self.source, SimulatedSource):
@@ -268,13 +283,15 @@ class DatasetSettings(Section):
                 raise ValueError("simulated records have the format ptbxl or ecg_arrhythmia")
             if self.subset is not None:
                 raise ValueError("`subset` is for true records only: simulated ones are of neither hospital")
+        if self.merge is None and self.synthetic != "union":
+            raise ValueError(f"`synthetic` {self.synthetic!r} is for a merge only")
         return self
 
 
 class GeneratorSettings(Section):
     """One generator: its class, and its own settings, which the class itself validates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     class_: str | None = Field(
         None,
@@ -297,7 +314,9 @@ class GeneratorSettings(Section):
 class Samples(Section):
     """The synthetic set drawn from each trained generator."""
 
-    number: int = Field(21000, ge=10, description="Synthetic records a generator and dataset.")
+    number: int = Field(
+        21000, ge=70, description="Synthetic records a generator and dataset; below 70 a split might lack a rhythm."
+    )
     labels: Literal["uniform", "training"] = Field(
         "uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies."
     )
@@ -332,10 +351,18 @@ class ClassifierSettings(Section):
     )
     min_delta: float = Field(1e-5, ge=0, description="Least fall of the validation loss that counts as better.")
 
+    @property
+    def shortest_record(self) -> int:
+        """Samples of the shortest record that all poolings (5 samples, stride 2) leave something of."""
+        length = 1
+        for _ in range(self.blocks):
+            length = 2 * (length - 1) + 5
+        return length
+
     @model_validator(mode="after")
     def _odd_kernel(self) -> ClassifierSettings:
         if self.kernel % 2 == 0:
-            raise ValueError("`kernel` must be odd, so that a convolution keeps the length")
+            raise ValueError(f"`kernel` {self.kernel} must be odd, so that a convolution keeps the length")
         return self
 
 
@@ -405,7 +432,7 @@ class Config(Section):
     raw_dir: str = Field(
         "results/raw",
         min_length=1,
-        description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk.",
+        description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk; `~` is your home.",
     )
     signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")
     preprocess: Preprocess = Field(
@@ -448,10 +475,17 @@ class Config(Section):
                 )
         if "TrRTeR" not in self.experiments.settings:
             raise ValueError("`experiments.settings` must contain TrRTeR: every comparison is with it")
+        if (taken_folder := PurePath(self.raw_dir).parts[:2]) in RESULT_FOLDERS:
+            raise ValueError(f"`raw_dir`: {self.raw_dir!r} lies in {'/'.join(taken_folder)}, which holds results")
         for name in self.datasets:
             self._known("datasets", name, self.dataset_settings)
         for name, dataset in self.dataset_settings.items():
             self._known(f"dataset_settings.{name}.classifier", dataset.classifier, self.classifiers)
+            needed = self.classifiers[dataset.classifier].shortest_record
+            if self.signal.length < needed:
+                raise ValueError(
+                    f"`classifiers.{dataset.classifier}.blocks`: the network of {name} needs records of {needed} samples, but `signal` makes them {self.signal.length} long"
+                )
             for member in dataset.merge or []:
                 self._known(f"dataset_settings.{name}.merge", member, self.dataset_settings)
                 if self.dataset_settings[member].merge is not None:
@@ -460,6 +494,13 @@ class Config(Section):
                     )
             if dataset.merge and (twice := _duplicates(dataset.merge)):
                 raise ValueError(f"`dataset_settings.{name}.merge` names {', '.join(twice)} more than once")
+            if dataset.format in RECORDED_SECONDS and self.signal.seconds > RECORDED_SECONDS[dataset.format]:
+                raise ValueError(
+                    f"`signal.seconds`: {self.signal.seconds:g} is more than the {RECORDED_SECONDS[dataset.format]} s of a recording of {name} ({dataset.format})"
+                )
+        for name, generator in self.generator_settings.items():
+            for dataset_name in generator.train_by_dataset:
+                self._known(f"generator_settings.{name}.train_by_dataset", dataset_name, self.dataset_settings)
         if taken := RESERVED_GENERATOR_NAMES & set(self.generators):
             raise ValueError(f"`generators`: {', '.join(sorted(taken))} is a reserved word; choose another name")
         return self
@@ -479,13 +520,43 @@ def _describe(error: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated")) or "config"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        return f"`{key}`: no such key (value {error['input']!r}); see configs/schema.json for the keys there are"
+        return (
+            f"`{key}`: no such key (value {_shown(error['input'])}); there are {', '.join(_keys_beside(error['loc']))}"
+        )
     if error["type"] == "missing":
         return f"`{key}`: this key is required and missing"
     if error["type"] == "value_error":
         return f"`{key}`: {message}" if error["loc"] else message
-    value = repr(error["input"])
-    return f"`{key}`: {value if len(value) < 120 else value[:117] + '...'} is not allowed. {message}"
+    return f"`{key}`: {_shown(error['input'])} is not allowed. {message}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 120 else text[:117] + "..."
+
+
+def _keys_beside(place: Sequence[str | int]) -> list[str]:
+    """Return the keys that are allowed where pydantic found an unknown one."""
+    model: Any = Config
+    for part in place[:-1]:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+            model = fields.get(str(part), model)  # none: the name of an alternative, which pydantic puts among the keys
+        elif typing.get_origin(model) in (dict, list):
+            model = typing.get_args(model)[-1]
+        model = _model_of(model, {"kind": place[-2]}) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _with_numbers(value: Any) -> Any:
+    """Return ``value`` with texts such as ``1e-3``, which YAML 1.1 does not take for numbers, as numbers."""
+    if isinstance(value, dict):
+        return {key: _with_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
 
 
 def validate(raw: object) -> Config:
@@ -500,7 +571,7 @@ def validate(raw: object) -> Config:
     if not isinstance(raw, dict):
         raise ConfigError(f"the config must be a mapping of keys, got {type(raw).__name__}")
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(_with_numbers(raw))
     except ValidationError as error:
         lines = [_describe(dict(e)) for e in error.errors()]
         raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
@@ -553,8 +624,18 @@ def _scalar(value: Any) -> str:
     )
 
 
+ModelOf = Callable[[str, str | None, str], type[BaseModel]]
+"""A generator's name, the dotted path of its class (or None) and ``train`` or ``sample`` -> the model of that section."""
+
+
 def _emit(
-    value: dict[str, Any], model: type[BaseModel] | None, values: Any, indent: int, seen: set[int]
+    value: dict[str, Any],
+    model: type[BaseModel] | None,
+    values: Any,
+    indent: int,
+    seen: set[int],
+    own: ModelOf,
+    name: str = "",
 ) -> Iterator[str]:
     pad = "  " * indent
     by_key = {(f.alias or n): f for n, f in model.model_fields.items()} if model else {}
@@ -566,6 +647,8 @@ def _emit(
         if field is not None:
             seen.add(id(field))
         inner = _model_of(field.annotation, item) if field is not None else _model_of(values, item)
+        if model is GeneratorSettings and key in ("train", "sample"):
+            inner = own(name, value.get("class"), key)
         item_values = None
         if field is not None and typing.get_origin(field.annotation) is dict:
             item_values = typing.get_args(field.annotation)[1]
@@ -573,16 +656,21 @@ def _emit(
             yield "\n"
         if isinstance(item, dict) and item:
             yield f"{comment}{pad}{key}:\n"
-            yield from _emit(item, inner, item_values, indent + 1, seen)
+            yield from _emit(item, inner, item_values, indent + 1, seen, own, key)
         else:
             yield f"{comment}{pad}{key}: {_scalar(item)}\n"
 
 
-def commented(path: str | Path) -> str:
-    """Return the YAML file's values with each key's description before its first use."""
+def commented(path: str | Path, own: ModelOf) -> str:
+    """Return the YAML file's values with each key's description before its first use.
+
+    Args:
+        path: of the file.
+        own: gives the model of a generator's own settings.
+    """
     raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     head = "".join(line for line in _leading_comments(Path(path).read_text(encoding="utf-8")))
-    return head + "".join(_emit(raw, Config, None, 0, set()))
+    return head + "".join(_emit(raw, Config, None, 0, set(), own))
 
 
 def _leading_comments(text: str) -> Iterator[str]:

@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     from ecgpipe.config import commented, json_schema
     from ecgpipe.files import write_text
+    from ecgpipe.generate.registry import settings_model
 
     write_text(ROOT / "configs" / "schema.json", json_schema())
     for path in [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]:
-        write_text(path, commented(path))
+        write_text(path, commented(path, settings_model))
 
 
 if __name__ == "__main__":

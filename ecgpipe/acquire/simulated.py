@@ -207,7 +207,9 @@ def _generator(source: SimulatedSource, format: str, *key: int) -> np.random.Gen
 def _plan(source: SimulatedSource, format: str) -> list[_Record]:
     """Decide what each record is: rhythm, patient, what is stated, what is wrong with it."""
     rng = _generator(source, format, 0)
-    mix = HOSPITALS[source.hospital].mix if source.class_mix is None else source.class_mix
+    mix: Mapping[str, float] = (
+        HOSPITALS[source.hospital].mix if source.class_mix is None else dict(source.class_mix.items())
+    )
     counts = class_counts(source.records, mix)
     rhythms = [str(name) for name in rng.permutation(np.repeat(list(counts), list(counts.values())))]
     free = list(rng.permutation(_beyond(rhythms, _least(source.records, len(counts)))))

@@ -143,6 +143,20 @@ class DiffusionGenerator(NeuralGenerator):
             torch.manual_seed(seed)
             return self.network(self.layout.channels, len(self.spec.classes))
 
+    @staticmethod
+    def check_together(settings: DiffusionSettings, sample: DiffusionSampleSettings) -> None:
+        """Refuse to draw in a way that this training does not allow, before anything is trained.
+
+        Raises:
+            ValueError: if guidance is asked of a network that never learns "no class", or there are more evaluations
+                than steps in the schedule.
+        """
+        if sample.guidance != 1 and settings.class_dropout == 0:
+            raise ValueError(
+                f"`guidance` {sample.guidance:g} needs a training with `class_dropout` above 0; without, only 1 is allowed"
+            )
+        settings.noise_schedule().grid(sample.evaluations)
+
     def network(self, channels: int, classes: int) -> nn.Module:
         """Build the network: module(x ``(b, channels, length)``, time ``(b,)`` of 0 ... 1000, class ``(b,)`` of 0 ... ``classes``) -> like x.
 

@@ -20,9 +20,9 @@ from ecgpipe.dataset import Dataset, SignalSpec
 
 
 class Settings(BaseModel):
-    """Settings of a generator: no unknown keys, no change after they are made, every field described."""
+    """Settings of a generator: no unknown keys, no silent conversion, no change after they are made, every field described."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Signals:
@@ -90,7 +90,8 @@ class Generator(Protocol):
     """Hyper-parameters of model and training, as written under ``train`` in the configuration."""
 
     SampleSettings: ClassVar[type[BaseModel]]
-    """How to draw, as written under ``sample``. Fields named ``sampler`` (str), ``evaluations`` (int; network passes a
+    """How to draw, as written under ``sample``. A static method ``check_together(settings, sample_settings)``, if there is
+    one, raises ValueError where the two do not go together. Fields named ``sampler`` (str), ``evaluations`` (int; network passes a
     record) and ``guidance`` (float) are written into the samples' table."""
 
     def __init__(self, settings: BaseModel, spec: SignalSpec) -> None:

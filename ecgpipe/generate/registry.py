@@ -90,7 +90,9 @@ def parse_settings(name: str, model: type[BaseModel], values: dict[str, Any], ke
         for e in error.errors():
             place = ".".join(["generator_settings", name, key, *map(str, e["loc"])])
             if e["type"] == "extra_forbidden":
-                lines.append(f"`{place}`: no such key; there are {', '.join(model.model_fields)}")
+                lines.append(
+                    f"`{place}`: no such key (value {e['input']!r}); there are {', '.join(model.model_fields)}"
+                )
             elif e["type"] == "value_error":
                 lines.append(f"`{place}`: {e['msg'].removeprefix('Value error, ')}")
             else:
@@ -105,5 +107,17 @@ def check_settings(name: str, dotted: str | None, train: dict[str, Any], sample:
         GeneratorError: as :func:`load_class` and :func:`parse_settings` say.
     """
     found = load_class(name, dotted)
-    parse_settings(name, found.Settings, train, "train")
-    parse_settings(name, found.SampleSettings, sample, "sample")
+    trained = parse_settings(name, found.Settings, train, "train")
+    drawn = parse_settings(name, found.SampleSettings, sample, "sample")
+    fit_together = getattr(found, "check_together", None)
+    if fit_together is not None:
+        try:
+            fit_together(trained, drawn)
+        except ValueError as error:
+            raise GeneratorError(f"`generator_settings.{name}.sample`: {error}") from error
+
+
+def settings_model(name: str, dotted: str | None, section: str) -> type[BaseModel]:
+    """Return the model of a generator's ``train`` or ``sample`` section."""
+    found = load_class(name, dotted)
+    return found.Settings if section == "train" else found.SampleSettings

@@ -96,6 +96,7 @@ class TimeDiffusionSettings(DiffusionSettings):
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
     widths: tuple[int, ...] = Field(
         (64, 64),
+        strict=False,
         min_length=1,
         description="Channels of each level; every level has half as many positions as the one before.",
     )

@@ -68,7 +68,7 @@ class TrainingSettings(Settings):
     )
     warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Decay rates of AdamW's two moments.")
+    betas: tuple[float, float] = Field((0.9, 0.999), strict=False, description="Decay rates of AdamW's two moments.")
     gradient_clip: float = Field(1.0, gt=0, description="Gradients of a larger norm are scaled down to this.")
     ema_decay: float = Field(
         0.999,

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Study:
     def __init__(self, config: Config, scripts: Path) -> None:
         self.config = config
         self.scripts = scripts
-        self.raw = config.raw_dir
+        self.raw = str(Path(config.raw_dir).expanduser())
 
     # -- which things there are ---------------------------------------------------------------------------------
 
@@ -135,7 +136,10 @@ class Study:
         Raises:
             ConfigError: naming the key and what is allowed.
         """
-        sections = {name: self.config.generator(name).model_dump(mode="json") for name in self.config.generators}
+        sections = {
+            name: self.config.generator(name).model_dump(mode="json")
+            for name in {*self.config.generators, *self.config.generator_settings}
+        }
         try:
             code = {name: self.generator_code("generate", name) for name in self.config.generators}
         except ValueError:
@@ -144,6 +148,11 @@ class Study:
         if mark.exists():
             return
         lines: list[str] = []
+        for name, given in self.config.generator_settings.items():
+            if name not in self.config.generators and find_spec(module_of(name, given.class_)) is None:
+                lines.append(
+                    f"`generator_settings.{name}` is no generator: active are {', '.join(self.config.generators)}, and there is no module {module_of(name, given.class_)}"
+                )
         for name in self.config.generators:
             given = self.config.generator(name)
             trainings = [given.train, *({**given.train, **other} for other in given.train_by_dataset.values())]

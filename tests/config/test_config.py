@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from ecgpipe.config import Config, ConfigError, canonical, commented, json_schema, load, validate
+from ecgpipe.generate.registry import settings_model
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
@@ -26,13 +27,13 @@ def raw() -> dict[str, Any]:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
 def test_committed_studies_are_valid_and_their_comments_in_step(path: Path) -> None:
     load(path)
-    assert path.read_text() == commented(path), "run `make schema`"
+    assert path.read_text() == commented(path, settings_model), "run `make schema`"
 
 
 def test_comments_keep_the_values(tmp_path: Path) -> None:
     for path in STUDIES:
         copied = tmp_path / path.name
-        copied.write_text(commented(path))
+        copied.write_text(commented(path, settings_model))
         assert yaml.safe_load(copied.read_text()) == yaml.safe_load(path.read_text())
 
 
@@ -77,7 +78,21 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
     ("key", "value", "words"),
     [
         ("signal.rate", "fast", ["signal.rate", "'fast'", "integer"]),
-        ("signal.rat", 100, ["signal.rat", "no such key"]),
+        ("signal.rat", 100, ["signal.rat", "no such key", "100", "rate, seconds"]),
+        ("signal.rate", "100", ["signal.rate", "'100'", "integer"]),
+        ("signal.seconds", 20.0, ["signal.seconds", "20", "10 s", "demo_ptbxl"]),
+        ("signal.seconds", 1.0, ["classifiers.demo.blocks", "125 samples", "100 long"]),
+        ("samples.number", 14, ["samples.number", "14", "greater than or equal to 70"]),
+        ("raw_dir", "results/data", ["raw_dir", "results/data"]),
+        ("seed", 3.0, ["seed", "3.0", "integer"]),
+        ("experiments.seeds", [True], ["experiments.seeds.0", "True", "integer"]),
+        ("dataset_settings.demo_ptbxl.source.class_mix", {"STACHY": 3}, ["class_mix.STACHY", "'STACH'"]),
+        ("dataset_settings.demo_ptbxl.source.class_mix", {"SR": 0}, ["class_mix", "above 0"]),
+        ("dataset_settings.demo_ptbxl.source.colour", 1, ["source.colour", "no such key", "hospital, class_mix"]),
+        ("dataset_settings.demo_ptbxl.colour", 1, ["demo_ptbxl.colour", "no such key", "format, source"]),
+        ("dataset_settings.demo_ptbxl.synthetic", "trained", ["demo_ptbxl", "synthetic", "merge only"]),
+        ("generator_settings.diffwave.trian", {}, ["diffwave.trian", "no such key", "class, train"]),
+        ("generator_settings.diffwave.train_by_dataset", {"demo": {}}, ["train_by_dataset", "'demo'", "demo_ptbxl"]),
         ("seed", -1, ["seed", "-1", "greater than or equal to 0"]),
         ("datasets", ["nowhere"], ["datasets", "'nowhere'", "demo_ptbxl"]),
         ("datasets", [], ["datasets", "at least 1"]),
@@ -115,6 +130,12 @@ def test_all_mistakes_are_told_at_once(raw: dict[str, Any]) -> None:
         validate(raw)
     assert "signal.rate" in str(error.value)
     assert "study.colour" in str(error.value)
+
+
+def test_numbers_in_scientific_notation_are_numbers(raw: dict[str, Any]) -> None:
+    raw["classifiers"]["demo"]["learning_rate"] = yaml.safe_load("1e-3")
+    assert isinstance(raw["classifiers"]["demo"]["learning_rate"], str)
+    assert validate(raw).classifiers["demo"].learning_rate == 0.001
 
 
 def test_missing_key_is_named(raw: dict[str, Any]) -> None:

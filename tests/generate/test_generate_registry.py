@@ -94,7 +94,7 @@ def test_settings_are_checked_with_key_value_and_what_is_allowed() -> None:
     with pytest.raises(GeneratorError) as told:
         check_settings("diffwave", None, {"channels": 0, "chanels": 3, "prediction": "score"}, {})
     assert "`generator_settings.diffwave.train.channels`: 0 is not allowed" in str(told.value)
-    assert "`generator_settings.diffwave.train.chanels`: no such key; there are " in str(told.value)
+    assert "`generator_settings.diffwave.train.chanels`: no such key (value 3); there are " in str(told.value)
     assert "'noise', 'v' or 'x0'" in str(told.value)
     with pytest.raises(
         GeneratorError, match=r"`generator_settings\.diffwave\.sample\.sampler`: 'euler' is not allowed"
@@ -105,3 +105,24 @@ def test_settings_are_checked_with_key_value_and_what_is_allowed() -> None:
 def test_looking_up_a_module_imports_no_torch() -> None:
     code = "import sys; from ecgpipe.generate.registry import module_of; module_of('diffwave', None); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+
+
+def test_types_are_not_converted_but_a_list_may_stand_for_a_tuple() -> None:
+    check_settings("time_diffusion", None, {"preset": "small", "widths": [32, 32]}, {})
+    with pytest.raises(GeneratorError, match="'6' is not allowed"):
+        check_settings("diffwave", None, {"steps": "6"}, {})
+
+
+@pytest.mark.parametrize(
+    ("train", "sample", "words"),
+    [
+        ({"class_dropout": 0.0}, {"guidance": 2.0}, "`guidance` 2 needs a training with `class_dropout` above 0"),
+        ({"schedule": "cosine", "diffusion_steps": 50}, {"evaluations": 60}, "choose at most 50"),
+    ],
+)
+def test_sampling_that_the_training_does_not_allow_is_told_before_training(
+    train: dict[str, object], sample: dict[str, object], words: str
+) -> None:
+    check_settings("diffwave", None, {"preset": "small"}, {"guidance": 2.0})
+    with pytest.raises(GeneratorError, match=words):
+        check_settings("diffwave", None, {"preset": "small", **train}, sample)

@@ -86,6 +86,11 @@ def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
         ("generators: [diffwave]", "generators: [nosuch]", ["nosuch", "ecgpipe.generate.nosuch"]),
         ("steps: 6", "steps: -6", ["generator_settings.diffwave.train.steps", "-6"]),
         ("steps: 6", "stepz: 6", ["generator_settings.diffwave.train.stepz", "no such key"]),
+        (
+            "generator_settings:",
+            "generator_settings:\n  diffwav: {}",
+            ["generator_settings.diffwav", "active are diffwave"],
+        ),
         ("sampler: ddim", "sampler: guess", ["generator_settings.diffwave.sample.sampler", "'guess'"]),
     ],
 )
