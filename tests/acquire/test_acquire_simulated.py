@@ -313,16 +313,6 @@ def test_class_counts_of_the_demonstration() -> None:
     assert 780 < counts["SR"] < 815
 
 
-@pytest.mark.parametrize(
-    ("mix", "message"),
-    [({"SR": 1, "VT": 1}, "`class_mix`: VT not known; allowed: SBRAD"), ({"SR": 0}, "no class has a weight above 0")],
-)
-def test_wrong_mix_is_refused(mix: dict[str, float], message: str, tmp_path: Path) -> None:
-    with pytest.raises(AcquireError, match=message):
-        simulate(source(records=20, class_mix=mix), "ptbxl", 100, tmp_path / "raw")
-    assert not (tmp_path / "raw").exists()
-
-
 def test_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AcquireError, match="'edf' is not known; allowed: ptbxl, ecg_arrhythmia"):
         simulate(source(records=20), "edf", 100, tmp_path / "raw")
