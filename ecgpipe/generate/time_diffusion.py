@@ -41,13 +41,14 @@ class TimeDiffusionSettings(DiffusionSettings):
             "spectral": True,
             "noise_log_mean": 0.7,
             "noise_log_deviation": 1.3,
-            "steps": 3000,
-            "batch": 8,
+            "optimizer": "muon",
+            "steps": 700,
+            "batch": 16,
             "learning_rate": 2e-3,
             "warmup": 50,
-            "ema_decay": 0.997,
+            "ema_decay": 0.99,
             "balanced": True,
-            "validate_every": 500,
+            "validate_every": 350,
         },
         "full": {
             "patch": 1,
@@ -91,7 +92,7 @@ class TimeDiffusionSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="`small` trains in minutes on one CPU core, `full` is for a GPU, `paper` has the study's numbers.",
+        description="`small` trains in one to two minutes on one CPU core, `full` is for a GPU, `paper` has the study's numbers.",
     )
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
     widths: tuple[int, ...] = Field(

@@ -1,4 +1,4 @@
-"""The training loop of every generator: AdamW, warm-up and cosine, clipped gradients, moving average, exact resume.
+"""The training loop of every generator: AdamW or Muon, warm-up and cosine, clipped gradients, moving average, exact resume.
 
 Everything random in a step is a function of (seed, stage, step): which records, the noise, the dropout. A run that was
 killed and goes on from its checkpoint therefore ends, on a CPU, in the same bits as one that was not.
@@ -30,6 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ecgpipe.files import atomic_path
+from ecgpipe.generate.muon import Muon, matrices_of
 from ecgpipe.generate.protocol import Settings, Signals
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,12 @@ class TrainingSettings(Settings):
 
     steps: int = Field(2000, ge=1, description="Training steps.")
     batch: int = Field(64, ge=1, description="Records a training step.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="`adamw`, or `muon`: orthogonalised momentum for weight matrices, AdamW for the rest. Short trainings get further with muon.",
+    )
     learning_rate: float = Field(
-        1e-3, gt=0, description="Highest learning rate of AdamW, reached after the warm-up; a cosine to zero follows."
+        1e-3, gt=0, description="Highest learning rate, reached after the warm-up; a cosine to zero follows."
     )
     warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
@@ -130,6 +135,18 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
         return settings.learning_rate * (step + 1) / settings.warmup
     done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def optimizer_of(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Return the optimiser of a module's parameters that the settings name; the loop sets its learning rate."""
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(
+            module.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        )
+    matrices = matrices_of(module)
+    turned = {id(p) for p in matrices}
+    others = [p for p in module.parameters() if id(p) not in turned]
+    return Muon(matrices, others, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
 class BatchOrder:
@@ -202,9 +219,7 @@ class _Run:
         self.dtype = autocast_dtype(settings.precision, device)
         self.generator = torch.Generator(device)
         self.ema = AveragedModel(module).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            module.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimizer = optimizer_of(module, settings)
         self.best: dict[str, torch.Tensor] = {}
         self.progress = _Progress()
         self.pending: list[torch.Tensor] = []
@@ -342,7 +357,9 @@ class _Run:
         for name, count in part("optimizer/step/").items():
             like = parameters[name]
             moments = {
-                k: torch.zeros_like(like).copy_(tensors[f"optimizer/{k}/{name}"]) for k in ("exp_avg", "exp_avg_sq")
+                k: torch.zeros_like(like).copy_(tensors[saved])
+                for k in ("exp_avg", "exp_avg_sq")
+                if (saved := f"optimizer/{k}/{name}") in tensors
             }
             self.optimizer.state[like] = {"step": count.to(self.device), **moments}
         self.progress = _Progress(**json.loads(metadata["progress"]))
