@@ -571,7 +571,8 @@ def validate(raw: object) -> Config:
     if not isinstance(raw, dict):
         raise ConfigError(f"the config must be a mapping of keys, got {type(raw).__name__}")
     try:
-        return Config.model_validate(_with_numbers(raw))
+        # As JSON, in which a list may stand for a pair and nothing else is converted.
+        return Config.model_validate_json(json.dumps(_with_numbers(raw), default=str))
     except ValidationError as error:
         lines = [_describe(dict(e)) for e in error.errors()]
         raise ConfigError("The config cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None

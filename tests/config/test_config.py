@@ -97,7 +97,7 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("datasets", ["nowhere"], ["datasets", "'nowhere'", "demo_ptbxl"]),
         ("datasets", [], ["datasets", "at least 1"]),
         ("datasets", ["demo_ptbxl", "demo_ptbxl"], ["datasets", "more than once"]),
-        ("datasets", "demo_ptbxl", ["datasets", "list"]),
+        ("datasets", "demo_ptbxl", ["datasets", "array"]),
         ("generators", ["real"], ["generators", "reserved"]),
         ("generators", ["../up"], ["generators.0", "../up", "pattern"]),
         ("experiments", '{"seeds": [0]}', ["experiments", "seeds"]),
