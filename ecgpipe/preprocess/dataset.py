@@ -242,11 +242,12 @@ def _read_batch(entries: Sequence[Entry], job: _Job) -> _Batch:
     for listed in entries:
         entry = listed
         try:
-            header = read_header(job.raw / f"{entry.stem}.hea")
+            path = job.raw / f"{entry.stem}.hea"
+            header = read_header(path)
             if entry.codes is None:
                 entry = dataclasses.replace(entry, age=header.age, sex=header.sex, codes=header.codes)
             rhythms = _rhythms(entry.codes or (), job)
-            found, suspected = _signals(header, (job.raw / entry.stem).parent, job)
+            found, suspected = _signals(header, path.parent, job)
         except Refusal as refusal:
             codes = ",".join(entry.codes or ())
             excluded.append(Excluded(entry.record, refusal.reason, refusal.detail, codes, entry.split or ""))

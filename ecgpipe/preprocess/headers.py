@@ -224,7 +224,7 @@ def _about(comments: list[str]) -> dict[str, str]:
 
 
 def _integer(word: str, what: str) -> int:
-    if not _WHOLE.fullmatch(word):
+    if not (word.isascii() and word.isdigit() and len(word) <= 18) and not _WHOLE.fullmatch(word):
         raise Refusal("unreadable_header", f"{what} {_short(word)} is no whole number")
     return int(word)
 

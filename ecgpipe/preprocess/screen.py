@@ -10,6 +10,8 @@ records. PTB-XL's own 500 Hz files begin with up to 0.126 s at a standstill, whi
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 
 from ecgpipe.config import Quality
@@ -142,7 +144,7 @@ def amplitude(signals: np.ndarray) -> float:
     below = places.astype(int)
     above = np.minimum(below + 1, ordered.shape[1] - 1)
     low, high = (ordered[:, below] + (places - below) * (ordered[:, above] - ordered[:, below])).T
-    return float(np.median(high - low))
+    return statistics.median((high - low).tolist())
 
 
 def check_limb_leads(signals: np.ndarray, rate: float, quality: Quality) -> str:

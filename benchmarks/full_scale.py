@@ -1,0 +1,202 @@
+"""The full study's data at their true number: from a server over loopback to records.parquet.
+
+    python benchmarks/full_scale.py --work /tmp/full   # about half an hour on two idle cores, 12 GB of disk
+    python benchmarks/full_scale.py --render           # writes the table into docs/performance.md again
+
+21,799 records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz) are simulated, served by a local HTTP
+server and taken by the scripts that the workflow runs: acquire, preprocess, merge. Each is timed, with the largest sum of
+the resident memory of its processes. What is done is noted in the folder `--work`: a run that was interrupted goes on with
+the step it was at. Raw records are removed once they are used, the folder at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from measuring import ROOT, Cost, command_cost, machine, simulate_many, write_section
+
+from ecgpipe.config import SimulatedSource
+from ecgpipe.dataset import Dataset
+from ecgpipe.files import read_json
+
+CSV = ROOT / "docs" / "data" / "full_scale.csv"
+SERVER = ROOT / "tests" / "acquire" / "physionet_server.py"
+SETS = {
+    "ptbxl": ("ptbxl", "ptb-xl", "1.0.3", "a", 21799),
+    "chapman": ("ecg_arrhythmia", "ecg-arrhythmia", "1.0.0", "b", 45152),
+}
+"""Format, slug, version, simulated hospital, records."""
+
+
+def script(name: str, log: Path, *arguments: object) -> list[str]:
+    """Return the command of a workflow's script."""
+    return [sys.executable, str(ROOT / "workflow_scripts" / f"{name}.py"), *map(str, arguments), "--log", str(log)]
+
+
+def settings(name: str, **sections: Any) -> str:
+    format, slug, version, _, _ = SETS[name]
+    source = {"kind": "physionet", "slug": slug, "version": version}
+    return json.dumps({"dataset": {"format": format, "source": source}, "signal": {"rate": 100}, **sections})
+
+
+class Measurement:
+    """Steps and what they took, noted as they end."""
+
+    def __init__(self, work: Path) -> None:
+        self._path = work / "rows.csv"
+        self.rows: list[dict[str, Any]] = (
+            pd.read_csv(self._path).to_dict("records") if self._path.exists() else []  # type: ignore[assignment]
+        )
+
+    def done(self, step: str, dataset: str) -> bool:
+        return any((row["step"], row["dataset"]) == (step, dataset) for row in self.rows)
+
+    def add(self, step: str, dataset: str, records: int, size: int, cost: Cost) -> None:
+        row = {
+            "step": step,
+            "dataset": dataset,
+            "records": records,
+            "megabytes": round(size / 1e6, 1),
+            "seconds": round(cost.seconds, 1),
+            "cpu_seconds": round(cost.cpu_seconds, 1),
+            "peak_mb": round(cost.peak_mb),
+            "load": round(os.getloadavg()[2], 1),
+        }
+        print(row, flush=True)
+        self.rows.append(row)
+        pd.DataFrame(self.rows).to_csv(self._path, index=False)
+
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "no_proxy": "127.0.0.1"}
+
+
+def simulate(name: str, records: int, work: Path) -> None:
+    """Write a set where the server will find it, and the table of its files; a process of its own."""
+    format, slug, version, hospital, _ = SETS[name]
+    project = work / "served" / "files" / slug / version
+    project.parent.mkdir(parents=True, exist_ok=True)
+    source = SimulatedSource(kind="simulated", records=records, seed=records, hospital=hospital)
+    simulate_many(source, format, 100, project).to_parquet(work / f"{name}.parquet")
+
+
+def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
+    """Simulate, serve, acquire, preprocess and merge both sets, ``scale`` times their true number."""
+    measured = Measurement(work)
+    for name, (_, slug, version, _, true_number) in SETS.items():
+        records = max(100, round(scale * true_number))
+        if not measured.done("simulate", name):
+            command = [sys.executable, __file__, "--work", str(work), "--simulate", name, "--records", str(records)]
+            cost = command_cost(command, env=ENVIRONMENT)
+            size = int(pd.read_parquet(work / f"{name}.parquet")["bytes"].sum())
+            measured.add("simulate", name, records, size, cost)
+        made = pd.read_parquet(work / f"{name}.parquet")
+        manifest = work / "raw" / f"{name}.parquet"
+        if not measured.done("acquire", name):
+            cost = acquire(name, manifest, connections, work)
+            taken = pd.read_parquet(manifest)
+            assert len(taken.merge(made, on=["path", "bytes", "sha256"])) == len(taken), (
+                "other files came than were served"
+            )
+            assert taken["path"].str.endswith(".hea").sum() == records
+            measured.add("acquire", name, records, int(taken["bytes"].sum()), cost)
+            shutil.rmtree(work / "served" / "files" / slug / version)
+        if not measured.done("preprocess", name):
+            out = work / "data" / name
+            command = script(
+                "preprocess", work / "p.log", "--dataset", name, "--manifest", manifest, "--workers", 2,
+                "--settings", settings(name, preprocess={}), "--out", out,
+            )  # fmt: skip
+            cost = command_cost(command, env=ENVIRONMENT)
+            told = read_json(out / "summary.json")
+            assert told["read"] == records
+            print(name, "kept", told["kept"], told["excluded_by_reason"], flush=True)
+            measured.add("preprocess", name, records, int(pd.read_parquet(manifest)["bytes"].sum()), cost)
+            shutil.rmtree(work / "raw" / name)
+    if not measured.done("merge", "merged"):
+        both = work / "data" / "merged"
+        records = sum(len(Dataset.load(work / "data" / name)) for name in SETS)
+        size = sum(path.stat().st_size for name in SETS for path in (work / "data" / name).iterdir())
+        merging = script("merge", work / "m.log", "--members", *SETS, "--data", work / "data", "--out", both)
+        cost = command_cost(merging, env=ENVIRONMENT)
+        assert len(Dataset.load(both)) == records
+        measured.add("merge", "merged", records, size, cost)
+    return pd.DataFrame(measured.rows).assign(machine=machine())
+
+
+def acquire(name: str, manifest: Path, connections: int, work: Path) -> Cost:
+    """Fetch a set from a server of its own."""
+    command = [sys.executable, str(SERVER), str(work / "served")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            place = {name: {"base_url": server.stdout.readline().strip(), "connections": connections}}
+            fetching = script(
+                "acquire", work / "a.log", "--dataset", name, "--settings", settings(name),
+                "--places", json.dumps(place), "--manifest", manifest,
+            )  # fmt: skip
+            return command_cost(fetching, env=ENVIRONMENT)
+        finally:
+            server.kill()
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/performance.md."""
+    lines = [
+        "## The full study's data",
+        "",
+        f"21,799 simulated records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz), from a server over loopback to `records.parquet`. {table['machine'].iloc[0]}.",
+        "Written by `python benchmarks/full_scale.py`, from `docs/data/full_scale.csv`. The server, plain Python, shares the cores with the client. Peak memory is that",
+        f"of all processes of the step together. MB is what the step reads or writes. The machine did other work at the time (load up to {table['load'].max():.0f}): CPU seconds say more than seconds.",
+        "",
+        "| step | dataset | records | MB | seconds | records/s | CPU s | peak MB |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in table.itertuples():
+        peak = "" if pd.isna(row.peak_mb) else f"{row.peak_mb:,.0f}"
+        lines.append(
+            f"| {row.step} | {row.dataset} | {row.records:,} | {row.megabytes:,.0f} | {row.seconds:,.0f} | {row.records / row.seconds:,.0f} | {row.cpu_seconds:,.0f} | {peak} |"
+        )
+    work = table[table["step"] != "simulate"]
+    lines += ["", f"From the first request to the merged `records.parquet`: {work['seconds'].sum() / 60:.0f} minutes."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument(
+        "--scale", type=float, default=1.0, help="share of the true numbers, to try it out (not written down)"
+    )
+    arguments.add_argument("--connections", type=int, default=4, help="files fetched at the same time")
+    arguments.add_argument(
+        "--work", type=Path, help="folder for what is made meanwhile; a run that was interrupted goes on in it"
+    )
+    arguments.add_argument("--simulate", choices=list(SETS), help=argparse.SUPPRESS)
+    arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    args = arguments.parse_args()
+    if args.simulate:
+        simulate(args.simulate, args.records, args.work)
+        return
+    if not args.render:
+        work = args.work or Path(tempfile.mkdtemp(prefix="ecgpipe-full-scale-"))
+        work.mkdir(parents=True, exist_ok=True)
+        table = measure(args.scale, args.connections, work)
+        shutil.rmtree(work)
+        if args.scale != 1.0:
+            return
+        CSV.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(CSV, index=False)
+    write_section(ROOT / "docs" / "performance.md", "full-scale", render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""How fast raw records become a dataset, and in how much memory, against what a user would write with wfdb.
+
+    python benchmarks/preprocess.py                      # measures: about half an hour, 14 GB of disk
+    python benchmarks/preprocess.py --render             # writes the table into docs/performance.md again
+
+Simulated 500 Hz records in ecg-arrhythmia's layout become signals at 100 Hz in three ways:
+
+* `ecgpipe`: this package, all of `preprocess` (labels, quality screen, splits, sums), with one and with two processes;
+* `plain loop`: `wfdb.rdrecord`, `scipy.signal.resample`, append to a list, `numpy.stack`, `numpy.save`;
+* `resample_sig`: `wfdb.rdrecord`, `wfdb.processing.resample_sig` lead by lead, append, stack, save.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from measuring import ROOT, command_cost, machine, simulate_many, write_section
+
+from ecgpipe.config import SimulatedSource
+
+CSV = ROOT / "docs" / "data" / "preprocess_benchmark.csv"
+RATE, LENGTH = 100, 1000
+
+
+def plain_loop(paths: list[str]) -> np.ndarray:
+    """Return ``(n, 12, 1000)`` as most scripts make it."""
+    import wfdb
+    from scipy.signal import resample
+
+    signals = []
+    for path in paths:
+        record = wfdb.rdrecord(path)
+        signals.append(resample(record.p_signal, LENGTH, axis=0).T)
+    return np.stack(signals).astype(np.float32)
+
+
+def with_resample_sig(paths: list[str]) -> np.ndarray:
+    """Return ``(n, 12, 1000)`` by wfdb alone."""
+    import wfdb
+    import wfdb.processing
+
+    signals = []
+    for path in paths:
+        record = wfdb.rdrecord(path)
+        leads = [wfdb.processing.resample_sig(record.p_signal[:, lead], record.fs, RATE)[0] for lead in range(12)]
+        signals.append(np.stack(leads))
+    return np.stack(signals).astype(np.float32)
+
+
+PEERS = {"plain loop": plain_loop, "resample_sig": with_resample_sig}
+
+
+def peer(name: str, manifest: Path, records: int, out: Path) -> None:
+    """Do the work of a peer; runs in a process of its own."""
+    paths = pd.read_parquet(manifest)["path"]
+    stems = [str(manifest.with_suffix("") / p[:-4]) for p in paths if p.endswith(".hea")]
+    np.save(out, PEERS[name](stems[:records]))
+
+
+def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
+    """Return the command that the workflow runs."""
+    source = {"kind": "simulated", "records": 20, "seed": 1}
+    settings = {"dataset": {"format": "ecg_arrhythmia", "source": source}, "signal": {"rate": RATE}, "preprocess": {}}
+    return [
+        sys.executable, str(ROOT / "workflow_scripts/preprocess.py"), "--dataset", "benchmark",
+        "--manifest", str(manifest), "--settings", json.dumps(settings), "--out", str(out),
+        "--workers", str(workers), "--log", str(log),
+    ]  # fmt: skip
+
+
+def measure(sizes: list[int], peer_records: int, scratch: Path) -> pd.DataFrame:
+    """Measure all ways; the peers on ``peer_records`` records, as their speed does not depend on the number."""
+    rows = []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+    def add(way: str, records: int, processes: int, command: list[str]) -> None:
+        cost = command_cost(command, env=environment, stderr=None)
+        rows.append(
+            {
+                "way": way,
+                "processes": processes,
+                "records": records,
+                "seconds": round(cost.seconds, 2),
+                "records_per_second": round(records / cost.seconds, 1),
+                "cpu_ms_per_record": round(1000 * cost.cpu_seconds / records, 2),
+                "peak_mb": round(cost.peak_mb),
+                "load": round(os.getloadavg()[1], 1),
+            }
+        )
+        print(rows[-1], flush=True)
+
+    for size in sizes:
+        raw = scratch / "raw"
+        files = simulate_many(SimulatedSource(kind="simulated", records=size, seed=size, hospital="b"), "ecg_arrhythmia", RATE, raw)  # fmt: skip
+        manifest = scratch / "raw.parquet"
+        files.to_parquet(manifest)
+        for processes in (1, 2):
+            add("ecgpipe", size, processes, ours(manifest, scratch / "out", processes, scratch / "job.log"))
+        if size == sizes[0]:
+            for way in PEERS:
+                command = [sys.executable, __file__, "--peer", way, "--manifest", str(manifest)]
+                add(
+                    way, peer_records, 1, [*command, "--records", str(peer_records), "--out", str(scratch / "peer.npy")]
+                )
+        shutil.rmtree(raw)
+        shutil.rmtree(scratch / "out")
+    return pd.DataFrame(rows).assign(machine=machine())
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/performance.md."""
+    plain = table[table["way"] == "plain loop"].iloc[0]
+    lines = [
+        "## Preprocessing",
+        "",
+        f"Records of 12 leads, 10 s at 500 Hz, to 100 Hz; simulated, in ecg-arrhythmia's layout. {table['machine'].iloc[0]}.",
+        "Written by `python benchmarks/preprocess.py`, from `docs/data/preprocess_benchmark.csv`. The files were just written, so that they are read from memory;",
+        f"start-up is in the times. The machine did other work at the time (load up to {table['load'].max():.0f}), so that CPU milliseconds say more than records a second;",
+        "the last but two columns compare the ways by CPU time on one process. Peak memory is that of all processes together, pages that they share counted for each.",
+        "",
+        "| | processes | records | records/s | times the plain loop | CPU ms/record | peak MB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in table.itertuples():
+        ratio = row.records_per_second / plain["records_per_second"]
+        lines.append(
+            f"| {row.way} | {row.processes} | {row.records:,} | {row.records_per_second:,.0f} | {ratio:.1f} | {row.cpu_ms_per_record:.1f} | {row.peak_mb:,} |"
+        )
+    lines += [
+        "",
+        "`plain loop`: `wfdb.rdrecord`, `scipy.signal.resample`, append, stack, save. `resample_sig`: the same with `wfdb.processing.resample_sig`, lead by lead.",
+        "Neither labels, screens, splits nor sums; both hold all signals in memory (96 kB a record, in float64), so that they were measured on few.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000, 50000], help="records")
+    arguments.add_argument("--peer-records", type=int, default=500, help="records that the peers are measured on")
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments.add_argument("--peer", choices=list(PEERS), help=argparse.SUPPRESS)
+    arguments.add_argument("--manifest", type=Path, help=argparse.SUPPRESS)
+    arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
+    arguments.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    args = arguments.parse_args()
+    if args.peer:
+        peer(args.peer, args.manifest, args.records, args.out)
+        return
+    if not args.render:
+        with tempfile.TemporaryDirectory(prefix="ecgpipe-benchmark-") as scratch:
+            table = measure(args.sizes, args.peer_records, Path(scratch))
+        CSV.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(CSV, index=False)
+    write_section(ROOT / "docs" / "performance.md", "preprocess", render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()
