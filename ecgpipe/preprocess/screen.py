@@ -144,7 +144,7 @@ def amplitude(signals: np.ndarray) -> float:
     below = places.astype(int)
     above = np.minimum(below + 1, ordered.shape[1] - 1)
     low, high = (ordered[:, below] + (places - below) * (ordered[:, above] - ordered[:, below])).T
-    return statistics.median((high - low).tolist())
+    return float(statistics.median((high - low).tolist()))
 
 
 def check_limb_leads(signals: np.ndarray, rate: float, quality: Quality) -> str:
