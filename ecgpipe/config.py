@@ -30,6 +30,9 @@ RESULT_FOLDERS = {
 }
 RECORDED_SECONDS = {"ptbxl": 10, "ecg_arrhythmia": 10}
 """How long all recordings of a format are, in seconds."""
+Interval = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
+"""A lower and a higher value."""
+
 RESERVED_GENERATOR_NAMES = {"real", "all"}
 
 
@@ -98,8 +101,8 @@ class Quality(Section):
     max_abs_mv: float = Field(
         20.0, gt=0, description="Amplitude: a record with a sample beyond this, in mV, is refused as not physiological."
     )
-    amplitude_mv: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] = Field(
-        (0.1, 8.0),
+    amplitude_mv: Interval = Field(
+        default_factory=lambda: [0.1, 8.0],
         description="Amplitude: lowest and highest typical range of a record's leads, in mV (the median over leads of the range that holds 98 % of the samples); other records are refused.",
     )
     usual_gain: float | None = Field(
@@ -133,7 +136,7 @@ class Filtering(Section):
         "none",
         description="Baseline wander: `median` subtracts what two running medians (0.2 s, then 0.6 s) leave; `none`: stays.",
     )
-    band_pass_hz: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = Field(
+    band_pass_hz: Interval | None = Field(
         None,
         description="Pass band, in Hz (`[0.5, 40]`): third-order Butterworth, forwards and backwards; an upper edge at or above half a recording's rate leaves a high-pass. null: none.",
     )
