@@ -5,6 +5,7 @@ Nothing here imports torch, pandas or Snakemake, so that a wrong key is told in 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import types
@@ -291,6 +292,31 @@ class DatasetSettings(Section):
         return self
 
 
+def _may_overlap(one: DatasetSettings, other: DatasetSettings) -> bool:
+    """Whether two datasets might hold the same recording, which a merge would then put into two splits."""
+
+    def origin(dataset: DatasetSettings) -> tuple[Any, ...]:
+        source = dataset.source
+        if isinstance(source, PhysioNetSource):
+            return (source.slug,)
+        if isinstance(source, FolderSource):
+            return (PurePath(source.path),)
+        assert source is not None
+        return (source.seed, source.hospital, dataset.format)
+
+    if origin(one) != origin(other):
+        return False
+    if one.subset and other.subset:
+        return one.subset == other.subset
+    if one.folder and other.folder:
+        inner, outer = sorted((PurePath(one.folder), PurePath(other.folder)), key=lambda p: -len(p.parts))
+        return inner.is_relative_to(outer)
+    chosen = [d.source.records for d in (one, other) if not isinstance(d.source, SimulatedSource | None)]
+    if len(chosen) == 2 and chosen[0] is not None and chosen[1] is not None:
+        return not set(chosen[0]).isdisjoint(chosen[1])
+    return True
+
+
 class GeneratorSettings(Section):
     """One generator: its class, and its own settings, which the class itself validates."""
 
@@ -497,6 +523,11 @@ class Config(Section):
                     )
             if dataset.merge and (twice := _duplicates(dataset.merge)):
                 raise ValueError(f"`dataset_settings.{name}.merge` names {', '.join(twice)} more than once")
+            for one, other in itertools.combinations(dataset.merge or [], 2):
+                if _may_overlap(self.dataset_settings[one], self.dataset_settings[other]):
+                    raise ValueError(
+                        f"`dataset_settings.{name}.merge`: {one} and {other} come from one source and may share records, which would then stand in two splits; allowed are different sources, or parts that share nothing (`subset`, `folder`, `records`)"
+                    )
             if dataset.format in RECORDED_SECONDS and self.signal.seconds > RECORDED_SECONDS[dataset.format]:
                 raise ValueError(
                     f"`signal.seconds`: {self.signal.seconds:g} is more than the {RECORDED_SECONDS[dataset.format]} s of a recording of {name} ({dataset.format})"

@@ -138,6 +138,50 @@ def test_numbers_in_scientific_notation_are_numbers(raw: dict[str, Any]) -> None
     assert validate(raw).classifiers["demo"].learning_rate == 0.001
 
 
+ARRHYTHMIA = {"kind": "physionet", "slug": "ecg-arrhythmia", "version": "1.0.0"}
+SIMULATED = {"kind": "simulated", "records": 100, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "allowed"),
+    [
+        ({"source": ARRHYTHMIA}, {"source": ARRHYTHMIA, "subset": "chapman"}, False),
+        ({"source": ARRHYTHMIA, "subset": "ningbo"}, {"source": ARRHYTHMIA, "subset": "chapman"}, True),
+        ({"source": {**ARRHYTHMIA, "records": ["JS1"]}}, {"source": {**ARRHYTHMIA, "records": ["JS2"]}}, True),
+        ({"source": {**ARRHYTHMIA, "records": ["JS1"]}}, {"source": {**ARRHYTHMIA, "records": ["JS1"]}}, False),
+        ({"source": {**ARRHYTHMIA, "limit": 5}}, {"source": {**ARRHYTHMIA, "version": "1.0.1"}}, False),
+        ({"source": SIMULATED}, {"source": {**SIMULATED, "records": 50}}, False),
+        ({"source": SIMULATED}, {"source": {**SIMULATED, "seed": 2}}, True),
+        ({"source": SIMULATED}, {"source": ARRHYTHMIA}, True),
+    ],
+)
+def test_members_of_a_merge_share_no_records(
+    raw: dict[str, Any], one: dict[str, Any], other: dict[str, Any], allowed: bool
+) -> None:
+    for name, settings in (("demo_ptbxl", one), ("demo_chapman", other)):
+        raw["dataset_settings"][name] = {"format": "ecg_arrhythmia", "classifier": "demo", **settings}
+    if allowed:
+        validate(raw)
+    else:
+        with pytest.raises(ConfigError, match="demo_ptbxl and demo_chapman come from one source"):
+            validate(raw)
+
+
+def test_folders_of_a_challenge_that_lie_in_one_another_overlap(raw: dict[str, Any]) -> None:
+    source = {"kind": "folder", "path": "/data/challenge"}
+    for name, folder in (("demo_ptbxl", "training"), ("demo_chapman", "training/georgia")):
+        raw["dataset_settings"][name] = {
+            "format": "challenge",
+            "classifier": "demo",
+            "source": source,
+            "folder": folder,
+        }
+    with pytest.raises(ConfigError, match="come from one source"):
+        validate(raw)
+    raw["dataset_settings"]["demo_ptbxl"]["folder"] = "training/ningbo"
+    validate(raw)
+
+
 def test_missing_key_is_named(raw: dict[str, Any]) -> None:
     del raw["generators"]
     with pytest.raises(ConfigError, match="`generators`: this key is required"):
