@@ -27,6 +27,7 @@ localrules:
     data,
     generators,
     samples,
+    wfdb,
     classifiers,
     tables,
     report,
@@ -52,6 +53,11 @@ rule generators:
 rule samples:
     input:
         [f"results/samples/{d}/{g}/records.parquet" for d, g in STUDY.cells],
+
+
+rule wfdb:
+    input:
+        [f"results/wfdb/{d}/{g}" for d, g in STUDY.cells],
 
 
 rule classifiers:

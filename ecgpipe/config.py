@@ -349,7 +349,17 @@ class Samples(Section):
     labels: Literal["uniform", "training"] = Field(
         "uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies."
     )
+    counts: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        None,
+        description="Records of each class by its name, in place of `number` and `labels`; null: these two decide.",
+    )
     chunk: int = Field(64, ge=1, description="Records drawn at a time; bounds memory, does not change the result.")
+
+    @model_validator(mode="after")
+    def _something_to_draw(self) -> Samples:
+        if self.counts is not None and sum(self.counts.values()) < 10:
+            raise ValueError("`counts` must name at least 10 records in all")
+        return self
 
 
 class ClassifierSettings(Section):
@@ -443,6 +453,11 @@ class Compute(Section):
         description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job of two.",
     )
     workers: int = Field(2, ge=1, description="Processes of each preprocessing job.")
+    processes: int = Field(
+        1,
+        ge=1,
+        description="Processes, of `threads` threads each, of every generator's training and sampling job; on GPUs each has one of its own. Training divides its batches among them.",
+    )
 
 
 def _duplicates(values: list[Any]) -> list[Any]:

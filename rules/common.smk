@@ -29,6 +29,7 @@ os.environ.update(ECGPIPE_SCRIPTS=str(SCRIPTS), ECGPIPE_PLACES=STUDY.places)
 
 RAW = STUDY.raw
 THREADS = STUDY.config.compute.threads
+PROCESSES = STUDY.config.compute.processes
 
 
 wildcard_constraints:

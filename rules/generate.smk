@@ -22,9 +22,10 @@ rule generate:
         dataset=one_of(STUDY.trained),
     conda:
         "../envs/torch.yaml"
-    threads: THREADS
+    threads: THREADS * PROCESSES
     resources:
-        gpu=1,
+        gpu=PROCESSES,
+        processes=PROCESSES,
         mem_mb=4000,
         runtime=1440,
     params:
@@ -33,4 +34,4 @@ rule generate:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/generate.py" --data results/data/{wildcards.dataset} --settings {params.settings:q} '
         "--out results/generators/{wildcards.dataset}/{wildcards.generator} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --code {params.code} --log {log:q}"

@@ -1,7 +1,7 @@
 """The synthetic set of each generator, in the form of a dataset.
 
 in: results/generators/{dataset}/{generator}/
-out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet}
+out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet}; for the target `wfdb` also results/wfdb/{dataset}/{generator}/
 """
 
 
@@ -21,9 +21,10 @@ rule sample:
         dataset=one_of(STUDY.trained),
     conda:
         "../envs/torch.yaml"
-    threads: THREADS
+    threads: THREADS * PROCESSES
     resources:
-        gpu=1,
+        gpu=PROCESSES,
+        processes=PROCESSES,
         mem_mb=4000,
         runtime=480,
     params:
@@ -33,7 +34,7 @@ rule sample:
         'python "${{ECGPIPE_SCRIPTS}}/sample.py" --model results/generators/{wildcards.dataset}/{wildcards.generator} '
         "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --code {params.code} --log {log:q}"
 
 
 rule pool:
@@ -64,3 +65,24 @@ rule pool:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --samples results/samples --name {wildcards.generator} '
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --log {log:q}"
+
+
+rule export_wfdb:
+    input:
+        signals="results/samples/{dataset}/{generator}/signals.npy",
+        records="results/samples/{dataset}/{generator}/records.parquet",
+    output:
+        directory("results/wfdb/{dataset}/{generator}"),
+    log:
+        "results/logs/export_wfdb/{dataset}/{generator}.log",
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        label_map=STUDY.config.preprocess.label_map,
+        code=STUDY.code("export_wfdb", files=["preprocess/rhythms7.csv"]),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/export_wfdb.py" --dataset results/samples/{wildcards.dataset}/{wildcards.generator} '
+        "--label-map {params.label_map:q} --out {output:q} --log {log:q}"

@@ -30,10 +30,24 @@ def reached(dataset: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
 
 def add_training_arguments(result: argparse.ArgumentParser) -> None:
     """Add what every job that trains or samples has."""
-    result.add_argument("--threads", type=int, required=True, help="threads of this process")
+    result.add_argument("--threads", type=int, required=True, help="threads of this job")
     result.add_argument("--gpu", type=int, default=0, help="GPUs granted to this job; 0 computes on the CPU")
     result.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
     result.add_argument("--code", required=True, help="digest of the code this job depends on")
+
+
+def divide(args: argparse.Namespace) -> None:
+    """Give way to torchrun and ``args.processes`` processes of this script, if there are to be several.
+
+    They share the job's threads; on GPUs there are no more of them than GPUs.
+    """
+    number = min(args.processes, args.gpu) if args.gpu else args.processes
+    args.threads = max(1, args.threads // number)
+    if number > 1 and "LOCAL_RANK" not in os.environ:
+        args.log.parent.mkdir(parents=True, exist_ok=True)
+        args.log.write_text("", encoding="utf-8")
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
+        os.execv(sys.executable, [sys.executable, *torchrun, "--", *sys.argv])  # noqa: S606 - no shell
 
 
 def state_folder(args: argparse.Namespace, *inputs: Path) -> Path:
@@ -68,8 +82,11 @@ def running(log: Path, threads: int = 1) -> Iterator[None]:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     log.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
-    to_file.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
+    # Processes of one job share a log, which is empty when they start.
+    process = os.environ.get("LOCAL_RANK")
+    to_file = logging.FileHandler(log, mode="w" if process is None else "a", encoding="utf-8")
+    place = "" if process is None else f" process {process}:"
+    to_file.setFormatter(_Formatter(f"%(asctime)s %(levelname)s{place} %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
     to_terminal.setFormatter(_Formatter("%(levelname)s: %(message)s"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import add_training_arguments, device, parser, running, state_folder
+from _setup import add_training_arguments, device, divide, parser, running, state_folder
 
 
 def main() -> None:
@@ -16,7 +16,9 @@ def main() -> None:
     arguments.add_argument("--settings", required=True, help="JSON: sample, number, labels, chunk, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the synthetic set")
     add_training_arguments(arguments)
+    arguments.add_argument("--processes", type=int, default=1, help="processes of this job, which share its threads")
     args = arguments.parse_args()
+    divide(args)
     with running(args.log, args.threads):
         from ecgpipe.sample.run import draw_samples
 

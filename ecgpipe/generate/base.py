@@ -182,11 +182,9 @@ def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch
         if not path.exists():
             raise ModelFileError(f"{path} is missing: {folder} is not a trained generator; train it first")
     facts = read_json(description)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
-        raise ModelFileError(
-            f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT}; train the generator again"
-        )
+    _check_format(description, facts)
+    if absent := [name for name in ("class", "settings", "signals", "sha256") if name not in facts]:
+        raise ModelFileError(f"{description} does not say its `{absent[0]}`; train the generator again")
     if facts["class"] != class_path_of(cls):
         raise ModelFileError(f"{description} is a model of {facts['class']}, not of {class_path_of(cls)}")
     if sha256(weights) != facts["sha256"]:
@@ -197,6 +195,14 @@ def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch
         return facts, load_file(weights)
     except SafetensorError as error:
         raise ModelFileError(f"{weights} cannot be read ({error}); train the generator again") from error
+
+
+def _check_format(description: Path, facts: Any) -> None:
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        raise ModelFileError(
+            f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT}; train the generator again"
+        )
 
 
 def load_generator(name: str, folder: Path, spec: SignalSpec) -> Generator:
@@ -215,8 +221,10 @@ def load_generator(name: str, folder: Path, spec: SignalSpec) -> Generator:
     if not description.exists():
         raise ModelFileError(f"{description} is missing: {folder} is not a trained generator; train it first")
     facts = read_json(description)
-    if not isinstance(facts, dict) or not {"class", "signals"} <= facts.keys():
-        raise ModelFileError(f"{description} does not say its `class` and `signals`; train the generator again")
+    _check_format(description, facts)
+    for name, kind in (("class", str), ("signals", dict)):
+        if not isinstance(facts.get(name), kind):
+            raise ModelFileError(f"{description} does not say its `{name}`; train the generator again")
     for key, wanted in spec.to_json().items():
         if (found := facts["signals"].get(key)) != wanted:
             raise ModelFileError(
@@ -291,11 +299,11 @@ class NeuralGenerator:
         try:
             out = cls(cls.Settings.model_validate(stored["settings"]), SignalSpec.from_json(stored["signals"]))
             out.module.load_state_dict(tensors)
-        except (ValueError, RuntimeError, KeyError) as error:
+            out.scale = float(stored["scale"])
+            out.facts = {k: stored[k] for k in ("seed", "training_records")}
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
             raise ModelFileError(
                 f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
             ) from error
-        out.scale = float(stored["scale"])
-        out.facts = {k: stored[k] for k in ("seed", "training_records")}
         out.module.eval()
         return out

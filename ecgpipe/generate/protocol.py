@@ -7,6 +7,7 @@ in :mod:`ecgpipe.generate.base` and :mod:`ecgpipe.generate.diffusion` save work.
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, runtime_checkable
@@ -25,6 +26,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _mapped(signals: np.ndarray) -> np.memmap | None:
+    """Return the map of a file if ``signals`` is one, as a whole: a part of one still says the whole one's offset."""
+    base: object = signals.base
+    if not (isinstance(signals, np.memmap) and isinstance(base, mmap.mmap) and signals.filename is not None):
+        return None
+    return signals if signals.dtype == np.float32 and signals.flags.c_contiguous else None
+
+
 class Signals:
     """Some rows of a dataset, read from disk only when asked for.
 
@@ -39,13 +48,10 @@ class Signals:
         """Class ids ``(n,)``, int64."""
         self._rows = np.asarray(rows, dtype=np.int64)
         self._signals = dataset.signals
+        self._map = _mapped(self._signals)
         self._file = None
-        if (
-            isinstance(self._signals, np.memmap)
-            and self._signals.dtype == np.float32
-            and self._signals.flags.c_contiguous
-        ):
-            self._file = open(str(self._signals.filename), "rb", buffering=0)  # noqa: SIM115 - lives as long as this object
+        if self._map is not None:
+            self._file = open(str(self._map.filename), "rb", buffering=0)  # noqa: SIM115 - lives as long as this object
 
     @classmethod
     def of(cls, dataset: Dataset, split: str) -> Signals:
@@ -70,15 +76,14 @@ class Signals:
         """
         rows = self._rows[indices]
         out = np.empty((len(rows), *self._signals.shape[1:]), dtype=np.float32)
-        if self._file is None:
+        if self._file is None or self._map is None:
             out[:] = self._signals[rows]
         else:
-            assert isinstance(self._signals, np.memmap)
             size = out[:1].nbytes
             for place, row in enumerate(rows):
-                got = os.preadv(self._file.fileno(), [out[place].data], self._signals.offset + int(row) * size)
+                got = os.preadv(self._file.fileno(), [out[place].data], self._map.offset + int(row) * size)
                 if got != size:
-                    raise ValueError(f"{self._signals.filename} ends within row {row}; delete it and run again")
+                    raise ValueError(f"{self._map.filename} ends within row {row}; delete it and run again")
         return torch.from_numpy(out), torch.from_numpy(self.labels[indices])
 
 

@@ -11,6 +11,7 @@ import torch
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import write_parquet
+from ecgpipe.generate import processes
 from ecgpipe.generate.base import absent_classes
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class, parse_settings
@@ -42,7 +43,7 @@ def train_generator(
         data_folder: a dataset.
         out_folder: gets the three files.
         seed: of everything random.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``; in a job of several processes each takes the GPU of its number.
         threads: threads of torch on the CPU.
         state_dir: folder of checkpoints, this training's own; a training that was killed goes on from there. Removed at
             the end.
@@ -59,12 +60,14 @@ def train_generator(
     train, validation = Signals.of(dataset, "train"), Signals.of(dataset, "validation")
     if absent := absent_classes(train):
         log.warning("%s has no training record of %s: %s cannot draw these", data_folder, ", ".join(absent), name)
-    where = pick_device(device)
-    log.info(
-        "training %s on %d records (%d to validate) of %s, on %s", name, len(train), len(validation), data_folder, where
-    )
-    generator = found(settings, dataset.spec)
-    history = generator.fit(train, validation, seed=seed, state_dir=Path(state_dir), device=where, progress=True)
-    generator.save(Path(out_folder))
-    write_parquet(Path(out_folder) / "history.parquet", history)
-    shutil.rmtree(state_dir, ignore_errors=True)
+    with processes.joined(pick_device(device)) as where:
+        log.info(
+            "training %s on %d records (%d to validate) of %s, on %s (process %d of %d)",
+            *(name, len(train), len(validation), data_folder, where, processes.rank() + 1, processes.count()),
+        )
+        generator = found(settings, dataset.spec)
+        history = generator.fit(train, validation, seed=seed, state_dir=Path(state_dir), device=where, progress=True)
+        if processes.rank() == 0:
+            generator.save(Path(out_folder))
+            write_parquet(Path(out_folder) / "history.parquet", history)
+            shutil.rmtree(state_dir, ignore_errors=True)

@@ -2,6 +2,9 @@
 
 Everything random in a step is a function of (seed, stage, step): which records, the noise, the dropout. A run that was
 killed and goes on from its checkpoint therefore ends, on a CPU, in the same bits as one that was not.
+
+Started by torchrun, several processes divide each batch (:mod:`ecgpipe.generate.processes`). Noise and records are those
+of one process, so the result is the same up to rounding; a network with dropout draws other masks.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ecgpipe.files import atomic_path
+from ecgpipe.generate import processes
 from ecgpipe.generate.muon import Muon, matrices_of
 from ecgpipe.generate.protocol import Settings, Signals
 
@@ -52,7 +56,11 @@ FLUSH_EVERY = 20
 """Steps between looks at the losses: asking for each would make a GPU wait for the CPU at every step."""
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
-"""loss(module, signals ``(b, 12, length)`` in mV, labels ``(b,)``, generator on the device) -> scalar."""
+"""loss(module, signals ``(b, 12, length)`` in mV, labels ``(b,)``, generator on the device) -> scalar.
+
+The module takes tensors ``(b, ...)`` and gives one, or a tuple of them or of scalars. Random numbers come from the
+generator, and weights are reached by calling the module only: it may be one that divides its work among processes.
+"""
 
 
 class TrainingError(RuntimeError):
@@ -207,7 +215,6 @@ class _Run:
         stage: str,
     ) -> None:
         self.module = module.to(device)
-        self.network = cast(nn.Module, torch.compile(module)) if settings.compile else module
         self.loss = loss
         self.train = train
         self.validation = validation
@@ -219,6 +226,8 @@ class _Run:
         self.dtype = autocast_dtype(settings.precision, device)
         self.generator = torch.Generator(device)
         self.ema = AveragedModel(module).requires_grad_(False)
+        compiled = cast(nn.Module, torch.compile(module)) if settings.compile else module
+        self.network = processes.divided(compiled, device)
         self.optimizer = optimizer_of(module, settings)
         self.best: dict[str, torch.Tensor] = {}
         self.progress = _Progress()
@@ -234,15 +243,17 @@ class _Run:
     def step(self) -> None:
         """Take one training step, all of whose randomness is that of its number."""
         number = self.progress.step
-        noise_seed, dropout_seed = (int(v) for v in np.random.SeedSequence([*self.seed, 2, number]).generate_state(2))
-        self.generator.manual_seed(noise_seed)
-        torch.manual_seed(dropout_seed)
+        noise_seed, *dropout_seeds = np.random.SeedSequence([*self.seed, 2, number]).generate_state(
+            2 + processes.rank()
+        )
+        self.generator.manual_seed(int(noise_seed))
+        torch.manual_seed(int(dropout_seeds[-1]))
         x, y = self.train.batch(self.order(number))
         self.module.train()
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             value = self.loss(self.network, x.to(self.device), y.to(self.device), self.generator)
         self.optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        (value * processes.count()).backward()  # type: ignore[no-untyped-call]  # see processes.divided
         nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.gradient_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(number, self.settings)
@@ -279,8 +290,12 @@ class _Run:
         state = self.progress
         rate = (state.step - self.step_of_last_look) * self.settings.batch / (time.perf_counter() - self.last_look)
         average = self.ema.module
-        found = validation_loss(average, self.loss, self.validation, self.settings, self.seed[1], self.device)
-        more = measures(average) if measures is not None else {}
+        found, more = math.nan, {}
+        if processes.rank() == 0:
+            found = validation_loss(average, self.loss, self.validation, self.settings, self.seed[1], self.device)
+            more = measures(average) if measures is not None else {}
+        # All must agree on when to stop.
+        found = float(processes.take_from_first(torch.tensor(found, dtype=torch.float64, device=self.device)))
         self.tick()
         row = {
             "stage": self.stage,
@@ -465,8 +480,12 @@ def train(
 
     Raises:
         TrainingError: if a loss is not finite.
-        ValueError: if there are no training or no validation records.
+        ValueError: if there are no training or no validation records, or a batch cannot be divided among the processes.
     """
+    if settings.batch % processes.count():
+        raise ValueError(
+            f"a `batch` of {settings.batch} records cannot be divided evenly among {processes.count()} processes; change one of the two"
+        )
     for name, signals in (("training", train), ("validation", validation)):
         if not len(signals):
             raise ValueError(f"there are no {name} records to train a generator with")
@@ -474,8 +493,13 @@ def train(
     checkpoint = state_dir / f"{stage}.safetensors"
     digest = _digest(module, train, validation, settings, seed, stage, identity)
     run.resume(checkpoint, digest)
+    first = processes.rank() == 0
     bar = tqdm(
-        total=settings.steps, initial=run.progress.step, desc=stage, unit="step", disable=None if progress else True
+        total=settings.steps,
+        initial=run.progress.step,
+        desc=stage,
+        unit="step",
+        disable=None if progress and first else True,
     )
     with bar, _own_randomness(run.device):
         saved = time.perf_counter()
@@ -484,10 +508,12 @@ def train(
             bar.update()
             if run.progress.step % settings.validate_every == 0 or run.finished:
                 run.look(measures)
-            if run.finished or time.perf_counter() - saved >= settings.checkpoint_seconds:
+            if first and (run.finished or time.perf_counter() - saved >= settings.checkpoint_seconds):
                 run.save(checkpoint, digest)
                 saved = time.perf_counter()
     module.load_state_dict(run.best or run.ema.module.state_dict())
+    for tensor in module.state_dict().values():
+        processes.take_from_first(tensor)  # buffers follow the records that a process saw
     module.eval()
     history = run.progress.history
     return pd.DataFrame(history, columns=[*HISTORY, *(c for c in history[0] if c not in HISTORY)])

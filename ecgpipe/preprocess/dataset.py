@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecgpipe.arrays import signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
-from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, save_records
+from ecgpipe.dataset import SPLITS, SignalSpec, concatenate, save_records
 from ecgpipe.files import read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import catalogue, labels, splits
-from ecgpipe.preprocess.arrays import signal_writer
 from ecgpipe.preprocess.catalogue import Catalogue, Entry, Excluded
 from ecgpipe.preprocess.filtering import filtered
 from ecgpipe.preprocess.headers import Header
@@ -162,26 +162,16 @@ def _label(codes: str, label_map: LabelMap, system: str) -> str:
 
 
 def merge(members: dict[str, Path], out: Path) -> None:
-    """Write the union of prepared data sets, by name, into ``out``: one after the other, signals copied once.
-
-    ``source`` tells the members apart; a patient's name gets it as a prefix (``demo_ptbxl/123``), because two data
-    sets may number different people alike.
+    """Write the union of prepared data sets, by name, into ``out``; see :func:`ecgpipe.dataset.concatenate`.
 
     Raises:
         ValueError: if the members differ in rate, length, leads or classes.
     """
-    sets = {name: Dataset.load(folder) for name, folder in members.items()}
-    spec = _common_spec(sets)
-    records = pd.concat([s.records.assign(source=name) for name, s in sets.items()], ignore_index=True)
-    records["patient"] = records["source"] + "/" + records["patient"]
+    records, spec = concatenate(members, out)
     excluded = pd.concat(
         [pd.read_parquet(folder / "excluded.parquet").assign(source=name) for name, folder in members.items()],
         ignore_index=True,
     )
-    with signal_writer(out / "signals.npy", (len(spec.leads), spec.length)) as writer:
-        for name, member in sets.items():
-            for start in tqdm(range(0, len(member), BATCH), desc=f"merge {name}", unit="batch", disable=None):
-                writer.append(member.signals[start : start + BATCH])
     save_records(out, records, spec)
     write_parquet(out / "excluded.parquet", excluded.astype("string"))
     parts = [read_json(folder / "summary.json") for folder in members.values()]
@@ -348,14 +338,3 @@ def _unknown_codes(
         "occurrences": len(unknown),
         "most_frequent": counted,
     }
-
-
-def _common_spec(sets: dict[str, Dataset]) -> SignalSpec:
-    first, *others = sets
-    spec = sets[first].spec
-    for name in others:
-        for field in ("rate", "length", "leads", "classes"):
-            ours, theirs = getattr(spec, field), getattr(sets[name].spec, field)
-            if ours != theirs:
-                raise ValueError(f"{first} and {name} cannot be merged: {field} is {ours} and {theirs}")
-    return spec

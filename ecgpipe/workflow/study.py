@@ -222,8 +222,8 @@ class Study:
         return canonical(
             {
                 "sample": self.config.generator(generator).sample,
-                "number": samples.number,
-                "labels": samples.labels,
+                "number": samples.number if samples.counts is None else sum(samples.counts.values()),
+                "labels": samples.labels if samples.counts is None else samples.counts,
                 "chunk": samples.chunk,
                 "seed": self.config.seed,
             }

@@ -61,7 +61,7 @@ def _third_party_imports(scripts: list[str], modules: list[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("environment", "scripts", "modules"),
     [
-        ("data", ["acquire", "preprocess", "merge", "pool"], []),
+        ("data", ["acquire", "preprocess", "merge", "pool", "export_wfdb"], []),
         ("torch", ["generate", "sample", "classify"], ["ecgpipe.generate.diffwave"]),
         ("report", ["tables", "report"], []),
     ],

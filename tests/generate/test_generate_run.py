@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pandas as pd
 import pytest
 
 from ecgpipe.dataset import Dataset, save_dataset
-from ecgpipe.generate.base import ModelFileError
+from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.base import ModelFileError, load_generator
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import GeneratorError
 from ecgpipe.generate.run import train_generator
+from ecgpipe.leads import LEADS
 from ecgpipe.sample.run import draw_samples
 
 TINY = {"channels": 8, "layers": 2, "cycle": 2, "patch": 2, "steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
@@ -126,6 +129,14 @@ def test_samples_can_follow_the_training_frequencies(sines: Dataset, tmp_path: P
     assert samples.records["label"].value_counts().to_dict() == {"SLOW": 12, "FLAT": 12, "FAST": 6}
 
 
+def test_samples_can_have_given_numbers_of_each_class(sines_folder: Path, tmp_path: Path) -> None:
+    train(sines_folder, tmp_path / "model")
+    samples = draw(tmp_path / "model", sines_folder, tmp_path / "samples", labels={"FLAT": 3, "SLOW": 11})
+    assert samples.records["label"].value_counts().to_dict() == {"SLOW": 11, "FLAT": 3}
+    with pytest.raises(ValueError, match=r"`samples\.counts`: no class SLEW; there are SLOW, FAST, FLAT"):
+        draw(tmp_path / "model", sines_folder, tmp_path / "samples", labels={"SLEW": 3})
+
+
 def test_a_users_own_class_runs_the_same_way(
     sines_folder: Path, sines: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,11 +162,64 @@ def test_a_class_without_training_records_is_told_and_not_drawn(
     samples = draw(tmp_path / "model", tmp_path / "data", tmp_path / "samples")
     assert len(samples) == 30
     assert "FAST" not in set(samples.records["label"])
+    with pytest.raises(ValueError, match="saw no training record of FAST; set 0 or leave them out"):
+        draw(tmp_path / "model", tmp_path / "data", tmp_path / "asked", labels={"SLOW": 9, "FAST": 1})
 
 
 def test_wrong_settings_are_an_error_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match=r"generator_settings\.diffwave\.train\.colour"):
         train(tmp_path / "there is no data", tmp_path / "model", {"colour": "red"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ("SLOW", "FAST", "FLIT")}, r"model of signals whose classes is \['SLOW', 'FAST', 'FLAT'\], here"),
+        ({"classes": ("FLAT", "FAST", "SLOW")}, r"here it is \['FLAT', 'FAST', 'SLOW'\]"),
+        ({"leads": LEADS[::-1]}, "model of signals whose leads is"),
+        ({"rate": 250.0}, r"model of signals whose rate is 100\.0, here it is 250\.0"),
+    ],
+)
+def test_a_model_of_other_signals_is_an_error(
+    sines_folder: Path, sines: Dataset, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    train(sines_folder, tmp_path / "model")
+    with pytest.raises(ModelFileError, match=message):
+        load_generator("diffwave", tmp_path / "model", dataclasses.replace(sines.spec, **change))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda facts: {**facts, "format": 99}, r"model\.json is of format 99, this version of ecgpipe reads format"),
+        (lambda facts: {k: v for k, v in facts.items() if k != "sha256"}, r"model\.json does not say its `sha256`"),
+        (lambda facts: {k: v for k, v in facts.items() if k != "signals"}, r"model\.json does not say its `signals`"),
+        (lambda facts: {**facts, "signals": 3}, r"model\.json does not say its `signals`"),
+        (lambda facts: [facts], r"model\.json is of format None"),
+        (lambda facts: {**facts, "scale": None}, r"model\.json does not fit this version"),
+    ],
+)
+def test_a_wrong_model_json_is_one_clear_error(
+    sines_folder: Path, sines: Dataset, tmp_path: Path, edit: Any, message: str
+) -> None:
+    train(sines_folder, tmp_path / "model")
+    description = tmp_path / "model" / "model.json"
+    write_json(description, edit(read_json(description)))
+    with pytest.raises(ModelFileError, match=message):
+        load_generator("diffwave", tmp_path / "model", sines.spec)
+
+
+def test_truncated_files_are_one_clear_error(sines_folder: Path, sines: Dataset, tmp_path: Path) -> None:
+    train(sines_folder, tmp_path / "model")
+    weights, description = (tmp_path / "model" / name for name in ("model.safetensors", "model.json"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFileError, match=r"model\.safetensors is not the file that .* describes"):
+        draw(tmp_path / "model", sines_folder, tmp_path / "samples")
+    weights.write_bytes(whole)
+    description.write_text(description.read_text()[:40])
+    with pytest.raises(ValueError, match=r"model\.json is not valid JSON"):
+        draw(tmp_path / "model", sines_folder, tmp_path / "samples")
 
 
 def test_a_model_of_another_dataset_is_an_error(sines_folder: Path, sines: Dataset, tmp_path: Path) -> None:

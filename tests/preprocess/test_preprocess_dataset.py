@@ -415,5 +415,5 @@ def test_sets_of_different_form_are_not_merged(tmp_path: Path) -> None:
     raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM])
     run(raw, tmp_path / "slow", arrhythmia_settings())
     run(raw, tmp_path / "fast", arrhythmia_settings(), signal=SignalSettings(rate=250))
-    with pytest.raises(ValueError, match=r"slow and fast cannot be merged: rate is 100\.0 and 250\.0"):
+    with pytest.raises(ValueError, match=r"slow and .*fast do not fit together \(rate: 100\.0 and 250\.0"):
         merge({"slow": tmp_path / "slow", "fast": tmp_path / "fast"}, tmp_path / "both")

@@ -11,9 +11,9 @@ import pytest
 from raw_records import digital_ecg
 from scipy.signal import resample_poly
 
+from ecgpipe.arrays import signal_writer
 from ecgpipe.config import Filtering, Quality
 from ecgpipe.preprocess import labels, splits
-from ecgpipe.preprocess.arrays import signal_writer
 from ecgpipe.preprocess.filtering import filtered
 from ecgpipe.preprocess.reasons import Refusal
 from ecgpipe.preprocess.resample import crop, factors, resample

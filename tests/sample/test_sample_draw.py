@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from ecgpipe.dataset import COLUMNS, Dataset, SignalSpec
-from ecgpipe.sample.draw import class_counts, draw, record_seeds, sample_dataset, sample_labels
+from ecgpipe.dataset import COLUMNS, Dataset, SignalSpec, save_records
+from ecgpipe.sample.draw import class_counts, draw, record_seeds, sample_labels, synthetic_records
 from ecgpipe.sample.pool import union
 
 SPEC = SignalSpec(100.0, 50, ("SR", "AFIB", "STACH"))
@@ -56,22 +56,26 @@ def make(
     chunk: int = 7,
     seed: int = 1,
     settings: BaseModel | None = None,
-    **more: Any,
+    weights: np.ndarray | None = None,
+    spec: SignalSpec = SPEC,
+    identity: str = "",
 ) -> Dataset:
-    sample_dataset(
+    ids = sample_labels(class_counts(number, np.ones(3) if weights is None else weights), seed)
+    seeds = record_seeds(number, seed)
+    how = settings or Nothing()
+    draw(
         generator,
-        SPEC,
-        folder,
-        name="echo",
-        number=number,
-        weights=more.pop("weights", np.ones(3)),
-        settings=settings or Nothing(),
-        seed=seed,
+        spec,
+        ids,
+        settings=how,
+        seeds=seeds,
         chunk=chunk,
+        out=folder / "signals.npy",
         state_dir=folder.parent / f"{folder.name}-state",
         device="cpu",
-        **more,
+        identity=identity,
     )
+    save_records(folder, synthetic_records("echo", spec, ids, seeds, how, seed), spec)
     return Dataset.load(folder)
 
 
@@ -83,7 +87,8 @@ def test_records_are_divided_by_largest_remainder() -> None:
     assert class_counts(10, np.ones(3)).tolist() == [4, 3, 3]
     assert class_counts(10, np.array([80, 15, 5])).tolist() == [8, 2, 0]
     assert class_counts(7, np.array([0.0, 2.0, 1.0])).tolist() == [0, 5, 2]
-    assert np.bincount(sample_labels(100, np.array([1, 2, 1]), 3)).tolist() == [25, 50, 25]
+    assert np.bincount(sample_labels(np.array([25, 50, 25]), 3)).tolist() == [25, 50, 25]
+    assert sample_labels(np.array([25, 50, 25]), 3).tolist() != sample_labels(np.array([25, 50, 25]), 4).tolist()
 
 
 def test_seeds_are_distinct_and_do_not_depend_on_the_number() -> None:
@@ -139,17 +144,21 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         make(tmp_path / "set", first)
     assert first.drawn == 21
     assert not (tmp_path / "set").exists()
-    (part,) = (tmp_path / "set-state").iterdir()
-    with open(part, "ab") as handle:
-        handle.write(b"half a record")
     second = Echo()
-    assert same(make(tmp_path / "set", second, chunk=10), expected)
+    assert same(make(tmp_path / "set", second), expected)
     assert second.drawn == 40 - 21
     assert not list((tmp_path / "set-state").iterdir())
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 2}, {"settings": Chosen()}, {"identity": "another model"}, {"weights": np.array([1, 1, 2])}]
+    "change",
+    [
+        {"seed": 2},
+        {"settings": Chosen()},
+        {"identity": "another model"},
+        {"weights": np.array([1, 1, 2])},
+        {"chunk": 8},
+    ],
 )
 def test_what_another_run_drew_is_not_taken_up(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -204,19 +213,6 @@ def test_a_union_holds_its_members_in_order(tmp_path: Path) -> None:
 
 def test_sets_of_other_signals_are_not_united(tmp_path: Path) -> None:
     make(tmp_path / "a", Echo())
-    other = SignalSpec(100.0, 50, ("SR", "AFIB", "AFLT"))
-    sample_dataset(
-        Echo(),
-        other,
-        tmp_path / "b",
-        name="echo",
-        number=9,
-        weights=np.ones(3),
-        settings=Nothing(),
-        seed=1,
-        chunk=5,
-        state_dir=tmp_path / "s",
-        device="cpu",
-    )  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"the samples of one \(.*\) and two \(.*\) cannot be pooled: classes is"):
+    make(tmp_path / "b", Echo(), number=9, spec=SignalSpec(100.0, 50, ("SR", "AFIB", "AFLT")))
+    with pytest.raises(ValueError, match=r"/a and .*/b do not fit together \(classes: .*STACH.* and .*AFLT"):
         union({"one": tmp_path / "a", "two": tmp_path / "b"}, tmp_path / "both")

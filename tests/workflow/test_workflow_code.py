@@ -91,6 +91,7 @@ def test_syntax_error_is_named(module: Path) -> None:
         ("generate", "ecgpipe.generate.run", ["ecgpipe.generate.diffwave"]),
         ("sample", "ecgpipe.sample.run", ["ecgpipe.generate.diffwave"]),
         ("pool", "ecgpipe.sample.pool", []),
+        ("export_wfdb", "ecgpipe.sample.export", []),
         ("classify", "ecgpipe.classify.experiments", []),
         ("tables", "ecgpipe.tables.build", []),
         ("report", "ecgpipe.report.build", []),

@@ -1,0 +1,24 @@
+"""Export one generator's synthetic set as WFDB records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _setup import parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--dataset", type=Path, required=True, help="folder of the synthetic set")
+    arguments.add_argument("--label-map", required=True, help="`rhythms7` or a CSV: codes of the classes")
+    arguments.add_argument("--out", type=Path, required=True, help="folder to make")
+    args = arguments.parse_args()
+    with running(args.log):
+        from ecgpipe.dataset import Dataset
+        from ecgpipe.sample.export import export, snomed_codes
+
+        export(Dataset.load(args.dataset), args.out, snomed_codes(args.label_map))
+
+
+if __name__ == "__main__":
+    main()
