@@ -18,10 +18,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
+from ecgpipe.generate.layers import FREQUENCIES, from_patches, sinusoids, to_patches
 from ecgpipe.generate.s4 import S4Layer
-
-FREQUENCIES = 64
-"""Frequencies of the step's sinusoids."""
 
 WIDTH = 512
 """Width of the embeddings of step and class."""
@@ -42,14 +40,13 @@ class DiffWaveSettings(DiffusionSettings):
             "spectral": True,
             "noise_log_mean": 0.7,
             "noise_log_deviation": 1.3,
-            "optimizer": "muon",
-            "steps": 500,
+            "steps": 400,
             "batch": 16,
-            "learning_rate": 2e-3,
+            "learning_rate": 3e-3,
             "warmup": 50,
             "ema_decay": 0.99,
             "balanced": True,
-            "validate_every": 250,
+            "validate_every": 200,
         },
         "full": {
             "channels": 128,
@@ -111,13 +108,6 @@ class DiffWaveSettings(DiffusionSettings):
         ge=1,
         description="Consecutive samples of every lead that the network sees as the channels of one position; 1 is DiffWave as published. More make it faster and its reach longer.",
     )
-
-
-def sinusoids(time: Tensor) -> Tensor:
-    """Embed the step ``(b,)`` as ``(b, 128)``: sin and cos of t exp(-ln(10^4) j / 63), j = 0 ... 63 (section 3.1)."""
-    frequency = torch.exp(-math.log(1e4) / (FREQUENCIES - 1) * torch.arange(FREQUENCIES, device=time.device))
-    angle = time[:, None] * frequency
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def embedding(inputs: int) -> nn.Sequential:
@@ -196,17 +186,14 @@ class DiffWaveNetwork(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Predict from the records x at a step; see :meth:`ecgpipe.generate.diffusion.DiffusionGenerator.network`."""
-        b, leads, length = x.shape
-        padded = nn.functional.pad(x, (0, -length % self.patch))
-        h = padded.view(b, leads, -1, self.patch).transpose(2, 3).reshape(b, leads * self.patch, 1, -1)
-        h = torch.relu(self.inward(h))
+        h = torch.relu(self.inward(to_patches(x, self.patch, self.patch)))
         step, given = self.step(sinusoids(time)), self.label(label)
         total = torch.zeros_like(h)
         for layer in self.layers:
             h, skip = layer(h, step, given)
             total = total + skip
         out: Tensor = self.outward(torch.relu(self.skips(total / math.sqrt(len(self.layers)))))
-        return out.view(b, leads, self.patch, -1).transpose(2, 3).reshape(b, leads, -1)[..., :length]
+        return from_patches(out, self.patch, x.shape[-1])
 
 
 class DiffWave(DiffusionGenerator):

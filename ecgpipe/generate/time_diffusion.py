@@ -21,9 +21,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
+from ecgpipe.generate.layers import FREQUENCIES, from_patches, sinusoids, to_patches
 
-FREQUENCIES = 64
-"""Frequencies of the noise level's sinusoids."""
 HEAD = 32
 """Channels of an attention head."""
 GROUPS = 8
@@ -42,13 +41,13 @@ class TimeDiffusionSettings(DiffusionSettings):
             "noise_log_mean": 0.7,
             "noise_log_deviation": 1.3,
             "optimizer": "muon",
-            "steps": 700,
+            "steps": 600,
             "batch": 16,
             "learning_rate": 2e-3,
             "warmup": 50,
             "ema_decay": 0.99,
             "balanced": True,
-            "validate_every": 350,
+            "validate_every": 300,
         },
         "full": {
             "patch": 1,
@@ -136,13 +135,6 @@ class TimeDiffusionSettings(DiffusionSettings):
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     """Return a 1-D convolution with zero padding, written as a 2-D one of height 1, which trains faster on CPUs."""
     return nn.Conv2d(inputs, outputs, (1, kernel), stride=(1, stride), padding=(0, kernel // 2))
-
-
-def sinusoids(time: Tensor) -> Tensor:
-    """Embed the noise level: ``(b,)`` of 0 ... 1000 to ``(b, 2 FREQUENCIES)``, as positions in arXiv 1706.03762."""
-    frequency = torch.exp(-math.log(1e4) * torch.arange(FREQUENCIES, device=time.device) / (FREQUENCIES - 1))
-    angle = time[:, None] * frequency
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def rotated(x: Tensor) -> Tensor:
@@ -245,10 +237,8 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Map records ``(b, channels, length)``, noise levels ``(b,)`` of 0 ... 1000 and classes ``(b,)`` to what is predicted of the records."""
-        b, c, length = x.shape
         condition = F.silu(self.time(sinusoids(time)) + self.label(label))
-        padded = F.pad(x, (0, -length % self.multiple))
-        patches = padded.view(b, c, -1, self.patch).transpose(2, 3).reshape(b, c * self.patch, 1, -1)
+        patches = to_patches(x, self.patch, self.multiple)
         shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
         stem = self.stem(torch.cat([patches, shown], dim=1).contiguous(memory_format=torch.channels_last))
         h, passed = stem, []
@@ -261,7 +251,7 @@ class UNet(nn.Module):
             h = stage(F.interpolate(grow(h), scale_factor=(1, 2)) + passed.pop(), condition)
         # What comes straight from the stem carries the noise, of which the prediction is largely made.
         out: Tensor = self.head(F.silu(self.norm(torch.cat([h, stem], dim=1))))
-        return out.view(b, c, self.patch, -1).transpose(2, 3).reshape(b, c, -1)[..., :length]
+        return from_patches(out, self.patch, x.shape[-1])
 
 
 class TimeDiffusion(DiffusionGenerator):

@@ -104,32 +104,32 @@ class TimeVQVAESettings(PresetSettings):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
             "stage1": {
-                "steps": 200,
+                "steps": 120,
                 "batch": 32,
                 "learning_rate": 3e-3,
                 "warmup": 25,
                 "weight_decay": 1e-4,
                 "ema_decay": 0.99,
-                "validate_every": 50,
+                "validate_every": 60,
             },
             "lf_prior": {
-                "steps": 900,
+                "steps": 500,
                 "batch": 16,
                 "learning_rate": 3e-3,
                 "warmup": 50,
                 "ema_decay": 0.99,
                 "balanced": True,
-                "validate_every": 150,
+                "validate_every": 125,
             },
             "hf_prior": {
                 "layers": 1,
-                "steps": 300,
+                "steps": 150,
                 "batch": 16,
                 "learning_rate": 2e-3,
                 "warmup": 20,
                 "ema_decay": 0.98,
                 "balanced": True,
-                "validate_every": 100,
+                "validate_every": 75,
             },
         },
         "full": {

@@ -18,7 +18,8 @@ from sine_records import LENGTH  # type: ignore[import-not-found]
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
-from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, ResidualLayer, sinusoids
+from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, ResidualLayer
+from ecgpipe.generate.layers import sinusoids
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ecgpipe.dataset import Dataset
+from ecgpipe.generate.layers import from_patches, to_patches
 from ecgpipe.generate.preconditioning import SpectralPreconditioning, Spectrum, measured, no_spectrum, signal, spectrum
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.schedules import DiscreteSchedule, EDMSchedule, cosine_alpha_bar
@@ -100,11 +101,12 @@ def test_any_length_goes_through_and_padding_is_not_seen(length: int, levels: in
 def test_patches_keep_order_of_samples_and_leads() -> None:
     network = unet(widths=(32,), attention_levels=0)
     x = torch.randn(1, 8, 16, requires_grad=True)
-    network.stem(x.view(1, 8, 4, 4).transpose(2, 3).reshape(1, 32, 1, 4))[0, 0, 0, 2].backward()
+    network.stem(to_patches(x, 4, 4))[0, 0, 0, 2].backward()
     assert x.grad is not None
     assert x.grad[..., 8:12].all()
     assert not x.grad[..., :8].any()
     assert not x.grad[..., 12:].any()
+    assert torch.equal(from_patches(to_patches(x[..., :14], 4, 8), 4, 14), x[..., :14])
 
 
 def test_attention_tells_distances_not_places() -> None:

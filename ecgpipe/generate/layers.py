@@ -1,0 +1,45 @@
+"""What networks of diffusion generators share: the embedding of the noise level, and records as patches."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FREQUENCIES = 64
+"""Frequencies of the noise level's sinusoids."""
+
+
+def sinusoids(time: Tensor) -> Tensor:
+    """Embed noise levels ``(b,)`` of 0 ... 1000 as ``(b, 128)``: sin and cos of t exp(-ln(10^4) j / 63), j = 0 ... 63.
+
+    DiffWave (arXiv 2009.09761), section 3.1.
+    """
+    frequency = torch.exp(-math.log(1e4) / (FREQUENCIES - 1) * torch.arange(FREQUENCIES, device=time.device))
+    angle = time[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def to_patches(x: Tensor, patch: int, multiple: int) -> Tensor:
+    """Fold ``patch`` samples of all leads into the channels of one position.
+
+    Args:
+        x: records ``(b, leads, length)``.
+        patch: samples a position.
+        multiple: records are padded with zeros on the right to a multiple of so many samples, itself one of ``patch``.
+
+    Returns:
+        ``(b, leads * patch, 1, positions)``.
+    """
+    b, leads, length = x.shape
+    padded = F.pad(x, (0, -length % multiple))
+    return padded.view(b, leads, -1, patch).transpose(2, 3).reshape(b, leads * patch, 1, -1)
+
+
+def from_patches(h: Tensor, patch: int, length: int) -> Tensor:
+    """Undo :func:`to_patches`: ``(b, leads * patch, 1, positions)`` to ``(b, leads, length)``."""
+    b, channels = h.shape[:2]
+    leads = channels // patch
+    return h.reshape(b, leads, patch, -1).transpose(2, 3).reshape(b, leads, -1)[..., :length]
