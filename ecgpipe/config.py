@@ -559,6 +559,13 @@ class Config(Section):
         if value not in allowed:
             raise ValueError(f"`{key}`: {value!r} is not declared; allowed: {', '.join(allowed) or 'nothing yet'}")
 
+    def is_simulated(self, dataset: str) -> bool:
+        """Say whether a dataset has simulated records, of its own or a member's."""
+        settings = self.dataset_settings[dataset]
+        if settings.source is None:
+            return any(map(self.is_simulated, settings.merge or []))
+        return settings.source.kind == "simulated"
+
     def generator(self, name: str) -> GeneratorSettings:
         """Return a generator's settings, the defaults if the config has none."""
         return self.generator_settings.get(name, GeneratorSettings())

@@ -4,17 +4,7 @@ in: every predictions.parquet and training.parquet of the study, every dataset's
 out: results/tables/*.parquet
 """
 
-TABLES = [
-    "classification",
-    "transfer",
-    "summary",
-    "comparisons",
-    "confusion",
-    "training",
-    "data",
-    "exclusions",
-    "runtime",
-]
+from ecgpipe.tables.names import TABLES
 
 
 rule result_tables:

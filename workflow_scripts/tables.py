@@ -15,7 +15,7 @@ def main() -> None:
     arguments.add_argument("--training", type=Path, nargs="+", required=True, help="training.parquet files")
     arguments.add_argument("--data", type=Path, nargs="+", required=True, help="folders of the datasets")
     arguments.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="Snakemake's benchmark files")
-    arguments.add_argument("--settings", required=True, help="JSON: statistics, settings, fractions, transfer, seed")
+    arguments.add_argument("--settings", required=True, help="JSON: statistics, what is reported, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the tables")
     args = arguments.parse_args()
     with running(args.log):

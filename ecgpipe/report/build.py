@@ -22,11 +22,12 @@ from ecgpipe.files import read_json, read_parquet_metadata, write_text
 from ecgpipe.preprocess.reasons import REASONS
 from ecgpipe.report import ecgpaper, figures, provenance, text
 from ecgpipe.report.text import Row, rows_of
-from ecgpipe.tables.build import TABLES
 from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
 from ecgpipe.tables.comparisons import PRIMARY
 from ecgpipe.tables.data import ALL
 from ecgpipe.tables.draws import COMPARED
+from ecgpipe.tables.names import TABLES
+from ecgpipe.tables.wording import METRIC_NAMES, bounds, number, signed
 
 log = logging.getLogger(__name__)
 
@@ -82,20 +83,7 @@ class Inputs:
     @cached_property
     def simulated(self) -> list[str]:
         """Datasets in which a record is simulated."""
-        settings = self.config.dataset_settings
-
-        def is_simulated(name: str) -> bool:
-            source = settings[name].source
-            return (source is not None and source.kind == "simulated") or any(
-                map(is_simulated, settings[name].merge or [])
-            )
-
-        return [name for name in self.data if is_simulated(name)]
-
-    @cached_property
-    def merged(self) -> list[str]:
-        """Datasets that are merges."""
-        return [name for name in self.data if self.config.dataset_settings[name].merge is not None]
+        return [name for name in self.data if self.config.is_simulated(name)]
 
     def in_order(self, names: pd.Series) -> list[str]:
         """Return the datasets among ``names``, in the order of ``data``."""
@@ -115,9 +103,7 @@ def image(svg: str) -> str:
 def interval(row: Row) -> str:
     """Write mean and interval of a row of the summary."""
     mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
-    return (
-        text.number(mean) if np.isnan(mean) else f"{text.number(mean)} [{text.number(low, 2)}, {text.number(high, 2)}]"
-    )
+    return number(mean) if np.isnan(mean) else f"{number(mean)} [{number(low, 2)}, {number(high, 2)}]"
 
 
 # -- the answer ---------------------------------------------------------------------------------------------------
@@ -136,7 +122,7 @@ def _forest(rows: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, A
             "what": _method(row["setting"], row["generator"]),
             "share": text.share(row["fraction"]),
             "plot": Markup(figures.forest_row(row, limits)),  # noqa: S704 - drawn from numbers only
-            "difference": f"{text.signed(row['difference'])} {text.bounds(row['low'], row['high'])}",
+            "difference": f"{signed(row['difference'])} {bounds(row['low'], row['high'])}",
             "p": text.probability(row["p_holm"]),
             "verdict": row["verdict"],
         }
@@ -175,9 +161,8 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
         "datasets": datasets,
         "reduced": len(shown) < len(primary),
         "scale": Markup(figures.forest_scale(limits)),  # noqa: S704 - drawn from numbers only
-        "conclusions": text.conclusions(comparisons, inputs.merged, inputs.simulated),
-        "hopeless": bool((primary["p_smallest"] * primary["family"] >= 1 - inputs.config.statistics.confidence).all()),
-        "smallest": text.number(float(primary["smallest_effect"].median()), 2),
+        "conclusions": rows_of(inputs.table("verdicts")),
+        "smallest": number(float(primary["smallest_effect"].median()), 2),
     }
 
 
@@ -334,18 +319,16 @@ def _comparisons(inputs: Inputs) -> list[dict[str, Any]]:
     rows = inputs.table("comparisons")
     return [
         {
-            **{
-                name: row[name]
-                for name in ("dataset", "experiment", "generator", "verdict", "decided_by", "seeds", "note")
-            },
+            **{name: row[name] for name in ("dataset", "experiment", "generator", "verdict", "seeds", "note")},
             "share": text.share(row["fraction"]),
-            "metric": text.METRIC_NAMES[row["metric"]],
-            "reference": text.number(row["reference"]),
-            "value": text.number(row["value"]),
-            "difference": f"{text.signed(row['difference'])} {text.bounds(row['low'], row['high'])}",
+            "metric": METRIC_NAMES[row["metric"]],
+            "reference": number(row["reference"]),
+            "value": number(row["value"]),
+            "difference": f"{signed(row['difference'])} {bounds(row['low'], row['high'])}",
             "p": text.probability(row["p_value"]),
             "p_holm": text.probability(row["p_holm"]),
-            "smallest": text.number(row["smallest_effect"]),
+            "p_swap": text.probability(row["p_swap"]),
+            "smallest": number(row["smallest_effect"]),
         }
         for row in rows_of(rows)
     ]
@@ -366,7 +349,7 @@ def _training(inputs: Inputs) -> dict[str, Any] | None:
         {
             "name": name,
             "steps": int(history.groupby("stage")["step"].max().sum()),
-            "loss": text.number(float(history["validation_loss"].iloc[-1]), 4),
+            "loss": number(float(history["validation_loss"].iloc[-1]), 4),
         }
         for name, history in histories
     ]
@@ -396,7 +379,7 @@ def _runtime(inputs: Inputs) -> dict[str, Any]:
     )
 
     def written(row: Row) -> list[str]:
-        return [f"{row['seconds']:,.1f}", text.number(row["cpu_seconds"], 1), text.number(row["peak_memory_mb"], 0)]
+        return [f"{row['seconds']:,.1f}", number(row["cpu_seconds"], 1), number(row["peak_memory_mb"], 0)]
 
     return {
         "stages": [(row["stage"], row["jobs"], *written(row)) for row in rows_of(stages.reset_index())],
@@ -436,7 +419,7 @@ def build(
 
     Args:
         config: the study.
-        tables: folder of the tables, all of :data:`ecgpipe.tables.build.TABLES`.
+        tables: folder of the tables, all of :data:`ecgpipe.tables.names.TABLES`.
         data: folder of each dataset, by name, members of merges among them.
         samples: folder of the samples of each (dataset, generator); what is missing is named in the report.
         models: folder of each trained generator, by (dataset, generator); those without a history are left out.
@@ -461,8 +444,8 @@ def build(
         config=config,
         statistics=config.statistics,
         level=f"{100 * config.statistics.confidence:g} %",
-        metric=text.METRIC_NAMES[PRIMARY],
-        metrics=[text.METRIC_NAMES[name] for name in COMPARED],
+        metric=METRIC_NAMES[PRIMARY],
+        metrics=[METRIC_NAMES[name] for name in COMPARED],
         simulated=inputs.simulated,
         classes=inputs.classes,
         missing=_missing(inputs),

@@ -14,9 +14,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ecgpipe.report.text import METRIC_NAMES, Row, number, rows_of
+from ecgpipe.report.text import Row, rows_of
 from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
 from ecgpipe.tables.draws import COMPARED
+from ecgpipe.tables.wording import METRIC_NAMES, number
 
 INK, FAINT = "#1c1c1c", "#d9d9d9"
 REAL_COLOUR = "#4a4a4a"

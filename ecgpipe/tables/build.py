@@ -23,22 +23,11 @@ from ecgpipe.tables.classification import (
 from ecgpipe.tables.comparisons import comparisons_table
 from ecgpipe.tables.data import data_table, exclusions_table
 from ecgpipe.tables.draws import Draws
+from ecgpipe.tables.names import TABLES
 from ecgpipe.tables.runtime import runtime_table
+from ecgpipe.tables.verdicts import verdicts_table
 
 log = logging.getLogger(__name__)
-
-TABLES: tuple[str, ...] = (
-    "classification",
-    "transfer",
-    "summary",
-    "comparisons",
-    "confusion",
-    "training",
-    "data",
-    "exclusions",
-    "runtime",
-)
-"""Names of the tables; each is ``<name>.parquet``."""
 
 
 class Parameters(Section):
@@ -48,6 +37,8 @@ class Parameters(Section):
     settings: list[Setting] = Field(description="Settings whose classification is reported.")
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")
+    merged: list[str] = Field(description="Datasets that are merges.")
+    simulated: list[str] = Field(description="Datasets with simulated records.")
     seed: int = Field(description="Seed of bootstrap and permutations.")
 
 
@@ -93,17 +84,19 @@ def build(
     metrics = metrics_of(every)
     draws = Draws(statistics.bootstrap, parameters.seed)
     generators = {cell.generator for cell in cells} - {NO_GENERATOR}
+    comparisons = comparisons_table(
+        [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN}],
+        parameters.fractions,
+        parameters.transfer,
+        draws,
+        statistics.confidence,
+    )
     tables = {
         "classification": rows_of(metrics, reported),
         "transfer": transfer_table(rows_of(metrics, transferred)),
         "summary": summary_table(metrics, every, draws, statistics.confidence),
-        "comparisons": comparisons_table(
-            [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN}],
-            parameters.fractions,
-            parameters.transfer,
-            draws,
-            statistics.confidence,
-        ),
+        "comparisons": comparisons,
+        "verdicts": verdicts_table(comparisons, parameters.merged, parameters.simulated),
         "confusion": confusion_table(every),
         "training": training_table(trainings),
         "data": data_table(data),

@@ -10,7 +10,7 @@ import pandas as pd
 from ecgpipe.classify.metrics import ALL, MACRO, classification_metrics, confusion
 from ecgpipe.tables.cells import FROZEN, KEYS, REAL, Cell, selected
 from ecgpipe.tables.draws import Draws
-from ecgpipe.tables.resampling import interval
+from ecgpipe.tables.resampling import interval, over_seeds, widened
 
 FEW_RECORDS = 10
 """Below so many test records of a class a note says that its figures are rough."""
@@ -83,7 +83,7 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
 
     Returns:
         A row a cell, class and metric: mean and sd (n - 1; NaN with one seed) over seeds, low and high (bootstrap over
-        seeds and test patients; NaN for calibration_error, see :mod:`ecgpipe.tables.weighted`), seeds, support, note.
+        seeds and test patients, widened for few seeds and cut to what the metric can be; NaN for calibration_error, see :mod:`ecgpipe.tables.weighted`), seeds, support, note.
     """
     keys = [*KEYS, "class", "metric"]
     grouped = metrics.groupby(keys, sort=False)
@@ -97,8 +97,11 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
     bounds = {}
     for cell in cells:
         draw = draws.of(cell)
-        for name, low, high in zip(draw.names, *interval(draw.values, confidence), strict=True):
-            bounds[(*cell.key, *name)] = low, high
+        mean = over_seeds(draw.observed[None], np.ones((1, len(cell.seeds))))[0]
+        low, high = widened(*interval(draw.values, confidence), mean, draw.observed, draw.values, confidence)
+        least = [-1.0 if metric == "cohen_kappa" else 0.0 for _, metric in draw.names]
+        for name, *ends in zip(draw.names, np.maximum(low, least), np.minimum(high, 1.0), strict=True):
+            bounds[(*cell.key, *name)] = ends
     undefined = (np.nan, np.nan)
     found = [bounds.get(key, undefined) for key in table[keys].itertuples(index=False, name=None)]
     table[["low", "high"]] = np.array(found).reshape(-1, 2)

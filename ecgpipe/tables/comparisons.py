@@ -14,7 +14,7 @@ import pandas as pd
 
 from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC, Cell
 from ecgpipe.tables.draws import COMPARED, Draws
-from ecgpipe.tables.resampling import holm, interval, smallest_p_value, swap_p_value
+from ecgpipe.tables.resampling import PairedTest, holm, paired_test, swap_p_value
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,12 @@ COLUMNS = (
     "high",
     "p_value",
     "p_holm",
-    "p_smallest",
+    "p_swap",
     "family",
     "seeds",
     "support",
     "patients",
     "verdict",
-    "decided_by",
     "smallest_effect",
     "note",
 )
@@ -86,17 +85,19 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
     """Return a row for each metric, without what depends on the family."""
     ours, theirs = draws.of(cell), draws.of(reference)
     absent = [name for i, name in enumerate(cell.classes) if not (cell.labels == i).any()]
+    patients = len(np.unique(cell.patients))
     rows = []
     for place, (metric, key) in enumerate(COMPARED.items()):
-        column = ours.names.index(key)
-        paired = ours.values[:, column] - theirs.values[:, column]
-        low, high = (float(bound[0]) for bound in interval(paired[:, None], confidence))
-        differences = ours.observed[:, place] - theirs.observed[:, place]
+        column = ours.column(key)
+        differences = ours.observed[:, column] - theirs.observed[:, column]
         by_patient = ours.by_seed[:, :, place] - theirs.by_seed[:, :, place]
-        difference = float(differences.mean())
+        test = paired_test(differences, by_patient, patients)
+        low, high = test.interval(confidence)
         notes = [f"no test record of {', '.join(absent)}"] if absent and metric != "accuracy" else []
-        if np.isnan(difference):
+        if np.isnan(test.difference):
             notes.append("the metric is not defined on these test records")
+        elif len(cell.seeds) == 1:
+            notes.append("one seed: the chance in training is not known")
         rows.append(
             {
                 "dataset": cell.dataset,
@@ -105,39 +106,29 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "generator": cell.generator,
                 "fraction": reference.fraction,
                 "metric": metric,
-                "reference": float(theirs.observed[:, place].mean()),
-                "value": float(ours.observed[:, place].mean()),
-                "difference": difference,
-                "low": low,
-                "high": high,
-                "p_value": swap_p_value(differences, by_patient, draws.rng(*cell.key, metric)),
-                "p_smallest": smallest_p_value(len(cell.seeds)),
+                "reference": float(theirs.observed[:, column].mean()),
+                "value": float(ours.observed[:, column].mean()),
+                "difference": test.difference,
+                "low": max(low, -1.0),
+                "high": min(high, 1.0),
+                "p_value": test.p_value,
+                "p_swap": swap_p_value(differences, by_patient, draws.rng(*cell.key, metric)),
                 "seeds": len(cell.seeds),
                 "support": len(cell.labels),
-                "patients": len(np.unique(cell.patients)),
-                "smallest_effect": (high - low) / 2,
+                "patients": patients,
+                "test": test,
                 "note": "; ".join(notes),
             }
         )
     return rows
 
 
-def _verdict(row: pd.Series, alpha: float) -> tuple[str, str]:
-    """Return the verdict and what it rests on."""
-    if np.isnan(row["difference"]):
-        return CANNOT_TELL, "metric not defined"
-    outside = row["low"] > 0 or row["high"] < 0
-    significant = row["p_holm"] < alpha
-    if outside and significant:
-        return (HELPS if row["difference"] > 0 else HARMS), "interval and p-value"
-    if outside:
-        return (CANNOT_TELL, "too few seeds") if _too_few_seeds(row, alpha) else (NO_DIFFERENCE, "p-value")
-    return NO_DIFFERENCE, "interval" if significant else "interval and p-value"
-
-
-def _too_few_seeds(row: pd.Series, alpha: float) -> bool:
-    """Say whether the smallest p-value of a family would stay above ``alpha``, whatever the networks did."""
-    return bool(row["p_smallest"] * row["family"] >= alpha)
+def _verdict(row: pd.Series, alpha: float) -> str:
+    if np.isnan(row["p_holm"]):
+        return CANNOT_TELL
+    if row["p_holm"] >= alpha:
+        return NO_DIFFERENCE
+    return HELPS if row["difference"] > 0 else HARMS
 
 
 def comparisons_table(
@@ -145,10 +136,9 @@ def comparisons_table(
 ) -> pd.DataFrame:
     """Compare every cell that saw synthetic records with its real-only cell.
 
-    ``helps`` and ``harms`` need both: an interval without 0 and a Holm-corrected p-value below 1 - confidence; the more
-    cautious of the two decides, and ``decided_by`` names it where just one stood against a difference. Where the
-    interval is without 0 and so few seeds could not give a p-value small enough, the verdict is ``cannot tell``. Holm's
-    family is one question: an experiment on a dataset in one metric, with every generator and share.
+    ``helps`` and ``harms`` need a Holm-corrected p-value below 1 - confidence (:func:`paired_test`; Holm's family is one
+    question: an experiment on a dataset in one metric, with every generator and share); ``cannot tell`` stands where
+    there is no p-value, as with one seed.
 
     Args:
         cells: all cells of the study.
@@ -160,9 +150,9 @@ def comparisons_table(
     Returns:
         Columns :data:`COLUMNS`: ``reference`` and ``value`` are the means over seeds of the real-only networks and of
         the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the real-only
-        networks (1 for synthetic only), ``p_smallest`` the least p-value so many seeds can give, ``family`` the number
-        of comparisons that Holm's correction counts, ``smallest_effect`` half the width of the interval: about the
-        smallest difference that could have been shown.
+        networks (1 for synthetic only), ``p_swap`` the p-value of :func:`swap_p_value` (reported, not deciding),
+        ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
+        have been shown with a probability of 80 %, were it the first of its family.
 
     Raises:
         ValueError: if two cells that belong together have different seeds.
@@ -173,12 +163,9 @@ def comparisons_table(
         return pd.DataFrame(columns=list(COLUMNS))
     families = table.groupby(["dataset", "experiment", "metric"])["p_value"]
     table["p_holm"] = families.transform(lambda p: holm(p.to_numpy()))
-    table["family"] = families.transform("count").astype(int)
+    table["family"] = families.transform("count").clip(lower=1).astype(int)
     alpha = 1 - confidence
-    for place, row in table[table.apply(_too_few_seeds, axis=1, alpha=alpha)].iterrows():
-        among = f"{row['family']} comparison{'s' if row['family'] > 1 else ''}"
-        hint = f"{row['seeds']} seeds are too few to show anything among {among}"
-        table.loc[place, "note"] = f"{row['note']}; {hint}".removeprefix("; ")
-    verdicts = [_verdict(row, alpha) for _, row in table.iterrows()]
-    table["verdict"], table["decided_by"] = (list(column) for column in zip(*verdicts, strict=True))
+    tests: list[PairedTest] = table["test"].to_list()
+    table["smallest_effect"] = [t.detectable(alpha / n) for t, n in zip(tests, table["family"], strict=True)]
+    table["verdict"] = [_verdict(row, alpha) for _, row in table.iterrows()]
     return table[list(COLUMNS)]

@@ -35,7 +35,11 @@ class Draw:
     by_seed: np.ndarray
     """Each seed on the drawn patients, for the metrics of :data:`COMPARED`: ``(b, s, c)``."""
     observed: np.ndarray
-    """Each seed on all patients, likewise: ``(s, c)``."""
+    """Each seed on all patients, ``(s, m)``."""
+
+    def column(self, name: tuple[str, str]) -> int:
+        """Return the place of a (class, metric) in ``values`` and ``observed``."""
+        return self.names.index(name)
 
 
 class Draws:
@@ -76,5 +80,5 @@ class Draws:
             table = weighted_table(cell.labels, cell.probabilities, patients[chunk])
             values.append(over_seeds(table, seeds[chunk]))
             by_seed.append(table[:, :, compared])
-        observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0, :, compared].T
+        observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0]
         return Draw(names, np.concatenate(values), np.concatenate(by_seed), observed)

@@ -256,6 +256,8 @@ class Study:
                 "settings": list(experiments.settings),
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
+                "merged": [name for name in self.merged if name in self.config.datasets],
+                "simulated": [name for name in self.config.datasets if self.config.is_simulated(name)],
                 "seed": self.config.seed,
             }
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ecgpipe.classify.metrics import calibration_error, classification_metrics, confusion, weighted_metrics
+from ecgpipe.classify.metrics import calibration_error, classification_metrics, confusion
 
 CLASSES = ("SBRAD", "SR", "AFIB", "STACH")
 MAIN = {
@@ -100,25 +100,6 @@ def test_table_agrees_with_scikit_learn(name):
         assert found[key] == pytest.approx(value, abs=1e-12, nan_ok=True), key
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_weights_are_repeated_records(name):
-    """Against the table (itself checked against scikit-learn) of records repeated as often as their weight says."""
-    labels, probabilities = case(name)
-    n = len(labels)
-    rng = np.random.default_rng(0)
-    weights = np.vstack([np.ones((1, n), dtype=np.int64), rng.multinomial(n, np.full(n, 1 / n), size=6)])
-    several = np.stack([probabilities, np.roll(probabilities, 1, axis=0)])
-    found = weighted_metrics(labels, several, weights)
-    assert set(found) == set(MAIN)
-    for b, counts in enumerate(weights):
-        for s in range(2):
-            repeated = np.repeat(np.arange(n), counts)
-            wanted = expected(labels[repeated], several[s][repeated])
-            for metric, key in MAIN.items():
-                assert found[metric].shape == (7, 2)
-                assert found[metric][b, s] == pytest.approx(wanted[key], abs=1e-12, nan_ok=True), (metric, b, s)
-
-
 def test_absent_class_is_missing_and_said():
     labels, probabilities = case("absent")
     table = classification_metrics(labels, probabilities, CLASSES).set_index(["metric", "class"])
@@ -159,12 +140,6 @@ def test_calibration_error():
     assert calibration_error(np.repeat([1, 0], 5), mixed) == pytest.approx(0.5 * 0.6 + 0.5 * 0.1)
 
 
-def test_empty_draw_is_missing():
-    labels, probabilities = case("random")
-    found = weighted_metrics(labels, probabilities[None], np.zeros((1, len(labels))))
-    assert all(np.isnan(value).all() for value in found.values())
-
-
 def test_refuses_what_has_no_metric():
     labels, probabilities = case("random")
     with pytest.raises(ValueError, match="as many labels"):
@@ -175,4 +150,4 @@ def test_refuses_what_has_no_metric():
         classification_metrics(np.where(labels == 3, 4, labels), probabilities, CLASSES)
     probabilities[3, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        weighted_metrics(labels, probabilities[None], np.ones((1, len(labels))))
+        classification_metrics(labels, probabilities, CLASSES)

@@ -157,6 +157,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         settings=list(experiments.settings),
         fractions=list(experiments.fractions),
         transfer=list(experiments.transfer.fractions),
+        merged=[],
+        simulated=["a"],
         seed=config.seed,
     )
     found = Results(root, config)

@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats import multitest
 
 from ecgpipe.tables import resampling
 from ecgpipe.tables.resampling import (
     holm,
     interval,
     over_seeds,
+    paired_test,
     patient_weights,
     seed_weights,
     smallest_p_value,
     swap_p_value,
+    widened,
 )
 
 
@@ -32,7 +35,13 @@ def test_patients_are_drawn_whole_and_every_class_keeps_its_weight():
     weights = patient_weights(patients, labels, 500, np.random.default_rng(0))
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     assert (weights[:, :5].min(axis=0) == 0).all()
-    np.testing.assert_array_equal(weights[:, 5:], 1)  # classes of one patient have no other to draw
+    assert set(np.unique(weights[:, 5:])) == {0.0, 2.0}  # two classes of one patient are drawn together
+    np.testing.assert_array_equal(weights[:, 5] + weights[:, 7], 2)
+
+
+def test_one_patient_in_all_weighs_what_it_weighs():
+    weights = patient_weights(np.array(["a", "a"]), np.array([0, 1]), 5, np.random.default_rng(0))
+    np.testing.assert_array_equal(weights, 1)
 
 
 def test_a_patient_of_two_classes_counts_with_the_rarer():
@@ -79,10 +88,9 @@ def test_p_value_needs_more_than_one_seed_and_a_difference():
     assert np.isnan(swap_p_value(np.array([0.1, np.nan]), np.zeros((10, 2)), rng))
 
 
-def simulated_p_values(repetitions, seeds, patients, of_seed, of_patient, of_both, shift=0.0):
-    """Draw differences d = shift + a_seed + b_patient + e with these deviations and return their p-values."""
+def simulated_tests(repetitions, seeds, patients, of_seed, of_patient, of_both, shift=0.0):
+    """Draw differences d = shift + a_seed + b_patient + e with these deviations; return what both tests are given."""
     rng = np.random.default_rng(17)
-    p_values = []
     for _ in range(repetitions):
         d = (
             shift
@@ -91,8 +99,70 @@ def simulated_p_values(repetitions, seeds, patients, of_seed, of_patient, of_bot
             + of_both * rng.normal(size=(seeds, patients))
         )
         weights = patient_weights(np.arange(patients), np.zeros(patients, dtype=int), 100, rng)
-        p_values.append(swap_p_value(d.mean(axis=1), weights @ d.T / patients, rng))
-    return np.array(p_values)
+        yield d.mean(axis=1), weights @ d.T / patients, rng
+
+
+def simulated_p_values(*arguments, **others):
+    """P-values of swaps."""
+    return np.array([swap_p_value(*drawn) for drawn in simulated_tests(*arguments, **others)])
+
+
+def test_paired_test_is_the_t_test_where_patients_play_no_part():
+    differences = np.random.default_rng(1).normal(0.4, 1, 6)
+    test = paired_test(differences, np.zeros((10, 6)), 50)
+    wanted = stats.ttest_1samp(differences, 0)
+    assert test.p_value == pytest.approx(wanted.pvalue)
+    assert test.interval(0.9) == pytest.approx(wanted.confidence_interval(0.9))
+
+
+def test_paired_test_is_the_t_test_over_patients_where_seeds_agree():
+    rng = np.random.default_rng(2)
+    patients = rng.normal(0.3, 1, 40)
+    weights = patient_weights(np.arange(40), np.zeros(40, dtype=int), 20_000, rng)
+    by_patient = np.repeat((weights @ patients / 40)[:, None], 3, axis=1)
+    test = paired_test(np.full(3, patients.mean()), by_patient, 40)
+    assert test.p_value == pytest.approx(stats.ttest_1samp(patients, 0).pvalue, rel=0.1)
+    assert test.freedom == pytest.approx(39)
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+@pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
+def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
+    tests = [paired_test(d, b, 40) for d, b, _ in simulated_tests(400, seeds, 40, of_seed, of_patient, 1.0)]
+    p_values = np.array([test.p_value for test in tests])
+    for level in (0.05, 0.2, 0.5):
+        assert (p_values <= level).mean() == pytest.approx(level, abs=0.015 + 3 * np.sqrt(level * (1 - level) / 400))
+    covered = np.mean([low < 0 < high for low, high in (test.interval(0.95) for test in tests)])
+    assert covered == pytest.approx((p_values > 0.05).mean())
+
+
+def test_what_is_called_detectable_is_found_that_often():
+    detectable = np.mean([paired_test(d, b, 40).detectable(0.05) for d, b, _ in simulated_tests(200, 8, 40, 0.3, 1, 1)])
+    tests = simulated_tests(200, 8, 40, 0.3, 1, 1, shift=detectable)
+    found = np.mean([paired_test(d, b, 40).p_value < 0.05 for d, b, _ in tests])
+    assert found == pytest.approx(0.8, abs=0.1)
+
+
+def test_paired_test_without_chance_or_without_value():
+    same = paired_test(np.zeros(3), np.zeros((10, 3)), 20)
+    assert (same.p_value, same.interval(0.95)) == (1, (0, 0))
+    for differences, patients in ((np.array([0.1]), 20), (np.array([0.1, np.nan]), 20), (np.array([0.1, 0.2]), 1)):
+        test = paired_test(differences, np.zeros((10, len(differences))), patients)
+        assert np.isnan([test.p_value, *test.interval(0.95), test.detectable(0.05)]).all()
+
+
+def test_intervals_of_few_seeds_are_widened_to_cover():
+    rng = np.random.default_rng(3)
+    plain = covered = 0
+    for _ in range(300):
+        values = rng.normal(0.5, 0.05, (3, 1))
+        draws = seed_weights(3, 400, rng) @ values
+        low, high = interval(draws, 0.95)
+        plain += low[0] < 0.5 < high[0]
+        low, high = widened(low, high, values.mean(axis=0), values, draws, 0.95)
+        covered += low[0] < 0.5 < high[0]
+    assert plain / 300 < 0.85
+    assert covered / 300 > 0.88
 
 
 @pytest.fixture
@@ -120,7 +190,6 @@ def test_a_clear_difference_is_found():
 
 
 def test_holm_agrees_with_statsmodels():
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
     p_values = np.random.default_rng(0).random(12) ** 3
     p_values[3] = p_values[7]
     np.testing.assert_allclose(holm(p_values), multitest.multipletests(p_values, method="holm")[1])
