@@ -18,7 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR"]
+Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR", "TrSTeS", "TrRTeS"]
+Method = Literal["frozen", "finetuned", "probe"]
+Ratio = Literal["all", "balance"] | Annotated[float, Field(gt=0, le=100)]
 Loss = Literal["cross_entropy", "weighted", "focal"]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 LABEL_MAPS = ("rhythms7", "rhythms4", "superclasses5")
@@ -406,11 +408,20 @@ class ClassifierSettings(Section):
 
 
 class Transfer(Section):
-    """Pre-train on synthetic records, freeze the convolutions, fine-tune the dense head on real ones."""
+    """Pre-train on synthetic records, go on with real ones."""
 
     fractions: list[Fraction] = Field(
         default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0],
         description="Shares of the real training records to fine-tune on; at each, a network is also trained from scratch on the same records. [] runs no transfer.",
+    )
+    methods: list[Method] = Field(
+        ["frozen"],
+        min_length=1,
+        description="`frozen`: the dense head goes on, the convolutions stay (the paper); `finetuned`: all weights go on; `probe`: one new linear layer on the convolutions, which stay.",
+    )
+    from_real: bool = Field(
+        False,
+        description="Also pre-train on the real records of each other dataset of the same classifier: what a synthetic set would have to reach.",
     )
 
 
@@ -420,12 +431,22 @@ class Experiments(Section):
     settings: list[Setting] = Field(
         default_factory=lambda: list(typing.get_args(Setting)),
         min_length=1,
-        description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), all tested on real records.",
+        description="TrRTeR (real only), TrSTeR (synthetic only), TrRSTeR (real and synthetic), tested on real records; TrSTeS and TrRTeS: the first two tested on synthetic ones.",
     )
     fractions: list[Fraction] = Field(
         default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0],
         min_length=1,
         description="Shares of the real training records used by TrRTeR and TrRSTeR; subsets are nested and stratified by class.",
+    )
+    ratios: list[Ratio] = Field(
+        ["all"],
+        min_length=1,
+        description="Synthetic records of TrRSTeR: `all`, so many times the real ones (0.5, 2; at most all), or `balance`: rare classes filled up to the commonest.",
+    )
+    pooled: bool = Field(False, description="Also run everything with `all`: the samples of all generators together.")
+    cross: bool = Field(
+        False,
+        description="Also add synthetic records of each other dataset with a source to the real ones, and test on both.",
     )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
@@ -461,7 +482,7 @@ class Compute(Section):
 
 
 def _duplicates(values: list[Any]) -> list[Any]:
-    return sorted({v for v in values if values.count(v) > 1})
+    return sorted({v for v in values if values.count(v) > 1}, key=str)
 
 
 class Config(Section):
@@ -510,6 +531,8 @@ class Config(Section):
             ("generators", self.generators),
             ("experiments.settings", self.experiments.settings),
             ("experiments.fractions", self.experiments.fractions),
+            ("experiments.ratios", self.experiments.ratios),
+            ("experiments.transfer.methods", self.experiments.transfer.methods),
             ("experiments.transfer.fractions", self.experiments.transfer.fractions),
             ("experiments.seeds", self.experiments.seeds),
         ):

@@ -1,7 +1,8 @@
 """Classifiers on real, synthetic and mixed records, and by transfer; all seeds of a cell in one job.
 
 in: results/data/{dataset}/, results/samples/{dataset}/{generator}/
-out: results/classifiers/{dataset}/{real,{generator}/augmentation,{generator}/transfer}/{predictions,training}.parquet
+out: results/classifiers/{dataset}/{real,real/from_{other}}/{predictions,training}.parquet,
+     results/classifiers/{dataset}/{generator}/{augmentation,transfer,with_{other}}/{predictions,training}.parquet
 Real-only results lie where no generator's edit can reach them.
 """
 
@@ -10,9 +11,15 @@ rule classify_real:
     input:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
+        others=lambda w: [
+            f"results/data/{other}/{file}"
+            for other in STUDY.crossed(w.dataset)
+            for file in ("signals.npy", "records.parquet")
+        ],
     output:
         predictions="results/classifiers/{dataset}/real/predictions.parquet",
         training="results/classifiers/{dataset}/real/training.parquet",
+        pretrained="results/classifiers/{dataset}/real/pretrained.safetensors",
     log:
         "results/logs/classify/{dataset}/real.log",
     benchmark:
@@ -26,10 +33,11 @@ rule classify_real:
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
+        others=lambda w: [f"results/data/{other}" for other in STUDY.crossed(w.dataset)],
         code=STUDY.code("classify"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" real --data results/data/{wildcards.dataset} --settings {params.settings:q} '
-        "--out results/classifiers/{wildcards.dataset}/real --state results/state "
+        "--also-test {params.others} --out results/classifiers/{wildcards.dataset}/real --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
 
 
@@ -39,6 +47,11 @@ rule classify_augmentation:
         records="results/data/{dataset}/records.parquet",
         synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
         synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
+        real=lambda w: (
+            rules.classify_real.output.pretrained
+            if "TrRTeS" in STUDY.synthetic_settings
+            else []
+        ),
     output:
         predictions="results/classifiers/{dataset}/{generator}/augmentation/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/augmentation/training.parquet",
@@ -59,7 +72,7 @@ rule classify_augmentation:
         code=STUDY.code("classify"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
-        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} "
+        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} --real-networks {input.real} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/augmentation --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
 
@@ -90,4 +103,66 @@ rule classify_transfer:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
         "--pretrained {input.pretrained:q} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/transfer --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+
+
+rule classify_cross:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        other_signals="results/data/{other}/signals.npy",
+        other_records="results/data/{other}/records.parquet",
+        synthetic_signals="results/samples/{other}/{generator}/signals.npy",
+        synthetic_records="results/samples/{other}/{generator}/records.parquet",
+    output:
+        predictions="results/classifiers/{dataset}/{generator}/with_{other}/predictions.parquet",
+        training="results/classifiers/{dataset}/{generator}/with_{other}/training.parquet",
+    log:
+        "results/logs/classify/{dataset}/{generator}/with_{other}.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/{generator}/with_{other}.jsonl"
+    conda:
+        "../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "cross"),
+        code=STUDY.code("classify"),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
+        "--samples results/samples/{wildcards.other}/{wildcards.generator} --name {wildcards.generator}@{wildcards.other} "
+        "--also-test results/data/{wildcards.other} --settings {params.settings:q} "
+        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/with_{wildcards.other} --state results/state "
+        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+
+
+rule classify_yardstick:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        pretrained="results/classifiers/{other}/real/pretrained.safetensors",
+    output:
+        predictions="results/classifiers/{dataset}/real/from_{other}/predictions.parquet",
+        training="results/classifiers/{dataset}/real/from_{other}/training.parquet",
+    log:
+        "results/logs/classify/{dataset}/real/from_{other}.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/real/from_{other}.jsonl"
+    conda:
+        "../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
+        code=STUDY.code("classify"),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
+        "--pretrained {input.pretrained:q} --settings {params.settings:q} "
+        "--out results/classifiers/{wildcards.dataset}/real/from_{wildcards.other} --state results/state "
         "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"

@@ -34,4 +34,5 @@ PROCESSES = STUDY.config.compute.processes
 
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
-    generator=one_of(STUDY.config.generators),
+    generator=one_of(STUDY.sources),
+    other=one_of(STUDY.datasets),

@@ -1,4 +1,4 @@
-"""The synthetic set of each generator, in the form of a dataset.
+"""The synthetic set of each generator, and of all together (`all`), in the form of a dataset.
 
 in: results/generators/{dataset}/{generator}/
 out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet}; for the target `wfdb` also results/wfdb/{dataset}/{generator}/
@@ -19,6 +19,7 @@ rule sample:
         "results/benchmarks/sample/{dataset}/{generator}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.trained),
+        generator=one_of(STUDY.config.generators),
     conda:
         "../envs/torch.yaml"
     threads: THREADS * PROCESSES
@@ -54,6 +55,7 @@ rule pool:
         "results/benchmarks/pool/{dataset}/{generator}.jsonl"
     wildcard_constraints:
         dataset=one_of(STUDY.pooled),
+        generator=one_of(STUDY.config.generators),
     conda:
         "../envs/data.yaml"
     resources:
@@ -61,10 +63,44 @@ rule pool:
         runtime=60,
     params:
         members=lambda w: STUDY.members(w.dataset),
+        folders=lambda w: expand(
+            "results/samples/{member}/{generator}",
+            member=STUDY.members(w.dataset),
+            generator=w.generator,
+        ),
+        name=lambda w: w.generator,
         code=STUDY.code("pool"),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --samples results/samples --name {wildcards.generator} '
-        "--out results/samples/{wildcards.dataset}/{wildcards.generator} --log {log:q}"
+        'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --folders {params.folders} '
+        "--out results/samples/{wildcards.dataset}/{params.name} --log {log:q}"
+
+
+use rule pool as pool_generators with:
+    input:
+        lambda w: expand(
+            "results/samples/{dataset}/{generator}/{file}",
+            dataset=w.dataset,
+            generator=STUDY.config.generators,
+            file=["signals.npy", "records.parquet"],
+        ),
+    output:
+        signals="results/samples/{dataset}/all/signals.npy",
+        records="results/samples/{dataset}/all/records.parquet",
+    log:
+        "results/logs/pool/{dataset}/all.log",
+    benchmark:
+        "results/benchmarks/pool/{dataset}/all.jsonl"
+    wildcard_constraints:
+        dataset=one_of(STUDY.datasets),
+    params:
+        members=STUDY.config.generators,
+        folders=lambda w: expand(
+            "results/samples/{dataset}/{generator}",
+            dataset=w.dataset,
+            generator=STUDY.config.generators,
+        ),
+        name="all",
+        code=STUDY.code("pool"),
 
 
 rule export_wfdb:

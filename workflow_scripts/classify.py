@@ -15,7 +15,10 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
-    arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds, settings")
+    arguments.add_argument("--name", help="augmentation: the generator's name in the tables, if not the folder's")
+    arguments.add_argument("--real-networks", type=Path, nargs="*", default=[], help="augmentation: for TrRTeS")
+    arguments.add_argument("--also-test", type=Path, nargs="*", default=[], help="folders of datasets to test on too")
+    arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds and what else is run")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
     add_training_arguments(arguments)
     args = arguments.parse_args()
@@ -24,22 +27,30 @@ def main() -> None:
         from ecgpipe.config import ClassifierSettings
 
         settings = json.loads(args.settings)
-        inputs = [folder / "signals.npy" for folder in (args.data, args.samples) if folder]
-        inputs += [folder / "records.parquet" for folder in (args.data, args.samples) if folder]
-        inputs += [args.pretrained] if args.pretrained else []
+        folders = [folder for folder in (args.data, args.samples, *args.also_test) if folder]
+        inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
+        inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
         common: dict[str, Any] = {
+            **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
             "settings": ClassifierSettings.model_validate(settings["classifier"]),
-            "fractions": settings["fractions"],
-            "seeds": settings["seeds"],
             "state_dir": state_folder(args, *inputs),
             "device": device(args),
         }
         if args.experiment == "real":
-            experiments.real(args.data, args.out, **common)
-        elif args.experiment == "augmentation":
-            experiments.augmentation(args.data, args.samples, args.out, which=settings["settings"], **common)
-        else:
+            experiments.real(args.data, args.out, also_test=args.also_test, **common)
+        elif args.experiment == "transfer":
             experiments.transfer(args.data, args.pretrained, args.out, **common)
+        else:
+            experiments.augmentation(
+                args.data,
+                args.samples,
+                args.out,
+                which=settings["settings"],
+                name=args.name,
+                real_networks=next(iter(args.real_networks), None),
+                also_test=args.also_test,
+                **common,
+            )
 
 
 if __name__ == "__main__":

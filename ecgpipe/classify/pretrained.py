@@ -32,11 +32,12 @@ def network_tensors(model: RhythmCNN, standardizer: Standardizer) -> dict[str, T
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Trained networks of one generator and dataset.
+    """Trained networks of one generator and dataset, or of a dataset's real records.
 
     Attributes:
         dataset: name of the dataset whose real records they were tested on.
-        generator: name of the generator whose samples they were trained on.
+        generator: name of the generator whose samples they were trained on; ``none`` for real records.
+        fraction: share of the real training records they were trained on.
         spec: form of the signals they read.
         settings: their architecture and how they were trained.
         networks: for each seed, what :func:`network_tensors` returns.
@@ -44,6 +45,7 @@ class Pretrained:
 
     dataset: str
     generator: str
+    fraction: float
     spec: SignalSpec
     settings: ClassifierSettings
     networks: dict[int, dict[str, Tensor]]
@@ -53,6 +55,7 @@ class Pretrained:
         metadata = {
             "dataset": self.dataset,
             "generator": self.generator,
+            "fraction": self.fraction,
             "spec": self.spec.to_json(),
             "settings": self.settings.model_dump(mode="json"),
             "seeds": list(self.networks),
@@ -75,7 +78,7 @@ class Pretrained:
             text = (file.metadata() or {}).get(_KEY)
             if text is None:
                 raise ValueError(
-                    f"{path} holds no pre-trained classifiers of ecgpipe: make it anew with the augmentation experiment"
+                    f"{path} holds no pre-trained classifiers of ecgpipe: delete it and run the classifiers again"
                 )
             metadata = json.loads(text)
             networks: dict[int, dict[str, Tensor]] = {seed: {} for seed in metadata["seeds"]}
@@ -85,6 +88,7 @@ class Pretrained:
         return cls(
             metadata["dataset"],
             metadata["generator"],
+            metadata["fraction"],
             SignalSpec.from_json(metadata["spec"]),
             ClassifierSettings.model_validate(metadata["settings"]),
             networks,

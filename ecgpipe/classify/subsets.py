@@ -30,3 +30,30 @@ def subset(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         order = np.random.default_rng([seed, int(label)]).permutation(members)
         chosen.append(order[: max(1, int(np.floor(fraction * len(members) + 0.5)))])
     return np.sort(np.concatenate(chosen))
+
+
+def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed: int) -> np.ndarray:
+    """Choose the synthetic records that are added to real ones; for one seed more are a superset of fewer.
+
+    Args:
+        real: class ids of the real training records in use, ``(n,)``.
+        synthetic: class ids of the synthetic training records, ``(m,)``.
+        ratio: ``all``; so many for each real record, stratified by class (all, if there are fewer); or ``balance``: as
+            many of each class as it lacks to be as common as the commonest (as far as there are).
+        seed: seed of the random order.
+
+    Returns:
+        Positions in ``synthetic``, ascending.
+    """
+    if ratio == "all":
+        return np.arange(len(synthetic))
+    if ratio != "balance":
+        share = min(1.0, float(ratio) * len(real) / len(synthetic))
+        return subset(synthetic, share, seed)
+    counts = np.bincount(real, minlength=synthetic.max(initial=0) + 1)
+    chosen = [np.empty(0, dtype=np.int64)]
+    for label in np.unique(synthetic):
+        members = np.flatnonzero(synthetic == label)
+        order = np.random.default_rng([seed, int(label)]).permutation(members)
+        chosen.append(order[: counts.max() - counts[label]])
+    return np.sort(np.concatenate(chosen))

@@ -72,6 +72,12 @@ def build(spec: SignalSpec, settings: ClassifierSettings, seed: int) -> RhythmCN
         )
 
 
+def linear_probe(features: InMemory, spec: SignalSpec, seed: int) -> nn.Linear:
+    """Return one untrained linear layer from convolution features ``(n, f)`` to logits, a function of ``seed``."""
+    with _seeded(torch.device("cpu"), seed, _INITIAL):
+        return nn.Linear(features.values.shape[1], len(spec.classes))
+
+
 def _outputs(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the function's outputs and the labels for all inputs, in order, without gradients."""
     n = len(inputs.labels)

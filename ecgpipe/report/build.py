@@ -22,8 +22,9 @@ from ecgpipe.files import read_json, read_parquet_metadata, write_text
 from ecgpipe.preprocess.reasons import REASONS
 from ecgpipe.report import ecgpaper, figures, provenance, text
 from ecgpipe.report.text import Row, rows_of
-from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
-from ecgpipe.tables.comparisons import PRIMARY
+from ecgpipe.tables.cells import ALL as ALL_SYNTHETIC
+from ecgpipe.tables.cells import AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC
+from ecgpipe.tables.comparisons import AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER
 from ecgpipe.tables.data import ALL
 from ecgpipe.tables.draws import COMPARED
 from ecgpipe.tables.names import TABLES
@@ -37,7 +38,16 @@ MAX_ECGS = 120
 Model = tuple[str, str]
 """Dataset and generator."""
 
-_METHODS = {REAL: "real only", AUGMENTED: "real + {}", SYNTHETIC: "{} only", FROZEN: "{}, fine-tuned"}
+_METHODS = {
+    REAL: "real only",
+    AUGMENTED: "real + {}",
+    SYNTHETIC: "{} only",
+    FROZEN: "{}, fine-tuned",
+    FINETUNED: "{}, all weights fine-tuned",
+    PROBE: "{}, linear probe",
+    "TrSTeS": "{} only, tested on {}",
+    "TrRTeS": "real only, tested on {}",
+}
 """What a network was trained on, by setting; {} is the generator."""
 
 
@@ -109,6 +119,17 @@ def interval(row: Row) -> str:
 # -- the answer ---------------------------------------------------------------------------------------------------
 
 
+_DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
+"""Experiments on the first screen: those of the paper."""
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep one ratio of synthetic to real records: all, or the first there is."""
+    ratios = [ratio for ratio in rows["ratio"].unique() if ratio != "none"]
+    main = ALL_SYNTHETIC if ALL_SYNTHETIC in ratios else next(iter(ratios), ALL_SYNTHETIC)
+    return rows[rows["ratio"].isin(["none", main])]
+
+
 def _extremes(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep, for each dataset, experiment and generator, the smallest and the largest share."""
     groups = rows.groupby(["dataset", "experiment", "generator"])["fraction"]
@@ -135,6 +156,8 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
     primary = comparisons[comparisons["metric"] == PRIMARY]
     if primary.empty:
         return {"empty": True}
+    tallies = [text.tally(rows, str(name)) for name, rows in primary.groupby("experiment", sort=False)]
+    every, primary = len(primary), _plain(primary[primary["experiment"].isin(_DRAWN)])
     shown = _extremes(primary)
     limits = figures.forest_axis(shown)
     datasets = []
@@ -157,9 +180,9 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
         )
     return {
         "empty": False,
-        "tallies": [text.tally(rows, str(name)) for name, rows in primary.groupby("experiment", sort=False)],
+        "tallies": tallies,
         "datasets": datasets,
-        "reduced": len(shown) < len(primary),
+        "reduced": len(shown) < every,
         "scale": Markup(figures.forest_scale(limits)),  # noqa: S704 - drawn from numbers only
         "conclusions": rows_of(inputs.table("verdicts")),
         "smallest": number(float(primary["smallest_effect"].median()), 2),
@@ -241,16 +264,21 @@ def _ecgs(inputs: Inputs) -> dict[str, Any]:
 # -- results ------------------------------------------------------------------------------------------------------
 
 
-def _method(setting: str, generator: str) -> str:
+def _method(setting: str, generator: str, ratio: str = ALL_SYNTHETIC) -> str:
     """Name what a network was trained on."""
-    return _METHODS[setting].format(generator)
+    name = _METHODS[setting].format(generator, generator) if generator != "none" else _METHODS[setting]
+    return name if ratio in ("none", ALL_SYNTHETIC) else f"{name}, {'balanced' if ratio == 'balance' else f'{ratio}:1'}"
 
 
-def _values(summary: pd.DataFrame) -> dict[tuple[str, str, float], dict[tuple[str, str], Row]]:
-    """Arrange the summary of one dataset by cell (setting, generator, fraction), then by (class, metric)."""
-    cells: dict[tuple[str, str, float], dict[tuple[str, str], Row]] = {}
+Cell = tuple[str, str, str, float]
+"""Setting, generator, ratio, fraction."""
+
+
+def _values(summary: pd.DataFrame) -> dict[Cell, dict[tuple[str, str], Row]]:
+    """Arrange the summary of one dataset by cell, then by (class, metric)."""
+    cells: dict[Cell, dict[tuple[str, str], Row]] = {}
     for row in rows_of(summary):
-        key = row["setting"], row["generator"], row["fraction"]
+        key = row["setting"], row["generator"], row["ratio"], row["fraction"]
         cells.setdefault(key, {})[row["class"], row["metric"]] = row
     order = list(_METHODS)
     return dict(sorted(cells.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))
@@ -258,12 +286,14 @@ def _values(summary: pd.DataFrame) -> dict[tuple[str, str, float], dict[tuple[st
 
 def _result_rows(summary: pd.DataFrame, training: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a row for each cell of one dataset, in the order of :data:`_METHODS`."""
-    medians = training.groupby(["setting", "generator", "fraction"], as_index=False)[["n_real", "n_synthetic"]].median()
-    sizes = {(row["setting"], row["generator"], row["fraction"]): row for row in rows_of(medians)}
+    keys = ["setting", "generator", "ratio", "fraction"]
+    medians = training.groupby(keys, as_index=False)[["n_real", "n_synthetic"]].median()
+    sizes = {tuple(row[key] for key in keys): row for row in rows_of(medians)}
     rows: list[dict[str, Any]] = []
-    for (setting, generator, fraction), values in _values(summary).items():
-        what = _method(setting, generator)
-        size = sizes[setting, generator, fraction]
+    for (setting, generator, ratio, fraction), values in _values(summary).items():
+        what = _method(setting, generator, ratio)
+        trained = {"TrSTeS": (SYNTHETIC, generator), "TrRTeS": (REAL, "none")}.get(setting, (setting, generator))
+        size = sizes[*trained, ratio, fraction]
         overall = values[COMPARED["accuracy"]]
         rows.append(
             {
@@ -284,7 +314,7 @@ def _class_rows(summary: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, An
     most = summary["fraction"].max()
     cells = {
         _method(setting, generator): [values[label, "f1"] for label in classes]
-        for (setting, generator, fraction), values in _values(summary).items()
+        for (setting, generator, _, fraction), values in _values(summary).items()
         if fraction == most or setting == SYNTHETIC
     }
     first = next(iter(cells.values()))
@@ -300,15 +330,19 @@ def _results(inputs: Inputs) -> list[dict[str, Any]]:
     sections = []
     for name in inputs.in_order(summary["dataset"]):
         mine = summary[summary["dataset"] == name]
-        curves = figures.learning_curves(mine, PRIMARY)
+        here = mine[(mine["tested"] == name) | mine["tested"].str.startswith(f"{name}/")]
+        plain, counts = (
+            _plain(table[(table["dataset"] == name) & (table["tested"] == name)]) for table in (mine, confusion)
+        )
+        curves = figures.learning_curves(plain, PRIMARY)
         sections.append(
             {
                 "name": name,
-                "rows": _result_rows(mine, training[training["dataset"] == name]),
+                "rows": _result_rows(here, training[training["dataset"] == name]),
                 "curves": curves and image(curves),
-                "scores": image(figures.class_scores(mine, inputs.classes)),
-                "classes": _class_rows(mine, inputs.classes),
-                "confusion": image(figures.confusion_matrices(confusion[confusion["dataset"] == name], inputs.classes)),
+                "scores": image(figures.class_scores(plain, inputs.classes)),
+                "classes": _class_rows(plain, inputs.classes),
+                "confusion": image(figures.confusion_matrices(counts, inputs.classes)),
             }
         )
     return sections
@@ -319,7 +353,20 @@ def _comparisons(inputs: Inputs) -> list[dict[str, Any]]:
     rows = inputs.table("comparisons")
     return [
         {
-            **{name: row[name] for name in ("dataset", "experiment", "generator", "verdict", "seeds", "note")},
+            **{
+                name: row[name]
+                for name in (
+                    "dataset",
+                    "tested",
+                    "experiment",
+                    "generator",
+                    "ratio",
+                    "against",
+                    "verdict",
+                    "seeds",
+                    "note",
+                )
+            },
             "share": text.share(row["fraction"]),
             "metric": METRIC_NAMES[row["metric"]],
             "reference": number(row["reference"]),

@@ -8,7 +8,16 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ecgpipe.tables.comparisons import AUGMENTATION, CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE, TRANSFER
+from ecgpipe.tables.comparisons import (
+    AUGMENTATION,
+    CANNOT_TELL,
+    HARMS,
+    HELPS,
+    NO_DIFFERENCE,
+    SYNTHETIC_ONLY,
+    TRANSFER,
+    YARDSTICK,
+)
 from ecgpipe.tables.wording import METRIC_NAMES, bounds, listed, number, signed
 
 Row = Mapping[str, Any]
@@ -79,10 +88,14 @@ def experiment_sentence(rows: pd.DataFrame, experiment: str, generator: str) -> 
 
 def tally(rows: pd.DataFrame, experiment: str) -> str:
     """Count the verdicts of an experiment in one sentence; ``rows`` are its comparisons in one metric."""
-    subject = {AUGMENTATION: "Augmentation", TRANSFER: "Synthetic pre-training"}.get(
-        experiment, "Training on synthetic records alone"
-    )
+    subject = {
+        AUGMENTATION: "Augmentation",
+        TRANSFER: "Synthetic pre-training",
+        SYNTHETIC_ONLY: "Training on synthetic records alone",
+        YARDSTICK: "Synthetic pre-training, against pre-training on other real records,",
+    }.get(experiment, f"{experiment[0].upper()}{experiment[1:]}")
+    against = "" if experiment == YARDSTICK else " with real records only"
     words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
     counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
     parts = [f"{phrase} in {count}" for count, phrase in counts if count]
-    return f"{subject} {listed(parts)} of {plural(len(rows), 'comparison')} with real records only."
+    return f"{subject} {listed(parts)} of {plural(len(rows), 'comparison')}{against}."

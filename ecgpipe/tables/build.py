@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ecgpipe.config import Section, Setting, Statistics
 from ecgpipe.files import write_parquet
-from ecgpipe.tables.cells import FROZEN, NO_GENERATOR, REAL, read_all, selected
+from ecgpipe.tables.cells import FINETUNED, FROZEN, NO_GENERATOR, PROBE, REAL, read_all, selected
 from ecgpipe.tables.classification import (
     confusion_table,
     metrics_of,
@@ -85,7 +85,7 @@ def build(
     draws = Draws(statistics.bootstrap, parameters.seed)
     generators = {cell.generator for cell in cells} - {NO_GENERATOR}
     comparisons = comparisons_table(
-        [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN}],
+        [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN, FINETUNED, PROBE}],
         parameters.fractions,
         parameters.transfer,
         draws,

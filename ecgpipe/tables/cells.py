@@ -1,6 +1,6 @@
 """Predictions of one cell of the study: a dataset, a setting, a generator and a share of the real training records.
 
-Every table starts from cells. All cells of a dataset must have been tested on the same records, or nothing in the
+Every table starts from cells. All cells of a test set must hold the same records, or nothing in the
 tables could be compared; that is checked here, once.
 """
 
@@ -16,9 +16,15 @@ import pandas as pd
 
 from ecgpipe.files import read_parquet_metadata
 
-KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction")
-REAL, SYNTHETIC, AUGMENTED, FROZEN = "TrRTeR", "TrSTeR", "TrRSTeR", "frozen"
+KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction", "ratio", "tested")
+REAL, SYNTHETIC, AUGMENTED = "TrRTeR", "TrSTeR", "TrRSTeR"
+FROZEN, FINETUNED, PROBE = "frozen", "finetuned", "probe"
+ON_SYNTHETIC = ("TrSTeS", "TrRTeS")
 NO_GENERATOR = "none"
+ALL = "all"
+"""Ratio: all synthetic records are added."""
+
+Key = tuple[str, str, str, float, str, str]
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Cell:
     generator: str
     fraction: float
     """Share of the real training records used, 0 for synthetic only."""
+    ratio: str
+    """Synthetic records for each real one: a number, ``all``, ``balance``; ``none`` without augmentation."""
+    tested: str
+    """The dataset whose test records they are, or ``dataset/generator`` for synthetic ones."""
     classes: tuple[str, ...]
     seeds: tuple[int, ...]
     records: np.ndarray
@@ -47,9 +57,14 @@ class Cell:
     """``(seeds, n, classes)``, float32."""
 
     @property
-    def key(self) -> tuple[str, str, str, float]:
-        """Dataset, setting, generator, fraction."""
-        return self.dataset, self.setting, self.generator, self.fraction
+    def key(self) -> Key:
+        """The values of :data:`KEYS`."""
+        return self.dataset, self.setting, self.generator, self.fraction, self.ratio, self.tested
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the test records are those of the dataset whose records were learnt from."""
+        return self.tested == self.dataset
 
     def __str__(self) -> str:
         return f"{self.dataset}, {self.setting}, generator {self.generator}, fraction {self.fraction:g}"
@@ -81,7 +96,7 @@ def read_predictions(path: str | Path) -> list[Cell]:
         raise ValueError(f"{path} has labels {unknown}, which are none of its classes {list(classes)}")
     cells = []
     for key, rows in frame.groupby(list(KEYS), sort=True):
-        dataset, setting, generator, fraction = cast(tuple[str, str, str, float], key)
+        dataset, setting, generator, fraction, ratio, tested = cast(Key, key)
         rows = rows.sort_values(["seed", "record", "patient"], kind="stable")
         seeds = tuple(int(seed) for seed in rows["seed"].unique())
         shape = (len(seeds), -1)
@@ -104,6 +119,8 @@ def read_predictions(path: str | Path) -> list[Cell]:
                 str(setting),
                 str(generator),
                 float(fraction),
+                str(ratio),
+                str(tested),
                 classes,
                 seeds,
                 records,
@@ -124,12 +141,12 @@ def read_all(paths: Iterable[str | Path]) -> list[Cell]:
     """
     cells = [cell for path in paths for cell in read_predictions(path)]
     first: dict[str, Cell] = {}
-    seen: set[tuple[str, str, str, float]] = set()
+    seen: set[Key] = set()
     for cell in cells:
         if cell.key in seen:
             raise ValueError(f"two files of predictions hold the same cell ({cell})")
         seen.add(cell.key)
-        other = first.setdefault(cell.dataset, cell)
+        other = first.setdefault(cell.tested, cell)
         same = cell.classes == other.classes and all(
             np.array_equal(a, b)
             for a, b in (
@@ -147,5 +164,6 @@ def read_all(paths: Iterable[str | Path]) -> list[Cell]:
 
 
 def selected(cells: Sequence[Cell], settings: Sequence[str], fractions: Sequence[float]) -> list[Cell]:
-    """Return the cells of some settings; fractions count for cells that have real training records."""
-    return [c for c in cells if c.setting in settings and (c.setting == SYNTHETIC or c.fraction in set(fractions))]
+    """Return the cells of some settings; fractions count for cells that have real training and real test records."""
+    free = (SYNTHETIC, *ON_SYNTHETIC)
+    return [c for c in cells if c.setting in settings and (c.setting in free or c.fraction in set(fractions))]

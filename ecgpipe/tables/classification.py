@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ecgpipe.classify.metrics import ALL, MACRO, classification_metrics, confusion
-from ecgpipe.tables.cells import FROZEN, KEYS, REAL, Cell, selected
+from ecgpipe.tables.cells import FINETUNED, FROZEN, KEYS, PROBE, REAL, Cell, selected
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.resampling import interval, over_seeds, widened
 
@@ -22,22 +23,15 @@ def metrics_of(cells: Sequence[Cell]) -> pd.DataFrame:
     """Compute every metric of every repetition.
 
     Returns:
-        Columns dataset, setting, generator, fraction, seed, class (or ``macro``, ``all``), metric, value, support
-        (test records), note. What is not defined, as for a class without test records, is NaN with a note.
+        Columns dataset, setting, generator, fraction, ratio, tested, seed, class (or ``macro``, ``all``), metric, value,
+        support (test records), note. What is not defined, as for a class without test records, is NaN with a note.
     """
     frames = []
     for cell in cells:
         for seed, probabilities in zip(cell.seeds, cell.probabilities, strict=True):
             frame = classification_metrics(cell.labels, probabilities, cell.classes)
-            frames.append(
-                frame.assign(
-                    dataset=cell.dataset,
-                    setting=cell.setting,
-                    generator=cell.generator,
-                    fraction=cell.fraction,
-                    seed=seed,
-                )
-            )
+            keys: dict[str, Any] = dict(zip((*KEYS, "seed"), (*cell.key, seed), strict=True))
+            frames.append(frame.assign(**keys))
     columns = [*KEYS, "seed", *_VALUES]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
@@ -49,14 +43,14 @@ def rows_of(metrics: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
 
 
 def transfer_cells(cells: Sequence[Cell], fractions: Sequence[float]) -> list[Cell]:
-    """Return the cells of the transfer experiment: frozen networks, and those from scratch on the same records."""
-    return selected(cells, [REAL, FROZEN], fractions)
+    """Return the cells of the transfer experiment: pre-trained networks, and those from scratch on the same records."""
+    return [cell for cell in selected(cells, [REAL, FROZEN, FINETUNED, PROBE], fractions) if cell.at_home]
 
 
 def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Name the methods of the transfer experiment: adds ``method`` (``scratch`` or ``frozen``) behind ``setting``."""
+    """Name the methods of the transfer experiment: adds ``method`` (``scratch``, ``frozen``, ``finetuned`` or ``probe``) behind ``setting``."""
     table = metrics.copy()
-    table.insert(2, "method", np.where(table["setting"] == REAL, "scratch", "frozen"))
+    table.insert(2, "method", table["setting"].replace(REAL, "scratch"))
     return table
 
 
@@ -112,7 +106,7 @@ def confusion_table(cells: Sequence[Cell]) -> pd.DataFrame:
     """Count test records by true and predicted class.
 
     Returns:
-        Columns dataset, setting, generator, fraction, true, predicted, mean and sd of the count over seeds (sd NaN with
+        Columns dataset, setting, generator, fraction, ratio, tested, true, predicted, mean and sd of the count over seeds (sd NaN with
         one seed), seeds.
     """
     rows = []

@@ -1,6 +1,6 @@
 """Does it help? Every network that saw synthetic records against the one that saw real ones only.
 
-Both sides have the same dataset, share of the real training records, seeds and test records, so differences are paired.
+Pre-trained networks are also compared with those pre-trained on another dataset's real records. Both sides have the same dataset, share of the real training records, seeds and test records, so differences are paired.
 """
 
 from __future__ import annotations
@@ -12,15 +12,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC, Cell
+from ecgpipe.tables.cells import AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC, Cell
 from ecgpipe.tables.draws import COMPARED, Draws
 from ecgpipe.tables.resampling import PairedTest, holm, paired_test, swap_p_value
 
 log = logging.getLogger(__name__)
 
 AUGMENTATION, TRANSFER, SYNTHETIC_ONLY = "augmentation", "transfer", "synthetic only"
-EXPERIMENTS = {AUGMENTED: AUGMENTATION, FROZEN: TRANSFER, SYNTHETIC: SYNTHETIC_ONLY}
+CROSS, REAL_PRETRAINING, YARDSTICK = "cross-set", "real pre-training", "against real pre-training"
+EXPERIMENTS = {
+    AUGMENTED: AUGMENTATION,
+    FROZEN: TRANSFER,
+    FINETUNED: "full fine-tuning",
+    PROBE: "linear probe",
+    SYNTHETIC: SYNTHETIC_ONLY,
+}
 """Experiment of each setting that is compared with real records only."""
+
+REAL_ONLY = "real only"
 
 PRIMARY = "macro_f1"
 """The metric that decides, named before any result was seen; the others describe."""
@@ -33,6 +42,9 @@ COLUMNS = (
     "setting",
     "generator",
     "fraction",
+    "ratio",
+    "tested",
+    "against",
     "metric",
     "reference",
     "value",
@@ -52,22 +64,34 @@ COLUMNS = (
 )
 
 
+def experiment_of(cell: Cell, reference: Cell) -> str:
+    """Name the question that a comparison answers."""
+    if reference.setting != REAL:
+        return YARDSTICK
+    if cell.generator.startswith("real:"):
+        return REAL_PRETRAINING
+    return CROSS if "@" in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
+
+
 def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float]) -> list[tuple[Cell, Cell]]:
-    """Return (cell, its real-only cell) of everything that is compared, by dataset, experiment, generator and share.
+    """Return (cell, its reference) of everything that is compared, by dataset, setting, generator and share.
+
+    Every cell that saw synthetic records has as reference the real-only one of its share and test records. A network
+    pre-trained on synthetic records is also compared with those pre-trained on another dataset's real records.
 
     Args:
         cells: all cells of the study.
         fractions: shares at which augmentation is reported.
         transfer: shares at which transfer is reported.
     """
-    real = {(cell.dataset, cell.fraction): cell for cell in cells if cell.setting == REAL}
-    shares = {AUGMENTED: set(fractions), FROZEN: set(transfer)}
+    real = {(cell.dataset, cell.fraction, cell.tested): cell for cell in cells if cell.setting == REAL}
+    shares = {AUGMENTED: set(fractions), **{setting: set(transfer) for setting in (FROZEN, FINETUNED, PROBE)}}
     found = []
     for cell in cells:
         if cell.setting not in EXPERIMENTS or cell.fraction not in shares.get(cell.setting, {cell.fraction}):
             continue
         fraction = 1.0 if cell.setting == SYNTHETIC else cell.fraction
-        reference = real.get((cell.dataset, fraction))
+        reference = real.get((cell.dataset, fraction, cell.tested))
         if reference is None:
             log.warning("(%s) is not compared: there is no real-only cell of fraction %g", cell, fraction)
             continue
@@ -77,8 +101,18 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
                 f"paired; delete the classifier results of {cell.dataset} and run again"
             )
         found.append((cell, reference))
+    yardsticks = [cell for cell, _ in found if cell.generator.startswith("real:")]
+    found += [
+        (cell, other)
+        for cell, _ in list(found)
+        for other in yardsticks
+        if cell not in yardsticks
+        and (cell.dataset, cell.setting, cell.fraction) == (other.dataset, other.setting, other.fraction)
+    ]
     datasets, settings = list(dict.fromkeys(cell.dataset for cell in cells)), list(EXPERIMENTS)
-    return sorted(found, key=lambda p: (datasets.index(p[0].dataset), settings.index(p[0].setting), *p[0].key[2:]))
+    return sorted(
+        found, key=lambda p: (datasets.index(p[0].dataset), settings.index(p[0].setting), *p[0].key[2:], p[1].generator)
+    )
 
 
 def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> list[dict[str, Any]]:
@@ -101,10 +135,13 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
         rows.append(
             {
                 "dataset": cell.dataset,
-                "experiment": EXPERIMENTS[cell.setting],
+                "experiment": experiment_of(cell, reference),
                 "setting": cell.setting,
                 "generator": cell.generator,
                 "fraction": reference.fraction,
+                "ratio": cell.ratio,
+                "tested": cell.tested,
+                "against": REAL_ONLY if reference.setting == REAL else reference.generator,
                 "metric": metric,
                 "reference": float(theirs.observed[:, column].mean()),
                 "value": float(ours.observed[:, column].mean()),
@@ -148,8 +185,8 @@ def comparisons_table(
         confidence: level of the intervals; 1 - confidence is that of the tests.
 
     Returns:
-        Columns :data:`COLUMNS`: ``reference`` and ``value`` are the means over seeds of the real-only networks and of
-        the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the real-only
+        Columns :data:`COLUMNS`: ``reference`` and ``value`` are the means over seeds of the networks compared ``against``
+        and of the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the reference
         networks (1 for synthetic only), ``p_swap`` the p-value of :func:`swap_p_value` (reported, not deciding),
         ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
         have been shown with a probability of 80 %, were it the first of its family.

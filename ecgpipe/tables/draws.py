@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgpipe.classify.metrics import ALL, MACRO
-from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.cells import Cell, Key
 from ecgpipe.tables.resampling import over_seeds, patient_weights, seed_weights
 from ecgpipe.tables.weighted import metric_names, weighted_table
 
@@ -47,14 +47,14 @@ class Draws:
 
     Args:
         number: draws.
-        seed: of the random draws; they also depend on the dataset's name, and on nothing else.
+        seed: of the random draws; they also depend on the names of dataset and test set, and on nothing else.
     """
 
     def __init__(self, number: int, seed: int) -> None:
         self.number = number
         self.seed = seed
         self._patients: dict[str, np.ndarray] = {}
-        self._done: dict[tuple[str, str, str, float], Draw] = {}
+        self._done: dict[Key, Draw] = {}
 
     def rng(self, *names: object) -> np.random.Generator:
         """Return a source of randomness of its own for each sequence of names."""
@@ -67,10 +67,10 @@ class Draws:
         return self._done[cell.key]
 
     def _compute(self, cell: Cell) -> Draw:
-        if cell.dataset not in self._patients:
-            rng = self.rng(cell.dataset, "patients")
-            self._patients[cell.dataset] = patient_weights(cell.patients, cell.labels, self.number, rng)
-        patients = self._patients[cell.dataset]
+        if cell.tested not in self._patients:
+            rng = self.rng(cell.tested, "patients")
+            self._patients[cell.tested] = patient_weights(cell.patients, cell.labels, self.number, rng)
+        patients = self._patients[cell.tested]
         seeds = seed_weights(len(cell.seeds), self.number, self.rng(cell.dataset, "seeds"))
         names = metric_names(cell.classes)
         compared = [names.index(name) for name in COMPARED.values()]

@@ -41,7 +41,7 @@ def _differences(rows: pd.DataFrame) -> str:
 
 def _at_most_real(comparisons: pd.DataFrame, experiment: str) -> pd.DataFrame:
     """Return an experiment's comparisons at the largest share of real records of each dataset."""
-    rows = comparisons[comparisons["experiment"] == experiment]
+    rows = comparisons[(comparisons["experiment"] == experiment) & comparisons["ratio"].isin(["all", "none"])]
     return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
 
 

@@ -83,6 +83,16 @@ class Study:
         """Active (dataset, generator) pairs."""
         return [(dataset, generator) for dataset in self.config.datasets for generator in self.config.generators]
 
+    @property
+    def pooled_generators(self) -> list[str]:
+        """``all``, the generators' samples together, if the study asks for it."""
+        return ["all"] if self.config.experiments.pooled else []
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the synthetic sets of a dataset: the generators, and ``all``."""
+        return [*self.config.generators, *self.pooled_generators]
+
     @cached_property
     def models(self) -> list[tuple[str, str]]:
         """(dataset, generator) pairs that are trained for the active cells."""
@@ -99,21 +109,39 @@ class Study:
 
     @property
     def synthetic_settings(self) -> list[str]:
-        """Settings that train on synthetic records. TrSTeR is always among them: transfer starts from its networks."""
+        """Settings with synthetic records. TrSTeR is always among them: transfer starts from its networks."""
         wanted = set(self.config.experiments.settings) - {"TrRTeR"}
         if wanted or self.config.experiments.transfer.fractions:
             wanted.add("TrSTeR")
         return sorted(wanted)
 
+    def others(self, dataset: str) -> list[str]:
+        """Other datasets with a source that are crossed with this one."""
+        sourced = [name for name in self.config.datasets if name in self.sourced]
+        return [name for name in sourced if name != dataset] if dataset in sourced else []
+
+    def crossed(self, dataset: str) -> list[str]:
+        """Datasets whose synthetic records are added to this one's real ones, and on which its networks are tested too."""
+        return self.others(dataset) if self.config.experiments.cross else []
+
+    def yardsticks(self, dataset: str) -> list[str]:
+        """Datasets of the same classifier whose real records pre-train networks for this one."""
+        transfer, settings = self.config.experiments.transfer, self.config.dataset_settings
+        same = [n for n in self.others(dataset) if settings[n].classifier == settings[dataset].classifier]
+        return same if transfer.from_real and transfer.fractions else []
+
     @property
     def classifier_folders(self) -> list[str]:
         """Folders, below ``results/classifiers``, of all classifier results of this study."""
-        folders = [f"{dataset}/real" for dataset in self.config.datasets]
-        for dataset, generator in self.cells:
-            if self.synthetic_settings:
-                folders.append(f"{dataset}/{generator}/augmentation")
-            if self.config.experiments.transfer.fractions:
-                folders.append(f"{dataset}/{generator}/transfer")
+        folders = []
+        for dataset in self.config.datasets:
+            folders += [f"{dataset}/real", *(f"{dataset}/real/from_{other}" for other in self.yardsticks(dataset))]
+            for source in self.sources:
+                if self.synthetic_settings:
+                    folders.append(f"{dataset}/{source}/augmentation")
+                if self.config.experiments.transfer.fractions:
+                    folders.append(f"{dataset}/{source}/transfer")
+                folders += [f"{dataset}/{source}/with_{other}" for other in self.crossed(dataset)]
         return folders
 
     @property
@@ -123,6 +151,7 @@ class Study:
         names += [f"merge/{d}" for d in self.merged]
         names += [f"{stage}/{d}/{g}" for d, g in self.models for stage in ("generate", "sample")]
         names += [f"pool/{d}/{g}" for d, g in self.cells if d in self.pooled]
+        names += [f"pool/{d}/{g}" for d in self.config.datasets for g in self.pooled_generators]
         return names + [f"classify/{folder}" for folder in self.classifier_folders]
 
     # -- what each job depends on -------------------------------------------------------------------------------
@@ -230,21 +259,21 @@ class Study:
         )
 
     def classification(self, dataset: str, experiment: str) -> str:
-        """Parameters of one classification job: ``real``, ``augmentation`` or ``transfer``."""
+        """Parameters of one classification job: ``real``, ``augmentation``, ``cross`` or ``transfer``."""
         experiments = self.config.experiments
-        fractions = {
-            "real": self.real_fractions,
-            "augmentation": list(experiments.fractions),
-            "transfer": list(experiments.transfer.fractions),
-        }[experiment]
         name = self.datasets[dataset].classifier
+        fractions = {"real": self.real_fractions, "transfer": list(experiments.transfer.fractions)}
         values: dict[str, Any] = {
             "classifier": self.config.classifiers[name].model_dump(mode="json"),
-            "fractions": fractions,
+            "fractions": fractions.get(experiment, list(experiments.fractions)),
             "seeds": list(experiments.seeds),
         }
         if experiment == "augmentation":
-            values["settings"] = self.synthetic_settings
+            values |= {"settings": self.synthetic_settings, "ratios": list(experiments.ratios)}
+        if experiment == "cross":
+            values |= {"settings": ["TrRSTeR"], "ratios": ["all"]}
+        if experiment == "transfer":
+            values["methods"] = list(experiments.transfer.methods)
         return canonical(values)
 
     def tables(self) -> str:

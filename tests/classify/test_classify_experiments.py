@@ -31,6 +31,9 @@ def folders(make_dataset, tmp_path_factory) -> tuple[Path, Path]:
     return make_dataset(folder / "hospital"), make_dataset(folder / "diffwave", seed=5, n=14)
 
 
+METHODS = ["frozen", "finetuned", "probe"]
+
+
 def run_all(folders: tuple[Path, Path], out: Path, settings) -> None:
     """All three experiments, into ``out/real``, ``out/augmentation`` and ``out/transfer``."""
     data, samples = folders
@@ -39,7 +42,9 @@ def run_all(folders: tuple[Path, Path], out: Path, settings) -> None:
     experiments.real(data, out / "real", settings, FRACTIONS, SEEDS, state_dir=state)
     experiments.augmentation(data, samples, out / "augmentation", settings, both, FRACTIONS, SEEDS, state_dir=state)
     pretrained = out / "augmentation" / "pretrained.safetensors"
-    experiments.transfer(data, pretrained, out / "transfer", settings, FRACTIONS, SEEDS, state_dir=state)
+    experiments.transfer(
+        data, pretrained, out / "transfer", settings, FRACTIONS, SEEDS, methods=METHODS, state_dir=state
+    )
     assert not state.exists()
 
 
@@ -101,15 +106,17 @@ def test_tables(folders, whole):
     for folder, cells in {
         "real": [("TrRTeR", "none", 0.5), ("TrRTeR", "none", 1.0)],
         "augmentation": [("TrSTeR", "diffwave", 0.0), ("TrRSTeR", "diffwave", 0.5), ("TrRSTeR", "diffwave", 1.0)],
-        "transfer": [("frozen", "diffwave", 0.5), ("frozen", "diffwave", 1.0)],
+        "transfer": [(method, "diffwave", fraction) for method in METHODS for fraction in FRACTIONS],
     }.items():
-        keys = ["dataset", "setting", "generator", "fraction", "seed"]
-        wanted = [("hospital", *cell, seed) for cell in cells for seed in SEEDS]
+        keys = ["dataset", "setting", "generator", "fraction", "ratio", "seed"]
+        wanted = [
+            ("hospital", *cell, "all" if cell[0] == "TrRSTeR" else "none", seed) for cell in cells for seed in SEEDS
+        ]
         rows = pd.read_parquet(out / folder / "training.parquet")
         predictions = pd.read_parquet(out / folder / "predictions.parquet")
         assert [*rows[keys].itertuples(index=False, name=None)] == wanted
         probabilities = [f"p_{name}" for name in CLASSES]
-        assert [*predictions.columns] == [*keys, "record", "patient", "label", *probabilities]
+        assert [*predictions.columns] == [*keys, "tested", "record", "patient", "label", *probabilities]
         assert (predictions[probabilities].dtypes == np.float32).all()
         groups = dict([*predictions.groupby(keys, sort=False)])
         assert [*groups] == wanted
@@ -129,8 +136,8 @@ def test_training_table_says_what_each_network_learnt_from(whole, settings):
         ("TrSTeR", 0.0, 0, 42, 21),  # stops on synthetic validation records
         ("TrRSTeR", 0.5, 18, 42, 18),
         ("TrRSTeR", 1.0, 36, 42, 18),
-        ("frozen", 0.5, 18, 0, 18),
-        ("frozen", 1.0, 36, 0, 18),
+        *((method, 0.5, 18, 0, 18) for method in METHODS),
+        *((method, 1.0, 36, 0, 18) for method in METHODS),
     ]:
         row = rows.loc[(setting, fraction)].iloc[0]
         assert (row["n_real"], row["n_synthetic"], row["n_validation"], row["n_test"]) == (
@@ -145,6 +152,8 @@ def test_training_table_says_what_each_network_learnt_from(whole, settings):
         assert row["validation_loss"] > 0
         assert row["seconds"] > 0
     assert rows.loc["frozen", "parameters"].unique() == 13 * 3 * 8 + 8 + 8 * 3 + 3  # the head alone
+    assert rows.loc["probe", "parameters"].unique() == 13 * 3 * 3 + 3
+    assert rows.loc["finetuned", "parameters"].unique() == rows.loc["TrRTeR", "parameters"].unique()
     assert rows.loc["TrRTeR", "parameters"].unique() == rows.loc["TrSTeR", "parameters"].unique() > 347
 
 
@@ -157,7 +166,7 @@ def test_all_settings_use_the_same_real_records(folders, whole):
         for seed in SEEDS
     } | {(0.0, seed): [] for seed in SEEDS}
     used = whole[1].real_rows
-    assert len(used) == 3 * len(FRACTIONS) * len(SEEDS) + len(SEEDS)
+    assert len(used) == (2 + len(METHODS)) * len(FRACTIONS) * len(SEEDS) + len(SEEDS)
     assert all(rows == wanted[fraction, seed] for fraction, seed, rows in used)
 
 
@@ -185,8 +194,8 @@ def test_test_records_change_nothing_upstream(folders, whole, tmp_path, settings
             run_all(tuple(poisoned), out, settings)
             rows, clean_rows = (training(folder).drop(columns="seconds") for folder in (out, clean_out))
             pd.testing.assert_frame_equal(rows, clean_rows, check_exact=True)
-            name = "augmentation/pretrained.safetensors"
-            assert (out / name).read_bytes() == (clean_out / name).read_bytes()
+            for name in ("augmentation/pretrained.safetensors", "real/pretrained.safetensors"):
+                assert (out / name).read_bytes() == (clean_out / name).read_bytes()
             name = "real/predictions.parquet"
             assert (out / name).read_bytes() != (clean_out / name).read_bytes()
     assert len(seen.tensors) == len(clean)
@@ -247,7 +256,8 @@ def test_pretrained_networks_come_back_as_they_were_tested(folders, whole, setti
     out, _ = whole
     pretrained = Pretrained.load(out / "augmentation" / "pretrained.safetensors")
     dataset = Dataset.load(folders[0])
-    assert (pretrained.dataset, pretrained.generator, pretrained.settings) == ("hospital", "diffwave", settings)
+    assert (pretrained.dataset, pretrained.generator, pretrained.fraction) == ("hospital", "diffwave", 0)
+    assert pretrained.settings == settings
     assert pretrained.spec == dataset.spec
     assert [*pretrained.networks] == SEEDS
     predictions = pd.read_parquet(out / "augmentation" / "predictions.parquet")
@@ -295,6 +305,83 @@ def test_class_without_training_record_is_allowed_and_told(make_dataset, tmp_pat
     assert "no training record of SVTAC" in caplog.text
     predictions = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert (predictions["label"] == "SVTAC").sum() == 6
+
+
+def test_ratios_add_so_many_synthetic_records(folders, tmp_path, settings):
+    data, samples = folders
+    ratios, state = ["all", 0.5, 99.0, "balance"], tmp_path / "state"
+    experiments.augmentation(data, samples, tmp_path, settings, ["TrRSTeR"], [0.5], [4], ratios=ratios, state_dir=state)
+    rows = pd.read_parquet(tmp_path / "training.parquet").set_index("ratio")
+    assert rows["n_synthetic"].to_dict() == {"all": 42, "0.5": 9, "99": 42, "balance": 0}
+    assert set(rows["n_real"]) == {18}
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert predictions.groupby("ratio").size().to_dict() == dict.fromkeys(rows.index, 18)
+
+
+def test_balance_fills_rare_classes(make_dataset, folders, tmp_path, settings):
+    data, state = make_dataset(tmp_path / "rare", absent=("SVTAC",)), tmp_path / "state"
+    experiments.augmentation(
+        data, folders[1], tmp_path, settings, ["TrRSTeR"], [1.0], [0], ratios=["balance"], state_dir=state
+    )
+    row = pd.read_parquet(tmp_path / "training.parquet").iloc[0]
+    assert [row[f"n_train_{name}"] for name in CLASSES] == [12, 12, 12]
+    assert row["n_synthetic"] == 12
+
+
+def test_on_synthetic_test_records(folders, whole, tmp_path, settings):
+    """TrSTeS and TrRTeS are the networks of TrSTeR and TrRTeR, which are those they are without them."""
+    data, samples = folders
+    networks = whole[0] / "real" / "pretrained.safetensors"
+    which, state = ["TrSTeR", "TrSTeS", "TrRTeS"], tmp_path / "state"
+    arguments = (data, samples, tmp_path, settings, which, FRACTIONS, SEEDS)
+    with pytest.raises(ValueError, match="TrRTeS needs the networks"):
+        experiments.augmentation(*arguments, state_dir=state)
+    experiments.augmentation(*arguments, real_networks=networks, state_dir=state)
+    assert set(pd.read_parquet(tmp_path / "training.parquet")["setting"]) == {"TrSTeR"}
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet").groupby(["setting", "tested"])
+    assert {key: len(rows) for key, rows in predictions} == {
+        ("TrSTeR", "hospital"): 36,
+        ("TrSTeS", "hospital/diffwave"): 42,
+        ("TrRTeS", "hospital/diffwave"): 42,
+    }
+    dataset = Dataset.load(samples)
+    test = dataset.indices("test")
+    for setting, source in (("TrSTeS", tmp_path / "pretrained.safetensors"), ("TrRTeS", networks)):
+        pretrained, rows = Pretrained.load(source), predictions.get_group((setting, "hospital/diffwave"))
+        assert set(rows["generator"]) == {"diffwave"}
+        assert set(rows["fraction"]) == {pretrained.fraction}
+        for seed in SEEDS:
+            mine = rows[rows["seed"] == seed]
+            assert mine["record"].tolist() == dataset.records["record"].iloc[test].tolist()
+            signals = pretrained.standardizer(seed)(dataset.signals[test])
+            with torch.no_grad():
+                found = torch.softmax(pretrained.network(seed)(torch.from_numpy(signals)), dim=1)
+            np.testing.assert_allclose(mine[[f"p_{name}" for name in CLASSES]], found, atol=1e-5)
+    home = pd.read_parquet(whole[0] / "augmentation" / "predictions.parquet").query("setting == 'TrSTeR'")
+    same = predictions.get_group(("TrSTeR", "hospital"))
+    pd.testing.assert_frame_equal(same.reset_index(drop=True), home.reset_index(drop=True))
+
+
+def test_other_hospitals(make_dataset, folders, whole, tmp_path, settings):
+    """Synthetic records of another hospital, tests on its records, and networks pre-trained on its real records."""
+    data, other = folders[0], make_dataset(tmp_path / "other", seed=3, n=8)
+    state = tmp_path / "state"
+    experiments.real(data, tmp_path / "real", settings, FRACTIONS, SEEDS, also_test=[other], state_dir=state)
+    rows = pd.read_parquet(tmp_path / "real" / "predictions.parquet")
+    assert rows.groupby("tested").size().to_dict() == {"hospital": 4 * 18, "other": 4 * 12}
+    pd.testing.assert_frame_equal(
+        rows[rows["tested"] == "hospital"], pd.read_parquet(whole[0] / "real" / "predictions.parquet")
+    )
+    arguments = (data, folders[1], tmp_path / "cross", settings, ["TrRSTeR"], [1.0], SEEDS)
+    experiments.augmentation(*arguments, name="g@other", also_test=[other], state_dir=state)
+    rows = pd.read_parquet(tmp_path / "cross" / "predictions.parquet")
+    assert set(rows["generator"]) == {"g@other"}
+    assert set(rows["tested"]) == {"hospital", "other"}
+    start = tmp_path / "real" / "pretrained.safetensors"
+    experiments.transfer(other, start, tmp_path / "transfer", settings, [0.5], SEEDS, methods=METHODS, state_dir=state)
+    rows = pd.read_parquet(tmp_path / "transfer" / "training.parquet")
+    assert set(rows["generator"]) == {"real:hospital"}
+    assert set(rows["setting"]) == set(METHODS)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

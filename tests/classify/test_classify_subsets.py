@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgpipe.classify.subsets import subset
+from ecgpipe.classify.subsets import companions, subset
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -41,3 +41,24 @@ def test_choice_within_a_class_does_not_depend_on_the_others():
 def test_wrong_fraction(fraction):
     with pytest.raises(ValueError, match="fraction must be above 0 and at most 1"):
         subset(np.zeros(3, dtype=int), fraction, 0)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))
+def test_companions(real, synthetic):
+    real, synthetic = np.array(real), np.array(synthetic)
+    assert companions(real, synthetic, "all", 1).tolist() == list(range(len(synthetic)))
+    smaller: set[int] = set()
+    for ratio in (0.25, 1.0, 4.0, 100.0):
+        chosen = companions(real, synthetic, ratio, 1)
+        assert smaller <= set(chosen)
+        smaller = set(chosen)
+        share = min(1.0, ratio * len(real) / len(synthetic))
+        for label in np.unique(synthetic):
+            count, wanted = (synthetic[chosen] == label).sum(), share * (synthetic == label).sum()
+            assert count == 1 or abs(count - wanted) <= 0.5
+    assert len(smaller) == len(synthetic)
+    balanced = companions(real, synthetic, "balance", 1)
+    counts = np.bincount(real, minlength=5)
+    for label in range(5):
+        lacking = counts.max() - counts[label]
+        assert (synthetic[balanced] == label).sum() == min(lacking, (synthetic == label).sum())

@@ -68,6 +68,7 @@ def _predictions(setting: str, generator: str, fraction: float, skill: float) ->
         odds[np.arange(len(truth)), truth] += skill
         frame = _records([f"t{i}" for i in range(len(truth))], TEST_LABELS, "test")[["record", "patient", "label"]]
         frame = frame.assign(dataset="a", setting=setting, generator=generator, fraction=fraction, seed=seed)
+        frame = frame.assign(ratio="all" if setting == "TrRSTeR" else "none", tested="a")
         frame[[f"p_{name}" for name in CLASSES]] = odds / odds.sum(axis=1, keepdims=True)
         frames.append(frame)
     return pd.concat(frames)
@@ -85,7 +86,16 @@ def _write_classifiers(root: Path) -> list[Path]:
     path = root / "predictions.parquet"
     write_parquet(path, pd.concat([_predictions(*cell) for cell in cells]), {"classes": list(CLASSES)})
     rows = [
-        {"dataset": "a", "setting": s, "generator": g, "fraction": f, "seed": seed, "n_real": 50 * f, "n_synthetic": 30}
+        {
+            "dataset": "a",
+            "setting": s,
+            "generator": g,
+            "fraction": f,
+            "ratio": "all" if s == "TrRSTeR" else "none",
+            "seed": seed,
+            "n_real": 50 * f,
+            "n_synthetic": 30,
+        }
         for s, g, f, _ in cells
         for seed in SEEDS
     ]

@@ -22,6 +22,8 @@ def predictions(
     seeds: tuple[int, ...] = (0, 1, 2),
     labels: str = "SSSSSSSSAAAAAAAAVVVV",
     stream: int = 0,
+    ratio: str | None = None,
+    tested: str | None = None,
 ) -> pd.DataFrame:
     """Return predictions that put ``skill`` more on the true class; two records a patient."""
     names = [{"S": "SR", "A": "AFIB", "V": "SVTAC"}[letter] for letter in labels]
@@ -38,6 +40,8 @@ def predictions(
                 "setting": setting,
                 "generator": generator,
                 "fraction": fraction,
+                "ratio": ratio or ("all" if setting == "TrRSTeR" else "none"),
+                "tested": tested or dataset,
                 "seed": seed,
                 "record": [f"r{i:03d}" for i in range(len(names))],
                 "patient": [f"p{i // 2:03d}" for i in range(len(names))],

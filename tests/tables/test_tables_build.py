@@ -69,7 +69,7 @@ def test_tables_hold_every_cell_once(tables):
     classification = tables["classification"]
     cells = set(classification[["setting", "fraction"]].itertuples(index=False, name=None))
     assert cells == {("TrRTeR", 0.2), ("TrRTeR", 1.0), ("TrRSTeR", 0.2), ("TrRSTeR", 1.0), ("TrSTeR", 0.0)}
-    keys = ["dataset", "setting", "generator", "fraction", "seed", "class", "metric"]
+    keys = ["dataset", "setting", "generator", "fraction", "ratio", "tested", "seed", "class", "metric"]
     assert not classification.duplicated(keys).any()
     assert set(classification["seed"]) == set(SEEDS)
     transfer = tables["transfer"]
@@ -210,3 +210,50 @@ def test_cells_without_a_partner_are_left_out_and_other_seeds_refused(study, par
 def test_missing_trainings_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"t\.parquet is missing"):
         training_table([tmp_path / "t.parquet"])
+
+
+def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, write, make):
+    """Ratios, other hospitals, ways of fine-tuning and real pre-training, each against what it must be compared with."""
+    labels = "SSSSSSAAAAAAVVVVVV"
+    real = [make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS), make("TrRTeR", "none", 0.5, 1.0, seeds=SEEDS)]
+    away = make("TrRTeR", "none", 1.0, 0.0, seeds=SEEDS, tested="b", labels=labels)
+    augmented = [
+        make("TrRSTeR", "good", 1.0, 1.0, seeds=SEEDS, stream=1),
+        make("TrRSTeR", "good", 1.0, 9.0, seeds=SEEDS, stream=2, ratio="0.5"),
+        make("TrRSTeR", "good@b", 1.0, 9.0, seeds=SEEDS, stream=3),
+        make("TrRSTeR", "good@b", 1.0, 9.0, seeds=SEEDS, stream=4, tested="b", labels=labels),
+    ]
+    synthetic = [
+        make("TrSTeS", "good", 0.0, 9.0, seeds=SEEDS, stream=5, tested="a/good", labels="SAV" * 4),
+        make("TrRTeS", "good", 1.0, 0.0, seeds=SEEDS, stream=6, tested="a/good", labels="SAV" * 4),
+    ]
+    transferred = [
+        make(setting, source, 0.5, skill, seeds=SEEDS, stream=7 + place)
+        for place, (setting, source, skill) in enumerate(
+            [("frozen", "good", 0.0), ("finetuned", "good", 9.0), ("probe", "good", 1.0), ("frozen", "real:b", 9.0)]
+        )
+    ]
+    wanted = parameters.model_copy(update={"settings": ["TrRTeR", "TrRSTeR", "TrSTeS", "TrRTeS"], "fractions": [1.0]})
+    files = [write(*real, away), write(*augmented, *synthetic), write(*transferred)]
+    build(wanted, **{**study, "predictions": files}, out=tmp_path / "tables")
+    comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").query("metric == 'macro_f1'")
+    keys = ["experiment", "generator", "ratio", "tested", "against"]
+    found = comparisons.set_index(keys)["verdict"].to_dict()
+    assert found == {
+        ("augmentation", "good", "all", "a", "real only"): "no difference shown",
+        ("augmentation", "good", "0.5", "a", "real only"): "helps",
+        ("cross-set", "good@b", "all", "a", "real only"): "helps",
+        ("cross-set", "good@b", "all", "b", "real only"): "helps",
+        ("transfer", "good", "none", "a", "real only"): "harms",
+        ("full fine-tuning", "good", "none", "a", "real only"): "helps",
+        ("linear probe", "good", "none", "a", "real only"): "no difference shown",
+        ("real pre-training", "real:b", "none", "a", "real only"): "helps",
+        ("against real pre-training", "good", "none", "a", "real:b"): "harms",
+    }
+    sizes = comparisons.groupby("experiment")["family"].first().to_dict()
+    assert (sizes["augmentation"], sizes["cross-set"], sizes["transfer"]) == (2, 2, 1)
+    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(
+        ["setting", "tested", "metric", "class"]
+    )
+    assert summary.loc[("TrSTeS", "a/good", "f1", "macro"), "mean"] > 0.9
+    assert summary.loc[("TrRTeS", "a/good", "f1", "macro"), "support"] == 12

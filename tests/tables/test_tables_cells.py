@@ -10,7 +10,7 @@ from ecgpipe.tables.cells import read_all, read_predictions, selected
 def test_cells_hold_what_was_written_whatever_the_order_of_rows(write, make):
     frame = make("TrRTeR", "none", 0.5, 2.0)
     (cell,) = read_predictions(write(frame.sample(frac=1, random_state=1)))
-    assert cell.key == ("a", "TrRTeR", "none", 0.5)
+    assert cell.key == ("a", "TrRTeR", "none", 0.5, "none", "a")
     assert cell.seeds == (0, 1, 2)
     assert list(cell.records) == [f"r{i:03d}" for i in range(20)]
     assert cell.probabilities.shape == (3, 20, 3)
@@ -74,3 +74,13 @@ def test_selection_keeps_synthetic_only_whatever_the_shares(write, make):
         ("TrRTeR", 1.0),
         ("TrSTeR", 0.0),
     }
+
+
+def test_cells_tested_elsewhere_are_held_to_the_records_there(write, make):
+    home = make("TrRTeR", "none", 1.0, 2.0)
+    away = make("TrRTeR", "none", 1.0, 2.0, tested="b", labels="SSAAVV")
+    cells = read_all([write(home, away), write(make("TrRTeR", "none", 1.0, 2.0, dataset="b", labels="SSAAVV"))])
+    assert [(c.dataset, c.tested, c.at_home) for c in cells] == [("a", "a", True), ("a", "b", False), ("b", "b", True)]
+    other = make("TrRTeR", "none", 1.0, 2.0, dataset="b", labels="SSAAAV")
+    with pytest.raises(ValueError, match="not tested on the same records"):
+        read_all([write(home, away), write(other)])

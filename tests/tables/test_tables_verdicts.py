@@ -11,6 +11,8 @@ BASE = {
     "experiment": "augmentation",
     "generator": "gen",
     "fraction": 1.0,
+    "ratio": "all",
+    "tested": "a",
     "metric": "macro_f1",
     "reference": 0.5,
     "value": 0.53,
