@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR", "TrSTeS", "TrRTeS"]
@@ -364,15 +364,9 @@ class Samples(Section):
         return self
 
 
-class ClassifierSettings(Section):
-    """The paper's 1-D residual CNN and its training (arXiv 2411.18456 after arXiv 1805.00794)."""
+class ClassifierTraining(Section):
+    """How a classifier is trained."""
 
-    blocks: int = Field(5, ge=1, le=8, description="Residual blocks N.")
-    channels: int = Field(16, ge=1, description="Channels k of every convolution.")
-    kernel: int = Field(7, ge=3, description="Length f of every convolution's kernel, in samples; odd.")
-    width: int = Field(256, ge=1, description="Width w of the dense layers.")
-    dense_layers: int = Field(3, ge=0, description="Dense layers L before the output.")
-    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout after each dense layer.")
     learning_rate: float = Field(1.584e-4, gt=0, description="Learning rate of AdamW.")
     batch: int = Field(32, ge=1, description="Records a training step.")
     loss: Loss = Field(
@@ -394,6 +388,23 @@ class ClassifierSettings(Section):
 
     @property
     def shortest_record(self) -> int:
+        """Samples of the shortest record that the network leaves something of."""
+        return 1
+
+
+class ClassifierSettings(ClassifierTraining):
+    """The paper's 1-D residual CNN and its training (arXiv 2411.18456 after arXiv 1805.00794)."""
+
+    kind: Literal["cnn"] = Field("cnn", description="Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`.")
+    blocks: int = Field(5, ge=1, le=8, description="Residual blocks N.")
+    channels: int = Field(16, ge=1, description="Channels k of every convolution.")
+    kernel: int = Field(7, ge=3, description="Length f of every convolution's kernel, in samples; odd.")
+    width: int = Field(256, ge=1, description="Width w of the dense layers.")
+    dense_layers: int = Field(3, ge=0, description="Dense layers L before the output.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout after each dense layer.")
+
+    @property
+    def shortest_record(self) -> int:
         """Samples of the shortest record that all poolings (5 samples, stride 2) leave something of."""
         length = 1
         for _ in range(self.blocks):
@@ -405,6 +416,47 @@ class ClassifierSettings(Section):
         if self.kernel % 2 == 0:
             raise ValueError(f"`kernel` {self.kernel} must be odd, so that a convolution keeps the length")
         return self
+
+
+class WangSettings(ClassifierTraining):
+    """The residual network of Wang, Yan, Oates (arXiv 1611.06455) and its training."""
+
+    kind: Literal["resnet1d_wang"] = Field(description="Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`.")
+    channels: int = Field(64, ge=1, description="Channels of the first block; the other two have twice as many.")
+
+
+class XResNetSettings(ClassifierTraining):
+    """xresnet1d (arXiv 1812.01187 in one dimension, arXiv 2004.13701) and its training."""
+
+    kind: Literal["xresnet1d"] = Field(description="Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`.")
+    depth: Literal[18, 34, 50, 101] = Field(101, description="Layers: 18, 34, 50 or 101.")
+    channels: int = Field(64, ge=2, description="Channels of the first stage; each further one has twice as many.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output.")
+
+
+def _network(value: Any) -> str:
+    """Tag a classifier by its kind; brackets keep the tag apart from keys in messages."""
+    kind = value.get("kind", "cnn") if isinstance(value, dict) else getattr(value, "kind", None)
+    return f"<{kind}>"
+
+
+AnyClassifier = Annotated[
+    Annotated[ClassifierSettings, Tag("<cnn>")]
+    | Annotated[WangSettings, Tag("<resnet1d_wang>")]
+    | Annotated[XResNetSettings, Tag("<xresnet1d>")],
+    Discriminator(
+        _network,
+        custom_error_type="network",
+        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d",
+    ),
+]
+"""Settings of a classifier of any kind."""
+
+
+def classifier_settings(raw: dict[str, Any]) -> AnyClassifier:
+    """Read a classifier's settings as :func:`canonical` wrote them."""
+    settings: AnyClassifier = TypeAdapter(AnyClassifier).validate_python(raw)
+    return settings
 
 
 class Transfer(Section):
@@ -516,8 +568,8 @@ class Config(Section):
     samples: Samples = Field(
         default_factory=Samples, description="The synthetic set drawn from each trained generator."
     )
-    classifiers: dict[Name, ClassifierSettings] = Field(
-        default_factory=lambda: {"cnn": ClassifierSettings()},
+    classifiers: dict[Name, AnyClassifier] = Field(
+        {"cnn": ClassifierSettings()},
         description="Classifiers by name; each dataset names the one it uses.",
     )
     experiments: Experiments = Field(default_factory=Experiments, description="Which classifiers are trained.")
@@ -596,7 +648,10 @@ class Config(Section):
 
 def _describe(error: dict[str, Any]) -> str:
     """Say one pydantic error as key, value and what is allowed."""
-    key = ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated")) or "config"
+    key = (
+        ".".join(str(part) for part in error["loc"] if part not in ("physionet", "simulated") and "<" not in str(part))
+        or "config"
+    )
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return (
@@ -684,7 +739,9 @@ def _model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
             [
                 m
                 for m in found
-                if isinstance(value, dict) and value.get("kind") in typing.get_args(m.model_fields["kind"].annotation)
+                if isinstance(value, dict)
+                and value.get("kind", m.model_fields["kind"].default)
+                in typing.get_args(m.model_fields["kind"].annotation)
             ]
             if len(found) > 1
             else found

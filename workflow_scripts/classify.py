@@ -24,7 +24,7 @@ def main() -> None:
     args = arguments.parse_args()
     with running(args.log, args.threads):
         from ecgpipe.classify import experiments
-        from ecgpipe.config import ClassifierSettings
+        from ecgpipe.config import classifier_settings
 
         settings = json.loads(args.settings)
         folders = [folder for folder in (args.data, args.samples, *args.also_test) if folder]
@@ -32,7 +32,7 @@ def main() -> None:
         inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
         common: dict[str, Any] = {
             **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
-            "settings": ClassifierSettings.model_validate(settings["classifier"]),
+            "settings": classifier_settings(settings["classifier"]),
             "state_dir": state_folder(args, *inputs),
             "device": device(args),
         }

@@ -52,7 +52,7 @@ from ecgpipe.classify.inputs import Inputs, Selection, Standardizer, select, sta
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.subsets import companions, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
-from ecgpipe.config import ClassifierSettings, Method, Ratio, Setting
+from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
 from ecgpipe.files import atomic_path, write_parquet
 
@@ -63,8 +63,6 @@ REAL = "none"
 
 NO_RATIO = "none"
 """Ratio in the rows of networks that did not learn from both."""
-
-_ARCHITECTURE = ("blocks", "channels", "kernel", "width", "dense_layers", "dropout")
 
 _KEY = "ecgpipe"
 _COUNT = "n_train_"
@@ -289,7 +287,7 @@ def _train_network(
     data: _Real,
     records: _Records,
     tests: Sequence[_Test],
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     device: torch.device,
     *,
     start: Pretrained | None = None,
@@ -313,7 +311,7 @@ def _train_head(
     data: _Real,
     records: _Records,
     start: Pretrained,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     device: torch.device,
 ) -> _Outcome:
     """Fine-tune the dense head of a pre-trained network, or a new linear one; the convolutions' output is computed once."""
@@ -365,7 +363,7 @@ def _save_networks(
     path: Path,
     data: _Real,
     spec: SignalSpec,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     outcomes: dict[_Cell, _Outcome],
     kept: Sequence[_Cell],
 ) -> None:
@@ -376,7 +374,7 @@ def _save_networks(
 def real(
     data: str | Path,
     out: str | Path,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     fractions: Sequence[float],
     seeds: Sequence[int],
     *,
@@ -419,7 +417,7 @@ def augmentation(
     data: str | Path,
     samples: str | Path,
     out: str | Path,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     which: Sequence[Setting],
     fractions: Sequence[float],
     seeds: Sequence[int],
@@ -494,15 +492,16 @@ def augmentation(
 
 
 def _pretrained(
-    path: str | Path, data: str | Path, real_set: _Real, settings: ClassifierSettings, seeds: Sequence[int]
+    path: str | Path, data: str | Path, real_set: _Real, settings: AnyClassifier, seeds: Sequence[int]
 ) -> Pretrained:
     """Open networks that must be of these settings' architecture, for such signals and of these seeds."""
     start = Pretrained.load(path)
     _require_same_form(data, real_set.dataset.spec, path, start.spec)
-    for key in _ARCHITECTURE:
-        if getattr(settings, key) != getattr(start.settings, key):
+    for key in ("kind", *(key for key in type(settings).model_fields if key not in ClassifierTraining.model_fields)):
+        trained = getattr(start.settings, key, None)
+        if getattr(settings, key) != trained:
             raise ValueError(
-                f"{path} was trained with {key} {getattr(start.settings, key)}, the settings say {getattr(settings, key)}: "
+                f"{path} was trained with {key} {trained}, the settings say {getattr(settings, key)}: "
                 "run the experiment it comes from anew"
             )
     if missing := sorted(set(seeds) - set(start.networks)):
@@ -516,7 +515,7 @@ def transfer(
     data: str | Path,
     pretrained: str | Path,
     out: str | Path,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     fractions: Sequence[float],
     seeds: Sequence[int],
     *,

@@ -12,17 +12,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ecgpipe.classify.cnn import RhythmCNN
 from ecgpipe.classify.inputs import Standardizer
-from ecgpipe.classify.training import build
-from ecgpipe.config import ClassifierSettings
+from ecgpipe.classify.training import Network, build
+from ecgpipe.config import AnyClassifier, classifier_settings
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.files import atomic_path
 
 _KEY = "ecgpipe"
 
 
-def network_tensors(model: RhythmCNN, standardizer: Standardizer) -> dict[str, Tensor]:
+def network_tensors(model: Network, standardizer: Standardizer) -> dict[str, Tensor]:
     """Return what rebuilds a trained network and the z-score of its training records (mean, deviation in mV)."""
     tensors = {f"weights.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     tensors["standardizer.mean"] = torch.from_numpy(standardizer.mean)
@@ -47,7 +46,7 @@ class Pretrained:
     generator: str
     fraction: float
     spec: SignalSpec
-    settings: ClassifierSettings
+    settings: AnyClassifier
     networks: dict[int, dict[str, Tensor]]
 
     def save(self, path: str | Path) -> None:
@@ -90,11 +89,11 @@ class Pretrained:
             metadata["generator"],
             metadata["fraction"],
             SignalSpec.from_json(metadata["spec"]),
-            ClassifierSettings.model_validate(metadata["settings"]),
+            classifier_settings(metadata["settings"]),
             networks,
         )
 
-    def network(self, seed: int) -> RhythmCNN:
+    def network(self, seed: int) -> Network:
         """Return a fresh copy of one repetition's network, in evaluation mode."""
         model = build(self.spec, self.settings, seed)
         prefix = "weights."

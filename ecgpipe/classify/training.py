@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ecgpipe.classify.cnn import RhythmCNN
 from ecgpipe.classify.inputs import InMemory, Inputs
-from ecgpipe.config import ClassifierSettings, Loss
+from ecgpipe.classify.resnets import ResNetWang, XResNet
+from ecgpipe.config import AnyClassifier, ClassifierSettings, ClassifierTraining, Loss, WangSettings
 from ecgpipe.dataset import SignalSpec
 
 CHECKS = 10
@@ -52,24 +53,33 @@ def _seeded(device: torch.device, *entropy: int) -> Iterator[None]:
         yield
 
 
-def build(spec: SignalSpec, settings: ClassifierSettings, seed: int) -> RhythmCNN:
+Network = RhythmCNN | ResNetWang | XResNet
+"""A classifier: ``features`` of signals, and a ``head`` that reads them."""
+
+
+def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
     """Return an untrained network for signals of this form, its initial weights a function of ``seed``.
 
     Raises:
         ValueError: if the records are too short for the number of blocks.
     """
+    leads, classes = len(spec.leads), len(spec.classes)
     with _seeded(torch.device("cpu"), seed, _INITIAL):
-        return RhythmCNN(
-            len(spec.leads),
-            spec.length,
-            len(spec.classes),
-            blocks=settings.blocks,
-            channels=settings.channels,
-            kernel=settings.kernel,
-            width=settings.width,
-            dense_layers=settings.dense_layers,
-            dropout=settings.dropout,
-        )
+        if isinstance(settings, ClassifierSettings):
+            return RhythmCNN(
+                leads,
+                spec.length,
+                classes,
+                blocks=settings.blocks,
+                channels=settings.channels,
+                kernel=settings.kernel,
+                width=settings.width,
+                dense_layers=settings.dense_layers,
+                dropout=settings.dropout,
+            )
+        if isinstance(settings, WangSettings):
+            return ResNetWang(leads, classes, channels=settings.channels)
+        return XResNet(leads, classes, depth=settings.depth, channels=settings.channels, dropout=settings.dropout)
 
 
 def linear_probe(features: InMemory, spec: SignalSpec, seed: int) -> nn.Linear:
@@ -131,24 +141,32 @@ def predict(model: nn.Module, inputs: Inputs) -> np.ndarray:
     return probabilities
 
 
-def convolution_features(model: RhythmCNN, inputs: Inputs) -> InMemory:
+def convolution_features(model: Network, inputs: Inputs) -> InMemory:
     """Run the convolutions over all inputs once; the result is what the network's dense head reads."""
     return InMemory(torch.cat([features for features, _ in _outputs(model.features, inputs)]), inputs.labels)
 
 
-def _batches(n: int, batch: int, order: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield positions without end: every record once, in a new order each time, the last batch as short as it comes."""
+def _batches(n: int, batch: int) -> list[slice]:
+    """Cut ``n`` records into batches; one left over goes with those before it, for batch norm needs two."""
+    starts = list(range(0, n, batch))
+    if n % batch == 1 and n > 1:
+        starts.pop()
+    return [slice(start, end) for start, end in itertools.pairwise([*starts, n])]
+
+
+def _endless(batches: list[slice], n: int, order: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield positions without end: every record once, in a new order each time."""
     while True:
         permutation = order.permutation(n)
-        for start in range(0, n, batch):
-            yield permutation[start : start + batch]
+        for batch in batches:
+            yield permutation[batch]
 
 
 def fit(
     model: nn.Module,
     train: Inputs,
     validation: Inputs,
-    settings: ClassifierSettings,
+    settings: ClassifierTraining,
     seed: int,
     device: torch.device,
 ) -> Fit:
@@ -180,12 +198,13 @@ def fit(
         )
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    period = max(1, settings.steps // CHECKS) if settings.steps else math.ceil(n / settings.batch)
+    cuts = _batches(n, settings.batch)
+    period = max(1, settings.steps // CHECKS) if settings.steps else len(cuts)
     looks = math.ceil(settings.steps / period) if settings.steps else settings.epochs
     cycle = settings.steps and torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, looks * period, pct_start=_WARM_UP, cycle_momentum=False
     )
-    batches = _batches(n, settings.batch, np.random.default_rng([seed, _SHUFFLE]))
+    batches = _endless(cuts, n, np.random.default_rng([seed, _SHUFFLE]))
     loss_of = losses(settings.loss, train.labels)
     best: dict[str, Tensor] = {}
     best_look, best_loss, look = 0, math.inf, 0

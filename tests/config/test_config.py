@@ -111,6 +111,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("dataset_settings.demo_merged.merge", ["demo_ptbxl", "gone"], ["demo_merged.merge", "'gone'"]),
         ("dataset_settings.demo_ptbxl.subset", "chapman", ["demo_ptbxl", "ecg_arrhythmia only"]),
         ("dataset_settings.demo_ptbxl.source.kind", "ftp", ["demo_ptbxl.source", "physionet", "simulated"]),
+        ("classifiers.demo.kind", "vgg", ["classifiers.demo", "cnn, resnet1d_wang or xresnet1d"]),
+        ("classifiers.demo", {"kind": "xresnet1d", "depth": 19}, ["classifiers.demo.depth", "19"]),
         ("classifiers.demo.kernel", 6, ["classifiers.demo", "odd"]),
         ("classifiers.demo.dropout", float("nan"), ["classifiers.demo.dropout"]),
     ],

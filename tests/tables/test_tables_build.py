@@ -252,8 +252,7 @@ def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, wri
     }
     sizes = comparisons.groupby("experiment")["family"].first().to_dict()
     assert (sizes["augmentation"], sizes["cross-set"], sizes["transfer"]) == (2, 2, 1)
-    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(
-        ["setting", "tested", "metric", "class"]
-    )
-    assert summary.loc[("TrSTeS", "a/good", "f1", "macro"), "mean"] > 0.9
-    assert summary.loc[("TrRTeS", "a/good", "f1", "macro"), "support"] == 12
+    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").query("metric == 'f1' and `class` == 'macro'")
+    on_synthetic = summary[summary["tested"] == "a/good"].set_index("setting")
+    assert on_synthetic["mean"]["TrSTeS"] > 0.9 > on_synthetic["mean"]["TrRTeS"]
+    assert set(on_synthetic["support"]) == {12}
