@@ -53,7 +53,7 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.subsets import companions, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
-from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
+from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_same_form
 from ecgpipe.files import atomic_path, write_parquet
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class _Real:
         tests = []
         for other in (folder, *also_test):
             opened, (records,) = _open(other, ("test",))
-            _require_same_form(folder, dataset.spec, other, opened.spec)
+            require_same_form({str(folder): dataset.spec, str(other): opened.spec})
             tests.append(_Test(_name(other), opened, records))
         return cls(_name(folder), dataset, train, validation, tuple(tests))
 
@@ -196,16 +196,6 @@ def _open(folder: str | Path, splits: Sequence[str]) -> tuple[Dataset, list[Sele
 
 def _name(folder: str | Path) -> str:
     return Path(folder).resolve().name
-
-
-def _require_same_form(first: str | Path, one: SignalSpec, second: str | Path, two: SignalSpec) -> None:
-    """Refuse to mix signals whose leads, rate, length or classes differ."""
-    a, b = one.to_json(), two.to_json()
-    differences = [f"{key}: {a[key]} and {b[key]}" for key in a if a[key] != b[key]]
-    if differences:
-        raise ValueError(
-            f"{first} and {second} do not fit together ({'; '.join(differences)}): make both with the same config"
-        )
 
 
 @contextlib.contextmanager
@@ -455,7 +445,7 @@ def augmentation(
     real_set = _Real.open(data, also_test)
     on_synthetic = {"TrSTeS", "TrRTeS"} & set(which)
     synthetic, (train_part, validation_part, *test_part) = _open(samples, SPLITS if on_synthetic else SPLITS[:2])
-    _require_same_form(data, real_set.dataset.spec, samples, synthetic.spec)
+    require_same_form({str(data): real_set.dataset.spec, str(samples): synthetic.spec})
     generator = name or _name(samples)
     where = torch.device(device)
     synthetic_test = [_Test(f"{real_set.name}/{generator}", synthetic, part, True) for part in test_part]
@@ -496,7 +486,7 @@ def _pretrained(
 ) -> Pretrained:
     """Open networks that must be of these settings' architecture, for such signals and of these seeds."""
     start = Pretrained.load(path)
-    _require_same_form(data, real_set.dataset.spec, path, start.spec)
+    require_same_form({str(data): real_set.dataset.spec, str(path): start.spec})
     for key in ("kind", *(key for key in type(settings).model_fields if key not in ClassifierTraining.model_fields)):
         trained = getattr(start.settings, key, None)
         if getattr(settings, key) != trained:
