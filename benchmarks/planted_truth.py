@@ -40,7 +40,7 @@ TRAIN, VALIDATION, TEST, FRESH = 210, 70, 140, 420
 FRACTIONS = (0.1, 0.3, 1.0)
 TRUTHS = ("fresh", "shuffled", "copies", "memory", "again")
 RATE, SECONDS = 100.0, 10.0
-SETTINGS = ClassifierSettings(learning_rate=0.01, batch=16, steps=100, patience=5)
+SETTINGS = ClassifierSettings(learning_rate=0.01, batch=16, steps=60, patience=5)
 CPU = torch.device("cpu")
 
 
@@ -123,7 +123,7 @@ def verdicts(cells: list[Cell], seeds: int, fractions: tuple[float, ...]) -> pd.
             for c in cells
             if c.generator in ("none", truth)
         ]
-        tables.append(comparisons_table(mine, fractions, (), Draws(500, 1), 0.95).assign(truth=truth, seeds=seeds))
+        tables.append(comparisons_table(mine, fractions, (), Draws(300, 1), 0.95).assign(truth=truth, seeds=seeds))
     return pd.concat(tables)
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--repetitions", type=int, default=20, help="of the whole comparison")
     arguments.add_argument("--null", type=int, default=100, help="repetitions of the comparison of equals")
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[3, 5], help="numbers of seeds")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[3], help="numbers of seeds")
     arguments.add_argument("--out", type=Path, default=Path("docs/data"))
     args = arguments.parse_args()
     torch.set_num_threads(1)
@@ -153,8 +153,8 @@ def main() -> None:
     rows = []
     for repetition in tqdm(range(args.null), desc="equals", disable=None):
         part = np.random.default_rng([6, repetition]).permutation(len(y))[:need]
-        cells = comparison(x[part], y[part], 8, (0.3,), ("again",), 10_000 + repetition)
-        for seeds in (3, 5, 8):
+        cells = comparison(x[part], y[part], 5, (0.3,), ("again",), 10_000 + repetition)
+        for seeds in (3, 5):
             found = verdicts(cells, seeds, (0.3,))
             rows += found.assign(repetition=repetition)[
                 ["repetition", "seeds", "metric", "difference", "low", "high", "p_value", "p_swap"]

@@ -1,0 +1,150 @@
+"""How much is a configuration's matrix? Jobs, trainings, and hours from the throughput measured here.
+
+``python benchmarks/matrix.py configs/paper.yaml`` makes a dry run, counts the trainings each classification job would do,
+times a training step and a validation pass of each classifier on this machine, and writes docs/data/matrix.csv. Numbers
+of records of data sets that are not there are the published ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from ecgpipe.classify.training import build
+from ecgpipe.config import AnyClassifier, Config, load
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.workflow.study import Study
+
+PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52_546, 6_568)}
+"""Training and validation records: 80 % and 10 % of those with a study rhythm (study facts: 20,629 and 45,053)."""
+
+
+def seconds_a_record(config: Config, settings: AnyClassifier, device: torch.device) -> tuple[float, float]:
+    """Time a training step and a pass without gradients, per record."""
+    spec = SignalSpec(config.signal.rate, config.signal.length, tuple("ABCDEFG"))
+    model = build(spec, settings, 0).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    x = torch.randn(settings.batch, spec.length, 12, device=device).transpose(1, 2)
+    y = torch.randint(7, (settings.batch,), device=device)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    def look() -> None:
+        with torch.no_grad():
+            model(x)
+
+    found = []
+    for what in (step, look):
+        what()
+        started = time.perf_counter()
+        for _ in range(10):
+            what()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        found.append((time.perf_counter() - started) / 10 / settings.batch)
+    return found[0], found[1]
+
+
+def trainings(config: Config, study: Study, dataset: str, records: int) -> pd.DataFrame:
+    """List a dataset's trainings: experiment, records learnt from, how many such trainings."""
+    experiments, rows = config.experiments, []
+    seeds, synthetic = len(experiments.seeds), round(0.8 * config.samples.number)
+    for fraction in study.real_fractions:
+        rows.append(("real", fraction * records, seeds))
+    for source in study.sources:
+        added = (
+            synthetic * (len(config.generators) if source == "all" else 1) * len(study.members(dataset) or [dataset])
+        )
+        if study.synthetic_settings:
+            rows.append(("augmentation", added, seeds))
+        for fraction in experiments.fractions if "TrRSTeR" in study.synthetic_settings else []:
+            for ratio in experiments.ratios:
+                wanted = {"all": added, "balance": added / 2}.get(ratio) or min(
+                    added, float(ratio) * fraction * records
+                )
+                rows.append(("augmentation", fraction * records + wanted, seeds))
+            rows += [("cross", fraction * records + added, seeds) for _ in study.crossed(dataset)]
+    for fraction in experiments.transfer.fractions:
+        for _ in range(len(study.sources) + len(study.yardsticks(dataset))):
+            rows += [(method, fraction * records, seeds) for method in experiments.transfer.methods]
+    return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("config", type=Path)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument(
+        "--epochs", type=int, default=40, help="epochs until the early stop, where none are budgeted"
+    )
+    arguments.add_argument("--records", type=int, nargs="*", default=[], help="training records, dataset by dataset")
+    arguments.add_argument("--out", type=Path, default=Path("docs/data/matrix.csv"))
+    args = arguments.parse_args()
+    torch.set_num_threads(1)
+    config = load(args.config)
+    study = Study(config, Path("workflow_scripts"))
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--quiet",
+        "--configfile",
+        str(args.config),
+        "--cores",
+        "1",
+    ]
+    said = subprocess.run(command, check=True, text=True, capture_output=True)
+    found = re.search(r"^total +(\d+)$", said.stdout + said.stderr, re.MULTILINE)
+    jobs = int(found[1]) if found else 0
+    device, tables = torch.device(args.device), []
+    for place, dataset in enumerate(config.datasets):
+        records, validation = PUBLISHED.get(dataset, (0, 0))
+        if args.records:
+            records, validation = args.records[place], args.records[place] // 8
+        settings = config.classifiers[config.dataset_settings[dataset].classifier]
+        step, look = seconds_a_record(config, settings, device)
+        table = trainings(config, study, dataset, records).assign(dataset=dataset)
+        learnt = settings.steps * settings.batch if settings.steps else table["records"] * args.epochs
+        looks = 10 if settings.steps else args.epochs
+        hours = table["trainings"] * (learnt * step + looks * validation * look) / 3600
+        on_features = table["experiment"].isin(["frozen", "probe"])  # convolutions are run once
+        table["hours"] = hours.where(~on_features, table["trainings"] * (table["records"] + validation) * look / 3600)
+        table["milliseconds_a_record"] = round(1000 * step, 3)
+        tables.append(table)
+    keys = ["dataset", "experiment"]
+    result = (
+        pd.concat(tables)
+        .groupby(keys, sort=False)
+        .agg(
+            trainings=("trainings", "sum"),
+            hours=("hours", "sum"),
+            milliseconds_a_record=("milliseconds_a_record", "first"),
+        )
+    )
+    result = result.reset_index().assign(config=args.config.name, device=args.device, jobs=jobs)
+    result["hours"] = result["hours"].round(2)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    result.to_csv(args.out, index=False)
+    print(result.to_string(index=False))
+    total = result["hours"].sum()
+    print(
+        f"{jobs} jobs, {result['trainings'].sum():,} trainings, {total:,.0f} hours of classifiers on one {args.device}"
+    )
+    print(f"(of {math.ceil(total / 24):,} days)")
+
+
+if __name__ == "__main__":
+    main()
