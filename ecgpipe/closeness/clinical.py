@@ -1,0 +1,119 @@
+"""What a reader of ECGs would measure: rate, RR variation, intervals, amplitudes, axis, by neurokit2.
+
+R peaks and waves are found in lead II (neurokit2's own detector; delineation by prominence, Emrich et al. 2024); each
+figure of a record is the median over its beats. Amplitudes are against the beginning of the QRS complex.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import neurokit2
+import numpy as np
+
+BEATS = ("heart_rate", "rr_variation")
+WAVES = ("pr_interval", "qrs_duration", "qt_interval", "qtc_interval", "p_amplitude", "t_amplitude", "st_level", "axis")
+
+FEWEST_BEATS = 3
+_ST_SECONDS = 0.06
+"""The ST level is read so long after the end of the QRS complex."""
+
+
+def r_peaks(lead: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return R peaks (samples) and the cleaned lead; no peak where neurokit2 finds none or fails.
+
+    Args:
+        lead: lead II of one record, ``(length,)``, mV.
+        rate: Hz.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # neurokit2 raises whatever its parts raise on signals that are no ECG; such a record has no peaks.
+        try:
+            cleaned = neurokit2.ecg_clean(lead.astype(np.float64), sampling_rate=rate)
+            _, found = neurokit2.ecg_peaks(cleaned, sampling_rate=rate)
+            peaks = np.asarray(found["ECG_R_Peaks"], dtype=np.int64)
+        except Exception:
+            return np.empty(0, dtype=np.int64), np.zeros_like(lead, dtype=np.float64)
+    return peaks, np.asarray(cleaned)
+
+
+def beats(peaks: np.ndarray, rate: float) -> np.ndarray:
+    """Return heart rate (1/min, from the median RR interval) and RR variation (RMSSD, ms): ``(2,)``, NaN with too few beats."""
+    if len(peaks) < FEWEST_BEATS:
+        return np.full(2, np.nan)
+    rr = np.diff(peaks) / rate
+    return np.array([60 / np.median(rr), 1000 * np.sqrt(np.mean(np.diff(rr) ** 2))])
+
+
+def waves(record: np.ndarray, peaks: np.ndarray, cleaned: np.ndarray, leads: Sequence[str], rate: float) -> np.ndarray:
+    """Return the figures of :data:`WAVES` of one record, ``(8,)``: ms, mV and degrees; NaN where not delineated.
+
+    QTc is Fridericia's, QT / RR^(1/3); the axis comes from the areas of the QRS complex in I and aVF.
+    """
+    missing = np.full(len(WAVES), np.nan)
+    if len(peaks) < FEWEST_BEATS:
+        return missing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:  # as above
+            _, found = neurokit2.ecg_delineate(cleaned, peaks, sampling_rate=rate, method="prominence")
+        except Exception:
+            return missing
+        place = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+        onset, end = place["ECG_R_Onsets"], place["ECG_R_Offsets"]
+        two = record[leads.index("II")].astype(np.float64)
+        level = _read(two, onset)
+        qt = 1000 * (place["ECG_T_Offsets"] - onset) / rate
+        figures = [
+            1000 * (onset - place["ECG_P_Onsets"]) / rate,
+            1000 * (end - onset) / rate,
+            qt,
+            qt / np.cbrt(np.median(np.diff(peaks)) / rate),
+            _read(two, place["ECG_P_Peaks"]) - level,
+            _read(two, place["ECG_T_Peaks"]) - level,
+            _read(two, end + round(_ST_SECONDS * rate)) - level,
+        ]
+        medians = [np.nanmedian(values) for values in figures]
+    return np.array([*medians, _axis(record, onset, end, leads)])
+
+
+def _read(lead: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Read a lead at places that may be NaN or beyond its end."""
+    there = np.isfinite(places) & (places >= 0) & (places < len(lead))
+    values = np.full(len(places), np.nan)
+    values[there] = lead[places[there].astype(np.int64)]
+    return values
+
+
+def _axis(record: np.ndarray, onset: np.ndarray, end: np.ndarray, leads: Sequence[str]) -> float:
+    """Return the frontal QRS axis in degrees, from -180 to 180."""
+    known = np.isfinite(onset) & np.isfinite(end)
+    if not known.any() or not {"I", "aVF"} <= set(leads):
+        return float("nan")
+    areas = []
+    for name in ("I", "aVF"):
+        lead = record[leads.index(name)].astype(np.float64)
+        spans = zip(onset[known].astype(int), end[known].astype(int), strict=True)
+        areas.append(np.median([(lead[a : b + 1] - lead[a]).sum() for a, b in spans]))
+    # aVF is an augmented lead: 2/sqrt(3) of it is on the scale of lead I.
+    return float(np.degrees(np.arctan2(areas[1] * 2 / np.sqrt(3), areas[0])))
+
+
+def beat_figures(signals: np.ndarray, rate: float, leads: Sequence[str]) -> np.ndarray:
+    """Return :data:`BEATS` of each record: ``(n, leads, length)`` to ``(n, 2)``; NaN where no beats are found."""
+    if "II" not in leads:
+        return np.full((len(signals), len(BEATS)), np.nan)
+    two = leads.index("II")
+    return np.array([beats(r_peaks(record[two], rate)[0], rate) for record in signals]).reshape(-1, len(BEATS))
+
+
+def wave_figures(signals: np.ndarray, rate: float, leads: Sequence[str]) -> np.ndarray:
+    """Return :data:`WAVES` of each record: ``(n, leads, length)`` to ``(n, 8)``; NaN where not delineated."""
+    if "II" not in leads:
+        return np.full((len(signals), len(WAVES)), np.nan)
+    two = leads.index("II")
+    return np.array([waves(record, *r_peaks(record[two], rate), leads, rate) for record in signals]).reshape(
+        -1, len(WAVES)
+    )

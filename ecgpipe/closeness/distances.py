@@ -1,0 +1,213 @@
+"""Distances between two samples of vectors or numbers, each for many weightings of the records at once.
+
+Weights come from :func:`ecgpipe.closeness.resampling.bootstrap_weights`: ``(b, n)``, a row a draw. Squared distances
+between all pairs are never held whole: they are made a block of rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+ROWS = 1024
+"""Rows of a block of distances."""
+
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Widths of the Gaussian kernels of MMD, in medians of the real records' distances."""
+
+PERMUTATIONS = 499
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks ``(rows of x, (rows, m))`` of the squared Euclidean distances of ``(n, d)`` and ``(m, d)``."""
+    y_squared = np.einsum("ij,ij->i", y, y)
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, min(start + ROWS, len(x)))
+        block = x[rows] @ y.T
+        block *= -2
+        block += np.einsum("ij,ij->i", x[rows], x[rows])[:, None]
+        block += y_squared
+        yield rows, np.maximum(block, 0, out=block)
+
+
+def nearest(x: np.ndarray, y: np.ndarray, k: int, same: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Find the k nearest of ``y`` to each of ``x``.
+
+    Args:
+        x: ``(n, d)``.
+        y: ``(m, d)``.
+        k: how many; at most m (m - 1 if ``same``).
+        same: ``y`` is ``x``, and a point is no neighbour of itself.
+
+    Returns:
+        Places in ``y`` and Euclidean distances, both ``(n, k)``, nearest first. Distances are computed anew from the
+        differences, since in the product form those of near-copies are lost to rounding.
+    """
+    places = np.empty((len(x), k), dtype=np.int64)
+    for rows, block in squared_distances(x, y):
+        if same:
+            block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
+        places[rows] = np.argpartition(block, k - 1, axis=1)[:, :k] if k < block.shape[1] else np.arange(k)
+    distances = np.empty((len(x), k))
+    for j in range(k):
+        for start in range(0, len(x), ROWS):
+            rows = slice(start, start + ROWS)
+            distances[rows, j] = np.linalg.norm(x[rows] - y[places[rows, j]], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+# -- Fréchet ------------------------------------------------------------------------------------------------------
+
+
+def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
+    """Return the squared 2-Wasserstein distance of two Gaussians.
+
+    |m_a - m_b|² + tr A + tr B - 2 tr (A^½ B A^½)^½ (Dowson and Landau, The Fréchet distance between multivariate normal
+    distributions, 1982); the square roots are of symmetric matrices, by their eigenvalues, so nothing complex arises.
+    """
+    values, vectors = np.linalg.eigh(cov_a)
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    inner = np.linalg.eigvalsh(root @ cov_b @ root)
+    cross = np.sqrt(np.clip(inner, 0, None)).sum()
+    difference = mean_a - mean_b
+    return float(max(0.0, difference @ difference + np.trace(cov_a) + np.trace(cov_b) - 2 * cross))
+
+
+def weighted_moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean ``(d,)`` and covariance ``(d, d)`` (n - 1 below the line) of a sample ``(n, d)`` with counts ``(n,)``."""
+    total = weights.sum()
+    mean = weights @ x / total
+    centred = x - mean
+    return mean, (centred * weights[:, None]).T @ centred / (total - 1)
+
+
+def frechet(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the Fréchet distance of samples ``(n, d)`` and ``(m, d)`` under each weighting, ``(draws,)``, in float64."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    values = [
+        frechet_distance(*weighted_moments(a, u), *weighted_moments(b, v))
+        for u, v in zip(wa.astype(np.float64), wb.astype(np.float64), strict=True)
+    ]
+    return np.array(values)
+
+
+# -- maximum mean discrepancy --------------------------------------------------------------------------------------
+
+
+def median_distance(x: np.ndarray, most: int = 2000) -> float:
+    """Return the median distance between the first ``most`` points of a sample."""
+    x = x[:most]
+    squared = np.concatenate([block.ravel() for _, block in squared_distances(x, x)])
+    off_diagonal = np.delete(squared, np.arange(len(x)) * (len(x) + 1))
+    return float(np.sqrt(np.median(off_diagonal)))
+
+
+def _kernel(squared: np.ndarray, median: float) -> np.ndarray:
+    """Return the mean of five Gaussian kernels; widths double, so each is the fourth power of the next wider one."""
+    power = np.exp(squared / (-2 * (WIDTHS[-1] * median) ** 2))
+    total = power.copy()
+    for _ in WIDTHS[1:]:
+        np.multiply(power, power, out=power)
+        np.multiply(power, power, out=power)
+        total += power
+    return np.asarray(total / len(WIDTHS))
+
+
+def _quadratic(x: np.ndarray, y: np.ndarray, wx: np.ndarray, wy: np.ndarray, median: float) -> np.ndarray:
+    """Return the sums of wx_i wy_j k(x_i, y_j) over all pairs, one for each row of the weights."""
+    total = np.zeros(len(wx))
+    for rows, block in squared_distances(x, y):
+        kernel = _kernel(block, median)
+        total += np.einsum("bj,bj->b", wx[:, rows] @ kernel, wy)
+    return total
+
+
+def _within(x: np.ndarray, w: np.ndarray, median: float) -> np.ndarray:
+    """Return the mean kernel over pairs of different records."""
+    same = np.einsum("bi,bi->b", w, w)
+    pairs = w.sum(axis=1) ** 2 - same
+    return np.asarray((_quadratic(x, x, w, w, median) - same) / pairs)
+
+
+def mmd(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the unbiased squared maximum mean discrepancy under each weighting, ``(draws,)``.
+
+    Five Gaussian kernels around the median distance of ``a`` (the real records); Gretton et al., A kernel two-sample
+    test, JMLR 2012, equation 3. A record drawn twice is no pair with itself.
+    """
+    median = median_distance(a)
+    wa, wb = wa.astype(np.float64), wb.astype(np.float64)
+    between = _quadratic(a, b, wa, wb, median) / (wa.sum(axis=1) * wb.sum(axis=1))
+    return np.asarray(_within(a, wa, median) + _within(b, wb, median) - 2 * between)
+
+
+def mmd_p_value(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
+    """Return the permutation p-value of :func:`mmd`, from 499 exchanges of records between the two samples."""
+    n, m, median = len(a), len(b), median_distance(a)
+    pooled = np.concatenate([a, b])
+    first = np.zeros((1 + PERMUTATIONS, n + m))
+    first[0, :n] = 1
+    for row in first[1:]:
+        row[rng.permutation(n + m)[:n]] = 1
+    everything = np.ones_like(first)
+    aa = _quadratic(pooled, pooled, first, first, median)
+    a_all = _quadratic(pooled, pooled, first, everything, median)
+    total = float(_quadratic(pooled, pooled, everything[:1], everything[:1], median)[0])
+    ab, bb = a_all - aa, total - 2 * a_all + aa
+    values = (aa - n) / (n * (n - 1)) + (bb - m) / (m * (m - 1)) - 2 * ab / (n * m)
+    return float((values >= values[0] - 1e-12).sum() / len(values))
+
+
+# -- neighbours ------------------------------------------------------------------------------------------------------
+
+NEIGHBOURS = 5
+
+
+def manifold_scores(a: np.ndarray, b: np.ndarray, k: int = NEIGHBOURS) -> dict[str, np.ndarray]:
+    """Return what precision, recall, density and coverage are means of.
+
+    Kynkäänniemi et al., Improved precision and recall metric, NeurIPS 2019; Naeem et al., Reliable fidelity and
+    diversity metrics, ICML 2020.
+
+    Args:
+        a: real sample ``(n, d)``.
+        b: synthetic sample ``(m, d)``.
+        k: neighbours; the radius of a point is the distance to its k-th nearest of the same sample.
+
+    Returns:
+        ``precision`` and ``density`` of each synthetic point ``(m,)``, ``recall`` and ``coverage`` of each real one ``(n,)``.
+    """
+    a_radius = nearest(a, a, k, same=True)[1][:, -1] ** 2
+    b_radius = nearest(b, b, k, same=True)[1][:, -1] ** 2
+    inside, recall, coverage = np.zeros(len(b)), np.zeros(len(a)), np.zeros(len(a))
+    for rows, block in squared_distances(a, b):
+        within = block <= a_radius[rows, None]
+        inside += within.sum(axis=0)
+        coverage[rows] = within.any(axis=1)
+        recall[rows] = (block <= b_radius).any(axis=1)
+    return {"precision": (inside > 0).astype(float), "density": inside / k, "recall": recall, "coverage": coverage}
+
+
+# -- Wasserstein -----------------------------------------------------------------------------------------------------
+
+
+def wasserstein(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the 1-Wasserstein distance of numbers ``(n,)`` and ``(m,)`` under each weighting, ``(draws,)``.
+
+    The area between the two weighted distribution functions; values that are NaN are left out.
+    """
+    known_a, known_b = ~np.isnan(a), ~np.isnan(b)
+    values = np.concatenate([a[known_a], b[known_b]])
+    order = np.argsort(values, kind="stable")
+    wa, wb = wa[:, known_a].astype(np.float64), wb[:, known_b].astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wa, wb = wa / wa.sum(axis=1, keepdims=True), wb / wb.sum(axis=1, keepdims=True)
+    steps = np.concatenate([wa, -wb], axis=1)[:, order[:-1]]
+    return np.asarray(np.abs(np.cumsum(steps, axis=1)) @ np.diff(values[order]))
+
+
+def sliced_wasserstein(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the mean 1-Wasserstein distance over projections ``(n, p)`` and ``(m, p)``, ``(draws,)``."""
+    return np.asarray(np.mean([wasserstein(x, y, wa, wb) for x, y in zip(a.T, b.T, strict=True)], axis=0))

@@ -1,0 +1,103 @@
+"""A set of ECGs as the closeness measures take it: signals, rate, leads, and where known labels and patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgpipe.dataset import Dataset
+from ecgpipe.leads import LEADS
+
+BLOCK = 256
+"""Records looked at a time."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """ECGs of one kind.
+
+    Attributes:
+        signals: ``(n, leads, length)`` in mV, memory-mapped or not.
+        rate: sampling rate, Hz.
+        labels: class name of each record, ``(n,)``; None if not known.
+        patients: patient of each record, ``(n,)``; None takes every record for a patient's only one.
+        leads: names of the leads, in order.
+        names: names of the records, ``(n,)``; None calls them by their place.
+
+    Raises:
+        ValueError: if the parts do not fit together, or a sample is NaN or infinite.
+    """
+
+    signals: np.ndarray
+    rate: float
+    labels: np.ndarray | None = None
+    patients: np.ndarray | None = None
+    leads: tuple[str, ...] = LEADS
+    names: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.signals.ndim != 3 or self.signals.shape[1] != len(self.leads):
+            raise ValueError(
+                f"signals have shape {self.signals.shape}; expected (records, {len(self.leads)} leads, samples)"
+            )
+        for what in ("labels", "patients", "names"):
+            value = getattr(self, what)
+            if value is not None and len(value) != len(self.signals):
+                raise ValueError(f"there are {len(self.signals)} records and {len(value)} {what}")
+        if self.rate <= 0:
+            raise ValueError(f"the sampling rate must be above 0 Hz, got {self.rate}")
+        for start in range(0, len(self.signals), BLOCK):
+            finite = np.isfinite(self.signals[start : start + BLOCK]).all(axis=(1, 2))
+            if not finite.all():
+                raise ValueError(
+                    f"record {self.name(start + int(np.argmin(finite)))} has NaN or infinite samples: leave it out"
+                )
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    def name(self, row: int) -> str:
+        """Return what the record of a row is called."""
+        return str(row) if self.names is None else str(self.names[row])
+
+    def take(self, rows: np.ndarray) -> Records:
+        """Return chosen records, in memory."""
+        return Records(
+            np.asarray(self.signals[rows], dtype=np.float32),
+            self.rate,
+            None if self.labels is None else self.labels[rows],
+            None if self.patients is None else self.patients[rows],
+            self.leads,
+            None if self.names is None else self.names[rows],
+        )
+
+    @classmethod
+    def of(cls, dataset: Dataset, splits: Sequence[str]) -> Records:
+        """Return the records of some splits of a dataset, in memory."""
+        rows = np.flatnonzero(dataset.records["split"].isin(list(splits)).to_numpy())
+        chosen = dataset.records.iloc[rows]
+        return cls(
+            np.asarray(dataset.signals[rows], dtype=np.float32),
+            dataset.spec.rate,
+            chosen["label"].to_numpy(dtype=object),
+            chosen["patient"].to_numpy(dtype=object),
+            dataset.spec.leads,
+            chosen["record"].to_numpy(dtype=object),
+        )
+
+
+def require_same_form(first: Records, second: Records, what: str) -> None:
+    """Refuse to compare sets whose rate, leads or length differ.
+
+    Raises:
+        ValueError: naming what differs; ``what`` says which two sets they are.
+    """
+    parts = {
+        "rate": (first.rate, second.rate),
+        "leads": (first.leads, second.leads),
+        "samples a record": (first.signals.shape[2], second.signals.shape[2]),
+    }
+    if different := [f"{name} {a} and {b}" for name, (a, b) in parts.items() if a != b]:
+        raise ValueError(f"{what} cannot be compared: {'; '.join(different)}; bring them to one form first")

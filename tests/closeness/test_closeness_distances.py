@@ -1,0 +1,173 @@
+"""Each distance against an analytic case or another's implementation."""
+
+import numpy as np
+import ot
+import prdc
+import pytest
+import scipy.linalg
+import scipy.spatial
+import scipy.stats
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.neighbors import NearestNeighbors
+
+from ecgpipe.closeness import distances
+from ecgpipe.closeness.dtw import banded_dtw
+from ecgpipe.closeness.resampling import bootstrap_weights, interval
+
+
+def ones(*samples):
+    return [np.ones((1, len(sample))) for sample in samples]
+
+
+@pytest.fixture
+def two():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((300, 6)) @ rng.standard_normal((6, 6))
+    return a, rng.standard_normal((260, 6)) @ rng.standard_normal((6, 6)) + 0.3
+
+
+def test_frechet_distance_of_gaussians_that_are_known():
+    s, t = np.array([1.0, 4.0, 9.0]), np.array([4.0, 4.0, 1.0])
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    a, b = rotation * s @ rotation.T, rotation * t @ rotation.T
+    mean = np.array([1.0, -2.0, 0.5])
+    expected = mean @ mean + ((np.sqrt(s) - np.sqrt(t)) ** 2).sum()
+    assert distances.frechet_distance(mean, a, np.zeros(3), b) == pytest.approx(expected)
+    assert distances.frechet_distance(mean, a, mean, a) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_of_samples_as_by_scipys_matrix_root(two):
+    a, b = two
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    expected = difference @ difference + np.trace(s + t - 2 * scipy.linalg.sqrtm(s @ t).real)
+    assert distances.frechet(a, b, *ones(a, b))[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_frechet_with_weights_is_that_of_repeated_records(two):
+    a, b = two
+    counts = np.random.default_rng(1).integers(0, 3, len(a))
+    repeated = a.repeat(counts, axis=0)
+    expected = distances.frechet(repeated, b, *ones(repeated, b))[0]
+    assert distances.frechet(a, b, counts[None].astype(float), *ones(b))[0] == pytest.approx(expected)
+
+
+def naive_mmd(a, b):
+    median = np.median(scipy.spatial.distance.pdist(a))
+    gammas = [1 / (2 * (w * median) ** 2) for w in distances.WIDTHS]
+    aa, bb, ab = (np.mean([rbf_kernel(x, y, g) for g in gammas], axis=0) for x, y in ((a, a), (b, b), (a, b)))
+    n, m = len(a), len(b)
+    return (aa.sum() - n) / (n * (n - 1)) + (bb.sum() - m) / (m * (m - 1)) - 2 * ab.mean()
+
+
+def test_mmd_as_by_scikit_learns_kernels(two, monkeypatch):
+    expected = naive_mmd(*two)
+    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-6)
+    monkeypatch.setattr(distances, "ROWS", 17)
+    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_mmd_is_unbiased_and_its_p_value_tells_apart():
+    rng = np.random.default_rng(0)
+    same = [distances.mmd(*pair, *ones(*pair))[0] for pair in rng.standard_normal((200, 2, 20, 3))]
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(200)
+    p = [distances.mmd_p_value(*pair, rng) for pair in rng.standard_normal((40, 2, 20, 3))]
+    assert 0.3 < np.mean(p) < 0.7
+    a, b = rng.standard_normal((2, 30, 3))
+    assert distances.mmd_p_value(a, b + 2, rng) == pytest.approx(1 / (distances.PERMUTATIONS + 1))
+
+
+def test_precision_recall_density_coverage_as_by_prdc(two):
+    a, b = two
+    expected = prdc.compute_prdc(real_features=a, fake_features=b, nearest_k=5)
+    found = {name: values.mean() for name, values in distances.manifold_scores(a, b).items()}
+    assert found == pytest.approx(expected)
+
+
+def test_nearest_as_by_scikit_learn(two):
+    a, b = two
+    distance, place = NearestNeighbors(n_neighbors=3).fit(b).kneighbors(a)
+    found = distances.nearest(a, b, 3)
+    np.testing.assert_allclose(found[1], distance)
+    np.testing.assert_array_equal(found[0], place)
+    assert (distances.nearest(a, a, 1, same=True)[0][:, 0] != np.arange(len(a))).all()
+
+
+def test_distance_of_a_near_copy_is_not_lost_to_rounding():
+    x = np.random.default_rng(0).standard_normal((50, 12000)).astype(np.float32) + 5
+    copy = x[:1].copy()
+    copy[0, 7] += 0.001
+    assert distances.nearest(copy, x, 1)[1][0, 0] == pytest.approx(0.001, rel=0.02)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_wasserstein_as_by_scipy(weighted):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(50).round(1), rng.standard_normal(70) * 2 + 1
+    u, v = (rng.integers(0, 4, len(x)).astype(float) if weighted else np.ones(len(x)) for x in (a, b))
+    expected = scipy.stats.wasserstein_distance(a, b, u, v)
+    assert distances.wasserstein(a, b, u[None], v[None])[0] == pytest.approx(expected)
+    a = np.append(a, np.nan)
+    assert distances.wasserstein(a, b, np.append(u, 3)[None], v[None])[0] == pytest.approx(expected)
+
+
+def test_sliced_wasserstein_as_by_pot(two):
+    a, b = two
+    directions = np.random.default_rng(2).standard_normal((6, 10))
+    directions /= np.linalg.norm(directions, axis=0)
+    expected = ot.sliced_wasserstein_distance(a, b, projections=directions, p=1)
+    assert distances.sliced_wasserstein(a @ directions, b @ directions, *ones(a, b))[0] == pytest.approx(expected)
+
+
+def naive_dtw(x, y, band):
+    length = x.shape[1]
+    total = np.full((length, length), np.inf)
+    for i in range(length):
+        for j in range(max(0, i - band), min(length, i + band + 1)):
+            before = min(
+                total[i - 1, j] if i else np.inf,
+                total[i, j - 1] if j else np.inf,
+                total[i - 1, j - 1] if i and j else np.inf,
+            )
+            total[i, j] = ((x[:, i] - y[:, j]) ** 2).sum() + (before if i or j else 0)
+    return np.sqrt(total[-1, -1] / x.size)
+
+
+@pytest.mark.parametrize("band", [0, 1, 4, 40])
+def test_banded_dtw_as_by_the_textbook(band):
+    x, y = np.random.default_rng(0).standard_normal((2, 70, 3, 31))
+    expected = [naive_dtw(a, b, band) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(banded_dtw(x, y, band), expected, rtol=1e-5)
+
+
+def test_dtw_forgives_a_shift_within_the_band():
+    beat = np.exp(-(((np.arange(200) - 100) / 5) ** 2))[None, None]
+    shifted = np.roll(beat, 6, axis=2)
+    assert banded_dtw(beat, shifted, 8)[0] < 0.01 < 0.1 < banded_dtw(beat, shifted, 0)[0]
+
+
+def test_bootstrap_draws_patients_whole():
+    patients = np.array(["a", "b", "a", "c", "b"])
+    weights = bootstrap_weights(5, patients, 300, np.random.default_rng(0))
+    assert (weights[0] == 1).all()
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
+    np.testing.assert_array_equal(weights[:, 1], weights[:, 4])
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert weights[1:].mean(axis=0) == pytest.approx(1, abs=0.15)
+
+
+def test_interval_of_a_mean_covers_it():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(300):
+        x = rng.standard_normal(40)
+        w = bootstrap_weights(40, None, 200, rng)
+        _, low, high = interval(w @ x / 40, 0.95, (-np.inf, np.inf))
+        hits += low < 0 < high
+    assert 0.9 < hits / 300 < 0.98
+
+
+def test_interval_of_a_biased_distance_holds_its_value_and_its_range():
+    value, low, high = interval(np.array([0.1, 0.5, 0.6, 0.7]), 0.9, (0.0, np.inf))
+    assert low <= value == 0.1 <= high
+    assert interval(np.array([0.01, 0.5, 0.9, 0.7]), 0.9, (0.0, 1.0))[1] == 0
+    assert np.isnan(interval(np.array([np.nan, 1.0, 2.0]), 0.9, (0.0, 1.0))).all()
