@@ -17,6 +17,7 @@ include: "rules/preprocess.smk"
 include: "rules/generate.smk"
 include: "rules/sample.smk"
 include: "rules/classify.smk"
+include: "rules/closeness.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 
@@ -38,6 +39,7 @@ rule all:
     input:
         rules.report_page.output,
         rules.result_tables.output,
+        rules.closeness_tables.output,
 
 
 rule data:
@@ -71,6 +73,7 @@ rule classifiers:
 rule tables:
     input:
         rules.result_tables.output,
+        rules.closeness_tables.output,
 
 
 rule report:

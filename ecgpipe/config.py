@@ -517,6 +517,19 @@ class Statistics(Section):
     )
 
 
+class Closeness(Section):
+    """How thoroughly synthetic records are compared with real ones."""
+
+    measures: Literal["quick", "full"] = Field(
+        "quick",
+        description="`quick`: seconds for a few hundred records; `full` adds delineated intervals, warped distances and CNN two-sample tests.",
+    )
+    records: int = Field(
+        2000, ge=20, description="Most records a side of each comparison; the search for copies takes all."
+    )
+    bootstrap: int = Field(200, ge=20, description="Bootstrap draws behind each interval of these measures.")
+
+
 class Compute(Section):
     """How jobs use the machine. Results do not depend on the number of cores Snakemake is given."""
 
@@ -574,6 +587,9 @@ class Config(Section):
     )
     experiments: Experiments = Field(default_factory=Experiments, description="Which classifiers are trained.")
     statistics: Statistics = Field(default_factory=Statistics, description="Intervals and comparisons.")
+    closeness: Closeness = Field(
+        default_factory=Closeness, description="How thoroughly synthetic records are compared with real ones."
+    )
     compute: Compute = Field(default_factory=Compute, description="How jobs use the machine.")
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ out: results/report/index.html
 rule report_page:
     input:
         tables=rules.result_tables.output,
+        closeness=rules.closeness_tables.output,
         summaries=expand(
             "results/data/{dataset}/summary.json", dataset=STUDY.config.datasets
         ),
@@ -41,6 +42,13 @@ rule report_page:
         runtime=60,
     params:
         config=canonical(STUDY.config),
-        code=STUDY.code("report", files=["report/template.html.j2", "report/style.css"]),
+        code=STUDY.code(
+            "report",
+            files=[
+                "report/template.html.j2",
+                "report/closeness.html.j2",
+                "report/style.css",
+            ],
+        ),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/report.py" --config {params.config:q} --results results --out {output:q} --log {log:q}'

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.closeness.evaluate import ALL, Settings, evaluate
+from ecgpipe.closeness.evaluate import Settings, evaluate
+from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.reading import read_records
 from ecgpipe.files import atomic_path, write_parquet
 

@@ -29,6 +29,7 @@ def banded_dtw(x: np.ndarray, y: np.ndarray, band: int) -> np.ndarray:
 
 def _block(x: np.ndarray, y: np.ndarray, band: int) -> np.ndarray:
     pairs, leads, length = x.shape
+    band = min(band, length - 1)
     shifts = np.arange(-band, band + 1)
     # cost[i, k]: sample i of x against sample i + shifts[k] of y.
     cost = np.full((length, len(shifts), pairs), np.inf, dtype=np.float32)

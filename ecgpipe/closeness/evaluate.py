@@ -23,13 +23,12 @@ from tqdm import tqdm
 
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps, Measure, NotComputed, Pair, Sample
+from ecgpipe.closeness.names import ALL, CLASS_MIX
 from ecgpipe.closeness.records import Records, require_same_form
 from ecgpipe.closeness.resampling import bootstrap_weights, interval
 
 log = logging.getLogger(__name__)
 
-ALL = "all"
-CLASS_MIX = "class_mix"
 COLUMNS = (
     *("class", "measure", "lead", "value", "low", "high", "floor", "floor_low", "floor_high"),
     *("better", "unit", "n", "p_value", "note"),
@@ -88,6 +87,13 @@ def _water_level(counts: dict[str, int], most: int) -> dict[str, int]:
     while sum(min(n, level) for n in counts.values()) > most and level > 1:
         level -= 1
     return {label: min(n, level) for label, n in counts.items()}
+
+
+def some_of_each_class(records: Records, most: int, rng: np.random.Generator) -> Records:
+    """Return at most so many records, in memory, the largest classes cut down to one size."""
+    rows = _by_class(records)
+    counts = _water_level({label: len(own) for label, own in rows.items()}, most)
+    return records.take(np.sort(np.concatenate([rng.permutation(rows[label])[:n] for label, n in counts.items()])))
 
 
 @dataclass(frozen=True)
@@ -246,7 +252,7 @@ def evaluate(
         real, synthetic = (Records(r.signals, r.rate, None, r.patients, r.leads, r.names) for r in (real, synthetic))
         train = train and Records(train.signals, train.rate, None, train.patients, train.leads, train.names)
     maps = maps or Maps.fit(real if train is None else train, judge)
-    first, second = (real.take(rows) for rows in halves(real, np.random.default_rng([settings.seed, _SPLIT])))
+    first, second = (real.view(rows) for rows in halves(real, np.random.default_rng([settings.seed, _SPLIT])))
     measures = {n: m for n, m in settings.measures().items() if only is None or n in only}
     designs = {}
     for by_halves in {m.halves or train is None for m in measures.values()}:

@@ -24,7 +24,7 @@ _SEED = 20241128
 _TAPS = 9
 _DILATIONS = (1, 2, 4, 8, 16, 32)
 _QUANTILES = (0.3, 0.6, 0.85)
-_REFERENCE = 512
+_REFERENCE = 128
 """Reference records that the biases are taken from."""
 
 _BLOCK = 64

@@ -187,7 +187,8 @@ class Measure:
 
 def _mean(w: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return weighted means over records: ``(draws, n)`` and ``(n, ...)`` to ``(draws, ...)``."""
-    flat = (w / w.sum(axis=1, keepdims=True)).astype(np.float64) @ x.reshape(len(x), -1).astype(np.float64)
+    w = w.astype(np.float64)
+    flat = (w / w.sum(axis=1, keepdims=True)) @ x.reshape(len(x), -1).astype(np.float64)
     return np.asarray(flat.reshape(len(w), *x.shape[1:]))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -14,12 +15,31 @@ BLOCK = 256
 """Records looked at a time."""
 
 
+class Rows:
+    """Some rows of an array ``(n, leads, length)`` that stays on disk until they are read.
+
+    As much of an array as :class:`Records` asks of one: shape, length, and chosen rows.
+    """
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+        self._array = array
+        self._rows = rows
+        self.shape = (len(rows), *array.shape[1:])
+        self.ndim = array.ndim
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        return np.asarray(self._array[self._rows[key]])
+
+
 @dataclass(frozen=True)
 class Records:
     """ECGs of one kind.
 
     Attributes:
-        signals: ``(n, leads, length)`` in mV, memory-mapped or not.
+        signals: ``(n, leads, length)`` in mV, in memory or not.
         rate: sampling rate, Hz.
         labels: class name of each record, ``(n,)``; None if not known.
         patients: patient of each record, ``(n,)``; None takes every record for a patient's only one.
@@ -62,10 +82,10 @@ class Records:
         """Return what the record of a row is called."""
         return str(row) if self.names is None else str(self.names[row])
 
-    def take(self, rows: np.ndarray) -> Records:
-        """Return chosen records, in memory."""
+    def view(self, rows: np.ndarray) -> Records:
+        """Return chosen records; signals that are on disk stay there."""
         return Records(
-            np.asarray(self.signals[rows], dtype=np.float32),
+            cast(np.ndarray, Rows(self.signals, rows)),
             self.rate,
             None if self.labels is None else self.labels[rows],
             None if self.patients is None else self.patients[rows],
@@ -73,13 +93,17 @@ class Records:
             None if self.names is None else self.names[rows],
         )
 
+    def take(self, rows: np.ndarray) -> Records:
+        """Return chosen records, in memory."""
+        return replace(self.view(rows), signals=np.asarray(self.signals[rows], dtype=np.float32))
+
     @classmethod
     def of(cls, dataset: Dataset, splits: Sequence[str]) -> Records:
-        """Return the records of some splits of a dataset, in memory."""
+        """Return the records of some splits of a dataset; signals stay on disk until they are used."""
         rows = np.flatnonzero(dataset.records["split"].isin(list(splits)).to_numpy())
         chosen = dataset.records.iloc[rows]
         return cls(
-            np.asarray(dataset.signals[rows], dtype=np.float32),
+            cast(np.ndarray, Rows(dataset.signals, rows)),
             dataset.spec.rate,
             chosen["label"].to_numpy(dtype=object),
             chosen["patient"].to_numpy(dtype=object),

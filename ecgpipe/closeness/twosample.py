@@ -17,7 +17,7 @@ from ecgpipe.dataset import SignalSpec
 
 FOLDS = 5
 CNN_SEEDS = 5
-_CNN = ClassifierSettings(
+CNN = ClassifierSettings(
     blocks=5, channels=8, kernel=7, width=32, dense_layers=1, learning_rate=2e-3, batch=32, epochs=12, patience=4
 )
 
@@ -27,6 +27,7 @@ def score(correct_a: np.ndarray, correct_b: np.ndarray, wa: np.ndarray, wb: np.n
 
     The accuracy is the mean of those on the two sets. ``correct_a``, ``correct_b``: share of right answers on each record.
     """
+    wa, wb = wa.astype(np.float64), wb.astype(np.float64)
     accuracy = (wa @ correct_a / wa.sum(axis=1) + wb @ correct_b / wb.sum(axis=1)) / 2
     return np.asarray(1 - 2 * np.abs(accuracy - 0.5))
 
@@ -75,8 +76,8 @@ def cnn_correct(a: Records, b: Records, seed: int) -> tuple[np.ndarray, np.ndarr
             inputs = [
                 standardized(records.subset(w), standardizer, torch.device("cpu")) for w in (train, validation, test)
             ]
-            model = build(spec, _CNN, repetition)
-            fit(model, inputs[0], inputs[1], _CNN, repetition, torch.device("cpu"))
+            model = build(spec, CNN, repetition)
+            fit(model, inputs[0], inputs[1], CNN, repetition, torch.device("cpu"))
             right[test] += predict(model, inputs[2]).argmax(axis=1) == truth[test]
             asked[test] += 1
     finally:

@@ -20,7 +20,7 @@ from ecgpipe.config import Config
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
 from ecgpipe.files import read_json, read_parquet_metadata, write_text
 from ecgpipe.preprocess.reasons import REASONS
-from ecgpipe.report import ecgpaper, figures, provenance, text
+from ecgpipe.report import closeness, ecgpaper, figures, provenance, text
 from ecgpipe.report.text import Row, rows_of
 from ecgpipe.tables.cells import ALL as ALL_SYNTHETIC
 from ecgpipe.tables.cells import AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC
@@ -501,6 +501,7 @@ def build(
         ecgs=_ecgs(inputs),
         results=_results(inputs),
         comparisons=_comparisons(inputs),
+        closeness=closeness.section(inputs.tables, list(inputs.data)),
         training=_training(inputs),
         runtime=_runtime(inputs),
         made=_made(inputs),

@@ -276,6 +276,19 @@ class Study:
             values["methods"] = list(experiments.transfer.methods)
         return canonical(values)
 
+    def closeness(self) -> str:
+        """Parameters of every comparison of synthetic with real records."""
+        closeness = self.config.closeness
+        return canonical(
+            {
+                "level": closeness.measures,
+                "most": closeness.records,
+                "draws": closeness.bootstrap,
+                "confidence": self.config.statistics.confidence,
+                "seed": self.config.seed,
+            }
+        )
+
     def tables(self) -> str:
         """Parameters of the result tables."""
         experiments = self.config.experiments

@@ -63,6 +63,7 @@ def _third_party_imports(scripts: list[str], modules: list[str]) -> set[str]:
     [
         ("data", ["acquire", "preprocess", "merge", "pool", "export_wfdb"], []),
         ("torch", ["generate", "sample", "classify"], ["ecgpipe.generate.diffwave"]),
+        ("closeness", ["closeness"], []),
         ("report", ["tables", "report"], []),
     ],
 )

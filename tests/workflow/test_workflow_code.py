@@ -93,6 +93,7 @@ def test_syntax_error_is_named(module: Path) -> None:
         ("pool", "ecgpipe.sample.pool", []),
         ("export_wfdb", "ecgpipe.sample.export", []),
         ("classify", "ecgpipe.classify.experiments", []),
+        ("closeness", "ecgpipe.closeness.run", []),
         ("tables", "ecgpipe.tables.build", []),
         ("report", "ecgpipe.report.build", []),
     ],

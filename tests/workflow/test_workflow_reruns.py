@@ -13,9 +13,11 @@ TABLES = {"result_tables": 1, "report_page": 1}
 REPORT = {"report_page": 1}
 TRANSFER = {"classify_transfer": 3, **TABLES}
 SYNTHETIC = {"classify_augmentation": 3, **TRANSFER}
-SAMPLES = {"sample": 2, "pool": 1, **SYNTHETIC}
+COMPARED = {"closeness": 3, "closeness_tables": 1}
+CONTROLS = {"closeness_controls": 3}
+SAMPLES = {"sample": 2, "pool": 1, **SYNTHETIC, **COMPARED}
 GENERATORS = {"generate": 2, **SAMPLES}
-CLASSIFIERS = {"classify_real": 3, **SYNTHETIC}
+CLASSIFIERS = {"classify_real": 3, **SYNTHETIC, **COMPARED, **CONTROLS}
 TINY = "configs/tiny.yaml"
 
 EDITS = {
@@ -26,7 +28,7 @@ EDITS = {
     ),
     "a generator's comment": (("ecgpipe/generate/diffwave.py", "\nclass ", "\n# a comment\nclass "), {}),
     "a generator's training": ((TINY, "steps: 6", "steps: 7"), GENERATORS),
-    "the seed": ((TINY, "signal:", "seed: 5\nsignal:"), {**GENERATORS}),
+    "the seed": ((TINY, "signal:", "seed: 5\nsignal:"), {**GENERATORS, **CONTROLS}),
     "the shared sampler": (("ecgpipe/generate/samplers.py", "\n\n\ndef ", "\n\n\nEDITED = 1\n\n\ndef "), GENERATORS),
     "the sampler's settings": ((TINY, "evaluations: 3", "evaluations: 4"), SAMPLES),
     "the number of samples": ((TINY, "number: 70", "number: 77"), SAMPLES),
@@ -54,7 +56,7 @@ def test_an_edit_reruns_what_depends_on_it(checkout: Checkout, name: str) -> Non
 
 def test_removing_a_dataset_leaves_the_others(checkout: Checkout) -> None:
     checkout.edit(TINY, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl, demo_merged]")
-    assert checkout.pending("all") == TABLES
+    assert checkout.pending("all") == {**TABLES, "closeness_tables": 1}
 
 
 def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
@@ -65,6 +67,7 @@ def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
         "dataset_settings:\n  third:\n    format: ptbxl\n    source: {kind: simulated, records: 120, seed: 3}\n    classifier: tiny\n",
     )
     new = ("acquire", "preprocess", "generate", "sample", "classify_real", "classify_augmentation", "classify_transfer")
+    new += ("closeness", "closeness_controls", "closeness_tables")
     assert checkout.pending("all") == {**dict.fromkeys(new, 1), **TABLES}
 
 

@@ -1,0 +1,265 @@
+"""Has the generator learnt its training records by heart?
+
+Held-out records are the yardstick: they lie as far from the training records as records of other patients do. A
+generator that draws synthetic records nearer than that, from whose samples one can tell who was in the training set, or that
+gives out training records themselves (shifted, scaled or with leads turned over), is called out with the pairs to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.fft
+from scipy.stats import rankdata
+
+from ecgpipe.closeness import distances, signals
+from ecgpipe.closeness.evaluate import Settings
+from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
+from ecgpipe.closeness.records import BLOCK, Records
+from ecgpipe.closeness.resampling import bootstrap_weights, interval
+
+NEAR = 0.01
+"""A synthetic record is near if it is nearer to the training records than this share of the held-out ones is."""
+
+FEWEST = 20
+"""Fewest held-out and synthetic records for shares and AUC."""
+
+EXACT_MV = 0.001
+SIMILAR = 0.95
+"""A copy resembles its training record at least so much, and more than any held-out record resembles one."""
+
+CANDIDATES = 3
+SHOWN = 100
+_SKETCH = 32
+_SEED = 20241129
+
+TABLE_COLUMNS = ("measure", "value", "low", "high", "floor", "better", "unit", "n", "note", "verdict", "reason")
+PAIR_COLUMNS = ("synthetic", "training", "kind", "similarity", "shift", "distance")
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What was found.
+
+    Attributes:
+        table: a row a measure, columns :data:`TABLE_COLUMNS`; verdict and its reason stand in every row.
+        pairs: synthetic and training records to look at, most alike first, columns :data:`PAIR_COLUMNS` (shift in s,
+            distance as root mean square in mV).
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def similarity(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Say how alike records are when one may be shifted by up to half its length, scaled, and its leads turned over.
+
+    Args:
+        x: ``(p, leads, length)``.
+        y: ``(p, leads, length)``, paired with ``x`` by place.
+
+    Returns:
+        Similarity from 0 to 1 and the shift in samples at which it is reached, both ``(p,)``: the absolute correlation
+        of each lead over the overlap, leads weighted by their energy there.
+    """
+    length = x.shape[2]
+    size = scipy.fft.next_fast_len(2 * length, real=True)
+    reach = length // 2
+    shifts = np.arange(-reach, reach + 1)
+    x, y = (a - a.mean(axis=2, keepdims=True) for a in (x, y))
+    product = np.conj(scipy.fft.rfft(x, size, axis=2)) * scipy.fft.rfft(y, size, axis=2)
+    cross = scipy.fft.irfft(product, size, axis=2)[..., shifts]
+    energy_x, energy_y = (np.pad(np.cumsum(a**2, axis=2), ((0, 0), (0, 0), (1, 0))) for a in (x, y))
+    # At shift s sample t of x meets sample t + s of y.
+    first, last = np.maximum(0, -shifts), np.minimum(length, length - shifts)
+    overlap = (energy_x[..., last] - energy_x[..., first]) * (
+        energy_y[..., last + shifts] - energy_y[..., first + shifts]
+    )
+    scale = np.sqrt(np.maximum(overlap, 0)).sum(axis=1)
+    found = np.divide(np.abs(cross).sum(axis=1), scale, out=np.zeros_like(scale), where=scale > 1e-9)
+    best = found.argmax(axis=1)
+    return np.minimum(found[np.arange(len(x)), best], 1.0), shifts[best]
+
+
+def _sketches(records: Records) -> tuple[np.ndarray, np.ndarray]:
+    """Return two short forms of each record: one of its signals, and one that shift, scale and sign do not change."""
+    rng = np.random.default_rng(_SEED)
+    _, leads, length = records.signals.shape
+
+    def project(values: np.ndarray) -> np.ndarray:
+        return np.asarray(values.reshape(len(values), -1) @ directions)
+
+    directions = rng.standard_normal((leads * length, _SKETCH)) / np.sqrt(_SKETCH)
+    plain = signals.in_blocks(project, records.signals)
+    lags = signals.autocorrelation(records.signals[:1], records.rate).shape[2]
+    directions = rng.standard_normal((leads * lags, _SKETCH)) / np.sqrt(_SKETCH)
+    invariant = signals.in_blocks(lambda x: project(signals.autocorrelation(x, records.rate)), records.signals)
+    return plain, invariant
+
+
+def _most_alike(records: Records, train: Records, sketches: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+    """Find for each record the training record most like it, among the nearest by either short form."""
+    k = min(CANDIDATES, len(train))
+    own = _sketches(records)
+    candidates = np.concatenate([distances.nearest(a, b, k)[0] for a, b in zip(own, sketches, strict=True)], axis=1)
+    rows: list[tuple[int, int, float, int, float]] = []
+    for start in range(0, len(records), BLOCK // 4):
+        chosen = np.arange(start, min(start + BLOCK // 4, len(records)))
+        theirs = candidates[chosen]
+        x = np.repeat(np.asarray(records.signals[chosen], dtype=np.float32), theirs.shape[1], axis=0)
+        y = np.asarray(train.signals[theirs.ravel()], dtype=np.float32)
+        alike, shift = similarity(x, y)
+        rms = np.sqrt(np.mean((x - y) ** 2, axis=(1, 2)))
+        best = alike.reshape(theirs.shape).argmax(axis=1) + theirs.shape[1] * np.arange(len(chosen))
+        rows += zip(chosen, theirs.ravel()[best], alike[best], shift[best], rms[best], strict=True)
+    return pd.DataFrame(rows, columns=["row", "training", "similarity", "shift", "distance"])
+
+
+def _signal_distance(x: Records, y: Records) -> np.ndarray:
+    """Return the root mean square difference of each of ``x`` to its nearest of ``y``, mV, ``(n,)``."""
+    flat = np.asarray(x.signals[np.arange(len(x))], dtype=np.float32).reshape(len(x), -1)
+    best = np.full(len(x), np.inf)
+    for start in range(0, len(y), distances.ROWS):
+        block = np.asarray(y.signals[start : start + distances.ROWS], dtype=np.float32)
+        best = np.minimum(best, distances.nearest(flat, block.reshape(len(block), -1), 1)[1][:, 0])
+    return np.asarray(best / np.sqrt(flat.shape[1]))
+
+
+def near_share(synthetic: np.ndarray, held_out: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the share of synthetic records nearer to training than 1 % of the held-out ones, ``(draws,)``.
+
+    Args:
+        synthetic: distance of each synthetic record to its nearest training record, ``(n,)``.
+        held_out: the same of held-out records, ``(m,)``.
+        wa: bootstrap weights ``(draws, n)``.
+        wb: bootstrap weights ``(draws, m)``.
+    """
+    order = np.argsort(held_out)
+    below = np.cumsum(wb[:, order], axis=1) / wb.sum(axis=1, keepdims=True)
+    threshold = held_out[order][np.argmax(below >= NEAR - 1e-9, axis=1)]
+    return np.asarray(((synthetic < threshold[:, None]) * wa).sum(axis=1) / wa.sum(axis=1))
+
+
+def membership_auc(members: np.ndarray, others: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Return the AUC of telling training from held-out records by their distance to the nearest synthetic one, ``(draws,)``.
+
+    The chance that a training record lies nearer than a held-out one, ties counting half; 0.5 gives nobody away.
+    """
+    ranks = rankdata(np.concatenate([members, others]), method="dense") - 1
+    levels = int(ranks.max()) + 1
+    a, b = np.zeros((len(wa), levels)), np.zeros((len(wb), levels))
+    np.add.at(a.T, ranks[: len(members)].astype(np.int64), wa.T)
+    np.add.at(b.T, ranks[len(members) :].astype(np.int64), wb.T)
+    beyond = b.sum(axis=1, keepdims=True) - np.cumsum(b, axis=1)
+    return np.asarray((a * (beyond + b / 2)).sum(axis=1) / (a.sum(axis=1) * b.sum(axis=1)))
+
+
+def assess(real: Records, synthetic: Records, train: Records, *, settings: Settings, maps: Maps) -> Privacy:
+    """Look for training records among the synthetic ones.
+
+    Args:
+        real: held-out real records.
+        synthetic: all that is given out.
+        train: what the generator learnt from, all of it.
+        settings: most records a side for shares and AUC (the search for copies takes all), draws, confidence, seed.
+        maps: feature maps fitted on ``train``.
+    """
+    rng = np.random.default_rng([settings.seed, _SEED])
+    sketches = _sketches(train)
+    pairs, yardstick = (_most_alike(records, train, sketches) for records in (synthetic, real))
+    most_alike = float(yardstick["similarity"].max())
+    exact = pairs["distance"] <= EXACT_MV
+    near = ~exact & (pairs["similarity"] >= SIMILAR) & (pairs["similarity"] > most_alike)
+    rows: list[dict[str, Any]] = [
+        {"measure": "exact_copies", "value": exact.sum(), "floor": float((yardstick["distance"] <= EXACT_MV).sum())},
+        {"measure": "near_copies", "value": near.sum(), "floor": 0.0},
+        {"measure": "largest_similarity", "value": pairs["similarity"].max(), "floor": most_alike},
+    ]
+    rows = [{**row, "better": "lower", "n": len(synthetic), "note": ""} for row in rows]
+    rows_of = {id(r): np.sort(rng.permutation(len(r))[: settings.most]) for r in (synthetic, real, train)}
+    given_away = []
+    features = {id(r): maps.projection(signals.in_blocks(maps.kernels, r.signals)) for r in (synthetic, real, train)}
+
+    def by_signal(x: Records, y: Records) -> np.ndarray:
+        return _signal_distance(x.view(rows_of[id(x)]), y)
+
+    def by_features(x: Records, y: Records) -> np.ndarray:
+        return distances.nearest(features[id(x)][rows_of[id(x)]], features[id(y)], 1)[1][:, 0]
+
+    for space, measured in (("signal", by_signal), ("features", by_features)):
+        found = _distances(space, measured, real, synthetic, train, settings)
+        rows += found
+        if len(found) == 2 and found[0].get("low", 0.0) > NEAR and found[1].get("low", 0.0) > 0.5:
+            given_away.append(space)
+    verdict, reason = _verdict(int(exact.sum()), int(near.sum()), given_away, min(len(real), len(synthetic)))
+    table = pd.DataFrame(rows).assign(verdict=verdict, reason=reason, unit="").reindex(columns=list(TABLE_COLUMNS))
+    return Privacy(table.astype({"value": float, "floor": float}), _shown(pairs, exact, near, synthetic, train))
+
+
+def _distances(
+    space: str,
+    measured: Callable[[Records, Records], np.ndarray],
+    real: Records,
+    synthetic: Records,
+    train: Records,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Return the rows of share and AUC; ``measured`` gives distances of some records to their nearest of all others."""
+    names = (f"near_share_{space}", f"membership_auc_{space}")
+    n = min(len(real), len(synthetic))
+    if n < FEWEST:
+        note = f"needs {FEWEST} held-out and {FEWEST} synthetic records, has {len(real)} and {len(synthetic)}"
+        return [{"measure": name, "better": "lower", "n": n, "note": note} for name in names]
+
+    to_train, of_real = measured(synthetic, train), measured(real, train)
+    of_members, of_others = measured(train, synthetic), measured(real, synthetic)
+    weights = [
+        bootstrap_weights(len(values), None, settings.draws, np.random.default_rng([settings.seed, _SEED, place]))
+        for place, values in enumerate((to_train, of_real, of_members))
+    ]
+    shares = near_share(to_train, of_real, weights[0], weights[1])
+    areas = membership_auc(of_members, of_others, weights[2], weights[1])
+    rows = []
+    for name, values, floor in zip(names, (shares, areas), (NEAR, 0.5), strict=True):
+        value, low, high = interval(values, settings.confidence, (0.0, 1.0))
+        rows.append(
+            {"measure": name, "value": value, "low": low, "high": high, "floor": floor, "better": "lower", "n": n}
+        )
+    return [{**row, "note": ""} for row in rows]
+
+
+def _verdict(exact: int, near: int, given_away: list[str], fewest: int) -> tuple[str, str]:
+    """Return the plain verdict and what it rests on."""
+    if exact or near:
+        return COPIES, f"{exact} exact and {near} near copies of training records were found"
+    if given_away:
+        return MEMORISES, (
+            "synthetic records lie nearer to training records than held-out ones do, and tell who was in the training set "
+            f"(by {' and by '.join(given_away)})"
+        )
+    if fewest < FEWEST:
+        return CANNOT_TELL, f"no copy was found, but {fewest} records are too few to compare distances"
+    return NO_SIGN, "no copy was found, and distances to the training records are those of held-out records or beyond"
+
+
+def _shown(pairs: pd.DataFrame, exact: pd.Series, near: pd.Series, synthetic: Records, train: Records) -> pd.DataFrame:
+    """Return all copies, at least the five pairs most alike, at most a hundred."""
+    kinds = pd.Series(np.select([exact, near], ["exact", "near"], "most alike"), index=pairs.index)
+    ordered = pairs.assign(kind=kinds).sort_values(["similarity", "row"], ascending=[False, True])
+    shown = ordered.iloc[: min(SHOWN, max(5, int((exact | near).sum())))]
+    return pd.DataFrame(
+        {
+            "synthetic": [synthetic.name(row) for row in shown["row"]],
+            "training": [train.name(row) for row in shown["training"]],
+            "kind": shown["kind"].to_numpy(),
+            "similarity": shown["similarity"].to_numpy(),
+            "shift": shown["shift"].to_numpy() / train.rate,
+            "distance": shown["distance"].to_numpy(dtype=float),
+        },
+        columns=list(PAIR_COLUMNS),
+    )

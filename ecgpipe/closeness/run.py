@@ -1,0 +1,111 @@
+"""The closeness of one dataset's generators and controls: what the workflow calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from ecgpipe.classify.pretrained import Pretrained
+from ecgpipe.closeness.controls import CONTROLS
+from ecgpipe.closeness.evaluate import Settings, evaluate, some_of_each_class
+from ecgpipe.closeness.kernels import Judge
+from ecgpipe.closeness.measures import MEASURES, Maps
+from ecgpipe.closeness.names import CLASS_MIX, CONTROL, COPIES, MEMORISES
+from ecgpipe.closeness.privacy import assess
+from ecgpipe.closeness.records import Records
+from ecgpipe.dataset import SPLITS, Dataset
+from ecgpipe.files import write_parquet
+
+log = logging.getLogger(__name__)
+
+TABLES: tuple[str, ...] = ("closeness", "privacy", "copies")
+
+
+def _real(data: str | Path) -> tuple[Records, Records]:
+    """Return held-out and training records."""
+    dataset = Dataset.load(data)
+    held_out, train = Records.of(dataset, ("validation", "test")), Records.of(dataset, ("train",))
+    for what, records in (("validation and test", held_out), ("training", train)):
+        if len(records) < 2:
+            raise ValueError(f"{data} has {len(records)} {what} records: more are needed to judge closeness")
+    return held_out, train
+
+
+def compare(
+    data: str | Path, samples: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int
+) -> None:
+    """Compare one generator's samples with the real records and write ``closeness``, ``privacy`` and ``copies.parquet``.
+
+    Args:
+        data: folder of the real dataset; validation and test records are the yardstick, training records the floor.
+        samples: folder of the synthetic set.
+        network: ``network.safetensors`` of the real-trained classifier.
+        out: folder for the three tables.
+        settings: how thoroughly.
+        threads: of torch.
+
+    Raises:
+        FileNotFoundError, ValueError: if something is missing or does not fit together.
+    """
+    torch.set_num_threads(threads)
+    real, train = _real(data)
+    synthetic = Records.of(Dataset.load(samples), SPLITS)
+    judge = Judge(Pretrained.load(network))
+    maps = Maps.fit(train, judge)
+    key = {"dataset": Path(data).name, "generator": Path(samples).name}
+    table = evaluate(real, synthetic, train=train, settings=settings, maps=maps)
+    privacy = assess(real, synthetic, train, settings=settings, maps=maps)
+    if privacy.table["verdict"].iloc[0] in (COPIES, MEMORISES):
+        log.warning("%s: %s", samples, privacy.table["reason"].iloc[0])
+    for name, frame in (("closeness", table), ("privacy", privacy.table), ("copies", privacy.pairs)):
+        write_parquet(Path(out) / f"{name}.parquet", _with(key, frame))
+
+
+def controls(data: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int) -> None:
+    """Compare what is known to be at fault with the real records and write ``controls.parquet``.
+
+    Args:
+        data: folder of the real dataset.
+        network: ``network.safetensors`` of the real-trained classifier.
+        out: folder for the table.
+        settings: how thoroughly.
+        threads: of torch.
+    """
+    torch.set_num_threads(threads)
+    real, train = _real(data)
+    maps = Maps.fit(train, Judge(Pretrained.load(network)))
+    tables = []
+    for place, (name, make) in enumerate(tqdm(CONTROLS.items(), desc="controls", disable=None)):
+        rng = np.random.default_rng([settings.seed, place])
+        made = make(some_of_each_class(train, settings.most, rng), rng)
+        table = evaluate(real, made, train=train, settings=settings, maps=maps)
+        tables.append(_with({"dataset": Path(data).name, "generator": CONTROL + name}, table))
+    write_parquet(Path(out) / "controls.parquet", pd.concat(tables, ignore_index=True))
+
+
+def _with(key: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**key)[[*key, *table.columns]]
+
+
+def tables(closeness: Sequence[Path], privacy: Sequence[Path], copies: Sequence[Path], out: str | Path) -> None:
+    """Join the tables of all datasets and generators: ``closeness``, ``privacy`` and ``copies.parquet`` in ``out``.
+
+    What each measure is and is blind to travels in the first table's metadata.
+    """
+    for name, paths in zip(TABLES, (closeness, privacy, copies), strict=True):
+        frames = [pd.read_parquet(path) for path in paths]
+        metadata = {"measures": described()} if name == "closeness" else None
+        write_parquet(Path(out) / f"{name}.parquet", pd.concat(frames, ignore_index=True), metadata)
+
+
+def described() -> dict[str, dict[str, str]]:
+    """Return title, definition and blindness of every measure, by name."""
+    found = {name: {"title": m.title, "definition": m.definition, "blind": m.blind} for name, m in MEASURES.items()}
+    mix = "Half the sum of absolute differences between the shares of the classes, of all records as they come."
+    return {**found, CLASS_MIX: {"title": "mix of classes", "definition": mix, "blind": "the signals"}}

@@ -1,0 +1,145 @@
+"""The report's section on closeness and privacy: what the tables say, in a form to print."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgpipe.closeness.names import ALL, CONTROL, COPIES, MEMORISES
+from ecgpipe.files import read_parquet_metadata
+from ecgpipe.report.text import Row, rows_of
+
+BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "the floor is best"}
+
+
+def written(value: float) -> str:
+    """Write a figure of any size with three digits that count."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def standing(row: Row) -> str:
+    """Say how a value stands to its floor: ``at floor``, ``beyond floor`` (worse), ``past floor`` (better), or "" if missing."""
+    if math.isnan(row["low"]) or math.isnan(row["floor_low"]):
+        return ""
+    above, below = row["low"] > row["floor_high"], row["high"] < row["floor_low"]
+    if not above and not below:
+        return "at floor"
+    worse = {"lower": above, "higher": below, "floor": True}[row["better"]]
+    return "beyond floor" if worse else "past floor"
+
+
+def _cell(row: Row) -> dict[str, str]:
+    bounds = "" if math.isnan(row["low"]) else f"[{written(row['low'])}, {written(row['high'])}]"
+    return {"value": written(row["value"]), "bounds": bounds, "standing": standing(row), "note": row["note"]}
+
+
+def _measures(
+    rows: pd.DataFrame, about: dict[str, dict[str, str]], generators: list[str], controls: list[str]
+) -> list[dict[str, Any]]:
+    """Return a line a measure: floor, generators, controls."""
+    lines = []
+    for name, mine in rows.groupby("measure", sort=False):
+        by_generator = {row["generator"]: row for row in rows_of(mine)}
+        first = by_generator[generators[0]]
+        lines.append(
+            {
+                "title": about[str(name)]["title"],
+                "unit": first["unit"],
+                "better": BETTER[first["better"]],
+                "n": first["n"],
+                "floor": written(first["floor"]),
+                "floor_bounds": ""
+                if math.isnan(first["floor_low"])
+                else f"[{written(first['floor_low'])}, {written(first['floor_high'])}]",
+                "generators": [_cell(by_generator[g]) for g in generators if g in by_generator],
+                "controls": [written(by_generator[c]["value"]) if c in by_generator else "–" for c in controls],
+            }
+        )
+    return lines
+
+
+def _classes(rows: pd.DataFrame, about: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return one generator's values by measure and class."""
+    classes = [name for name in rows["class"].unique() if name != ALL]
+    lines = []
+    for name, mine in rows[rows["class"] != ALL].groupby("measure", sort=False):
+        cells = {row["class"]: _cell(row) for row in rows_of(mine)}
+        lines.append((about[str(name)]["title"], mine["unit"].iloc[0], [cells.get(label) for label in classes]))
+    return {"classes": classes, "rows": lines}
+
+
+def section(tables: Path, datasets: list[str]) -> dict[str, Any] | None:
+    """Return what the template prints; None if closeness was not computed.
+
+    Args:
+        tables: folder of the tables.
+        datasets: names, in order.
+    """
+    paths = {name: tables / f"{name}.parquet" for name in ("closeness", "privacy", "copies")}
+    if not all(path.exists() for path in paths.values()):
+        return None
+    closeness, privacy, copies = (pd.read_parquet(path) for path in paths.values())
+    about = read_parquet_metadata(paths["closeness"])["measures"]
+    pooled = closeness[(closeness["class"] == ALL) & (closeness["lead"] == ALL)]
+    names = list(closeness["generator"].unique())
+    generators = [name for name in names if not name.startswith(CONTROL)]
+    controls = [name for name in names if name.startswith(CONTROL)]
+    sections = []
+    for dataset in [name for name in datasets if name in set(closeness["dataset"])]:
+        mine = closeness[(closeness["dataset"] == dataset) & (closeness["lead"] == ALL)]
+        sections.append(
+            {
+                "name": dataset,
+                "measures": _measures(pooled[pooled["dataset"] == dataset], about, generators, controls),
+                "classes": [(g, _classes(mine[mine["generator"] == g], about)) for g in generators],
+                "privacy": [_privacy(privacy, copies, dataset, g) for g in generators],
+            }
+        )
+    verdicts = privacy.drop_duplicates(["dataset", "generator"])
+    against = verdicts[verdicts["verdict"].isin([COPIES, MEMORISES])]
+    return {
+        "generators": generators,
+        "controls": [name.removeprefix(CONTROL).replace("_", " ") for name in controls],
+        "datasets": sections,
+        "about": [(what["title"], what["definition"], what["blind"]) for what in about.values()],
+        "called_out": [
+            {"dataset": row["dataset"], "generator": row["generator"], "reason": row["reason"]}
+            for row in rows_of(against)
+        ],
+    }
+
+
+def _privacy(privacy: pd.DataFrame, copies: pd.DataFrame, dataset: str, generator: str) -> dict[str, Any]:
+    """Return one generator's verdict, figures and pairs."""
+    mine = privacy[(privacy["dataset"] == dataset) & (privacy["generator"] == generator)]
+    pairs = copies[(copies["dataset"] == dataset) & (copies["generator"] == generator)]
+    return {
+        "generator": generator,
+        "verdict": mine["verdict"].iloc[0],
+        "reason": mine["reason"].iloc[0],
+        "rows": [
+            (
+                row["measure"].replace("_", " "),
+                _cell({**row, "floor_low": float("nan"), "floor_high": float("nan")}),
+                written(row["floor"]),
+                row["n"],
+            )
+            for row in rows_of(mine)
+        ],
+        "pairs": [
+            (
+                row["synthetic"],
+                row["training"],
+                row["kind"],
+                f"{row['similarity']:.3f}",
+                f"{row['shift']:.2f}",
+                f"{row['distance']:.3f}",
+            )
+            for row in rows_of(pairs)
+        ],
+    }

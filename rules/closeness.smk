@@ -1,0 +1,96 @@
+"""How close synthetic ECGs come to real ones, whether they are plausible, and whether they are copies.
+
+in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/network.safetensors
+out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies}.parquet, results/closeness/{dataset}/controls.parquet
+     results/tables/{closeness,privacy,copies}.parquet
+"""
+
+CLOSENESS_TABLES = ["closeness", "privacy", "copies"]
+
+
+rule closeness:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
+        synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
+        network=rules.classify_real.output.network,
+    output:
+        expand(
+            "results/closeness/{{dataset}}/{{generator}}/{table}.parquet",
+            table=CLOSENESS_TABLES,
+        ),
+    log:
+        "results/logs/closeness/{dataset}/{generator}.log",
+    benchmark:
+        "results/benchmarks/closeness/{dataset}/{generator}.jsonl"
+    conda:
+        "../envs/closeness.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        settings=STUDY.closeness(),
+        code=STUDY.code("closeness"),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" generator --data results/data/{wildcards.dataset} '
+        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --network {input.network:q} "
+        "--settings {params.settings:q} --out results/closeness/{wildcards.dataset}/{wildcards.generator} "
+        "--threads {threads} --log {log:q}"
+
+
+rule closeness_controls:
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+        network=rules.classify_real.output.network,
+    output:
+        "results/closeness/{dataset}/controls.parquet",
+    log:
+        "results/logs/closeness/{dataset}/controls.log",
+    benchmark:
+        "results/benchmarks/closeness/{dataset}/controls.jsonl"
+    conda:
+        "../envs/closeness.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        settings=STUDY.closeness(),
+        code=STUDY.code("closeness"),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" controls --data results/data/{wildcards.dataset} '
+        "--network {input.network:q} --settings {params.settings:q} "
+        "--out results/closeness/{wildcards.dataset} --threads {threads} --log {log:q}"
+
+
+rule closeness_tables:
+    input:
+        **{
+            table: [
+                f"results/closeness/{d}/{g}/{table}.parquet" for d, g in STUDY.cells
+            ]
+            for table in CLOSENESS_TABLES
+        },
+        controls=expand(
+            "results/closeness/{dataset}/controls.parquet",
+            dataset=STUDY.config.datasets,
+        ),
+    output:
+        expand("results/tables/{table}.parquet", table=CLOSENESS_TABLES),
+    log:
+        "results/logs/closeness/tables.log",
+    benchmark:
+        "results/benchmarks/closeness/tables.jsonl"
+    conda:
+        "../envs/closeness.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=STUDY.code("closeness"),
+    shell:
+        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" tables --closeness {input.closeness:q} {input.controls:q} '
+        "--privacy {input.privacy:q} --copies {input.copies:q} --out results/tables --log {log:q}"

@@ -1,0 +1,103 @@
+"""Copies are found however they are disguised; a generator that learns by heart is called out, a fair one is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from ecgpipe.closeness.evaluate import Settings
+from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
+from ecgpipe.closeness.privacy import assess, membership_auc, near_share, similarity
+
+FAST = Settings(draws=60)
+
+
+@pytest.fixture(scope="module")
+def maps(train):
+    return Maps.fit(train, None)
+
+
+def verdict(found):
+    (word,) = set(found.table["verdict"])
+    return word
+
+
+def test_fresh_records_give_nothing_away(held_out, fresh, train, maps):
+    found = assess(held_out, fresh, train, settings=FAST, maps=maps)
+    assert verdict(found) == NO_SIGN, found.table
+    table = found.table.set_index("measure")
+    for space in ("signal", "features"):
+        auc = table.loc[f"membership_auc_{space}"]
+        assert auc["low"] <= 0.5
+        assert table.loc[f"near_share_{space}", "low"] <= 0.03
+    assert len(found.pairs) == 5
+
+
+DISGUISES = {
+    "none": lambda x: x,
+    "scaled": lambda x: 1.3 * x,
+    "turned over": lambda x: -x,
+    "one lead turned over": lambda x: x * np.where(np.arange(12) == 4, -1, 1)[:, None],
+    "shifted": lambda x: np.concatenate([x[:, 150:], x[:, :150]], axis=1),
+    "shifted and scaled": lambda x: 0.7 * np.concatenate([x[:, -90:], x[:, :-90]], axis=1),
+    "with a little noise": lambda x: x + np.random.default_rng(0).normal(0, 0.01, x.shape),
+}
+
+
+def test_every_disguised_copy_is_found(held_out, fresh, train, maps):
+    signals = fresh.signals[:100].copy()
+    for place, disguise in enumerate(DISGUISES.values()):
+        signals[60 + place] = disguise(train.signals[17 + place])
+    found = assess(held_out, replace(fresh.take(np.arange(100)), signals=signals), train, settings=FAST, maps=maps)
+    assert verdict(found) == COPIES
+    copies = found.pairs[found.pairs["kind"] != "most alike"].set_index("synthetic")
+    assert {int(a): int(b) for a, b in copies["training"].items()} == {60 + i: 17 + i for i in range(len(DISGUISES))}
+    assert (copies["kind"] == "exact").sum() == 1
+    assert copies.loc["60", "kind"] == "exact"
+    assert found.table.set_index("measure").loc["near_copies", "value"] == len(DISGUISES) - 1
+
+
+def test_blurred_memory_is_called_out(held_out, train, maps):
+    noise = np.random.default_rng(0).normal(0, 0.08, train.signals.shape)
+    found = assess(held_out, replace(train, signals=train.signals + noise), train, settings=FAST, maps=maps)
+    assert verdict(found) in (MEMORISES, COPIES)
+    table = found.table.set_index("measure")
+    assert table.loc["near_share_signal", "low"] > 0.5
+    assert table.loc["membership_auc_signal", "low"] > 0.9
+
+
+def test_too_few_held_out_records_cannot_tell(held_out, fresh, train, maps):
+    found = assess(held_out.take(np.arange(6)), fresh, train, settings=FAST, maps=maps)
+    assert verdict(found) == CANNOT_TELL
+    notes = found.table.set_index("measure")["note"]
+    assert notes["membership_auc_signal"] == "needs 20 held-out and 20 synthetic records, has 6 and 150"
+
+
+def test_similarity_finds_the_shift():
+    x = np.random.default_rng(0).standard_normal((1, 3, 200))
+    y = np.roll(x, 31, axis=2)
+    y[:, 1] *= -2
+    alike, shift = similarity(x, y)
+    assert shift[0] == 31
+    assert alike[0] == pytest.approx(1, abs=0.01)
+    assert similarity(x, np.zeros_like(x))[0][0] == 0
+
+
+def test_membership_auc_as_by_scikit_learn():
+    rng = np.random.default_rng(0)
+    members, others = rng.random(50).round(2), (rng.random(40) + 0.1).round(2)
+    weights = [rng.integers(0, 3, (1, n)).astype(float) for n in (50, 40)]
+    expected = roc_auc_score(
+        np.repeat([1, 0], [50, 40]),
+        -np.concatenate([members, others]),
+        sample_weight=np.concatenate(weights, axis=1)[0],
+    )
+    assert membership_auc(members, others, *weights)[0] == pytest.approx(expected)
+
+
+def test_near_share_counts_below_the_first_percentile():
+    held_out = np.arange(1000, 0, -1.0)
+    ones = [np.ones((1, 4)), np.ones((1, 1000))]
+    assert near_share(np.array([1.0, 9.5, 10.0, 500.0]), held_out, *ones)[0] == 0.5

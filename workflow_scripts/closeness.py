@@ -1,0 +1,39 @@
+"""Compare synthetic with real ECGs: one generator, the controls of a dataset, or the tables of all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from _setup import parser, running
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("what", choices=["generator", "controls", "tables"])
+    arguments.add_argument("--data", type=Path, help="folder of the real dataset")
+    arguments.add_argument("--samples", type=Path, help="generator: folder of the synthetic set")
+    arguments.add_argument("--network", type=Path, help="network.safetensors of the real-trained classifier")
+    arguments.add_argument("--settings", help="JSON: level, most, draws, confidence, seed")
+    arguments.add_argument("--closeness", type=Path, nargs="+", help="tables: closeness of generators and controls")
+    arguments.add_argument("--privacy", type=Path, nargs="+", help="tables: privacy of generators")
+    arguments.add_argument("--copies", type=Path, nargs="+", help="tables: pairs to look at")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
+    arguments.add_argument("--threads", type=int, default=1, help="threads of this process")
+    args = arguments.parse_args()
+    with running(args.log, args.threads):
+        from ecgpipe.closeness import run
+        from ecgpipe.closeness.evaluate import Settings
+
+        if args.what == "tables":
+            run.tables(args.closeness, args.privacy, args.copies, args.out)
+            return
+        settings = Settings(**json.loads(args.settings))
+        if args.what == "generator":
+            run.compare(args.data, args.samples, args.network, args.out, settings, threads=args.threads)
+        else:
+            run.controls(args.data, args.network, args.out, settings, threads=args.threads)
+
+
+if __name__ == "__main__":
+    main()
