@@ -30,6 +30,7 @@ localrules:
     samples,
     wfdb,
     classifiers,
+    closeness,
     tables,
     report,
 
@@ -68,6 +69,11 @@ rule classifiers:
             f"results/classifiers/{folder}/predictions.parquet"
             for folder in STUDY.classifier_folders
         ],
+
+
+rule closeness:
+    input:
+        rules.closeness_tables.output,
 
 
 rule tables:

@@ -8,7 +8,7 @@ out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies}.parquet,
 CLOSENESS_TABLES = ["closeness", "privacy", "copies"]
 
 
-rule closeness:
+rule closeness_generator:
     input:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",

@@ -13,7 +13,7 @@ TABLES = {"result_tables": 1, "report_page": 1}
 REPORT = {"report_page": 1}
 TRANSFER = {"classify_transfer": 3, **TABLES}
 SYNTHETIC = {"classify_augmentation": 3, **TRANSFER}
-COMPARED = {"closeness": 3, "closeness_tables": 1}
+COMPARED = {"closeness_generator": 3, "closeness_tables": 1}
 CONTROLS = {"closeness_controls": 3}
 SAMPLES = {"sample": 2, "pool": 1, **SYNTHETIC, **COMPARED}
 GENERATORS = {"generate": 2, **SAMPLES}
@@ -67,7 +67,7 @@ def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
         "dataset_settings:\n  third:\n    format: ptbxl\n    source: {kind: simulated, records: 120, seed: 3}\n    classifier: tiny\n",
     )
     new = ("acquire", "preprocess", "generate", "sample", "classify_real", "classify_augmentation", "classify_transfer")
-    new += ("closeness", "closeness_controls", "closeness_tables")
+    new += ("closeness_generator", "closeness_controls", "closeness_tables")
     assert checkout.pending("all") == {**dict.fromkeys(new, 1), **TABLES}
 
 
