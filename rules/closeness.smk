@@ -1,6 +1,6 @@
 """How close synthetic ECGs come to real ones, whether they are plausible, and whether they are copies.
 
-in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/network.safetensors
+in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/pretrained.safetensors
 out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies}.parquet, results/closeness/{dataset}/controls.parquet
      results/tables/{closeness,privacy,copies}.parquet
 """
@@ -14,7 +14,7 @@ rule closeness_generator:
         records="results/data/{dataset}/records.parquet",
         synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
         synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
-        network=rules.classify_real.output.network,
+        network=rules.classify_real.output.pretrained,
     output:
         expand(
             "results/closeness/{{dataset}}/{{generator}}/{table}.parquet",
@@ -44,7 +44,7 @@ rule closeness_controls:
     input:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
-        network=rules.classify_real.output.network,
+        network=rules.classify_real.output.pretrained,
     output:
         "results/closeness/{dataset}/controls.parquet",
     log:

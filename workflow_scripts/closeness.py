@@ -13,7 +13,7 @@ def main() -> None:
     arguments.add_argument("what", choices=["generator", "controls", "tables"])
     arguments.add_argument("--data", type=Path, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="generator: folder of the synthetic set")
-    arguments.add_argument("--network", type=Path, help="network.safetensors of the real-trained classifier")
+    arguments.add_argument("--network", type=Path, help="pretrained.safetensors of the real experiment")
     arguments.add_argument("--settings", help="JSON: level, most, draws, confidence, seed")
     arguments.add_argument("--closeness", type=Path, nargs="+", help="tables: closeness of generators and controls")
     arguments.add_argument("--privacy", type=Path, nargs="+", help="tables: privacy of generators")

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ecgpipe.classify.pretrained import Pretrained
 from ecgpipe.closeness.records import Records, require_same_form
@@ -120,7 +121,7 @@ class Judge:
     """The real-trained classifier, as a feature map and as one who names the rhythm.
 
     Attributes:
-        network: a file of one network, as the real experiment of the classify stage writes it.
+        network: networks as the real experiment of the classify stage writes them; the one of the smallest seed judges.
     """
 
     network: Pretrained
@@ -142,13 +143,16 @@ class Judge:
 
     def __call__(self, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return penultimate features ``(n, d)`` and class probabilities ``(n, classes)`` of signals in mV."""
-        (seed,) = self.network.networks
+        seed = min(self.network.networks)
         model, standardizer = self.network.network(seed), self.network.standardizer(seed)
+        layers = list(model.head) if isinstance(model.head, nn.Sequential) else [model.head]
         features, probabilities = [], []
         with torch.no_grad():
             for start in range(0, len(signals), _BLOCK):
                 inputs = torch.from_numpy(standardizer(np.asarray(signals[start : start + _BLOCK])))
-                hidden = model.head[:-1](model.features(inputs))
+                hidden = model.features(inputs)
+                for layer in layers[:-1]:
+                    hidden = layer(hidden)
                 features.append(hidden.numpy())
-                probabilities.append(torch.softmax(model.head[-1](hidden), dim=1).numpy())
+                probabilities.append(torch.softmax(layers[-1](hidden), dim=1).numpy())
         return np.concatenate(features).astype(np.float64), np.concatenate(probabilities)

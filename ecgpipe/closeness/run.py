@@ -45,7 +45,7 @@ def compare(
     Args:
         data: folder of the real dataset; validation and test records are the yardstick, training records the floor.
         samples: folder of the synthetic set.
-        network: ``network.safetensors`` of the real-trained classifier.
+        network: ``pretrained.safetensors`` of the real experiment of the classify stage.
         out: folder for the three tables.
         settings: how thoroughly.
         threads: of torch.
@@ -72,7 +72,7 @@ def controls(data: str | Path, network: str | Path, out: str | Path, settings: S
 
     Args:
         data: folder of the real dataset.
-        network: ``network.safetensors`` of the real-trained classifier.
+        network: ``pretrained.safetensors`` of the real experiment of the classify stage.
         out: folder for the table.
         settings: how thoroughly.
         threads: of torch.
