@@ -531,7 +531,7 @@ class Closeness(Section):
 
 
 class Compute(Section):
-    """How jobs use the machine. Results do not depend on the number of cores Snakemake is given."""
+    """How jobs use the machine. Results do not depend on the number of cores Snakemake is given, as long as there are ``threads``."""
 
     threads: int = Field(
         1,

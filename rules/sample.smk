@@ -29,7 +29,7 @@ rule sample:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=lambda w: STUDY.sampling(w.generator),
+        settings=lambda w: STUDY.sampling(w.dataset, w.generator),
         code=lambda w: STUDY.generator_code("sample", w.generator),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/sample.py" --model results/generators/{wildcards.dataset}/{wildcards.generator} '

@@ -31,6 +31,11 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(sorted(names)) or NOTHING
 
 
+def own_seed(seed: int, *names: str) -> int:
+    """Return a seed below 2^48 that follows from the study's ``seed`` and from what it is for."""
+    return int.from_bytes(hashlib.sha256(canonical([seed, *names]).encode()).digest()[:6], "big")
+
+
 class Study:
     """The plan of one study.
 
@@ -245,8 +250,12 @@ class Study:
         train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(dataset, {})}
         return canonical({"name": generator, "class": given.class_, "train": train, "seed": self.config.seed})
 
-    def sampling(self, generator: str) -> str:
-        """Parameters of drawing one generator's samples."""
+    def sampling(self, dataset: str, generator: str) -> str:
+        """Parameters of drawing one generator's samples.
+
+        Each set has a seed of its own: two generators started from the same noise give records that resemble each other
+        one by one, and the union of two datasets' samples would hold each nearly twice.
+        """
         samples = self.config.samples
         return canonical(
             {
@@ -254,7 +263,7 @@ class Study:
                 "number": samples.number if samples.counts is None else sum(samples.counts.values()),
                 "labels": samples.labels if samples.counts is None else samples.counts,
                 "chunk": samples.chunk,
-                "seed": self.config.seed,
+                "seed": own_seed(self.config.seed, dataset, generator),
             }
         )
 

@@ -46,6 +46,16 @@ def test_records_are_accounted_for(finished: Checkout) -> None:
         assert np.isfinite(kept.signals).all()
 
 
+def test_two_datasets_samples_are_not_pairs_of_near_copies(finished: Checkout) -> None:
+    one, other = (
+        Dataset.load(finished.folder / "results/samples" / name / "diffwave") for name in ("demo_ptbxl", "demo_chapman")
+    )
+    assert len(one) == len(other)
+    assert not set(one.records["seed"]) & set(other.records["seed"])
+    paired = [np.corrcoef(a[0], b[0])[0, 1] for a, b in zip(one.signals, other.signals, strict=True)]
+    assert abs(np.mean(paired)) < 0.1
+
+
 def test_samples_obey_the_limb_lead_identities(finished: Checkout) -> None:
     samples = Dataset.load(finished.folder / "results" / "samples" / "demo_merged" / "diffwave")
     assert len(samples) == 140
