@@ -104,13 +104,13 @@ class TimeVQVAESettings(PresetSettings):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
             "stage1": {
-                "steps": 120,
+                "steps": 200,
                 "batch": 32,
                 "learning_rate": 3e-3,
                 "warmup": 25,
                 "weight_decay": 1e-4,
                 "ema_decay": 0.99,
-                "validate_every": 60,
+                "validate_every": 100,
             },
             "lf_prior": {
                 "steps": 500,

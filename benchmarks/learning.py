@@ -1,0 +1,319 @@
+"""What every generator learns with its preset `small`, and in how long, into ``docs/data/learning.csv``.
+
+    python benchmarks/learning.py            # all that is missing in --work, then the table and docs/generators.md
+    python benchmarks/learning.py --table    # only what is there already
+
+Each generator, and the control, is trained on the records of two simulated hospitals and, where ECGPIPE_PHYSIONET names
+a folder or address with real records, on those. Its samples are read by one judge: the study's classifier, trained on
+simulated records of both hospitals that no generator saw. A cell that is finished is not computed again; delete its
+file in the working folder to repeat it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+
+from ecgpipe.acquire.dataset import acquire
+from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
+from ecgpipe.classify import inputs, training
+from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings
+from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
+from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.protocol import Signals
+from ecgpipe.generate.registry import load_class
+from ecgpipe.leads import independent_from_twelve, limb_lead_residual
+from ecgpipe.preprocess.dataset import merge, preprocess
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parents[1]
+CSV = ROOT / "docs" / "data" / "learning.csv"
+DOCUMENT = ROOT / "docs" / "generators.md"
+START, END = "<!-- table of docs/data/learning.csv -->\n", "<!-- end of table -->\n"
+
+SPEC = SignalSpec(100.0, 1000, RHYTHMS)
+GENERATORS: dict[str, dict[str, Any]] = {
+    "class_mean_pca": {},
+    "time_diffusion": {"guidance": 3.0},
+    "time_vqvae": {},
+    "diffwave": {"guidance": 3.0},
+}
+"""Generators, and how they are drawn from where that is not their default."""
+JUDGE = ClassifierSettings(
+    channels=24, width=64, dense_layers=2, dropout=0.2, learning_rate=1.5e-3, epochs=16, patience=6
+)
+SEED = 1
+REFERENCE, DRAWN = 490, 210
+"""Real records that samples are compared with, and samples drawn; a class has its seventh of both."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Set:
+    """Records to learn from, and the real records to compare samples with: the reference, and as many more as are drawn."""
+
+    dataset: Dataset
+    reference: Dataset
+    more: Dataset
+
+
+def simulated(labels: np.ndarray, hospitals: list[str], seed: int, splits: list[str], folder: Path) -> Dataset:
+    """Return simulated records, made at the first call."""
+    if not (folder / "records.parquet").exists():
+        signals = np.empty((len(labels), 12, SPEC.length), dtype=np.float32)
+        for i, (label, name) in enumerate(zip(labels, hospitals, strict=True)):
+            rng, hospital, rhythm = np.random.default_rng([seed, i]), HOSPITALS[name], RHYTHMS[label]
+            patient = draw_patient(rng, hospital, rhythm)
+            signals[i] = simulate_ecg(rng, rhythm, hospital, patient, SPEC.rate, SPEC.length / SPEC.rate)
+        records = pd.DataFrame(
+            {
+                "record": [f"{i:05d}" for i in range(len(labels))],
+                "patient": [f"{i:05d}" for i in range(len(labels))],
+                "label": [RHYTHMS[label] for label in labels],
+                "split": splits,
+                "source": hospitals,
+                "age": 60.0,
+                "sex": "",
+                "codes": "",
+            }
+        )
+        save_dataset(folder, signals, records, SPEC)
+    return Dataset.load(folder)
+
+
+def rows(dataset: Dataset, chosen: np.ndarray) -> Dataset:
+    """Return some records of a dataset, in memory."""
+    return Dataset(np.array(dataset.signals[chosen]), dataset.records.iloc[chosen].reset_index(drop=True), dataset.spec)
+
+
+def judge_records(work: Path) -> Dataset:
+    """Return 8,400 simulated records, half of each hospital, equally many of each rhythm."""
+    number = np.arange(8400)
+    splits = np.where(number < 6300, "train", np.where(number < 7000, "validation", "test"))
+    hospitals = np.where(number // 7 % 2, "a", "b")
+    return simulated(number % 7, hospitals.tolist(), 100, splits.tolist(), work / "judge_records")
+
+
+def hospital_records(work: Path, hospital: str) -> Set:
+    """Return 2,000 records of a hospital to learn from, and others that neither generator nor judge learned from."""
+    number = np.arange(2000)
+    splits = np.where(number < 1600, "train", np.where(number < 1800, "validation", "test"))
+    seed = {"a": 11, "b": 12}[hospital]
+    dataset = simulated(
+        number % 7, [hospital] * len(number), seed, splits.tolist(), work / f"hospital_{hospital}_records"
+    )
+    others = judge_records(work)
+    kept = np.flatnonzero(
+        (others.records["source"] == hospital).to_numpy() & (others.records["split"] != "train").to_numpy()
+    )
+    return Set(dataset, rows(others, kept[:REFERENCE]), rows(others, kept[REFERENCE : REFERENCE + DRAWN]))
+
+
+def real_records(work: Path) -> Set:
+    """Return the records of PTB-XL and ecg-arrhythmia that ECGPIPE_PHYSIONET holds; the reference are those held out."""
+    signal, options, members = SignalSettings(), Preprocess(), {}
+    for name, form, slug, version in (
+        ("ptbxl", "ptbxl", "ptb-xl", "1.0.3"),
+        ("chapman", "ecg_arrhythmia", "ecg-arrhythmia", "1.0.0"),
+    ):
+        source = {"kind": "physionet", "slug": slug, "version": version}
+        settings = DatasetSettings.model_validate({"format": form, "source": source})
+        raw, out = work / "raw" / name, work / name
+        manifest = acquire(settings, signal, raw)
+        preprocess(raw, manifest, settings, signal, options, out, source_name=name, workers=1)
+        members[name] = out
+    merge(members, work / "real_records")
+    dataset = Dataset.load(work / "real_records")
+    if dataset.spec != SPEC:
+        raise ValueError(f"the real records are {dataset.spec}, the judge reads {SPEC}")
+    held_out = np.flatnonzero((dataset.records["split"] != "train").to_numpy())
+    return Set(dataset, rows(dataset, held_out[::2]), rows(dataset, held_out[1::2]))
+
+
+class Judge:
+    """The study's classifier, trained on simulated records of both hospitals; its last hidden layer are the features."""
+
+    def __init__(self, work: Path) -> None:
+        path = work / "judge.safetensors"
+        self.network = training.build(SPEC, JUDGE, SEED - 1)
+        if not path.exists():
+            records, device = judge_records(work), torch.device("cpu")
+            train = inputs.select(records, "train")
+            form = inputs.Standardizer.fit(train)
+            log.info("training the judge")
+            training.fit(
+                self.network,
+                inputs.standardized(train, form, device),
+                inputs.standardized(inputs.select(records, "validation"), form, device),
+                JUDGE,
+                SEED - 1,
+                device,
+            )
+            tensors = {k: v.contiguous() for k, v in self.network.state_dict().items()}
+            moments = {k: torch.from_numpy(np.asarray(getattr(form, k))) for k in ("mean", "deviation")}
+            save_file({**tensors, **moments}, path)
+        tensors = load_file(path)
+        self.mean, self.deviation = (tensors.pop(k).float().reshape(1, -1, 1) for k in ("mean", "deviation"))
+        self.network.load_state_dict(tensors)
+        self.network.eval()
+
+    @torch.no_grad()
+    def __call__(self, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes read from signals ``(n, 12, 1000)``, ``(n,)``, and their features ``(n, 64)``."""
+        found, features = [], []
+        for first in range(0, len(signals), 64):
+            x = torch.from_numpy(np.ascontiguousarray(signals[first : first + 64], dtype=np.float32))
+            hidden = self.network.head[:-2](self.network.features((x - self.mean) / self.deviation))
+            found.append(self.network.head[-1](hidden).argmax(1).numpy())
+            features.append(hidden.double().numpy())
+        return np.concatenate(found), np.concatenate(features)
+
+
+def frechet(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the squared Fréchet distance of the Gaussians of two sets of features ``(n, d)``."""
+    a, b = np.cov(one.T), np.cov(two.T)
+    values, vectors = np.linalg.eigh(a)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(0)).sum()
+    return float(np.square(one.mean(0) - two.mean(0)).sum() + np.trace(a) + np.trace(b) - 2 * cross)
+
+
+def wilson(right: int, number: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927)."""
+    share, n = right / number, number
+    middle, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))
+
+
+def nearest(signals: np.ndarray, train: np.ndarray) -> float:
+    """Return the median RMS distance, in mV over the eight independent leads, of signals to the nearest training record."""
+    a = independent_from_twelve(signals).reshape(len(signals), -1).astype(np.float64)
+    b = independent_from_twelve(train).reshape(len(train), -1).astype(np.float64)
+    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return float(np.median(np.sqrt(squares.min(axis=1).clip(0) / a.shape[1])))
+
+
+def measured(judge: Judge, signals: np.ndarray, labels: np.ndarray, data: Set) -> dict[str, Any]:
+    """Return what is measured of samples, or of real records in their place."""
+    found, features = judge(signals)
+    right = found == labels
+    low, high = wilson(int(right.sum()), len(right))
+    train = data.dataset.signals[data.dataset.indices("train")]
+    return {
+        "drawn": len(labels),
+        "agreement": float(right.mean()),
+        "agreement_low": low,
+        "agreement_high": high,
+        **{f"agreement_{c}": float(right[labels == i].mean()) for i, c in enumerate(RHYTHMS) if (labels == i).any()},
+        "frechet": frechet(features, judge(data.reference.signals)[1]),
+        "limb_residual_mv": float(limb_lead_residual(signals).max()),
+        "nearest_train_mv": nearest(signals, train),
+        "nearest_train_mv_held_out": nearest(data.more.signals, train),
+    }
+
+
+def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
+    """Train a generator with its preset `small`, draw from it, and return what is measured."""
+    cls, draw = load_class(name, None), GENERATORS[name]
+    train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
+    generator = cls(cls.Settings(), data.dataset.spec)
+    clock = time.process_time()
+    with tempfile.TemporaryDirectory() as state:  # a resumed training would not know what it cost before
+        history = generator.fit(train, validation, seed=SEED, state_dir=Path(state), device="cpu", progress=True)
+    seconds = time.process_time() - clock
+    generator.save(folder)
+    present = np.unique(train.labels)
+    labels, seeds = present[np.arange(DRAWN) % len(present)], np.arange(DRAWN)
+    settings = cls.SampleSettings.model_validate(draw)
+    clock = time.process_time()
+    signals = np.concatenate(
+        [
+            generator.sample(labels[i : i + 70], settings=settings, seeds=seeds[i : i + 70], device="cpu")
+            for i in range(0, DRAWN, 70)
+        ]
+    )
+    return {
+        "seeds": 1,
+        "records": len(train),
+        "steps": int(history.groupby("stage")["step"].max().sum()) if "stage" in history else 0,
+        "cpu_seconds": seconds,
+        "sampling_cpu_seconds": time.process_time() - clock,
+        "evaluations": getattr(settings, "evaluations", 1),
+        "guidance": getattr(settings, "guidance", 1.0),
+        **measured(judge, signals, labels, data),
+    }
+
+
+def collect(work: Path) -> pd.DataFrame:
+    """Return a row a finished cell."""
+    cells = pd.DataFrame([read_json(path) for path in sorted((work / "cells").glob("*.json"))])
+    return cells.sort_values(["dataset", "generator"], ignore_index=True)
+
+
+def table(csv: Path = CSV) -> str:
+    """Return the CSV as a Markdown table."""
+    found = pd.read_csv(csv)
+    lines = [
+        "| dataset | generator | steps | training, CPU s | agreement [95 %] | Fréchet distance | nearest training record, mV | limb residual, mV |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found.to_dict("records"):
+        held_out = "" if row["generator"] == "real" else f" (real: {row['nearest_train_mv_held_out']:.3f})"
+        lines.append(
+            f"| {row['dataset']} | {row['generator']} | {row['steps']:.0f} | {row['cpu_seconds']:.0f} |".replace(
+                "nan", "–"
+            )
+            + f" {row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}] | {row['frechet']:.1f} |"
+            + f" {row['nearest_train_mv']:.3f}{held_out} |"
+            + f" {row['limb_residual_mv']:.1e} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
+    parser.add_argument("--table", action="store_true", help="compute nothing, write what is there")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    torch.set_num_threads(1)
+    if not args.table:
+        judge = Judge(args.work)
+        makers = {"hospital_a": lambda: hospital_records(args.work, "a")}
+        if os.environ.get("ECGPIPE_PHYSIONET"):
+            makers["real"] = lambda: real_records(args.work)
+        makers["hospital_b"] = lambda: hospital_records(args.work, "b")
+        for dataset, make in makers.items():
+            missing = [g for g in ("real", *GENERATORS) if not (args.work / "cells" / f"{dataset}-{g}.json").exists()]
+            data = make() if missing else None
+            for name in missing:
+                assert data is not None
+                if name == "real":
+                    cell = measured(judge, data.more.signals, data.more.labels, data)
+                else:
+                    cell = learned(name, judge, data, args.work / "models" / f"{dataset}-{name}")
+                log.info("%s, %s: %s", dataset, name, json.dumps(cell))
+                write_json(
+                    args.work / "cells" / f"{dataset}-{name}.json", {"dataset": dataset, "generator": name, **cell}
+                )
+    CSV.parent.mkdir(parents=True, exist_ok=True)
+    collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, rest = text.split(START)
+    DOCUMENT.write_text(head + START + table() + END + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
