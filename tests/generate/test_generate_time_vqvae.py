@@ -23,6 +23,7 @@ from ecgpipe.generate.time_vqvae import (
     PriorSettings,
     ReconstructionError,
     TimeVQVAE,
+    TimeVQVAENetwork,
     Tokenizer,
     VectorQuantizer,
     codebook_use,
@@ -452,13 +453,36 @@ def test_given_keys_replace_those_of_a_preset_even_within_a_section() -> None:
         assert TimeVQVAE.Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
-def test_the_paper_has_7_and_62_tokens_a_record() -> None:
+def test_the_paper_preset_is_the_study() -> None:
     settings = TimeVQVAE.Settings.model_validate({"preset": "paper"})
+    assert (settings.n_fft, settings.lf_codes, settings.hf_codes, settings.hidden, settings.res_blocks) == (
+        16,
+        64,
+        64,
+        64,
+        4,
+    )
+    assert (settings.stage1.steps, settings.stage1.batch, settings.lf_prior.batch) == (500_000, 128, 256)
+    assert (settings.lf_prior.layers, settings.lf_prior.heads, settings.lf_prior.dropout) == (4, 2, 0.3)
+    assert (settings.class_dropout, settings.lf_prior.learning_rate, settings.hf_prior.steps) == (0.2, 5e-4, 1_000_000)
     with torch.device("meta"):
-        lf = Prior(1, settings.lf_codes, 7, settings.lf_prior)
-    tokenizer = Tokenizer(12, 1000, settings)
+        network = TimeVQVAENetwork(12, 1000, 7, settings)
+    tokenizer = network.tokenizer
     assert (tokenizer.lf.tokens, tokenizer.hf.tokens) == (8, 63)  # 7 and 62, and one for the padding of 251 frames
-    assert lf.token.weight.shape == (65, 64)
+    assert network.lf_prior.token.weight.shape == (65, 64)
+    w = 64  # four layers of attention (4 w^2), a dense network (8 w^2), their biases and norms
+    for prior in (network.lf_prior, network.hf_prior):
+        assert sum(p.numel() for p in prior.layers.parameters()) == 4 * (12 * w * w + 13 * w)
+
+
+def test_the_presets_grow() -> None:
+    number = {}
+    for preset in ("small", "paper", "full"):
+        settings = TimeVQVAE.Settings.model_validate({"preset": preset})
+        with torch.device("meta"):
+            network = TimeVQVAENetwork(8, 1000, 7, settings)
+        number[preset] = sum(p.numel() for p in network.parameters())
+    assert number["small"] < 0.6e6 < number["paper"] < 1.2e6 < number["full"] < 8e6
 
 
 @pytest.mark.parametrize(
