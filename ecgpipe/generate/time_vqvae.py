@@ -36,7 +36,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate import training
+from ecgpipe.generate import processes, training
 from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import guided
@@ -390,7 +390,7 @@ class VectorQuantizer(nn.Module):
             numbers = self.nearest(vectors)
             codes = F.embedding(numbers, self.codebook)
             if self.training:
-                self._follow(vectors, numbers)
+                self._follow(processes.of_all(vectors), processes.of_all(numbers))
         return codes
 
     def _follow(self, vectors: Tensor, numbers: Tensor) -> None:

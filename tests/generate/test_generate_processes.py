@@ -47,22 +47,50 @@ def start(script: str, folder: Path, settings: dict[str, Any], *more: str) -> su
     return subprocess.run(command, env=environment, cwd=folder, text=True, capture_output=True, check=False)
 
 
-@pytest.mark.slow
-def test_two_processes_train_and_draw_as_one(sines_folder: Path, tmp_path: Path) -> None:
-    alone: dict[str, Any] = {"seed": 3, "device": "cpu", "threads": 1, "state_dir": tmp_path / "alone-state"}
-    train_generator("diffwave", None, TRAIN, sines_folder, tmp_path / "alone", **alone)
-    settings = {"name": "diffwave", "class": None, "train": TRAIN, "seed": 3}
-    done = start("generate", tmp_path, settings, "--data", str(sines_folder))
+STAGE = {"steps": 6, "batch": 6, "learning_rate": 0.01, "warmup": 2, "validate_every": 3}
+PRIOR = {**STAGE, "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
+VQ = {
+    "n_fft": 8,
+    "hidden": 8,
+    "res_blocks": 1,
+    "code_dim": 4,
+    "lf_codes": 8,
+    "hf_codes": 6,
+    "lf_halvings": 2,
+    "hf_halvings": 1,
+    "reconstruction_bound": 5.0,
+    "stage1": STAGE,
+    "lf_prior": PRIOR,
+    "hf_prior": PRIOR,
+    "enhancer": None,
+}
+
+
+def train_alone_and_in_two(folder: Path, data: Path, name: str, settings: dict[str, Any]) -> None:
+    """Train a generator into ``alone`` by one process and into ``generate`` by two; compare weights and losses."""
+    options: dict[str, Any] = {"seed": 3, "device": "cpu", "threads": 1, "state_dir": folder / "alone-state"}
+    train_generator(name, None, settings, data, folder / "alone", **options)
+    done = start("generate", folder, {"name": name, "class": None, "train": settings, "seed": 3}, "--data", str(data))
     assert done.returncode == 0, done.stderr
-    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("alone", "generate"))
+    one, two = (load_file(folder / way / "model.safetensors") for way in ("alone", "generate"))
     # Adam's step is the gradient divided by its size: where that is next to nothing, rounding decides.
-    for name, weights in one.items():
-        torch.testing.assert_close(two[name], weights, atol=2e-4, rtol=0)
-    expected, found = (pd.read_parquet(tmp_path / name / "history.parquet") for name in ("alone", "generate"))
+    for key, weights in one.items():
+        torch.testing.assert_close(two[key], weights, atol=2e-4, rtol=0)
+    expected, found = (pd.read_parquet(folder / way / "history.parquet") for way in ("alone", "generate"))
     losses = ["step", "train_loss", "validation_loss"]
     np.testing.assert_allclose(found[losses], expected[losses], rtol=1e-4)
-    assert "(process 2 of 2)" in (tmp_path / "generate.log").read_text()
+    assert "(process 2 of 2)" in (folder / "generate.log").read_text()
 
+
+@pytest.mark.slow
+def test_a_codebook_follows_the_records_of_all_processes(sines_folder: Path, tmp_path: Path) -> None:
+    train_alone_and_in_two(tmp_path, sines_folder, "time_vqvae", VQ)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_draw_as_one(sines_folder: Path, tmp_path: Path) -> None:
+    train_alone_and_in_two(tmp_path, sines_folder, "diffwave", TRAIN)
+    alone: dict[str, Any] = {"seed": 3, "device": "cpu", "threads": 1, "state_dir": tmp_path / "alone-state"}
     drawn: dict[str, Any] = {"sample": {"evaluations": 2}, "number": 25, "labels": "uniform", "chunk": 4}
     model = tmp_path / "alone"
     draw_samples(model, sines_folder, tmp_path / "drawn", name="diffwave", **drawn, **alone)
