@@ -1,0 +1,332 @@
+"""How fast generators train and draw, beside peers from PyPI.
+
+    pip install --constraint constraints.txt --editable '.[benchmark]'
+    python benchmarks/generators.py --work /tmp/generators   # some five minutes of one idle core
+    python benchmarks/generators.py --render                 # writes the section of docs/performance.md again
+
+One thread, CPU time, every network in a process of its own. A training step is the same for all: loss, backward pass,
+gradients clipped to norm 1, AdamW, moving average of the weights. What is done is noted in the folder `--work`: an
+interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import psutil
+from measuring import ROOT, machine, write_section
+from tqdm import tqdm
+
+CSV = ROOT / "docs" / "data" / "generators_benchmark.csv"
+
+CHANNELS, LENGTH, BATCH, CLASSES = 8, 1000, 16, 7
+TRAIN_SECONDS = 4.0
+"""CPU seconds of timed training, about."""
+DRAWN, EVALUATIONS = 4, 20
+
+
+# -- networks ---------------------------------------------------------------------------------------------------------
+
+
+class Network(Protocol):
+    """A model with its library's own loss and sampler."""
+
+    parameters: int
+
+    def train(self, steps: int) -> None:
+        """Take training steps of ``BATCH`` records."""
+        ...
+
+    def draw(self) -> None:
+        """Draw ``DRAWN`` records with ``EVALUATIONS`` passes each."""
+        ...
+
+
+class Ours:
+    """A generator of this package, in its training loop."""
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        from ecgpipe.dataset import Dataset, SignalSpec
+        from ecgpipe.generate.registry import load_class
+
+        classes = tuple("ABCDEFG")
+        splits = np.array(["train"] * 3 * BATCH + ["validation"])
+        records = pd.DataFrame({"label": [classes[i % CLASSES] for i in range(len(splits))], "split": splits})
+        signals = np.random.default_rng(0).standard_normal((len(splits), 12, LENGTH)).astype(np.float32)
+        self._dataset = Dataset(signals, records, SignalSpec(100.0, LENGTH, classes))
+        self._class: Any = load_class(name, None)
+        self._settings = {"optimizer": "adamw", "batch": BATCH, "checkpoint_seconds": 1e9, **settings}
+        self._generator = self._class(self._class.Settings.model_validate(self._settings), self._dataset.spec)
+        self.parameters = sum(p.numel() for p in self._generator.module.parameters())
+
+    def train(self, steps: int) -> None:
+        from ecgpipe.generate.protocol import Signals
+
+        settings = self._class.Settings.model_validate({**self._settings, "steps": steps, "validate_every": steps})
+        self._generator = self._class(settings, self._dataset.spec)
+        with tempfile.TemporaryDirectory() as state:
+            self._generator.fit(
+                Signals.of(self._dataset, "train"),
+                Signals.of(self._dataset, "validation"),
+                seed=0,
+                state_dir=Path(state),
+                device="cpu",
+                progress=False,
+            )
+
+    def draw(self) -> None:
+        settings = self._class.SampleSettings(evaluations=EVALUATIONS)
+        self._generator.sample(np.arange(DRAWN) % CLASSES, settings=settings, seeds=np.arange(DRAWN), device="cpu")
+
+
+class Peer:
+    """A network of another library."""
+
+    def __init__(
+        self, network: Any, loss: Callable[[Any, Any], Any], average: Callable[[], None], draw: Callable[[], Any]
+    ) -> None:
+        import torch
+
+        self._network, self._loss, self._average, self._draw = network, loss, average, draw
+        self.parameters = sum(p.numel() for p in network.parameters())
+        self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        self._x, self._y = torch.randn(BATCH, CHANNELS, LENGTH), torch.arange(BATCH) % CLASSES
+
+    def train(self, steps: int) -> None:
+        import torch
+
+        self._network.train()
+        for _ in range(steps):
+            self._optimizer.zero_grad(set_to_none=True)
+            self._loss(self._x, self._y).backward()
+            torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+            self._optimizer.step()
+            self._average()
+
+    def draw(self) -> None:
+        self._network.eval()
+        self._draw()
+
+
+def ecgen(backbone: str, **params: Any) -> Peer:
+    """Return ecgen's class-conditional diffusion (v-prediction, cosine schedule, DDIM) on one of its backbones."""
+    import torch
+    from ecgen.families import DiffusionModule
+    from ecgen.types import ECGBatch
+
+    label = {"field": "label", "name": "categorical", "params": {"num_classes": CLASSES, "dim": 32}}
+    module = DiffusionModule(
+        in_channels=CHANNELS,
+        backbone={"name": backbone, "params": params},
+        conditioning={"encoders": [label], "vector_dim": 32, "dropout": {"label": 0.1}},
+    )
+
+    def loss(x: Any, y: Any) -> Any:
+        return module._loss(ECGBatch(x, [""] * CHANNELS, 100, cond={"label": y}))
+
+    def draw() -> Any:
+        cond = {"label": torch.arange(DRAWN) % CLASSES}
+        return module.sample(n_samples=DRAWN, seq_length=LENGTH, cond=cond, steps=EVALUATIONS, seed=0)
+
+    return Peer(module, loss, module.ema.update, draw)
+
+
+def diffusers(*widths: int) -> Peer:
+    """Return diffusers' UNet1DModel with its schedulers (v-prediction, cosine, DPM-Solver++); it takes no class."""
+    import torch
+    from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet1DModel
+    from diffusers.training_utils import EMAModel
+
+    network: Any = UNet1DModel(
+        sample_size=LENGTH,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        extra_in_channels=2 * widths[0],
+        block_out_channels=widths,
+    )
+    schedule: dict[str, Any] = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+    noising: Any = DDPMScheduler(**schedule)
+    solver: Any = DPMSolverMultistepScheduler(**schedule)
+    average = EMAModel(network.parameters(), decay=0.999)
+
+    def loss(x: Any, y: Any) -> Any:
+        noise, step = torch.randn_like(x), torch.randint(0, 1000, (len(x),))
+        predicted = network(noising.add_noise(x, noise, step), step).sample
+        return torch.nn.functional.mse_loss(predicted, noising.get_velocity(x, noise, step))
+
+    @torch.no_grad()
+    def draw() -> None:
+        solver.set_timesteps(EVALUATIONS)
+        x = torch.randn(DRAWN, CHANNELS, LENGTH)
+        for step in solver.timesteps:
+            x = solver.step(network(x, step).sample, step, x).prev_sample
+
+    return Peer(network, loss, lambda: average.step(network.parameters()), draw)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network to time among those of its kind."""
+
+    kind: str
+    package: str
+    what: str
+    build: Callable[[], Network]
+
+
+CONTENDERS = {
+    "unet": Contender("U-Net", "ecgpipe", "time_diffusion, patch 8", lambda: Ours("time_diffusion", widths=(64, 96))),
+    "unet_1": Contender(
+        "U-Net",
+        "ecgpipe",
+        "time_diffusion, patch 1",
+        lambda: Ours("time_diffusion", patch=1, widths=(32, 64, 96), attention_levels=1),
+    ),
+    "unet_ecgen": Contender(
+        "U-Net",
+        "ecgen",
+        "unet1d",
+        lambda: ecgen("unet1d", base_channels=16, channel_mults=(1, 2, 4, 4), num_res_blocks=1),
+    ),
+    "unet_diffusers": Contender("U-Net", "diffusers", "UNet1DModel", lambda: diffusers(16, 40, 56)),
+    "wave": Contender(
+        "DiffWave and S4", "ecgpipe", "diffwave, dilated, patch 10", lambda: Ours("diffwave", channels=32, layers=6)
+    ),
+    "wave_s4": Contender(
+        "DiffWave and S4",
+        "ecgpipe",
+        "diffwave, S4, patch 1",
+        lambda: Ours("diffwave", backbone="s4", patch=1, channels=32, layers=4),
+    ),
+    "wave_ecgen": Contender("DiffWave and S4", "ecgen", "ssm (S4D)", lambda: ecgen("ssm", channels=96, depth=8)),
+}
+
+
+# -- speed ------------------------------------------------------------------------------------------------------------
+
+
+def timed(work: Callable[[], None]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def contend(name: str) -> dict[str, float]:
+    """Time one network in this process; a first short training of each sort warms up and is not counted."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = CONTENDERS[name].build()
+    idle = psutil.Process().memory_info().rss
+    network.train(1)
+    step = timed(lambda: network.train(1))
+    steps = max(2, min(100, round(TRAIN_SECONDS / step)))
+    training = timed(lambda: network.train(steps)) / (steps * BATCH)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    drawing = timed(network.draw) / DRAWN
+    return {
+        "parameters": network.parameters,
+        "train_ms": 1000 * training,
+        "sample_ms": 1000 * drawing,
+        "peak_mb": (peak - idle) / 1e6,
+    }
+
+
+def measure(work: Path) -> pd.DataFrame:
+    """Time all contenders; a row each."""
+    work.mkdir(parents=True, exist_ok=True)
+    rows = []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    for name, contender in tqdm(CONTENDERS.items(), unit="network"):
+        note = work / f"{name}.json"
+        if not note.exists():
+            command = [sys.executable, __file__, "--contender", name]
+            done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
+            note.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+        own = contender.package == "ecgpipe"
+        label = contender.what if own else f"{contender.package} {version(contender.package)}, {contender.what}"
+        facts = {"name": name, "kind": contender.kind, "package": contender.package, "label": label}
+        rows.append({**facts, **json.loads(note.read_text(encoding="utf-8"))})
+    return pd.DataFrame(rows)
+
+
+# -- the document --------------------------------------------------------------------------------------------------------
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/performance.md that a CSV of this benchmark says."""
+    first = table.iloc[0]
+    lines = [
+        "## Generators beside peers",
+        "",
+        f"`python benchmarks/generators.py` on {first['machine']}, {first['date']}, torch {first['torch']}, one thread, float32. "
+        f"Signals of {CHANNELS} leads and {LENGTH} samples, batches of {BATCH}, {EVALUATIONS} passes a drawn record; CPU time, one run, load average {first['load']:.0f}. "
+        "Memory is what training adds to the idle process. No GPU was at hand: the presets `full` and `paper`, bfloat16, `torch.compile` "
+        "and several GPUs are not timed.",
+    ]
+    for kind, rows in table.groupby("kind", sort=False):
+        peers = rows[rows["package"] != "ecgpipe"]
+        times = [f"{what}, times {p.package}" for what in ("training", "sampling") for p in peers.itertuples()]
+        columns = [str(kind), "parameters", "training, records/s", "sampling, records/s", "peak memory, MB", *times]
+        lines += ["", f"| {' | '.join(columns)} |", "|---" + "|---:" * (len(columns) - 1) + "|"]
+        for row in rows.itertuples():
+            cells = [
+                row.label,
+                f"{row.parameters:,.0f}",
+                f"{1000 / row.train_ms:.1f}",
+                f"{1000 / row.sample_ms:.2f}",
+                f"{row.peak_mb:.0f}",
+            ]
+            for cost in ("train_ms", "sample_ms"):
+                cells += [f"{getattr(peer, cost) / getattr(row, cost):.2f}" for peer in peers.itertuples()]
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Parameters match within a tenth or so; what is done with them does not, and that is part of the comparison. `patch 8`: the network sees eight samples of all "
+        "leads as one position, which is where most of its speed comes from; `patch 1` is the like-for-like network. A training step of ecgpipe "
+        "includes reading, drawing the batch and one look at the validation loss; peers get their batch for nothing, and diffusers' network is not told the class. "
+        "Most of diffwave's parameters here are its wide embeddings of noise level and class, so that its stack is small beside ecgen's (S4: 32 channels and 4 layers "
+        "against 96 and 8): much of that ratio is less work, not the same work done faster.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--work", type=Path, help="folder for notes of what is done")
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments.add_argument("--contender", choices=list(CONTENDERS), help=argparse.SUPPRESS)
+    args = arguments.parse_args()
+    if args.contender:
+        print(json.dumps(contend(args.contender)))
+        return
+    if not args.render:
+        if args.work is None:
+            arguments.error("--work or --render is needed")
+        table = measure(args.work)
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        CSV.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"machine": machine(), "date": day, "torch": version("torch"), "load": os.getloadavg()[0]}
+        table.assign(**facts).to_csv(CSV, index=False, float_format="%.6g")
+    write_section(ROOT / "docs" / "performance.md", "generators", render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()
