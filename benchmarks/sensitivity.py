@@ -1,0 +1,211 @@
+"""How each measure of closeness moves as a known defect grows.
+
+    python benchmarks/sensitivity.py             # measures: some minutes
+    python benchmarks/sensitivity.py --render    # writes the table into docs/closeness.md again
+
+Fresh simulated records, as a perfect generator would draw them, get a defect of growing size and are compared with held-out
+ones. A defect is seen where the measure's 95 % interval leaves the floor's on the wrong side.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from measuring import ROOT, write_section
+from scipy.ndimage import map_coordinates
+from tqdm import tqdm
+
+from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
+from ecgpipe.classify.inputs import Selection, Standardizer, standardized
+from ecgpipe.classify.pretrained import Pretrained, network_tensors
+from ecgpipe.classify.training import build, fit
+from ecgpipe.closeness.evaluate import Settings, evaluate
+from ecgpipe.closeness.kernels import Judge
+from ecgpipe.closeness.measures import MEASURES, Maps
+from ecgpipe.closeness.privacy import assess
+from ecgpipe.closeness.records import Records
+from ecgpipe.config import ClassifierSettings
+from ecgpipe.dataset import SignalSpec
+
+CSV = ROOT / "docs" / "data" / "sensitivity.csv"
+CLASSES = ("AFIB", "AFLT", "SARRH", "SBRAD", "SR", "STACH", "SVTAC")
+HELD_OUT, TRAIN, SYNTHETIC = 105, 210, 105
+SETTINGS = Settings(draws=60)
+JUDGED = ("frechet_classifier", "class_fidelity")
+NETWORK = ClassifierSettings(
+    blocks=5, channels=8, width=32, dense_layers=1, learning_rate=3e-3, batch=16, epochs=8, patience=8
+)
+
+
+def simulated(n: int, seed: int) -> Records:
+    """Return records of the seven rhythms in turn."""
+    rng, hospital = np.random.default_rng(seed), HOSPITALS["a"]
+    labels = np.array([CLASSES[i % len(CLASSES)] for i in range(n)], dtype=object)
+    signals = [simulate_ecg(rng, name, hospital, draw_patient(rng, hospital, name), 100, 10.0) for name in labels]
+    return Records(np.stack(signals), 100.0, labels)
+
+
+def noise(records: Records, level: float, train: Records) -> Records:
+    """White noise of so many mV on every lead."""
+    added = np.random.default_rng(1).normal(0, level, records.signals.shape)
+    return replace(records, signals=(records.signals + added).astype(np.float32))
+
+
+def gain(records: Records, level: float, train: Records) -> Records:
+    """Leads V1 to V6 so many times as large."""
+    factor = np.where(np.arange(12) < 6, 1.0, level)[:, None].astype(np.float32)
+    return replace(records, signals=records.signals * factor)
+
+
+def warp(records: Records, level: float, train: Records) -> Records:
+    """Time runs faster and slower by up to such a share, once through in ten seconds."""
+    length = records.signals.shape[2]
+    t = np.arange(length)
+    shift = level * length / (2 * np.pi) * np.sin(2 * np.pi * t / length)
+    warped = [
+        [map_coordinates(lead, [np.clip(t + shift, 0, length - 1)], order=3, mode="nearest") for lead in record]
+        for record in records.signals
+    ]
+    return replace(records, signals=np.array(warped, dtype=np.float32))
+
+
+def mix(records: Records, level: float, train: Records) -> Records:
+    """Such a share of the records gives way to more sinus rhythm (by their true rhythm; labels follow)."""
+    more = simulated(7 * round(level * len(records)), 91)
+    more = more.take(np.flatnonzero(more.labels == "SR"))
+    kept = np.random.default_rng(2).permutation(len(records))[len(more) :]
+    return Records(
+        np.concatenate([records.signals[kept], more.signals]),
+        100.0,
+        np.concatenate([records.labels[kept], more.labels]),
+    )
+
+
+def mode_drop(records: Records, level: float, train: Records) -> Records:
+    """So many of the seven rhythms are never drawn."""
+    rest = simulated(len(records) * 7 // (7 - int(level)) + 7, 92)
+    rest = rest.take(np.flatnonzero(~np.isin(rest.labels.astype(str), CLASSES[: int(level)])))
+    return rest.take(np.arange(len(records)))
+
+
+def copies(records: Records, level: float, train: Records) -> Records:
+    """Such a share of the records are training records, shifted by half a second."""
+    number = max(1, round(level * len(records)))
+    signals, labels = records.signals.copy(), records.labels.copy()
+    signals[:number] = np.roll(train.signals[:number], 50, axis=2)
+    labels[:number] = train.labels[:number]
+    return replace(records, signals=signals, labels=labels)
+
+
+DEFECTS: dict[str, tuple[Callable[[Records, float, Records], Records], tuple[float, ...], str]] = {
+    "none": (lambda records, level, train: records, (0.0,), ""),
+    "noise": (noise, (0.02, 0.1), "{:g} mV"),
+    "lead gain": (gain, (1.2, 1.5), "×{:g}"),
+    "time warp": (warp, (0.1, 0.4), "{:.0%}"),
+    "class mix": (mix, (0.2, 0.6), "{:.0%}"),
+    "mode drop": (mode_drop, (1, 3), "{:g} of 7"),
+    "copies": (copies, (0.01, 0.3), "{:.0%}"),
+}
+"""Defects, their sizes, and how a size is written."""
+
+
+def judge(train: Records, validation: Records) -> Judge:
+    """Train a small classifier on the training records."""
+    spec = SignalSpec(100.0, train.signals.shape[2], CLASSES)
+    parts = [
+        Selection(
+            (r.signals,), np.zeros(len(r), int), np.arange(len(r)), np.searchsorted(CLASSES, r.labels.astype(str))
+        )
+        for r in (train, validation)
+    ]
+    standardizer = Standardizer.fit(parts[0])
+    inputs = [standardized(part, standardizer, torch.device("cpu")) for part in parts]
+    model = build(spec, NETWORK, 0)
+    fit(model, inputs[0], inputs[1], NETWORK, 0, torch.device("cpu"))
+    networks = {0: network_tensors(model, standardizer)}
+    return Judge(Pretrained("simulated", "none", 1.0, spec, NETWORK, networks))
+
+
+def measure(defects: list[str]) -> pd.DataFrame:
+    """Compare some defects at every size."""
+    torch.set_num_threads(1)
+    held_out, train, fresh = simulated(HELD_OUT, 11), simulated(TRAIN, 12), simulated(SYNTHETIC, 13)
+    judged = judge(train, simulated(49, 14))
+    maps = Maps.fit(train, judged)
+    columns = ["measure", "value", "low", "high", "floor", "floor_low", "floor_high", "better", "n"]
+    frames = []
+    for name, level in tqdm([(defect, size) for defect in defects for size in DEFECTS[defect][1]]):
+        spoilt = DEFECTS[name][0](fresh, level, train)
+        without = [replace(r, labels=None) for r in (held_out, spoilt, train)]
+        tables = [
+            evaluate(without[0], without[1], train=without[2], settings=SETTINGS, maps=maps),
+            evaluate(held_out, spoilt, train=train, settings=SETTINGS, maps=maps, only=JUDGED),
+            evaluate(held_out, spoilt, train=train, settings=SETTINGS, maps=maps, only=["class_mix"]),
+        ]
+        pooled = pd.concat([t[(t["class"] == "all") & (t["lead"] == "all")].dropna(subset=["value"]) for t in tables])
+        frames.append(pooled[columns].assign(defect=name, size=level))
+        if name in ("none", "copies"):
+            private = assess(held_out, spoilt, train, settings=SETTINGS, maps=maps).table
+            private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
+            frames.append(private.reindex(columns=columns).assign(defect=name, size=level))
+    table = pd.concat(frames, ignore_index=True)
+    return table[["defect", "size", *columns]].round(5)
+
+
+def seen(row: pd.Series) -> bool:
+    """Say whether a measure sees the defect: its interval leaves the floor's on the wrong side (a count: is not its floor)."""
+    low, high = (row["value"], row["value"]) if np.isnan(row["low"]) else (row["low"], row["high"])
+    above, below = low > row["floor_high"], high < row["floor_low"]
+    return bool({"lower": above, "higher": below, "floor": above or below}[row["better"]])
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/closeness.md."""
+    table = table.assign(seen=table.apply(seen, axis=1))
+    names = list(dict.fromkeys(table["measure"]))
+    titles = {name: MEASURES[name].title if name in MEASURES else name.replace("_", " ") for name in names}
+    defects = [name for name in DEFECTS if name != "none"]
+    lines = [
+        f"Fresh simulated records ({SYNTHETIC} of seven rhythms, compared with {HELD_OUT} held-out ones; {TRAIN} training records) with a defect of growing size.",
+        "A cell is the smallest size of the defect that the measure sees (its 95 % interval leaves the floor's on the wrong side), “–” if none.",
+        "Written by `python benchmarks/sensitivity.py` from `docs/data/sensitivity.csv`, which holds every value.",
+        "",
+        "| measure | false alarm | " + " | ".join(f"{d} ({', '.join(DEFECTS[d][2].format(s) for s in DEFECTS[d][1])})" for d in defects) + " |",
+        "|---|---|" + "---|" * len(defects),
+    ]  # fmt: skip
+    for name in names:
+        mine = table[table["measure"] == name]
+        cells = ["yes" if mine.loc[mine["defect"] == "none", "seen"].any() else "no"]
+        for defect in defects:
+            rows = mine[mine["defect"] == defect]
+            found = rows.loc[rows["seen"], "size"]
+            cells.append("" if rows.empty else DEFECTS[defect][2].format(found.min()) if len(found) else "–")
+        lines.append(f"| {titles[name]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments.add_argument(
+        "--defects", nargs="+", choices=list(DEFECTS), default=list(DEFECTS), help="measure these only"
+    )
+    args = arguments.parse_args()
+    if not args.render:
+        CSV.parent.mkdir(parents=True, exist_ok=True)
+        found = measure(args.defects)
+        if CSV.exists():
+            before = pd.read_csv(CSV)
+            found = pd.concat([before[~before["defect"].isin(args.defects)], found], ignore_index=True)
+        found["order"] = found["defect"].map(list(DEFECTS).index)
+        found.sort_values("order", kind="stable").drop(columns="order").to_csv(CSV, index=False)
+    write_section(ROOT / "docs" / "closeness.md", "sensitivity", render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()
