@@ -74,6 +74,14 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
     batches = rng.integers(RECORDS, size=(steps, repetitions, batch))
     with FlopCounterMode(display=False) as counter:
         F.cross_entropy(networks(name, 1, device)[0](x[:batch]), y[:batch]).backward()
+
+    def clock() -> float:
+        """Processor seconds, which other work on the machine does not lengthen much; on a GPU wall-clock seconds."""
+        if device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
     results: dict[str, list[dict[str, Tensor]]] = {}
     seconds: dict[str, float] = {}
     for way in (one_after_another, together):
@@ -82,16 +90,12 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
             models = networks(name, repetitions, device)
             way(models, x, y, batches[:1])  # warm
             models = networks(name, repetitions, device)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            started = time.perf_counter()
+            started = clock()
             results[way.__name__] = way(models, x, y, batches)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - started)
+            times.append(clock() - started)
         seconds[way.__name__] = min(times)
     apart = max(
-        float((a[key] - b[key]).abs().max())
+        float((a[key] - b[key]).detach().abs().max())
         for a, b in zip(results["one_after_another"], results["together"], strict=True)
         for key in a
     )
