@@ -1,0 +1,48 @@
+"""No generator touches the test records: poisoned ones change neither its weights nor its samples."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgpipe.dataset import Dataset
+from ecgpipe.generate.run import train_generator
+from ecgpipe.sample.run import draw_samples
+
+DIFFWAVE = {"channels": 8, "layers": 2, "cycle": 2, "patch": 2, "steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "sample"),
+    [("diffwave", DIFFWAVE, {"evaluations": 3}), ("class_mean_pca", {}, {})],
+)
+def test_poisoned_test_records_change_nothing(
+    sines_folder: Path, tmp_path: Path, name: str, train: dict[str, Any], sample: dict[str, Any]
+) -> None:
+    poisoned = shutil.copytree(sines_folder, tmp_path / "poisoned")
+    signals = np.load(poisoned / "signals.npy")
+    signals[Dataset.load(poisoned).indices("test")] = np.nan
+    np.save(poisoned / "signals.npy", signals)
+    made = []
+    for folder in (sines_folder, poisoned):
+        out = tmp_path / "out" / folder.name
+        common = {"device": "cpu", "threads": 1, "state_dir": tmp_path / "state"}
+        train_generator(folder, out / "model", name=name, class_=None, train=train, seed=3, **common)
+        draw_samples(
+            out / "model",
+            folder,
+            out / "samples",
+            name=name,
+            sample=sample,
+            number=12,
+            labels="uniform",
+            chunk=4,
+            seed=5,
+            **common,
+        )
+        made.append([(out / p).read_bytes() for p in ("model/model.safetensors", "samples/signals.npy")])
+    assert made[0] == made[1]
