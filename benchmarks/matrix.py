@@ -101,7 +101,6 @@ def main() -> None:
         "-m",
         "snakemake",
         "--dry-run",
-
         "--configfile",
         str(args.config),
         "--cores",

@@ -13,7 +13,16 @@ from ecgpipe.dataset import Dataset
 from ecgpipe.generate.run import train_generator
 from ecgpipe.sample.run import draw_samples
 
-DIFFWAVE = {"channels": 8, "layers": 2, "cycle": 2, "patch": 2, "steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
+DIFFWAVE = {
+    "channels": 8,
+    "layers": 2,
+    "cycle": 2,
+    "patch": 2,
+    "steps": 6,
+    "batch": 6,
+    "warmup": 2,
+    "validate_every": 3,
+}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +40,7 @@ def test_poisoned_test_records_change_nothing(
     for folder in (sines_folder, poisoned):
         out = tmp_path / "out" / folder.name
         common = {"device": "cpu", "threads": 1, "state_dir": tmp_path / "state"}
-        train_generator(folder, out / "model", name=name, class_=None, train=train, seed=3, **common)
+        train_generator(name, None, train, folder, out / "model", seed=3, **common)
         draw_samples(
             out / "model",
             folder,
