@@ -120,7 +120,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--repetitions", type=int, default=25)
     arguments.add_argument("--batch", type=int, default=16)
-    arguments.add_argument("--steps", type=int, default=10)
+    arguments.add_argument("--steps", type=int, default=3)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--out", type=Path, default=Path("docs/data/repetitions.csv"))
