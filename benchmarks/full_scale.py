@@ -132,6 +132,11 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
     return pd.DataFrame(measured.rows).assign(machine=machine())
 
 
+def write_table(table: pd.DataFrame) -> None:
+    CSV.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(CSV, index=False)
+
+
 def acquire(name: str, manifest: Path, connections: int, work: Path) -> Cost:
     """Fetch a set from a server of its own."""
     command = [sys.executable, str(SERVER), str(work / "served")]
@@ -166,7 +171,15 @@ def render(table: pd.DataFrame) -> str:
             f"| {row.step} | {row.dataset} | {row.records:,} | {row.megabytes:,.0f} | {row.seconds:,.0f} | {row.records / row.seconds:,.0f} | {row.cpu_seconds:,.0f} | {peak} |"
         )
     work = table[table["step"] != "simulate"]
-    lines += ["", f"From the first request to the merged `records.parquet`: {work['seconds'].sum() / 60:.0f} minutes."]
+    every = [(step, name) for name in SETS for step in ("simulate", "acquire", "preprocess")] + [("merge", "merged")]
+    missing = [pair for pair in every if pair not in set(zip(table["step"], table["dataset"], strict=True))]
+    if missing:
+        lines += ["", "Not measured yet: " + ", ".join(f"{step} {name}" for step, name in missing) + "."]
+    else:
+        lines += [
+            "",
+            f"From the first request to the merged `records.parquet`: {work['seconds'].sum() / 60:.0f} minutes.",
+        ]
     return "\n".join(lines)
 
 
@@ -181,7 +194,11 @@ def main() -> None:
     )
     arguments.add_argument("--simulate", choices=list(SETS), help=argparse.SUPPRESS)
     arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
-    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments.add_argument(
+        "--render",
+        action="store_true",
+        help="write the document from the last measurement, or from what --work has so far",
+    )
     args = arguments.parse_args()
     if args.simulate:
         simulate(args.simulate, args.records, args.work)
@@ -193,8 +210,9 @@ def main() -> None:
         shutil.rmtree(work)
         if args.scale != 1.0:
             return
-        CSV.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(CSV, index=False)
+        write_table(table)
+    elif args.work:
+        write_table(pd.DataFrame(Measurement(args.work).rows).assign(machine=machine()))
     write_section(ROOT / "docs" / "performance.md", "full-scale", render(pd.read_csv(CSV)))
 
 

@@ -200,7 +200,7 @@ def render(table: pd.DataFrame) -> str:
         "|---|---|---:|",
         *(f"| {row.way} | {row.step} | {row.cpu_ms_per_record:.2f} |" for row in pd.read_csv(STAGES).itertuples()),
         "",
-        "Resampling multiplies matrices with the taps of `scipy.signal.resample_poly`'s filter: the same numbers in less time than that function takes.",
+        "Resampling multiplies matrices with the taps of `scipy.signal.resample_poly`'s filter, and gives that function's numbers.",
     ]
     return "\n".join(lines)
 
