@@ -5,14 +5,23 @@ BIN := $(abspath $(VENV))/bin
 # CONSTRAINTS: the versions this was tested with
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test lint format schema clean
+.PHONY: study why test test-cluster lint format schema clean
 
 study: $(VENV)/.study
 	$(BIN)/snakemake --cores all all
 	@echo "The report: file://$(CURDIR)/results/report/index.html"
 
+# What a run would do again and why. ARGS are Snakemake's: make why ARGS='--configfile configs/physionet.yaml'
+why: $(VENV)/.study
+	$(BIN)/python -m ecgpipe.workflow.command why $(ARGS)
+
 test: $(VENV)/.dev
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Every profile plans the whole study; installs the plug-ins of clusters
+test-cluster: $(VENV)/.dev
+	$(PIP) --editable '.[dev,cluster]'
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest tests/cluster -m cluster
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -22,6 +22,15 @@ include: "rules/tables.smk"
 include: "rules/report.smk"
 
 
+onerror:
+    # With --keep-going all that does not depend on the failed jobs is done by now.
+    if workflow.is_main_process and workflow.execution_settings.keep_going:
+        shell(
+            'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described:q} --results results '
+            "--out results/partial --log results/logs/partial.log"
+        )
+
+
 localrules:
     all,
     download_plan,

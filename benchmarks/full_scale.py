@@ -39,7 +39,17 @@ SETS = {
 
 def script(name: str, log: Path, *arguments: object) -> list[str]:
     """Return the command of a workflow's script."""
-    return [sys.executable, str(ROOT / "workflow_scripts" / f"{name}.py"), *map(str, arguments), "--log", str(log)]
+    return [
+        sys.executable,
+        str(ROOT / "workflow_scripts" / f"{name}.py"),
+        *map(str, arguments),
+        "--log",
+        str(log),
+        "--code",
+        "0",
+        "--provenance",
+        f"{log}.json",
+    ]
 
 
 def settings(name: str, **sections: Any) -> str:
@@ -146,9 +156,9 @@ def acquire(name: str, manifest: Path, connections: int, work: Path) -> Cost:
             place = {name: {"base_url": server.stdout.readline().strip(), "connections": connections}}
             fetching = script(
                 "acquire", work / "a.log", "--dataset", name, "--settings", settings(name),
-                "--places", json.dumps(place), "--manifest", manifest,
+                "--manifest", manifest,
             )  # fmt: skip
-            return command_cost(fetching, env=ENVIRONMENT)
+            return command_cost(fetching, env={**ENVIRONMENT, "ECGPIPE_PLACES": json.dumps(place)})
         finally:
             server.kill()
 

@@ -112,7 +112,7 @@ def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
     return [
         sys.executable, str(ROOT / "workflow_scripts/preprocess.py"), "--dataset", "benchmark",
         "--manifest", str(manifest), "--settings", json.dumps(settings), "--out", str(out),
-        "--workers", str(workers), "--log", str(log),
+        "--workers", str(workers), "--log", str(log), "--code", "0", "--provenance", f"{log}.json",
     ]  # fmt: skip
 
 

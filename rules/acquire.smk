@@ -8,6 +8,7 @@ out: {raw_dir}/{dataset}/ and its manifest {raw_dir}/{dataset}.parquet (path, by
 rule acquire:
     output:
         manifest=f"{RAW}/{{dataset}}.parquet",
+        provenance=f"{RAW}/{{dataset}}.provenance.json",
     log:
         "results/logs/acquire/{dataset}.log",
     benchmark:
@@ -17,14 +18,14 @@ rule acquire:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=720,
     params:
         settings=lambda w: STUDY.acquisition(w.dataset),
         code=STUDY.code("acquire"),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/acquire.py" --dataset {wildcards.dataset} --settings {params.settings:q} --places "$ECGPIPE_PLACES" '
-        "--manifest {output.manifest:q} --log {log:q}"
+        'python "${{ECGPIPE_SCRIPTS}}/acquire.py" --dataset {wildcards.dataset} --settings {params.settings:q} '
+        "--manifest {output.manifest:q} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule download_plan:
@@ -37,4 +38,4 @@ rule download_plan:
         settings=STUDY.acquisitions,
         raw=RAW,
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/plan.py" --settings {params.settings:q} --places "$ECGPIPE_PLACES" --raw {params.raw:q} --log {log:q}'
+        'python "${{ECGPIPE_SCRIPTS}}/plan.py" --settings {params.settings:q} --raw {params.raw:q} --log {log:q}'

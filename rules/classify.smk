@@ -20,6 +20,7 @@ rule classify_real:
         predictions="results/classifiers/{dataset}/real/predictions.parquet",
         training="results/classifiers/{dataset}/real/training.parquet",
         pretrained="results/classifiers/{dataset}/real/pretrained.safetensors",
+        provenance="results/classifiers/{dataset}/real/provenance.json",
     log:
         "results/logs/classify/{dataset}/real.log",
     benchmark:
@@ -29,7 +30,7 @@ rule classify_real:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
@@ -38,7 +39,7 @@ rule classify_real:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" real --data results/data/{wildcards.dataset} --settings {params.settings:q} '
         "--also-test {params.others} --out results/classifiers/{wildcards.dataset}/real --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule classify_augmentation:
@@ -55,6 +56,7 @@ rule classify_augmentation:
     output:
         predictions="results/classifiers/{dataset}/{generator}/augmentation/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/augmentation/training.parquet",
+        provenance="results/classifiers/{dataset}/{generator}/augmentation/provenance.json",
         pretrained="results/classifiers/{dataset}/{generator}/augmentation/pretrained.safetensors",
     log:
         "results/logs/classify/{dataset}/{generator}/augmentation.log",
@@ -65,7 +67,7 @@ rule classify_augmentation:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
@@ -74,7 +76,7 @@ rule classify_augmentation:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
         "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} --real-networks {input.real} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/augmentation --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule classify_transfer:
@@ -85,6 +87,7 @@ rule classify_transfer:
     output:
         predictions="results/classifiers/{dataset}/{generator}/transfer/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/transfer/training.parquet",
+        provenance="results/classifiers/{dataset}/{generator}/transfer/provenance.json",
     log:
         "results/logs/classify/{dataset}/{generator}/transfer.log",
     benchmark:
@@ -94,7 +97,7 @@ rule classify_transfer:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
@@ -103,7 +106,7 @@ rule classify_transfer:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
         "--pretrained {input.pretrained:q} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/transfer --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule classify_cross:
@@ -117,6 +120,7 @@ rule classify_cross:
     output:
         predictions="results/classifiers/{dataset}/{generator}/with_{other}/predictions.parquet",
         training="results/classifiers/{dataset}/{generator}/with_{other}/training.parquet",
+        provenance="results/classifiers/{dataset}/{generator}/with_{other}/provenance.json",
     log:
         "results/logs/classify/{dataset}/{generator}/with_{other}.log",
     benchmark:
@@ -126,7 +130,7 @@ rule classify_cross:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "cross"),
@@ -136,7 +140,7 @@ rule classify_cross:
         "--samples results/samples/{wildcards.other}/{wildcards.generator} --name {wildcards.generator}@{wildcards.other} "
         "--also-test results/data/{wildcards.other} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/with_{wildcards.other} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule classify_yardstick:
@@ -147,6 +151,7 @@ rule classify_yardstick:
     output:
         predictions="results/classifiers/{dataset}/real/from_{other}/predictions.parquet",
         training="results/classifiers/{dataset}/real/from_{other}/training.parquet",
+        provenance="results/classifiers/{dataset}/real/from_{other}/provenance.json",
     log:
         "results/logs/classify/{dataset}/real/from_{other}.log",
     benchmark:
@@ -156,7 +161,7 @@ rule classify_yardstick:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
@@ -165,4 +170,4 @@ rule classify_yardstick:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
         "--pretrained {input.pretrained:q} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/real/from_{wildcards.other} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"

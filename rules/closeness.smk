@@ -16,10 +16,11 @@ rule closeness_generator:
         synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
         network=rules.classify_real.output.pretrained,
     output:
-        expand(
+        tables=expand(
             "results/closeness/{{dataset}}/{{generator}}/{table}.parquet",
             table=CLOSENESS_TABLES,
         ),
+        provenance="results/closeness/{dataset}/{generator}/provenance.json",
     log:
         "results/logs/closeness/{dataset}/{generator}.log",
     benchmark:
@@ -28,7 +29,7 @@ rule closeness_generator:
         "../envs/closeness.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=240,
     params:
         settings=STUDY.closeness(),
@@ -37,7 +38,7 @@ rule closeness_generator:
         'python "${{ECGPIPE_SCRIPTS}}/closeness.py" generator --data results/data/{wildcards.dataset} '
         "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --network {input.network:q} "
         "--settings {params.settings:q} --out results/closeness/{wildcards.dataset}/{wildcards.generator} "
-        "--threads {threads} --log {log:q}"
+        "--threads {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule closeness_controls:
@@ -46,7 +47,8 @@ rule closeness_controls:
         records="results/data/{dataset}/records.parquet",
         network=rules.classify_real.output.pretrained,
     output:
-        "results/closeness/{dataset}/controls.parquet",
+        table="results/closeness/{dataset}/controls.parquet",
+        provenance="results/closeness/{dataset}/provenance.json",
     log:
         "results/logs/closeness/{dataset}/controls.log",
     benchmark:
@@ -55,7 +57,7 @@ rule closeness_controls:
         "../envs/closeness.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=240,
     params:
         settings=STUDY.closeness(),
@@ -63,7 +65,7 @@ rule closeness_controls:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/closeness.py" controls --data results/data/{wildcards.dataset} '
         "--network {input.network:q} --settings {params.settings:q} "
-        "--out results/closeness/{wildcards.dataset} --threads {threads} --log {log:q}"
+        "--out results/closeness/{wildcards.dataset} --threads {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule closeness_tables:
@@ -79,7 +81,8 @@ rule closeness_tables:
             dataset=STUDY.config.datasets,
         ),
     output:
-        expand("results/tables/{table}.parquet", table=CLOSENESS_TABLES),
+        tables=expand("results/tables/{table}.parquet", table=CLOSENESS_TABLES),
+        provenance="results/tables/closeness.provenance.json",
     log:
         "results/logs/closeness/tables.log",
     benchmark:
@@ -87,10 +90,10 @@ rule closeness_tables:
     conda:
         "../envs/closeness.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=30,
     params:
         code=STUDY.code("closeness"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/closeness.py" tables --closeness {input.closeness:q} {input.controls:q} '
-        "--privacy {input.privacy:q} --copies {input.copies:q} --out results/tables --log {log:q}"
+        "--privacy {input.privacy:q} --copies {input.copies:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"

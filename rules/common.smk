@@ -12,7 +12,7 @@ sys.path.append(str(Path.cwd()))
 
 from snakemake.exceptions import WorkflowError
 
-from ecgpipe.config import ConfigError, canonical, validate
+from ecgpipe.config import ConfigError, validate
 from ecgpipe.workflow.study import Study, one_of
 
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
@@ -30,6 +30,11 @@ os.environ.update(ECGPIPE_SCRIPTS=str(SCRIPTS), ECGPIPE_PLACES=STUDY.places)
 RAW = STUDY.raw
 THREADS = STUDY.config.compute.threads
 PROCESSES = STUDY.config.compute.processes
+
+
+def growing(megabytes):
+    """Ask for more memory at each attempt, where a profile has `retries`."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 wildcard_constraints:

@@ -14,6 +14,7 @@ rule generate:
         weights="results/generators/{dataset}/{generator}/model.safetensors",
         model="results/generators/{dataset}/{generator}/model.json",
         history="results/generators/{dataset}/{generator}/history.parquet",
+        provenance="results/generators/{dataset}/{generator}/provenance.json",
     log:
         "results/logs/generate/{dataset}/{generator}.log",
     benchmark:
@@ -26,7 +27,7 @@ rule generate:
     resources:
         gpu=PROCESSES,
         processes=PROCESSES,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         settings=lambda w: STUDY.training(w.dataset, w.generator),
@@ -34,4 +35,4 @@ rule generate:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/generate.py" --data results/data/{wildcards.dataset} --settings {params.settings:q} '
         "--out results/generators/{wildcards.dataset}/{wildcards.generator} --state results/state "
-        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"

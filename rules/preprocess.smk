@@ -19,6 +19,7 @@ rule preprocess:
         records="results/data/{dataset}/records.parquet",
         excluded="results/data/{dataset}/excluded.parquet",
         summary="results/data/{dataset}/summary.json",
+        provenance="results/data/{dataset}/provenance.json",
     log:
         "results/logs/preprocess/{dataset}.log",
     benchmark:
@@ -29,14 +30,14 @@ rule preprocess:
         "../envs/data.yaml"
     threads: STUDY.config.compute.workers
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=120,
     params:
         settings=lambda w: STUDY.preprocessing(w.dataset),
-        code=STUDY.code("preprocess", files=[f"preprocess/{n}.csv" for n in LABEL_MAPS]),
+        code=STUDY.code("preprocess"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/preprocess.py" --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} '
-        "--out results/data/{wildcards.dataset} --workers {threads} --log {log:q}"
+        "--out results/data/{wildcards.dataset} --workers {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule merge:
@@ -56,6 +57,7 @@ rule merge:
         records="results/data/{dataset}/records.parquet",
         excluded="results/data/{dataset}/excluded.parquet",
         summary="results/data/{dataset}/summary.json",
+        provenance="results/data/{dataset}/provenance.json",
     log:
         "results/logs/merge/{dataset}.log",
     benchmark:
@@ -65,10 +67,11 @@ rule merge:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=60,
     params:
         members=lambda w: STUDY.members(w.dataset),
         code=STUDY.code("merge"),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/merge.py" --members {params.members} --data results/data --out results/data/{wildcards.dataset} --log {log:q}'
+        'python "${{ECGPIPE_SCRIPTS}}/merge.py" --members {params.members} --data results/data --out results/data/{wildcards.dataset} '
+        "--provenance {output.provenance:q} --code {params.code} --log {log:q}"

@@ -7,8 +7,8 @@ out: results/report/index.html
 
 rule report_page:
     input:
-        tables=rules.result_tables.output,
-        closeness=rules.closeness_tables.output,
+        tables=rules.result_tables.output.tables,
+        closeness=rules.closeness_tables.output.tables,
         summaries=expand(
             "results/data/{dataset}/summary.json", dataset=STUDY.config.datasets
         ),
@@ -26,11 +26,12 @@ rule report_page:
             for f in ("model.json", "history.parquet")
         ],
     output:
-        report(
+        page=report(
             "results/report/index.html",
             caption="../docs/captions/report.rst",
             category="Study",
         ),
+        provenance="results/report/provenance.json",
     log:
         "results/logs/report.log",
     benchmark:
@@ -38,17 +39,11 @@ rule report_page:
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=60,
     params:
-        config=canonical(STUDY.config),
-        code=STUDY.code(
-            "report",
-            files=[
-                "report/template.html.j2",
-                "report/closeness.html.j2",
-                "report/style.css",
-            ],
-        ),
+        settings=STUDY.described,
+        code=STUDY.code("report"),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/report.py" --config {params.config:q} --results results --out {output:q} --log {log:q}'
+        'python "${{ECGPIPE_SCRIPTS}}/report.py" --settings {params.settings:q} --results results --out {output.page:q} '
+        "--provenance {output.provenance:q} --code {params.code} --log {log:q}"

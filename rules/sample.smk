@@ -13,6 +13,7 @@ rule sample:
     output:
         signals="results/samples/{dataset}/{generator}/signals.npy",
         records="results/samples/{dataset}/{generator}/records.parquet",
+        provenance="results/samples/{dataset}/{generator}/provenance.json",
     log:
         "results/logs/sample/{dataset}/{generator}.log",
     benchmark:
@@ -26,7 +27,7 @@ rule sample:
     resources:
         gpu=PROCESSES,
         processes=PROCESSES,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=480,
     params:
         settings=lambda w: STUDY.sampling(w.dataset, w.generator),
@@ -35,7 +36,7 @@ rule sample:
         'python "${{ECGPIPE_SCRIPTS}}/sample.py" --model results/generators/{wildcards.dataset}/{wildcards.generator} '
         "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
         "--out results/samples/{wildcards.dataset}/{wildcards.generator} --state results/state "
-        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --code {params.code} --log {log:q}"
+        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 rule pool:
@@ -49,6 +50,7 @@ rule pool:
     output:
         signals="results/samples/{dataset}/{generator}/signals.npy",
         records="results/samples/{dataset}/{generator}/records.parquet",
+        provenance="results/samples/{dataset}/{generator}/provenance.json",
     log:
         "results/logs/pool/{dataset}/{generator}.log",
     benchmark:
@@ -59,7 +61,7 @@ rule pool:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=60,
     params:
         members=lambda w: STUDY.members(w.dataset),
@@ -72,7 +74,7 @@ rule pool:
         code=STUDY.code("pool"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --folders {params.folders} '
-        "--out results/samples/{wildcards.dataset}/{params.name} --log {log:q}"
+        "--out results/samples/{wildcards.dataset}/{params.name} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
 use rule pool as pool_generators with:
@@ -86,6 +88,7 @@ use rule pool as pool_generators with:
     output:
         signals="results/samples/{dataset}/all/signals.npy",
         records="results/samples/{dataset}/all/records.parquet",
+        provenance="results/samples/{dataset}/all/provenance.json",
     log:
         "results/logs/pool/{dataset}/all.log",
     benchmark:
@@ -108,17 +111,18 @@ rule export_wfdb:
         signals="results/samples/{dataset}/{generator}/signals.npy",
         records="results/samples/{dataset}/{generator}/records.parquet",
     output:
-        directory("results/wfdb/{dataset}/{generator}"),
+        records=directory("results/wfdb/{dataset}/{generator}"),
+        provenance="results/wfdb/{dataset}/{generator}.provenance.json",
     log:
         "results/logs/export_wfdb/{dataset}/{generator}.log",
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=120,
     params:
         label_map=STUDY.config.preprocess.label_map,
-        code=STUDY.code("export_wfdb", files=["preprocess/rhythms7.csv"]),
+        code=STUDY.code("export_wfdb"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/export_wfdb.py" --dataset results/samples/{wildcards.dataset}/{wildcards.generator} '
-        "--label-map {params.label_map:q} --out {output:q} --log {log:q}"
+        "--label-map {params.label_map:q} --out {output.records:q} --provenance {output.provenance:q} --code {params.code} --log {log:q}"

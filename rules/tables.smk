@@ -24,7 +24,8 @@ rule result_tables:
             "results/data/{dataset}/excluded.parquet", dataset=STUDY.config.datasets
         ),
     output:
-        expand("results/tables/{table}.parquet", table=TABLES),
+        tables=expand("results/tables/{table}.parquet", table=TABLES),
+        provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
     benchmark:
@@ -33,7 +34,7 @@ rule result_tables:
         "../envs/report.yaml"
     threads: THREADS
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         settings=STUDY.tables(),
@@ -43,4 +44,4 @@ rule result_tables:
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/tables.py" --predictions {input.predictions:q} --training {input.training:q} '
         "--data {params.data:q} --benchmarks {params.benchmarks:q} "
-        "--settings {params.settings:q} --out results/tables --log {log:q}"
+        "--settings {params.settings:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"

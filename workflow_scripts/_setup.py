@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import functools
 import hashlib
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +21,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the arguments that every script has."""
+def parser(description: str | None, *, results: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with the arguments that every script has, or every script that makes results."""
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--log", type=Path, required=True, help="plain-text log of what happened")
+    if not results:
+        return result
+    result.add_argument("--provenance", type=Path, required=True, help="JSON to write: what made the outputs")
+    result.add_argument("--code", required=True, help="digest of the code this job depends on")
     return result
 
 
-def reached(dataset: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
-    """Return a dataset's settings with how the files of its source are reached."""
+def reached(name: str, dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset's settings with how the files of its source are reached.
+
+    That comes by the environment: it is no part of a job's parameters or command line.
+    """
+    place = json.loads(os.environ.get("ECGPIPE_PLACES", "{}")).get(name, {})
     return {**dataset, "source": {**dataset["source"], **place}}
 
 
@@ -33,7 +46,13 @@ def add_training_arguments(result: argparse.ArgumentParser) -> None:
     result.add_argument("--threads", type=int, required=True, help="threads of this job")
     result.add_argument("--gpu", type=int, default=0, help="GPUs granted to this job; 0 computes on the CPU")
     result.add_argument("--state", type=Path, required=True, help="folder of states to resume from")
-    result.add_argument("--code", required=True, help="digest of the code this job depends on")
+
+
+@functools.cache
+def _sum(path: Path) -> str:
+    from ecgpipe.files import sha256
+
+    return sha256(path)
 
 
 def divide(args: argparse.Namespace) -> None:
@@ -46,6 +65,7 @@ def divide(args: argparse.Namespace) -> None:
     if number > 1 and "LOCAL_RANK" not in os.environ:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         args.log.write_text("", encoding="utf-8")
+        claim_gpus(args.gpu)
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
         os.execv(sys.executable, [sys.executable, *torchrun, "--", *sys.argv])  # noqa: S606 - no shell
 
@@ -56,10 +76,49 @@ def state_folder(args: argparse.Namespace, *inputs: Path) -> Path:
     It is named by what decides the result (output, settings, code, bytes of the inputs), so that a job never goes on
     from the state of another.
     """
-    from ecgpipe.files import sha256
-
-    parts = [str(args.out), args.settings, args.code, *(sha256(path) for path in inputs)]
+    parts = [str(args.out), args.settings, args.code, *map(_sum, inputs)]
     return Path(args.state) / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def _free_gpus(devices: Sequence[str], number: int) -> dict[str, int]:
+    """Lock up to ``number`` of these devices; return their names and locks."""
+    claimed: dict[str, int] = {}
+    for name in devices:
+        place = Path(tempfile.gettempdir()) / f"ecgpipe-{os.getuid()}-gpu-{name}.lock"
+        lock = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            claimed[name] = lock
+            if len(claimed) == number:
+                break
+    return claimed
+
+
+def claim_gpus(number: int, patience: float = 1.0) -> None:
+    """Take GPUs that no other job of this machine has, and let this process see only them.
+
+    Snakemake limits how many GPU jobs run, but gives none a device. A claim is a lock that ends with the process, killed
+    or not. A scheduler that shows a job just its own devices (SLURM, Kubernetes) leaves nothing to claim.
+
+    Args:
+        number: GPUs granted to this job.
+        patience: seconds between two looks for free ones.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    nodes = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
+    devices = visible.split(",") if visible else [path.name.removeprefix("nvidia") for path in nodes]
+    if not 0 < number < len(devices):
+        return
+    while len(claimed := _free_gpus(devices, number)) < number:
+        for lock in claimed.values():  # holding some while waiting for others could wait for ever
+            os.close(lock)
+        time.sleep(patience)
+    for lock in claimed.values():
+        os.set_inheritable(lock, True)  # a launcher that takes this process's place keeps the claim
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claimed)
 
 
 def device(args: argparse.Namespace) -> str:
@@ -77,14 +136,23 @@ class _Formatter(logging.Formatter):
 
 
 @contextlib.contextmanager
-def running(log: Path, threads: int = 1) -> Iterator[None]:
-    """Log to ``log`` and to the terminal; turn an exception into one line there and a full account in the log."""
+def running(
+    args: argparse.Namespace, *, inputs: Sequence[Path] = (), modules: Sequence[str] = (), threads: int = 1
+) -> Iterator[None]:
+    """Log to ``args.log`` and the terminal, turn an exception into one line there, and end with the provenance.
+
+    Args:
+        args: the script's arguments.
+        inputs: files whose sums belong to the provenance.
+        modules: modules that the job imports by name.
+        threads: threads of the job.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    args.log.parent.mkdir(parents=True, exist_ok=True)
     # Processes of one job share a log, which is empty when they start.
     process = os.environ.get("LOCAL_RANK")
-    to_file = logging.FileHandler(log, mode="w" if process is None else "a", encoding="utf-8")
+    to_file = logging.FileHandler(args.log, mode="w" if process is None else "a", encoding="utf-8")
     place = "" if process is None else f" process {process}:"
     to_file.setFormatter(_Formatter(f"%(asctime)s %(levelname)s{place} %(message)s"))
     to_terminal = logging.StreamHandler()
@@ -93,14 +161,49 @@ def running(log: Path, threads: int = 1) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
     logging.captureWarnings(True)
     logging.info("started: %s", " ".join(sys.argv))
+    started = time.perf_counter()
     try:
+        if process in (None, "0"):
+            _remove_halves(args)
+        claim_gpus(getattr(args, "gpu", 0))
+        sums = {str(path): _sum(path) for path in inputs}
         yield
+        if hasattr(args, "provenance") and process in (None, "0"):
+            _record(args, sums, modules, threads, time.perf_counter() - started)
     except Exception as error:
-        logging.debug("", exc_info=True)
         to_terminal.setLevel(logging.CRITICAL)
         logging.exception("failed")
         from ecgpipe.redaction import without_passwords
 
-        print(f"ERROR: {without_passwords(str(error))}\n(the full account is in {log})", file=sys.stderr)
+        # numpy says how much it wrote, and not why it stopped.
+        hint = "; is the disk full?" if isinstance(error, OSError) and error.errno is None else ""
+        print(f"ERROR: {without_passwords(str(error))}{hint}\n(the full account is in {args.log})", file=sys.stderr)
         sys.exit(1)
     logging.info("done")
+
+
+def _remove_halves(args: argparse.Namespace) -> None:
+    """Remove what a killed run of this job was writing, from the folder that belongs to this job alone."""
+    if getattr(args, "provenance", None) is not None and args.provenance.name == "provenance.json":
+        for half in args.provenance.parent.glob(".*.tmp"):
+            half.unlink()
+
+
+def _record(
+    args: argparse.Namespace, inputs: dict[str, str], modules: Sequence[str], threads: int, seconds: float
+) -> None:
+    imported = frozenset(sys.modules)
+    from ecgpipe.workflow import provenance
+
+    provenance.write(
+        args.provenance,
+        script=Path(sys.argv[0]).resolve(),
+        modules=modules,
+        code=args.code,
+        settings=json.loads(getattr(args, "settings", None) or "null"),
+        inputs=inputs,
+        imported=imported,
+        threads=threads,
+        gpu=getattr(args, "gpu", 0),
+        seconds=seconds,
+    )

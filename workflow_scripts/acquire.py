@@ -12,16 +12,14 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the dataset")
     arguments.add_argument("--settings", required=True, help="JSON: what to get")
-    arguments.add_argument("--places", required=True, help="JSON: how files of each source are reached")
     arguments.add_argument("--manifest", type=Path, required=True, help="Parquet to write; records lie beside it")
     args = arguments.parse_args()
-    with running(args.log):
+    with running(args):
         from ecgpipe.acquire.dataset import acquire, write_manifest
         from ecgpipe.config import DatasetSettings, SignalSettings
 
         settings = json.loads(args.settings)
-        place = json.loads(args.places).get(args.dataset, {})
-        dataset = DatasetSettings.model_validate(reached(settings["dataset"], place))
+        dataset = DatasetSettings.model_validate(reached(args.dataset, settings["dataset"]))
         folder = args.manifest.with_suffix("")
         manifest = acquire(dataset, SignalSettings.model_validate(settings["signal"]), folder)
         write_manifest(folder, manifest)

@@ -22,14 +22,14 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
     add_training_arguments(arguments)
     args = arguments.parse_args()
-    with running(args.log, args.threads):
+    settings = json.loads(args.settings)
+    folders = [folder for folder in (args.data, args.samples, *args.also_test) if folder]
+    inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
+    inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
+    with running(args, inputs=inputs, threads=args.threads):
         from ecgpipe.classify import experiments
         from ecgpipe.config import classifier_settings
 
-        settings = json.loads(args.settings)
-        folders = [folder for folder in (args.data, args.samples, *args.also_test) if folder]
-        inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
-        inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
         common: dict[str, Any] = {
             **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
             "settings": classifier_settings(settings["classifier"]),

@@ -21,7 +21,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
     arguments.add_argument("--threads", type=int, default=1, help="threads of this process")
     args = arguments.parse_args()
-    with running(args.log, args.threads):
+    folders = [folder for folder in (args.data, args.samples) if folder]
+    inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
+    inputs += [*([args.network] if args.network else []), *(args.closeness or []), *(args.privacy or [])]
+    with running(args, inputs=[*inputs, *(args.copies or [])], threads=args.threads):
         from ecgpipe.closeness import run
         from ecgpipe.closeness.evaluate import Settings
 

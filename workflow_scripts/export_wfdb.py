@@ -13,7 +13,7 @@ def main() -> None:
     arguments.add_argument("--label-map", required=True, help="`rhythms7` or a CSV: codes of the classes")
     arguments.add_argument("--out", type=Path, required=True, help="folder to make")
     args = arguments.parse_args()
-    with running(args.log):
+    with running(args, inputs=[args.dataset / "signals.npy", args.dataset / "records.parquet"]):
         from ecgpipe.dataset import Dataset
         from ecgpipe.sample.export import export, snomed_codes
 

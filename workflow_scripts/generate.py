@@ -7,6 +7,8 @@ from pathlib import Path
 
 from _setup import add_training_arguments, device, divide, parser, running, state_folder
 
+from ecgpipe.generate.registry import module_of
+
 
 def main() -> None:
     arguments = parser(__doc__)
@@ -17,10 +19,12 @@ def main() -> None:
     arguments.add_argument("--processes", type=int, default=1, help="processes of this job, which share its threads")
     args = arguments.parse_args()
     divide(args)
-    with running(args.log, args.threads):
+    settings = json.loads(args.settings)
+    inputs = [args.data / "signals.npy", args.data / "records.parquet"]
+    modules = [module_of(settings["name"], settings["class"])]
+    with running(args, inputs=inputs, modules=modules, threads=args.threads):
         from ecgpipe.generate.run import train_generator
 
-        settings = json.loads(args.settings)
         train_generator(
             settings["name"],
             settings["class"],
@@ -30,7 +34,7 @@ def main() -> None:
             seed=settings["seed"],
             device=device(args),
             threads=args.threads,
-            state_dir=state_folder(args, args.data / "signals.npy", args.data / "records.parquet"),
+            state_dir=state_folder(args, *inputs),
         )
 
 

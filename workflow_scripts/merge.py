@@ -13,7 +13,8 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder that holds them")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
     args = arguments.parse_args()
-    with running(args.log):
+    inputs = [args.data / name / file for name in args.members for file in ("signals.npy", "records.parquet")]
+    with running(args, inputs=inputs):
         from ecgpipe.preprocess.dataset import merge
 
         merge({name: args.data / name for name in args.members}, args.out)

@@ -9,18 +9,16 @@ from _setup import parser, reached, running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = parser(__doc__, results=False)
     arguments.add_argument("--settings", required=True, help="JSON: what to get, by dataset")
-    arguments.add_argument("--places", required=True, help="JSON: how files of each source are reached")
     arguments.add_argument("--raw", type=Path, required=True, help="folder of the raw records of all datasets")
     args = arguments.parse_args()
-    with running(args.log):
+    with running(args):
         from ecgpipe.acquire.dataset import described, planned
         from ecgpipe.config import DatasetSettings, SignalSettings
 
-        places = json.loads(args.places)
         for name, settings in json.loads(args.settings).items():
-            dataset = DatasetSettings.model_validate(reached(settings["dataset"], places.get(name, {})))
+            dataset = DatasetSettings.model_validate(reached(name, settings["dataset"]))
             plan = planned(dataset, SignalSettings.model_validate(settings["signal"]), args.raw / name)
             simulated = dataset.source is not None and dataset.source.kind == "simulated"
             print(f"{name}: {'simulated, nothing to fetch' if simulated else described(plan)}", flush=True)

@@ -13,7 +13,8 @@ def main() -> None:
     arguments.add_argument("--folders", type=Path, nargs="+", required=True, help="folder of each")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
     args = arguments.parse_args()
-    with running(args.log):
+    inputs = [folder / file for folder in args.folders for file in ("signals.npy", "records.parquet")]
+    with running(args, inputs=inputs):
         from ecgpipe.sample.pool import union
 
         union(dict(zip(args.members, args.folders, strict=True)), args.out)

@@ -16,13 +16,15 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the dataset")
     arguments.add_argument("--workers", type=int, required=True, help="processes")
     args = arguments.parse_args()
-    with running(args.log):
+    settings = json.loads(args.settings)
+    own_labels = Path(settings["preprocess"]["label_map"])
+    inputs = [args.manifest, *([own_labels] if own_labels.is_file() else [])]
+    with running(args, inputs=inputs, threads=args.workers):
         import pandas as pd
 
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
         from ecgpipe.preprocess.dataset import preprocess
 
-        settings = json.loads(args.settings)
         preprocess(
             args.manifest.with_suffix(""),
             pd.read_parquet(args.manifest),

@@ -10,18 +10,18 @@ from _setup import parser, running
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--config", required=True, help="JSON: the whole configuration")
+    arguments.add_argument("--settings", required=True, help="JSON: the whole configuration")
     arguments.add_argument("--results", type=Path, required=True, help="folder of all results")
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
-    with running(args.log):
+    with running(args, inputs=sorted((args.results / "tables").glob("*.parquet"))):
         from ecgpipe.config import validate
         from ecgpipe.report.build import build
         from ecgpipe.report.provenance import git_state
         from ecgpipe.workflow.study import Study
 
         here = Path(__file__).resolve().parent
-        study = Study(validate(json.loads(args.config)), here)
+        study = Study(validate(json.loads(args.settings)), here)
         build(
             study.config,
             tables=args.results / "tables",

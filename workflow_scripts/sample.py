@@ -7,22 +7,26 @@ from pathlib import Path
 
 from _setup import add_training_arguments, device, divide, parser, running, state_folder
 
+from ecgpipe.generate.registry import module_of
+
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--model", type=Path, required=True, help="folder of the trained generator")
     arguments.add_argument("--data", type=Path, required=True, help="folder of the dataset it was trained on")
     arguments.add_argument("--name", required=True, help="name of the generator")
-    arguments.add_argument("--settings", required=True, help="JSON: sample, number, labels, chunk, seed")
+    arguments.add_argument("--settings", required=True, help="JSON: class, sample, number, labels, chunk, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the synthetic set")
     add_training_arguments(arguments)
     arguments.add_argument("--processes", type=int, default=1, help="processes of this job, which share its threads")
     args = arguments.parse_args()
     divide(args)
-    with running(args.log, args.threads):
+    settings = json.loads(args.settings)
+    inputs = [args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"]
+    modules = [module_of(args.name, settings["class"])]
+    with running(args, inputs=inputs, modules=modules, threads=args.threads):
         from ecgpipe.sample.run import draw_samples
 
-        settings = json.loads(args.settings)
         draw_samples(
             args.model,
             args.data,
@@ -35,9 +39,7 @@ def main() -> None:
             seed=settings["seed"],
             device=device(args),
             threads=args.threads,
-            state_dir=state_folder(
-                args, args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"
-            ),
+            state_dir=state_folder(args, *inputs),
         )
 
 

@@ -18,7 +18,8 @@ def main() -> None:
     arguments.add_argument("--settings", required=True, help="JSON: statistics, what is reported, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the tables")
     args = arguments.parse_args()
-    with running(args.log):
+    inputs = [*args.predictions, *args.training, *(folder / "records.parquet" for folder in args.data)]
+    with running(args, inputs=inputs):
         from ecgpipe.tables.build import Parameters, build
 
         lost = [str(path) for path in args.benchmarks if not path.exists()]

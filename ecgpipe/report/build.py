@@ -405,10 +405,12 @@ def _training(inputs: Inputs) -> dict[str, Any] | None:
 
 def _missing(inputs: Inputs) -> list[str]:
     """Name the results that the config asks for and that are not there."""
-    found = inputs.table("comparisons")
-    have = set(zip(found["dataset"], found["generator"], strict=True))
+    found, experiments = inputs.table("comparisons"), inputs.config.experiments
+    have = set(zip(found["dataset"], found["generator"], found["experiment"], strict=True))
+    asked = [AUGMENTATION] if AUGMENTED in experiments.settings else []
+    asked += [TRANSFER] if experiments.transfer.fractions else []
     wanted = [(d, g) for d in inputs.config.datasets for g in inputs.config.generators]
-    notes = [f"no classifier results of {g} on {d}" for d, g in wanted if (d, g) not in have]
+    notes = [f"no {e} results of {g} on {d}" for d, g in wanted for e in asked if (d, g, e) not in have]
     notes += [f"no samples of {g} for {d}" for d, g in wanted if (d, g) not in inputs.drawn]
     return notes
 

@@ -14,9 +14,19 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ecgpipe.config import LABEL_MAPS
+
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-NOT_FOLLOWED = frozenset({"ecgpipe.config"})
-"""Modules whose effect reaches a job through its parameters: validated sections, defaults filled in."""
+NOT_FOLLOWED = frozenset({"ecgpipe.config", "ecgpipe.workflow.provenance"})
+"""Modules that make no result: the first reaches a job through its parameters (validated sections, defaults filled
+in), the second only describes what was made."""
+
+DATA_FILES: dict[str, tuple[str, ...]] = {
+    "preprocess": tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS),
+    "export_wfdb": tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS),
+    "report": ("report/template.html.j2", "report/closeness.html.j2", "report/style.css"),
+}
+"""Files below ``ecgpipe/`` that a script's code reads beside itself, by script."""
 
 
 def _locate(module: str) -> Path | None:
@@ -39,18 +49,26 @@ def _type_checking_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree without the branches that only type checkers take."""
-    for child in ast.iter_child_nodes(node):
-        if not _type_checking_only(child):
-            yield child
-            yield from _walk(child)
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Walk all statements (imports are statements) without the branches that only type checkers take."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if _type_checking_only(node):
+            continue
+        if isinstance(node, ast.stmt):
+            yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, None)
+            if isinstance(inner, list):  # a lambda's or a conditional's body is one expression
+                waiting.extend(inner)
 
 
-def _imports(tree: ast.Module, module: str, is_package: bool) -> set[str]:
+@functools.cache
+def _imports(path: Path, module: str, is_package: bool) -> frozenset[str]:
     """Return the dotted names a module imports; ``from a import b`` names both ``a`` and ``a.b``."""
     found: set[str] = set()
-    for node in _walk(tree):
+    for node in _statements(_parse(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -61,7 +79,7 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> set[str]:
                 base = ".".join([*parents, base] if base else parents)
             found.add(base)
             found.update(f"{base}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
 
 
 @functools.cache
@@ -98,10 +116,10 @@ def closure(script: Path | None, modules: Iterable[str] = ()) -> dict[str, Path]
         name = f"script:{script.stem}"
         reached[name] = script
         siblings = {p.stem: p for p in script.parent.glob("*.py")}
-        for imported in sorted(_imports(_parse(script), script.stem, False)):
+        for imported in sorted(_imports(script, script.stem, False)):
             if imported in siblings and siblings[imported] != script:
                 reached[f"script:{imported}"] = siblings[imported]
-                waiting.extend(_imports(_parse(siblings[imported]), imported, False))
+                waiting.extend(_imports(siblings[imported], imported, False))
             waiting.append(imported)
     while waiting:
         name = waiting.pop()
@@ -114,55 +132,73 @@ def closure(script: Path | None, modules: Iterable[str] = ()) -> dict[str, Path]
         package = name.rpartition(".")[0]
         if package:
             waiting.append(package)
-        waiting.extend(_imports(_parse(path), name, path.name == "__init__.py"))
+        waiting.extend(_imports(path, name, path.name == "__init__.py"))
     return dict(sorted(reached.items()))
 
 
-def _meaning(node: ast.AST) -> Iterator[str]:
-    """Yield a tree as text: no positions, no bare strings (docstrings), no empty fields, alike on every Python."""
-    yield type(node).__name__
-    for name, value in ast.iter_fields(node):
+def _meaning(node: ast.AST, out: list[str]) -> None:
+    """Append a tree as text: no positions, no bare strings (docstrings), no empty fields, alike on every Python."""
+    out.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
         if value is None or value == [] or name in ("type_comment", "kind"):
             continue
-        yield f".{name}="
+        out.append(f".{name}=")
         if isinstance(value, ast.AST):
-            yield from _meaning(value)
+            _meaning(value, out)
         elif isinstance(value, list):
-            yield "["
+            out.append("[")
             for item in value:
-                bare_string = (
+                if (
                     isinstance(item, ast.Expr)
                     and isinstance(item.value, ast.Constant)
-                    and isinstance(item.value.value, str)
-                )
-                if bare_string:
+                    and type(item.value.value) is str
+                ):
                     continue
                 if isinstance(item, ast.AST):
-                    yield from _meaning(item)
+                    _meaning(item, out)
                 else:
-                    yield repr(item)
-                yield ","
-            yield "]"
+                    out.append(repr(item))
+                out.append(",")
+            out.append("]")
         else:
-            yield repr(value)
-    yield ";"
+            out.append(repr(value))
+    out.append(";")
 
 
 @functools.cache
 def _file_digest(path: Path) -> str:
     if path.suffix == ".py":
-        return hashlib.sha256("".join(_meaning(_parse(path))).encode()).hexdigest()
+        meaning: list[str] = []
+        _meaning(_parse(path), meaning)
+        return hashlib.sha256("".join(meaning).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def digest(script: Path | None, modules: Iterable[str] = (), files: Iterable[Path] = ()) -> str:
-    """Return a digest of the meaning of all code that :func:`closure` finds, and of the bytes of ``files``.
+def parts(script: Path | None, modules: Iterable[str] = ()) -> dict[str, str]:
+    """Return the digest of the meaning of every file that a script's results depend on.
 
-    Data files that code reads beside itself (tables, templates) are named in ``files``.
+    Args:
+        script: a file in ``workflow_scripts/``, or None.
+        modules: dotted names that are imported by name at run time (a generator's module).
+
+    Returns:
+        By name: modules as in :func:`closure`, and the script's :data:`DATA_FILES` as ``ecgpipe/…``; 16 hexadecimal digits
+        each.
+
+    Raises:
+        ValueError: if one of ``modules`` cannot be found, or a file is no Python.
     """
+    found = {name: _file_digest(path)[:16] for name, path in closure(script, modules).items()}
+    for name in DATA_FILES.get(script.stem, ()) if script is not None else ():
+        found[f"ecgpipe/{name}"] = _file_digest(PACKAGE_ROOT / "ecgpipe" / name)[:16]
+    return found
+
+
+@functools.cache
+def digest(script: Path | None, modules: tuple[str, ...] = ()) -> str:
+    """Return one digest of all that :func:`parts` names."""
     total = hashlib.sha256()
-    for name, path in closure(script, modules).items():
-        total.update(f"{name} {_file_digest(path)}\n".encode())
-    for path in sorted(files):
-        total.update(f"{path.name} {_file_digest(path)}\n".encode())
+    for name, value in parts(script, modules).items():
+        total.update(f"{name} {value}\n".encode())
     return total.hexdigest()[:16]

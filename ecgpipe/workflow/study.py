@@ -17,7 +17,8 @@ from typing import Any
 from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
-from ecgpipe.workflow.code import PACKAGE_ROOT, digest
+from ecgpipe.redaction import without_passwords
+from ecgpipe.workflow.code import digest
 
 PLACES = ("base_url", "connections", "transport")
 """How files of a PhysioNet source are reached: compared with nothing, for sums pin the data."""
@@ -199,13 +200,18 @@ class Study:
             raise ConfigError("\n".join(dict.fromkeys(lines)))
         write_text(mark, "")
 
-    def code(self, script: str, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
-        """Return the digest of a script's code; ``files`` are data files of the package, below ``ecgpipe/``."""
-        return digest(self.scripts / f"{script}.py", modules, [PACKAGE_ROOT / "ecgpipe" / name for name in files])
+    def code(self, script: str, *modules: str) -> str:
+        """Return the digest of a script's code together with that of modules which it imports by name."""
+        return digest(self.scripts / f"{script}.py", modules)
 
     def generator_code(self, script: str, generator: str) -> str:
         """Return the digest of a script's code together with one generator's."""
-        return self.code(script, [module_of(generator, self.config.generator(generator).class_)])
+        return self.code(script, module_of(generator, self.config.generator(generator).class_))
+
+    @property
+    def described(self) -> str:
+        """The whole configuration, for the report: without the passwords that an address may hold."""
+        return without_passwords(canonical(self.config))
 
     @property
     def places(self) -> str:
@@ -256,10 +262,11 @@ class Study:
         Each set has a seed of its own: two generators started from the same noise give records that resemble each other
         one by one, and the union of two datasets' samples would hold each nearly twice.
         """
-        samples = self.config.samples
+        samples, given = self.config.samples, self.config.generator(generator)
         return canonical(
             {
-                "sample": self.config.generator(generator).sample,
+                "class": given.class_,
+                "sample": given.sample,
                 "number": samples.number if samples.counts is None else sum(samples.counts.values()),
                 "labels": samples.labels if samples.counts is None else samples.counts,
                 "chunk": samples.chunk,

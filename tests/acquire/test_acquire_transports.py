@@ -352,12 +352,14 @@ def test_no_password_is_in_a_log(tmp_path: Path, contents: dict[str, bytes]) -> 
         place = {"set": {"base_url": server.url.replace("//", "//user:secret@")}}
         command = [
             sys.executable, ROOT / "workflow_scripts/acquire.py", "--dataset", "set", "--settings", json.dumps(settings),
-            "--places", json.dumps(place), "--manifest", tmp_path / "raw/set.parquet", "--log", tmp_path / "job.log",
+            "--manifest", tmp_path / "raw/set.parquet", "--log", tmp_path / "job.log",
+            "--provenance", tmp_path / "raw/set.provenance.json", "--code", "0",
         ]  # fmt: skip
-        run = subprocess.run(command, capture_output=True, text=True)
+        environment = {**os.environ, "ECGPIPE_PLACES": json.dumps(place)}
+        run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == 1
     log = (tmp_path / "job.log").read_text()
-    assert "//***@127.0.0.1" in log
+    assert "127.0.0.1" in log
     assert "the server does not have it" in log
     assert "secret" not in log + run.stdout + run.stderr
 

@@ -42,6 +42,7 @@ def start(script: str, folder: Path, settings: dict[str, Any], *more: str) -> su
         *(sys.executable, str(ROOT / "workflow_scripts" / f"{script}.py"), *more, "--settings", json.dumps(settings)),
         *("--out", str(folder / script), "--state", str(folder / "state"), "--log", str(folder / f"{script}.log")),
         *("--code", "x", "--threads", "2", "--processes", "2"),
+        *("--provenance", str(folder / script / "provenance.json")),
     ]
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     return subprocess.run(command, env=environment, cwd=folder, text=True, capture_output=True, check=False)
@@ -95,7 +96,7 @@ def test_two_processes_train_and_draw_as_one(sines_folder: Path, tmp_path: Path)
     model = tmp_path / "alone"
     draw_samples(model, sines_folder, tmp_path / "drawn", name="diffwave", **drawn, **alone)
     places = ("--model", str(model), "--data", str(sines_folder), "--name", "diffwave")
-    done = start("sample", tmp_path, {**drawn, "seed": 3}, *places)
+    done = start("sample", tmp_path, {**drawn, "class": None, "seed": 3}, *places)
     assert done.returncode == 0, done.stderr
     for file in ("signals.npy", "records.parquet"):
         assert sha256(tmp_path / "drawn" / file) == sha256(tmp_path / "sample" / file)

@@ -144,7 +144,10 @@ def test_missing_generator_results_are_told(results, configure, tmp_path):
     samples = {("a", "gen"): tmp_path / "a" / "gen"}
     html = make(results, tmp_path / "r.html", config=config, samples=samples, models=models, git=None)
     text = squeezed(Page(html).text)
-    assert "no classifier results of other on a; no samples of gen for a; no samples of other for a" in text
+    assert (
+        "no augmentation results of other on a; no transfer results of other on a; no samples of gen for a; no samples of other for a"
+        in text
+    )
     assert "No synthetic records were found" in text
     assert "not a git checkout" in text
     assert "No training history" not in text
@@ -154,7 +157,8 @@ def test_missing_generator_results_are_told(results, configure, tmp_path):
 
 def test_a_merge_of_pooled_samples_is_drawn_through_its_members(results, configure, tmp_path):
     source = configure().dataset_settings["a"].model_dump(mode="json", exclude_none=True)
-    both = {"a": source, "b": source, "ab": {"merge": ["a", "b"]}}
+    other = {**source, "source": {**source["source"], "seed": source["source"]["seed"] + 1}}
+    both = {"a": source, "b": other, "ab": {"merge": ["a", "b"]}}
     config = configure(datasets=["a", "ab"], dataset_settings=both)
     data = {**results.data, "ab": results.data["a"], "b": results.data["a"]}
     folder = results.samples["a", "gen"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import shutil
@@ -10,8 +12,39 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgpipe.workflow.pending import read_jobs
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "ecgpipe", "workflow_scripts", "profiles", "envs", "configs", "config.yaml", "docs")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+# Importing Snakemake takes longer than most dry runs: one process imports it, and a fork of it does each.
+_SERVER = """
+import json, os, sys
+import snakemake.cli
+for line in sys.stdin:
+    order = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.chdir(order["folder"])
+        out = os.open("dry-run.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(out, 1), os.dup2(out, 2)
+        code = 1
+        try:
+            snakemake.cli.main(order["arguments"])
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(code)
+    _, status, used = os.wait4(child, 0)
+    print(os.waitstatus_to_exitcode(status), used.ru_utime, flush=True)
+"""
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _SERVER]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 @dataclass
@@ -20,12 +53,17 @@ class Checkout:
 
     folder: Path
     config: str = "configs/tiny.yaml"
+    seconds: float = 0.0
+    """Processor time of the last dry run."""
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return Snakemake's command line on the checkout's config."""
+        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", self.config]
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the checkout's config."""
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", self.config]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
+        command = self.command(*arguments)
+        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, text=True, capture_output=True, check=False)
         if check and done.returncode:
             logs = "\n".join(f"--- {p}\n{p.read_text()[-3000:]}" for p in self.folder.glob("results/logs/**/*.log"))
             raise AssertionError(
@@ -33,11 +71,29 @@ class Checkout:
             )
         return done
 
+    def _dry_run(self, *arguments: str) -> str:
+        server = _server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        order = {"folder": str(self.folder), "arguments": self.command("--dry-run", *arguments)[3:]}
+        server.stdin.write(json.dumps(order) + "\n")
+        server.stdin.flush()
+        code, self.seconds = map(float, server.stdout.readline().split())
+        said = (self.folder / "dry-run.txt").read_text()
+        assert code == 0, said
+        return said
+
     def pending(self, *arguments: str) -> dict[str, int]:
         """Return the jobs that a dry run would do, by rule, without the targets that only name others."""
-        done = self.snakemake("--dry-run", *arguments)
-        found = re.findall(r"^([a-z_]+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
+        said = self._dry_run(*arguments)
+        found = re.findall(r"^([a-z_]+) +(\d+)$", said, flags=re.MULTILINE)
         return {rule: int(n) for rule, n in found if rule not in ("all", "total")}
+
+    def job(self, output: str) -> list[str]:
+        """Return the command line of the job that makes an output, to be run in the checkout's folder."""
+        (job,) = read_jobs(self._dry_run(output, "--printshellcmds", "--nocolor", "--force"))
+        script = job.command[1].replace("${ECGPIPE_SCRIPTS}", "workflow_scripts")
+        return [sys.executable, script, *job.command[2:]]
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text in one of the checkout's files; the text must be there."""
@@ -48,12 +104,14 @@ class Checkout:
 
 
 def copy_project(folder: Path) -> Checkout:
-    """Copy what makes the project, without results."""
+    """Copy what makes the project, without results; its files are as new as those of a fresh clone."""
     folder.mkdir(parents=True)
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                source, folder / part, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile
+            )
         else:
-            shutil.copy2(source, folder / part)
+            shutil.copyfile(source, folder / part)
     return Checkout(folder)

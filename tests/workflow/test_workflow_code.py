@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
@@ -33,9 +32,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _digest() -> str:
-    code._file_digest.cache_clear()
-    code._parse.cache_clear()
-    return code.digest(None, ["theirs.model"])
+    for cached in (code._file_digest, code._parse, code._imports, code.digest):
+        cached.cache_clear()
+    return code.digest(None, ("theirs.model",))
 
 
 @pytest.mark.parametrize(
@@ -62,13 +61,16 @@ def test_digest_follows_imports_of_a_users_package(module: Path) -> None:
     assert _digest() != before
 
 
-def test_digest_of_data_files(tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    table.write_text("a\n")
-    before = code.digest(None, files=[table])
-    code._file_digest.cache_clear()
-    table.write_text("b\n")
-    assert code.digest(None, files=[table]) != before
+def test_data_files_are_part_of_their_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = code.parts(SCRIPTS / "report.py")
+    assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.build"} <= set(report)
+    assert "ecgpipe/report/style.css" not in code.parts(SCRIPTS / "tables.py")
+
+
+def test_every_data_file_of_the_package_is_declared() -> None:
+    there = {p for pattern in ("*.csv", "*.j2", "*.css") for p in (ROOT / "ecgpipe").rglob(pattern)}
+    declared = {ROOT / "ecgpipe" / name for names in code.DATA_FILES.values() for name in names}
+    assert there == declared
 
 
 def test_unknown_module_is_named() -> None:
@@ -80,30 +82,3 @@ def test_syntax_error_is_named(module: Path) -> None:
     (module / "model.py").write_text("def f(:\n")
     with pytest.raises(ValueError, match=r"model\.py, line 1"):
         _digest()
-
-
-@pytest.mark.parametrize(
-    ("script", "entry", "modules"),
-    [
-        ("acquire", "ecgpipe.acquire.dataset", []),
-        ("preprocess", "ecgpipe.preprocess.dataset", []),
-        ("merge", "ecgpipe.preprocess.dataset", []),
-        ("generate", "ecgpipe.generate.run", ["ecgpipe.generate.diffwave"]),
-        ("sample", "ecgpipe.sample.run", ["ecgpipe.generate.diffwave"]),
-        ("pool", "ecgpipe.sample.pool", []),
-        ("export_wfdb", "ecgpipe.sample.export", []),
-        ("classify", "ecgpipe.classify.experiments", []),
-        ("closeness", "ecgpipe.closeness.run", []),
-        ("tables", "ecgpipe.tables.build", []),
-        ("report", "ecgpipe.report.build", []),
-    ],
-)
-def test_closure_holds_what_is_really_imported(script: str, entry: str, modules: list[str]) -> None:
-    program = (
-        f"import sys, importlib; [importlib.import_module(m) for m in {[entry, *modules]!r}];"
-        "print('\\n'.join(m for m in sys.modules if m.split('.')[0] == 'ecgpipe'))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, check=True)
-    imported = set(done.stdout.split()) - code.NOT_FOLLOWED
-    declared = code.closure(SCRIPTS / f"{script}.py", modules)
-    assert imported <= set(declared), "imported but not part of the digest"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, copy_project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -41,6 +44,25 @@ EDITS = {
     "a fraction of the transfer": ((TINY, "    fractions: [0.5]", "    fractions: [1.0]"), TRANSFER),
     "one more seed": ((TINY, "seeds: [0, 1]", "seeds: [0, 1, 2]"), CLASSIFIERS),
     "the number of workers": ((TINY, "workers: 2", "workers: 1"), REPORT),
+    "a setting less": ((TINY, "[TrRTeR, TrSTeR, TrRSTeR]", "[TrRTeR, TrSTeR]"), SYNTHETIC),
+    "a share of the classifiers": ((TINY, "fractions: [0.5, 1.0]", "fractions: [1.0]"), SYNTHETIC),
+    "another generator in its place": (
+        (TINY, "generators: [diffwave]", "generators: [class_mean_pca]"),
+        {**GENERATORS},
+    ),
+    "one more generator": ((TINY, "generators: [diffwave]", "generators: [diffwave, class_mean_pca]"), GENERATORS),
+    "another generator's code": (
+        ("ecgpipe/generate/time_vqvae.py", "\n\n\nclass ", "\n\n\nEDITED = 1\n\n\nclass "),
+        {},
+    ),
+    "what only describes results": (
+        ("ecgpipe/workflow/provenance.py", "\n\n\ndef ", "\n\n\nEDITED = 1\n\n\ndef "),
+        {},
+    ),
+    "the label map": (
+        ("ecgpipe/preprocess/rhythms7.csv", "SBRAD,", "SBRAD ,"),
+        {"preprocess": 2, "merge": 1, **CLASSIFIERS, **GENERATORS},
+    ),
     "a docstring of the data's code": (("ecgpipe/files.py", '"""Write UTF-8 text', '"""Write a UTF-8 text'), {}),
     "a description in the config's model": (("ecgpipe/config.py", "Title of the report.", "Title."), {}),
 }
@@ -71,14 +93,50 @@ def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
     assert checkout.pending("all") == {**dict.fromkeys(new, 1), **TABLES}
 
 
-def test_another_place_touches_and_lost_bookkeeping_rerun_nothing(checkout: Checkout) -> None:
-    for path in [checkout.folder / "Snakefile", *checkout.folder.glob("**/*.py"), *checkout.folder.glob("rules/*.smk")]:
+def _sources(folder: Path) -> list[Path]:
+    return [folder / "Snakefile", *folder.glob("**/*.py"), *folder.glob("rules/*.smk"), folder / TINY]
+
+
+def _touch(checkout: Checkout) -> None:
+    for path in _sources(checkout.folder):
         path.touch()
-    assert checkout.pending("all") == {}
-    assert checkout.pending("all", "--cores", "1") == {}
-    assert checkout.pending("all", "--resources", "gpu=1") == {}
+
+
+def _touch_results(checkout: Checkout) -> None:
+    """Touch every result, in the order of the data's flow, as a copy without time stamps does."""
+    for path in sorted(
+        (p for p in checkout.folder.glob("results/**/*") if p.is_file()), key=lambda p: p.stat().st_mtime
+    ):
+        path.touch()
+
+
+def _lose_bookkeeping(checkout: Checkout) -> None:
     shutil.rmtree(checkout.folder / ".snakemake")
+
+
+def _reformat(checkout: Checkout) -> None:
+    """Write every module anew from its syntax tree, without comments."""
+    for path in checkout.folder.glob("**/*.py"):
+        path.write_text(ast.unparse(ast.parse(path.read_text())))
+
+
+def _clone(checkout: Checkout) -> None:
+    """Put a fresh clone in the checkout's place, with the results kept."""
+    kept = checkout.folder.with_name("kept")
+    checkout.folder.rename(kept)
+    copy_project(checkout.folder)
+    (kept / "results").rename(checkout.folder / "results")
+
+
+@pytest.mark.parametrize("change", [_touch, _touch_results, _lose_bookkeeping, _reformat, _clone])
+def test_what_changes_no_meaning_reruns_nothing(checkout: Checkout, change: Callable[[Checkout], None]) -> None:
+    change(checkout)
     assert checkout.pending("all") == {}
+
+
+@pytest.mark.parametrize("arguments", [("--cores", "1"), ("--resources", "gpu=1"), ("--resources", "gpu=4")])
+def test_another_machine_reruns_nothing(finished: Checkout, arguments: tuple[str, ...]) -> None:
+    assert finished.pending("all", *arguments) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""The console command ``ecgpipe``: questions about a study, asked in its folder."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecgpipe.config import ConfigError, load
+from ecgpipe.workflow.pending import DryRunError, pending
+from ecgpipe.workflow.why import explain
+
+
+def _plan(configfile: Path, snakemake: Sequence[str]) -> None:
+    from ecgpipe.workflow import plan  # imports torch
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("ecgpipe.workflow").setLevel(logging.INFO)
+    jobs = pending([*snakemake, "--configfile", str(configfile)])
+    planner = plan.Planner(load(configfile), Path("results"))
+    estimates = [planner.estimate(job) for job in jobs]
+    plan.save(estimates, Path())
+    print(plan.table(estimates))
+    disk = planner.disk()
+    print(f"Arrays on disk: {'not known' if disk is None else f'{disk / 1e9:,.2f} GB'}")
+    for line in planner.downloads():
+        print(f"Download of {line}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``ecgpipe why``, ``ecgpipe plan`` or ``ecgpipe took``; further arguments are targets and options of Snakemake."""
+    parser = argparse.ArgumentParser(prog="ecgpipe", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, help_ in (
+        ("why", "what a run would do again, and why"),
+        ("plan", "jobs, trainings, hours, disk and download of a run, after a short calibration of this machine"),
+        ("took", "what the jobs of the last plan took, beside the estimate"),
+    ):
+        command = commands.add_parser(name, help=help_)
+        command.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the study's configuration")
+    given, rest = parser.parse_known_args(arguments)
+    snakemake = rest or ["all"]
+    try:
+        if given.command == "why":
+            print(explain(pending([*snakemake, "--configfile", str(given.configfile)])))
+        elif given.command == "plan":
+            _plan(given.configfile, snakemake)
+        else:
+            from ecgpipe.workflow.plan import took
+
+            print(took(Path()))
+    except (DryRunError, ConfigError, FileNotFoundError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""What a study would take before it is started: ``ecgpipe plan``; and afterwards what it took: ``ecgpipe took``.
+
+Trainings and sampling are estimated from a short calibration on this machine; all other jobs from what such jobs took when
+they last ran in this folder, which their provenance says.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgpipe.acquire.dataset import described, planned
+from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.config import Config, GeneratorSettings
+from ecgpipe.files import read_json, write_json
+from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
+from ecgpipe.workflow.pending import Job
+
+log = logging.getLogger(__name__)
+
+FILE = "results/plan.json"
+STARTING = 5.0
+"""Seconds that a job takes to start Python and its libraries."""
+RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
+"""Records of the projects whose number is known without asking."""
+CALIBRATED = frozenset({"generate", "sample", "classify"})
+"""Scripts whose time is estimated from a calibration."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one job would take.
+
+    Attributes:
+        rule: its rule.
+        name: dataset and generator.
+        trainings: networks it trains.
+        seconds: wall time on one device; None if nothing is known.
+        provenance: where it will say what it took.
+    """
+
+    rule: str
+    name: str
+    trainings: int
+    seconds: float | None
+    provenance: str
+
+
+def trainings(script: str | None, settings: Any) -> int:
+    """Count the networks that a job trains."""
+    if script == "generate":
+        return 1
+    if script != "classify":
+        return 0
+    shares, seeds = len(settings["fractions"]), len(settings["seeds"])
+    if "settings" not in settings:
+        return shares * seeds * len(settings.get("methods", [""]))
+    mixed = shares * len(settings["ratios"]) * ("TrRSTeR" in settings["settings"])
+    return seeds * (("TrSTeR" in settings["settings"]) + mixed)
+
+
+def records(config: Config, dataset: str) -> int | None:
+    """Return the records that a dataset starts from; None if its source must be asked."""
+    settings = config.dataset_settings[dataset]
+    if settings.merge is not None:
+        parts = [records(config, member) for member in settings.merge]
+        return None if None in parts else sum(part for part in parts if part is not None)
+    source = settings.source
+    if source is None:
+        return None
+    if source.kind == "simulated":
+        return source.records
+    if source.kind != "physionet":
+        return None
+    return source.limit or (len(source.records) if source.records else RECORDS.get(source.slug))
+
+
+class Planner:
+    """Estimates of the jobs of one study.
+
+    Args:
+        config: the study.
+        past: folder of results whose provenance tells how long jobs took.
+    """
+
+    def __init__(self, config: Config, past: Path) -> None:
+        self.config = config
+        self._past: dict[str, list[float]] = {}
+        for path in sorted(past.glob("**/*provenance.json")):
+            made = read_json(path)
+            self._past.setdefault(made["job"], []).append(made["seconds"])
+        self._speed = functools.cache(self._measure)
+
+    def _measure(self, generator: str, dataset: str) -> GeneratorSpeed:
+        given, signal = self.config.generator(generator), self.config.signal
+        train = {**given.train, **given.train_by_dataset.get(dataset, {})}
+        log.info("calibrating %s", generator)
+        return generator_speed(
+            generator,
+            GeneratorSettings(class_=given.class_, train=train, sample=given.sample),
+            signal.rate,
+            signal.length,
+        )
+
+    @functools.cached_property
+    def _classifier(self) -> dict[str, float]:
+        """Seconds of one training, by dataset."""
+        signal, found = self.config.signal, {}
+        for name in self.config.datasets:
+            settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
+            log.info("calibrating the classifier of %s", name)
+            found[name] = classifier_seconds(settings, signal.rate, signal.length, records(self.config, name) or 1)
+        return found
+
+    def estimate(self, job: Job) -> Estimate:
+        """Estimate one job."""
+        settings, script = job.settings, job.script
+        number = trainings(script, settings)
+        seconds: float | None = None
+        if script == "generate":
+            seconds = self._speed(job.wildcards["generator"], job.wildcards["dataset"]).training
+        elif script == "sample":
+            seconds = settings["number"] * self._speed(job.wildcards["generator"], job.wildcards["dataset"]).record
+        elif script == "classify":
+            seconds = number * self._classifier[job.wildcards["dataset"]]
+        elif script in self._past:
+            seconds = statistics.median(self._past[script])
+        if seconds is not None and script in CALIBRATED:
+            seconds += STARTING
+        return Estimate(job.rule, job.name, number, seconds, str(job.provenance))
+
+    def disk(self) -> float | None:
+        """Return the bytes of all arrays of records and samples; None if a dataset's records are not known."""
+        numbers = [records(self.config, name) for name in self.config.datasets]
+        if None in numbers:
+            return None
+        cells = len(self.config.datasets) * len(self.config.generators)
+        all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
+        return float(all_records * 12 * self.config.signal.length * 4)
+
+    def downloads(self) -> list[str]:
+        """Say for each dataset what would be fetched."""
+        lines = []
+        for name, settings in self.config.dataset_settings.items():
+            if settings.source is None or settings.source.kind == "simulated":
+                continue
+            try:
+                plan = planned(settings, self.config.signal, Path(self.config.raw_dir) / name)
+                lines.append(f"{name}: {described(plan)}")
+            except AcquireError as error:
+                lines.append(f"{name}: not known ({error})")
+        return lines
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:,.2f} h" if seconds >= 360 else f"{seconds:,.0f} s"
+
+
+def table(estimates: Sequence[Estimate]) -> str:
+    """Say what the jobs of each rule would take, and all together."""
+    lines = [f"{'':<24}{'jobs':>6}{'trainings':>11}{'time':>12}"]
+    unknown = []
+    for rule in dict.fromkeys(e.rule for e in estimates):
+        mine = [e for e in estimates if e.rule == rule]
+        known = [e.seconds for e in mine if e.seconds is not None]
+        if len(known) < len(mine):
+            unknown.append(rule)
+        time = _hours(sum(known)) if known else "not known"
+        lines.append(f"{rule:<24}{len(mine):>6}{sum(e.trainings for e in mine):>11}{time:>12}")
+    total = sum(e.seconds for e in estimates if e.seconds is not None)
+    lines.append(f"{'in all':<24}{len(estimates):>6}{sum(e.trainings for e in estimates):>11}{_hours(total):>12}")
+    if unknown:
+        lines.append(f"Not known until they have run once: {', '.join(unknown)}.")
+    return "\n".join(lines)
+
+
+def save(estimates: Sequence[Estimate], folder: Path) -> None:
+    """Keep a plan, to be compared with what the jobs take."""
+    write_json(folder / FILE, [asdict(estimate) for estimate in estimates])
+
+
+def took(folder: Path) -> str:
+    """Say for each rule of the plan kept in ``folder`` what was estimated and what it took.
+
+    Raises:
+        FileNotFoundError: if no plan is kept there.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `ecgpipe plan` before the study")
+    lines = [f"{'':<24}{'done':>9}{'estimated':>12}{'took':>12}"]
+    estimates = [Estimate(**row) for row in read_json(path)]
+    started = path.stat().st_mtime
+    for rule in dict.fromkeys(e.rule for e in estimates):
+        mine = [e for e in estimates if e.rule == rule]
+        done = [e for e in mine if (p := folder / e.provenance).exists() and p.stat().st_mtime > started]
+        known = [e.seconds for e in done if e.seconds is not None]
+        estimated = _hours(sum(known)) if len(known) == len(done) else "not known"
+        real = _hours(sum(read_json(folder / e.provenance)["seconds"] for e in done))
+        lines.append(f"{rule:<24}{f'{len(done)} of {len(mine)}':>9}{estimated:>12}{real:>12}")
+    return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""What would run again, and why, in plain words: ``ecgpipe why``.
+
+Snakemake says that a parameter changed; the provenance beside each result says which code and settings made it, so that
+the difference can be named.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecgpipe.files import read_json
+from ecgpipe.workflow.code import PACKAGE_ROOT, parts
+from ecgpipe.workflow.pending import Job
+
+SHOWN = 6
+"""Differences named for one job; more are counted."""
+
+
+def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    """Say where two settings differ: one line a key, ``train.steps: 6 -> 7``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*old, *new]):
+            inner = f"{key}.{name}" if key else name
+            if name not in old:
+                yield f"{inner}: now {_brief(new[name])}"
+            elif name not in new:
+                yield f"{inner}: no longer {_brief(old[name])}"
+            else:
+                yield from differences(old[name], new[name], inner)
+    elif old != new:
+        yield f"{key or 'settings'}: {_brief(old)} -> {_brief(new)}"
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _code(job: Job, made: dict[str, Any]) -> Iterator[str]:
+    """Name the modules whose meaning is another than when a result was made."""
+    if made["code"]["digest"] == job.argument("--code"):
+        return
+    old = made["code"]["parts"]
+    new = parts(PACKAGE_ROOT / "workflow_scripts" / f"{job.script}.py", made["code"]["by_name"])
+    for name in sorted({*old, *new}):
+        if name not in new:
+            yield f"the code no longer uses {name}"
+        elif name not in old:
+            yield f"the code now uses {name}"
+        elif old[name] != new[name]:
+            yield f"code edited: {name}"
+
+
+def reasons(job: Job, folder: str | Path) -> list[str]:
+    """Return a job's own reasons to run, one line each; none if it only follows from others."""
+    provenance = Path(folder) / job.provenance if job.provenance is not None else None
+    if provenance is not None and provenance.exists() and "Missing output files" not in job.reason:
+        made = read_json(provenance)
+        found = [*(f"setting {line}" for line in differences(made["settings"], job.settings)), *_code(job, made)]
+        if found:
+            return found
+    if job.follows:
+        return []
+    if "Missing output files" in job.reason:
+        return ["its results are not there"]
+    return [part.strip() for part in job.reason.split(";") if not part.strip().startswith("Input files updated by")]
+
+
+def explain(jobs: Sequence[Job], folder: str | Path = ".") -> str:
+    """Say in plain words which jobs would run and why."""
+    if not jobs:
+        return "Nothing would run: every result is what the config and the code ask for."
+    lines = [f"{len(jobs)} jobs would run."]
+    own = [(job, tuple(reasons(job, folder))) for job in jobs]
+    by_reason = itertools.groupby(sorted((p for p in own if p[1]), key=lambda p: (p[1], p[0].rule)), lambda p: p[1])
+    for why, pairs in by_reason:
+        lines += ["", *_named(job for job, _ in pairs)]
+        lines += [f"    because {line}" for line in why[:SHOWN]]
+        if len(why) > SHOWN:
+            lines.append(f"    and {len(why) - SHOWN} more differences")
+    followers = [job for job, why in own if not why]
+    if followers:
+        lines += ["", *_named(followers), "    because they use what the jobs above make"]
+    return "\n".join(lines)
+
+
+def _named(jobs: Iterable[Job]) -> list[str]:
+    """Name jobs, a line a rule."""
+    jobs = list(jobs)
+    counts = Counter(job.rule for job in jobs)
+    return [
+        f"{rule}" + (f" ({n})" if n > 1 else "") + _places([job.name for job in jobs if job.rule == rule])
+        for rule, n in counts.items()
+    ]
+
+
+def _places(names: list[str]) -> str:
+    named = [name for name in sorted(names) if name]
+    more = f", … ({len(named)} in all)" if len(named) > SHOWN else ""
+    return f": {', '.join(named[:SHOWN])}{more}" if named else ""

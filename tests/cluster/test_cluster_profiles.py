@@ -1,0 +1,52 @@
+"""Every profile is read by Snakemake, and plans the same jobs as the default one."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from checkout import Checkout, copy_project
+
+pytestmark = [pytest.mark.cluster]
+ROOT = Path(__file__).resolve().parents[2]
+PROFILES = sorted(path.parent.name for path in ROOT.glob("profiles/*/config.yaml"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return copy_project(tmp_path_factory.mktemp("profiles") / "project")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profile_plans_the_whole_study(project: Checkout, name: str) -> None:
+    executor = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text()).get("executor")
+    if executor is not None and importlib.util.find_spec(f"snakemake_executor_plugin_{executor}") is None:
+        pytest.skip(f"snakemake-executor-plugin-{executor} is not installed: pip install 'ecgpipe[cluster]'")
+    planned = project.pending("all", "--workflow-profile", f"profiles/{name}")
+    assert planned == project.pending("all")
+    assert planned["classify_transfer"] == 3
+
+
+def test_kubernetes_runs_a_command_that_plans_the_whole_study(project: Checkout) -> None:
+    job = yaml.safe_load((ROOT / "profiles/kubernetes/job.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    unlock, run = (shlex.split(command) for command in container["args"][0].split(";"))
+    assert unlock == ["snakemake", "--unlock"]
+    assert run[0] == "snakemake"
+    assert f"gpu={container['resources']['limits']['nvidia.com/gpu']}" in run
+    assert project.pending(*run[1:]) == project.pending("all")
+
+
+def test_rules_that_ask_for_a_gpu_have_its_partition(project: Checkout) -> None:
+    """A rule with a GPU that the profile forgets would wait for ever in a partition without one."""
+    sections = [text for path in ROOT.glob("rules/*.smk") for text in path.read_text().split("\nrule ")[1:]]
+    with_gpu = {text.split(":", 1)[0] for text in sections if "gpu=" in text.split("params:")[0]}
+    assert "generate" in with_gpu
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert {rule for rule, what in profile["set-resources"].items() if what["slurm_partition"] == "gpu"} == with_gpu

@@ -1,0 +1,127 @@
+"""``ecgpipe plan`` counts and times a study; ``ecgpipe took`` puts beside it what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgpipe.config import load
+from ecgpipe.workflow import plan
+from ecgpipe.workflow.calibrate import GeneratorSpeed
+from ecgpipe.workflow.pending import Job, read_jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = load(ROOT / "configs" / "tiny.yaml")
+
+
+def _job(rule: str, script: str, settings: object, **wildcards: str) -> Job:
+    folder = f"results/{rule}"
+    command = (
+        "python",
+        f"x/{script}.py",
+        "--settings",
+        json.dumps(settings),
+        "--provenance",
+        f"{folder}/provenance.json",
+    )
+    return Job(rule, wildcards, "Missing output files: x", (folder,), command)
+
+
+SETTINGS = {"fractions": [0.5, 1.0], "seeds": [0, 1, 2], "classifier": {}}
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "expected"),
+    [
+        ("generate", {}, 1),
+        ("sample", {}, 0),
+        ("classify", SETTINGS, 6),
+        ("classify", {**SETTINGS, "methods": ["frozen", "finetuned"]}, 12),
+        ("classify", {**SETTINGS, "settings": ["TrSTeR"], "ratios": ["all"]}, 3),
+        ("classify", {**SETTINGS, "settings": ["TrSTeR", "TrRSTeR"], "ratios": ["all", 1.0]}, 15),
+    ],
+)
+def test_trainings_are_counted(script: str, settings: object, expected: int) -> None:
+    assert plan.trainings(script, settings) == expected
+
+
+def test_disk_of_the_tiny_study() -> None:
+    planner = plan.Planner(CONFIG, Path("nowhere"))
+    real, synthetic = 120 + 120 + 240, 3 * 70
+    assert planner.disk() == (real + synthetic) * 12 * 1000 * 4
+    assert planner.downloads() == []
+
+
+def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "generator_speed", lambda *_: GeneratorSpeed(training=100.0, record=0.5))
+    monkeypatch.setattr(plan, "classifier_seconds", lambda *_: 2.0)
+    for name, seconds in (("a", 10.0), ("b", 30.0)):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        made = {"job": "preprocess", "seconds": seconds}
+        (tmp_path / "results" / name / "provenance.json").write_text(json.dumps(made))
+    planner = plan.Planner(CONFIG, tmp_path / "results")
+    where = {"dataset": "demo_ptbxl", "generator": "diffwave"}
+    jobs = [
+        _job("acquire", "acquire", {}, dataset="demo_ptbxl"),
+        _job("preprocess", "preprocess", {}, dataset="demo_ptbxl"),
+        _job("generate", "generate", {}, **where),
+        _job("sample", "sample", {"number": 70}, **where),
+        _job("classify_real", "classify", SETTINGS, dataset="demo_ptbxl"),
+    ]
+    estimates = [planner.estimate(job) for job in jobs]
+    assert [e.seconds for e in estimates] == [None, 20.0, 105.0, 40.0, 17.0]
+    table = plan.table(estimates)
+    assert "Not known until they have run once: acquire." in table
+    assert table.splitlines()[-2].split() == ["in", "all", "5", "7", "182", "s"]
+    plan.save(estimates, tmp_path)
+    os.utime(tmp_path / plan.FILE, (0, 0))
+    (tmp_path / "results/generate").mkdir()
+    (tmp_path / "results/generate/provenance.json").write_text(json.dumps({"job": "generate", "seconds": 90.0}))
+    rows = {line.split()[0]: line.split()[1:] for line in plan.took(tmp_path).splitlines()[1:]}
+    assert rows["generate"] == ["1", "of", "1", "105", "s", "90", "s"]
+    assert rows["sample"] == ["0", "of", "1", "0", "s", "0", "s"]
+
+
+def test_without_a_plan_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run `ecgpipe plan` before"):
+        plan.took(tmp_path)
+
+
+def test_calibration_of_a_generator_without_steps_and_of_a_network() -> None:
+    from ecgpipe.workflow.calibrate import classifier_seconds, generator_speed
+
+    name = "class_mean_pca"
+    speed = generator_speed(name, CONFIG.generator(name), 100.0, 1000)
+    assert speed.training > 0
+    assert speed.record > 0
+    settings = CONFIG.classifiers["tiny"]
+    one = classifier_seconds(settings.model_copy(update={"steps": 100}), 100.0, 1000, 96)
+    assert one > 0
+    network = generator_speed("diffwave", CONFIG.generator("diffwave"), 100.0, 1000)
+    assert np.isfinite(network.training)
+    assert network.training > 0
+
+
+def test_a_dry_run_is_read() -> None:
+    text = """
+[Mon Nov 23 03:15:04 2026]
+rule generate:
+    input: a, b
+    output: results/x, results/y
+    reason: Params have changed since last execution
+    wildcards: dataset=d, generator=g
+Shell command: python "${ECGPIPE_SCRIPTS}/generate.py" --settings '{"a": "it'"'"'s"}' --code 12
+
+rule all:
+    input: results/x
+Shell command: None
+"""
+    (job,) = read_jobs(text)
+    assert job.rule == "generate"
+    assert job.output == ("results/x", "results/y")
+    assert job.settings == {"a": "it's"}
+    assert (job.script, job.name, job.argument("--code"), job.follows) == ("generate", "d/g", "12", False)
