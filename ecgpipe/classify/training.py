@@ -199,10 +199,11 @@ def fit(
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
     cuts = _batches(n, settings.batch)
-    period = max(1, settings.steps // CHECKS) if settings.steps else len(cuts)
-    looks = math.ceil(settings.steps / period) if settings.steps else settings.epochs
+    looks = min(CHECKS, settings.steps) if settings.steps else settings.epochs
+    total = settings.steps or looks * len(cuts)
+    steps_at = [total * look // looks for look in range(looks + 1)]
     cycle = settings.steps and torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, looks * period, pct_start=_WARM_UP, cycle_momentum=False
+        optimizer, settings.learning_rate, total, pct_start=_WARM_UP, cycle_momentum=False
     )
     batches = _endless(cuts, n, np.random.default_rng([seed, _SHUFFLE]))
     loss_of = losses(settings.loss, train.labels)
@@ -212,7 +213,7 @@ def fit(
         while look < looks and look - best_look < settings.patience:
             look += 1
             model.train()
-            for positions in itertools.islice(batches, period):
+            for positions in itertools.islice(batches, steps_at[look] - steps_at[look - 1]):
                 labels = train.labels[torch.from_numpy(positions).to(device)]
                 loss = loss_of(model(train.batch(positions)), labels).mean()
                 optimizer.zero_grad()
@@ -226,9 +227,9 @@ def fit(
                 best_look, best_loss = look, validation_loss
     if not best:
         raise ValueError(
-            f"the validation loss was never finite in {look * period} steps (learning rate {settings.learning_rate}): "
+            f"the validation loss was never finite in {steps_at[look]} steps (learning rate {settings.learning_rate}): "
             "lower the learning rate, or look for NaN in the validation records"
         )
     model.load_state_dict(best)
     model.eval()
-    return Fit(look * period, best_look * period, best_loss)
+    return Fit(steps_at[look], steps_at[best_look], best_loss)

@@ -63,7 +63,7 @@ def build(
     benchmarks: Sequence[str | Path],
     out: str | Path,
 ) -> None:
-    """Make every table of :data:`TABLES` in ``out``.
+    """Make every table of :data:`TABLES` in ``out``; where they name a dataset they say whether it is ``simulated``.
 
     Args:
         parameters: statistics, and which settings and shares are reported.
@@ -104,5 +104,8 @@ def build(
         "runtime": runtime_table(benchmarks, data, generators),
     }
     for name in TABLES:
-        write_parquet(out / f"{name}.parquet", tables[name])
+        table = tables[name]
+        if "dataset" in table.columns:
+            table = table.assign(simulated=table["dataset"].isin(parameters.simulated).to_numpy())
+        write_parquet(out / f"{name}.parquet", table)
         log.info("%s: %d rows", name, len(tables[name]))

@@ -132,6 +132,8 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
             notes.append("the metric is not defined on these test records")
         elif len(cell.seeds) == 1:
             notes.append("one seed: the chance in training is not known")
+        elif np.isnan(test.error):
+            notes.append("the same in every seed and for every choice of patients, as if both answered with one class")
         rows.append(
             {
                 "dataset": cell.dataset,

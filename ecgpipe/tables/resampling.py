@@ -103,9 +103,7 @@ class PairedTest:
 
     @property
     def p_value(self) -> float:
-        """Two-sided; 1 for methods that agree in every seed and every draw of patients, NaN where undefined."""
-        if self.error == 0:
-            return 1.0 if self.difference == 0 else float("nan")
+        """Two-sided; NaN where the error is unknown."""
         return float(2 * stats.t.sf(abs(self.difference) / self.error, self.freedom))
 
     def detectable(self, alpha: float, power: float = 0.8) -> float:
@@ -128,7 +126,8 @@ def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) 
         patients: number of test patients.
 
     Returns:
-        The test; its error is NaN with one seed, whose chance in training is not known, or an undefined difference.
+        The test; its error is NaN with one seed, whose chance in training is not known, an undefined difference, or one
+        that is the same in every seed and every draw of patients, as when both methods always answer with one class.
     """
     seeds = len(differences)
     by_patient = by_patient[~np.isnan(by_patient).any(axis=1)]
@@ -140,7 +139,7 @@ def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) 
     of_patients = max(0.0, float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)))
     variance = of_seeds + of_patients
     if variance == 0:
-        return PairedTest(difference, 0.0, float(seeds - 1))
+        return PairedTest(difference, float("nan"), float("nan"))
     freedom = variance**2 / (of_seeds**2 / (seeds - 1) + of_patients**2 / (patients - 1))
     return PairedTest(difference, variance**0.5, freedom)
 
@@ -170,11 +169,6 @@ def widened(
             freedom = (len(values) - 1) * (whole / of_seeds) ** 2
             factor[m] = stats.t.ppf(tail, freedom) / stats.norm.ppf(tail)
     return mean - factor * np.maximum(mean - low, 0), mean + factor * np.maximum(high - mean, 0)
-
-
-def smallest_p_value(seeds: int) -> float:
-    """Return the smallest two-sided p-value that swapping ``seeds`` repetitions can give."""
-    return float(max(2.0 ** (1 - seeds), 1 / (SWAPS + 1)))
 
 
 def swap_p_value(differences: np.ndarray, by_patient: np.ndarray, rng: np.random.Generator) -> float:

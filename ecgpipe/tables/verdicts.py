@@ -55,8 +55,7 @@ def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusi
     gain = (rows["verdict"] == HELPS) & (rows["low"] > NOTICEABLE)
     if gain.any() or (rows["verdict"] == HARMS).any():
         return Conclusion(claim, DISAGREES, evidence)
-    # An interval of no width means that the networks told nothing apart, not that the gain is known to be small.
-    small = (rows["high"] < NOTICEABLE) & (rows["low"] > -NOTICEABLE) & (rows["high"] > rows["low"])
+    small = (rows["high"] < NOTICEABLE) & (rows["low"] > -NOTICEABLE)
     if (small & (rows["verdict"] != CANNOT_TELL)).all():
         return Conclusion(claim, AGREES, evidence)
     return Conclusion(claim, CANNOT_TELL, f"{evidence} A change beyond {NOTICEABLE:g} is neither shown nor ruled out.")

@@ -27,6 +27,8 @@ def signed(value: float, digits: int = 3) -> str:
 
 def bounds(low: float, high: float) -> str:
     """Write an interval of differences."""
+    if math.isnan(low):
+        return "[no interval]"
     return f"[{signed(low)}, {signed(high)}]"
 
 

@@ -62,8 +62,13 @@ def test_numbers_have_their_sign_and_a_true_minus():
         (HARMS, "macro F1 fell from 0.500 to 0.450 (−0.050 [−0.080, −0.020], p = 0.012)"),
         (NONE, "no difference in macro F1 was shown (+0.001 [−0.010, +0.012], p = 0.80)"),
         (
-            {"verdict": "cannot tell", "seeds": 1, "p_holm": float("nan")},
-            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), which one seed cannot call a difference",
+            {
+                "verdict": "cannot tell",
+                "seeds": 1,
+                "p_holm": float("nan"),
+                "note": "one seed: the chance in training is not known",
+            },
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined): one seed: the chance in training is not known",
         ),
         (
             {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},

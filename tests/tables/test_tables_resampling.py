@@ -13,7 +13,6 @@ from ecgpipe.tables.resampling import (
     paired_test,
     patient_weights,
     seed_weights,
-    smallest_p_value,
     swap_p_value,
     widened,
 )
@@ -78,7 +77,7 @@ def test_p_value_is_the_exact_paired_permutation_test_where_patients_play_no_par
 
 def test_p_value_of_many_seeds_is_sampled_and_never_zero():
     got = swap_p_value(np.linspace(1, 2, 25), np.zeros((10, 25)), np.random.default_rng(0))
-    assert got == pytest.approx(smallest_p_value(25)) == pytest.approx(1 / (resampling.SWAPS + 1))
+    assert got == pytest.approx(1 / (resampling.SWAPS + 1))
 
 
 def test_p_value_needs_more_than_one_seed_and_a_difference():
@@ -144,9 +143,12 @@ def test_what_is_called_detectable_is_found_that_often():
 
 
 def test_paired_test_without_chance_or_without_value():
-    same = paired_test(np.zeros(3), np.zeros((10, 3)), 20)
-    assert (same.p_value, same.interval(0.95)) == (1, (0, 0))
-    for differences, patients in ((np.array([0.1]), 20), (np.array([0.1, np.nan]), 20), (np.array([0.1, 0.2]), 1)):
+    for differences, patients in (
+        (np.zeros(3), 20),  # both methods always answer with one class
+        (np.array([0.1]), 20),
+        (np.array([0.1, np.nan]), 20),
+        (np.array([0.1, 0.2]), 1),
+    ):
         test = paired_test(differences, np.zeros((10, len(differences))), patients)
         assert np.isnan([test.p_value, *test.interval(0.95), test.detectable(0.05)]).all()
 
