@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 # CONSTRAINTS: the versions this was tested with
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study why test test-cluster lint format schema clean
+.PHONY: study why test test-long test-cluster lint format schema clean
 
 study: $(VENV)/.study
 	$(BIN)/snakemake --cores all all
@@ -17,6 +17,10 @@ why: $(VENV)/.study
 
 test: $(VENV)/.dev
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Jobs killed, starved and cut short; a study with a generator of one's own
+test-long: $(VENV)/.dev
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m long
 
 # Every profile plans the whole study; installs the plug-ins of clusters
 test-cluster: $(VENV)/.dev

@@ -20,7 +20,7 @@ from checkout import ENVIRONMENT, Checkout
 
 from ecgpipe.tables.names import TABLES
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 TIMED = ["seconds", "records_per_second", "peak_memory_mb"]
 GENERATOR = "results/generators/demo_ptbxl/diffwave"
 SAMPLES = "results/samples/demo_ptbxl/diffwave"

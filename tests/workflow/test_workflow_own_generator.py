@@ -15,7 +15,7 @@ from checkout import ROOT
 from ecgpipe.dataset import Dataset
 from ecgpipe.leads import limb_lead_residual
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def test_the_example_runs_from_raw_records_to_the_report(tmp_path: Path) -> None:
