@@ -98,6 +98,18 @@ _PAPER_PRIOR: dict[str, Any] = {
 }
 
 
+_FULL_TRAINING: dict[str, Any] = {"validate_every": 1000, "validation_records": 1024}
+_FULL_PRIOR: dict[str, Any] = {
+    **_FULL_TRAINING,
+    "dropout": 0.2,
+    "steps": 100_000,
+    "batch": 256,
+    "learning_rate": 5e-4,
+    "warmup": 2000,
+    "ema_decay": 0.9999,
+}
+
+
 class TimeVQVAESettings(PresetSettings):
     """Settings of :class:`TimeVQVAE`."""
 
@@ -146,42 +158,17 @@ class TimeVQVAESettings(PresetSettings):
                 "batch": 128,
                 "warmup": 1000,
                 "ema_decay": 0.9999,
-                "validate_every": 1000,
-                "validation_records": 1024,
+                **_FULL_TRAINING,
             },
-            "lf_prior": {
-                "width": 256,
-                "layers": 6,
-                "heads": 8,
-                "dropout": 0.2,
-                "steps": 100_000,
-                "batch": 256,
-                "learning_rate": 5e-4,
-                "warmup": 2000,
-                "ema_decay": 0.9999,
-                "validate_every": 1000,
-                "validation_records": 1024,
-            },
-            "hf_prior": {
-                "width": 128,
-                "layers": 4,
-                "dropout": 0.2,
-                "steps": 100_000,
-                "batch": 256,
-                "learning_rate": 5e-4,
-                "warmup": 2000,
-                "ema_decay": 0.9999,
-                "validate_every": 1000,
-                "validation_records": 1024,
-            },
+            "lf_prior": {**_FULL_PRIOR, "width": 256, "layers": 6, "heads": 8},
+            "hf_prior": {**_FULL_PRIOR, "width": 128, "layers": 4},
             "enhancer": {
                 "width": 16,
                 "dropout": 0.1,
                 "steps": 20_000,
                 "batch": 128,
                 "warmup": 500,
-                "validate_every": 1000,
-                "validation_records": 1024,
+                **_FULL_TRAINING,
             },
         },
         "paper": {

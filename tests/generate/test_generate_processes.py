@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_vqvae import NETWORKS
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
@@ -51,15 +52,7 @@ def start(script: str, folder: Path, settings: dict[str, Any], *more: str) -> su
 STAGE = {"steps": 6, "batch": 6, "learning_rate": 0.01, "warmup": 2, "validate_every": 3}
 PRIOR = {**STAGE, "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
 VQ = {
-    "n_fft": 8,
-    "hidden": 8,
-    "res_blocks": 1,
-    "code_dim": 4,
-    "lf_codes": 8,
-    "hf_codes": 6,
-    "lf_halvings": 2,
-    "hf_halvings": 1,
-    "reconstruction_bound": 5.0,
+    **NETWORKS,
     "stage1": STAGE,
     "lf_prior": PRIOR,
     "hf_prior": PRIOR,

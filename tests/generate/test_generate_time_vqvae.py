@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from tiny_vqvae import NETWORKS
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
@@ -33,15 +34,7 @@ from ecgpipe.generate.time_vqvae import (
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, Any] = {
-    "n_fft": 8,
-    "hidden": 8,
-    "res_blocks": 1,
-    "code_dim": 4,
-    "lf_codes": 8,
-    "hf_codes": 6,
-    "lf_halvings": 2,
-    "hf_halvings": 1,
-    "reconstruction_bound": 5.0,
+    **NETWORKS,
     "stage1": TRAINING,
     "lf_prior": PRIOR,
     "hf_prior": PRIOR,

@@ -2,42 +2,10 @@
 
 import pandas as pd
 import pytest
+from comparison_rows import HARMS, NONE, WIDE, table
 
 from ecgpipe.tables.comparisons import COLUMNS
 from ecgpipe.tables.verdicts import verdicts_table
-
-BASE = {
-    "dataset": "a",
-    "experiment": "augmentation",
-    "generator": "gen",
-    "fraction": 1.0,
-    "ratio": "all",
-    "tested": "a",
-    "metric": "macro_f1",
-    "reference": 0.5,
-    "value": 0.53,
-    "difference": 0.03,
-    "low": 0.025,
-    "high": 0.04,
-    "p_holm": 0.012,
-    "seeds": 8,
-    "verdict": "helps",
-    "note": "",
-}
-HARMS = {"value": 0.45, "difference": -0.05, "low": -0.08, "high": -0.02, "verdict": "harms"}
-NONE = {
-    "value": 0.501,
-    "difference": 0.001,
-    "low": -0.01,
-    "high": 0.012,
-    "p_holm": 0.8,
-    "verdict": "no difference shown",
-}
-WIDE = {**NONE, "low": -0.1, "high": 0.1}
-
-
-def table(*rows):
-    return pd.DataFrame([{**BASE, **row} for row in rows])
 
 
 def verdicts(comparisons, merged=(), simulated=()):
