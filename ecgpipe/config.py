@@ -15,7 +15,17 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR", "TrSTeS", "TrRTeS"]
@@ -33,7 +43,15 @@ RESULT_FOLDERS = {
 }
 RECORDED_SECONDS = {"ptbxl": 10, "ecg_arrhythmia": 10}
 """How long all recordings of a format are, in seconds."""
-Interval = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
+
+
+def _ordered(pair: list[float]) -> list[float]:
+    if pair[0] >= pair[1]:
+        raise ValueError("must be a lower and a higher value")
+    return pair
+
+
+Interval = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
 """A lower and a higher value."""
 
 RESERVED_GENERATOR_NAMES = {"real", "all"}
@@ -125,12 +143,6 @@ class Quality(Section):
         description="Arm electrodes: a record is kept, but marked as suspect of exchanged arm electrodes, if the slopes of its leads I and V6 are correlated by less than this; null: not looked at.",
     )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Quality:
-        if self.amplitude_mv[0] >= self.amplitude_mv[1]:
-            raise ValueError("`amplitude_mv` must be a lower and a higher value")
-        return self
-
 
 class Filtering(Section):
     """What is filtered out of every recording, at its own rate before resampling. Nothing, as in the paper."""
@@ -148,12 +160,6 @@ class Filtering(Section):
         gt=0,
         description="Mains frequency to take out, in Hz (50 or 60): notch of quality 30, forwards and backwards; null: none.",
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Filtering:
-        if self.band_pass_hz is not None and self.band_pass_hz[0] >= self.band_pass_hz[1]:
-            raise ValueError("`band_pass_hz` must be a lower and a higher frequency")
-        return self
 
 
 class Preprocess(Section):
@@ -175,7 +181,18 @@ class Preprocess(Section):
     )
 
 
-class PhysioNetSource(Section):
+class RecordedSource(Section):
+    """Records that were recorded, all or some of them."""
+
+    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
+    records: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.",
+    )
+
+
+class PhysioNetSource(RecordedSource):
     """Files of a PhysioNet project, listed and verified by its SHA256SUMS.txt."""
 
     kind: Literal["physionet"] = Field(
@@ -194,24 +211,16 @@ class PhysioNetSource(Section):
         "files",
         description="`files` fetches each file that is needed; `zip` the project's one archive (`<base_url>/content/<slug>/get-zip/<version>/`, `<folder>/<slug>-<version>.zip`, or a `base_url` that ends in .zip) and unpacks what is needed.",
     )
-    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
-    records: list[str] | None = Field(
-        None,
-        min_length=1,
-        description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.",
-    )
     connections: int = Field(4, ge=1, le=32, description="Files fetched at the same time.")
 
 
-class FolderSource(Section):
+class FolderSource(RecordedSource):
     """Records in a local folder in the layout of `format`, with or without a SHA256SUMS.txt; they are copied."""
 
     kind: Literal["folder"] = Field(
         description="Where the records come from: `physionet`, a plain `folder`, or `simulated`."
     )
     path: str = Field(min_length=1, description="The folder; the manifest is made of its files when they are copied.")
-    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
-    records: list[str] | None = Field(None, description="Take only these records, by name; null: all.")
 
     @property
     def connections(self) -> int:
