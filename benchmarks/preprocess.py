@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from measuring import ROOT, command_cost, machine, simulate_many, write_section
 
-from ecgpipe.config import SimulatedSource
+from ecgpipe.config import Preprocess, SimulatedSource
 
 CSV = ROOT / "docs" / "data" / "preprocess_benchmark.csv"
 STAGES = CSV.with_name("preprocess_stages.csv")
@@ -108,7 +108,11 @@ def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
 def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
     """Return the command that the workflow runs."""
     source = {"kind": "simulated", "records": 20, "seed": 1}
-    settings = {"dataset": {"format": "ecg_arrhythmia", "source": source}, "signal": {"rate": RATE}, "preprocess": {}}
+    settings = {
+        "dataset": {"format": "ecg_arrhythmia", "source": source},
+        "signal": {"rate": RATE},
+        "preprocess": Preprocess().model_dump(mode="json"),
+    }
     return [
         sys.executable, str(ROOT / "workflow_scripts/preprocess.py"), "--dataset", "benchmark",
         "--manifest", str(manifest), "--settings", json.dumps(settings), "--out", str(out),
@@ -171,7 +175,7 @@ def render(table: pd.DataFrame) -> str:
         "",
         f"Records of 12 leads, 10 s at 500 Hz, to 100 Hz; simulated, in ecg-arrhythmia's layout. {table['machine'].iloc[-1]}.",
         "Written by `python benchmarks/preprocess.py`, from `docs/data/preprocess_benchmark.csv`. The files were just written, so that they come from memory;",
-        f"start-up is in all figures. The machine did other work meanwhile (load up to {table['load'].max():.0f} on its cores), so that CPU time tells more than the clock. Peak",
+        f"start-up is in all figures. Load of the machine meanwhile: up to {table['load'].max():.0f}; where that is well above 2, CPU time tells more than the clock. Peak",
         "memory is that of all processes together, pages that they share counted for each.",
         "",
         "| | processes | records | records/s | CPU ms/record | peak MB |",

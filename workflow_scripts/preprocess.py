@@ -19,7 +19,7 @@ def main() -> None:
     settings = json.loads(args.settings)
     own_labels = Path(settings["preprocess"]["label_map"])
     inputs = [args.manifest, *([own_labels] if own_labels.is_file() else [])]
-    with running(args, inputs=inputs, threads=args.workers):
+    with running(args, inputs=inputs):  # one thread a process: workers share the cores already
         import pandas as pd
 
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
