@@ -48,7 +48,7 @@ rule classify_augmentation:
         records="results/data/{dataset}/records.parquet",
         synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
         synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
-        real=lambda w: (
+        real=(
             rules.classify_real.output.pretrained
             if "TrRTeS" in STUDY.synthetic_settings
             else []

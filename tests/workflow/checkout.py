@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecgpipe.workflow.pending import read_jobs
@@ -36,8 +36,8 @@ for line in sys.stdin:
         finally:
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(code)
-    _, status, used = os.wait4(child, 0)
-    print(os.waitstatus_to_exitcode(status), used.ru_utime, flush=True)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -53,17 +53,18 @@ class Checkout:
 
     folder: Path
     config: str = "configs/tiny.yaml"
-    seconds: float = 0.0
-    """Processor time of the last dry run."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables of its runs, beside :data:`ENVIRONMENT`."""
 
     def command(self, *arguments: str) -> list[str]:
-        """Return Snakemake's command line on the checkout's config."""
-        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", self.config]
+        """Return Snakemake's command line on the checkout's config; of an option given twice, the last counts."""
+        return [sys.executable, "-m", "snakemake", "--configfile", self.config, "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the checkout's config."""
         command = self.command(*arguments)
-        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, text=True, capture_output=True, check=False)
+        environment = {**ENVIRONMENT, **self.variables}
+        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
         if check and done.returncode:
             logs = "\n".join(f"--- {p}\n{p.read_text()[-3000:]}" for p in self.folder.glob("results/logs/**/*.log"))
             raise AssertionError(
@@ -78,7 +79,7 @@ class Checkout:
         order = {"folder": str(self.folder), "arguments": self.command("--dry-run", *arguments)[3:]}
         server.stdin.write(json.dumps(order) + "\n")
         server.stdin.flush()
-        code, self.seconds = map(float, server.stdout.readline().split())
+        code = int(server.stdout.readline())
         said = (self.folder / "dry-run.txt").read_text()
         assert code == 0, said
         return said

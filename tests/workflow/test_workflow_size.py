@@ -1,32 +1,57 @@
-"""A large study is planned quickly."""
+"""A study of thousands of jobs is planned, and planning it does nothing twice. How long it takes: ``benchmarks/workflow.py``."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from checkout import copy_project
+from checkout import ROOT, copy_project
+from large_study import enlarged, expected_jobs
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+from ecgpipe.config import validate
+from ecgpipe.workflow import code
+from ecgpipe.workflow.study import Study
+
+TINY = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
 
 
-def test_a_dry_run_of_two_thousand_jobs_takes_seconds(tmp_path: Path) -> None:
+@pytest.mark.long
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_a_study_of_two_thousand_jobs_is_planned(tmp_path: Path) -> None:
     checkout = copy_project(tmp_path / "project")
-    path = checkout.folder / checkout.config
-    config = yaml.safe_load(path.read_text())
-    datasets, generators = [f"d{i}" for i in range(20)], [f"g{i}" for i in range(25)]
-    config["datasets"], config["generators"] = datasets, generators
-    config["dataset_settings"] = {
-        name: {**config["dataset_settings"]["demo_ptbxl"], "source": {"kind": "simulated", "records": 120, "seed": i}}
-        for i, name in enumerate(datasets)
-    }
-    config["generator_settings"] = {
-        name: {"class": "ecgpipe.generate.diffwave:GENERATOR", "train": {"steps": 6 + i}}
-        for i, name in enumerate(generators)
-    }
-    path.write_text(yaml.safe_dump(config))
+    (checkout.folder / checkout.config).write_text(yaml.safe_dump(enlarged(TINY, 20, 20)))
     jobs = checkout.pending("all")
     assert sum(jobs.values()) > 2000
-    # Processor time: what else the machine does is no part of it.
-    assert checkout.seconds < 15
+    assert jobs == expected_jobs(20, 20)
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often each source file is parsed, from now on."""
+    for cached in (code._file_digest, code._parse, code._imports, code.digest):
+        cached.cache_clear()
+    counts: Counter[str] = Counter()
+    parse = ast.parse
+
+    def counting(source: str, filename: str = "", **options: Any) -> ast.AST:
+        counts[filename] += 1
+        return parse(source, filename=filename, **options)
+
+    monkeypatch.setattr(ast, "parse", counting)
+    return counts
+
+
+def test_source_files_are_read_once_however_many_jobs_depend_on_them(parsed: Counter[str]) -> None:
+    study = Study(validate(enlarged(TINY, 20, 20)), ROOT / "workflow_scripts")
+    for _, generator in study.models:
+        study.generator_code("generate", generator)
+        study.generator_code("sample", generator)
+    assert len(study.models) == 400
+    assert str(ROOT / "ecgpipe" / "generate" / "diffwave.py") in parsed
+    assert set(parsed.values()) == {1}
+    assert code.digest.cache_info().misses == 2

@@ -1,0 +1,202 @@
+"""What the workflow costs beside its jobs: planning two thousand of them, and a whole study's time beside its jobs' work.
+
+    python benchmarks/workflow.py plan            # some minutes on one core
+    python benchmarks/workflow.py study FOLDER    # FOLDER: a checkout in which `make study` has just run
+    python benchmarks/workflow.py render          # writes the section of docs/performance.md again
+
+The first times the dry run of a study of 20 datasets and 20 generators that has no results yet, with the clock and by CPU
+time, and once more under the profiler, to tell this package's share from Snakemake's. The second reads Snakemake's log and
+the files in results/benchmarks: how long both cores, one and none were given to jobs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import pstats
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from measuring import ROOT, machine, write_section
+
+sys.path.insert(0, str(ROOT / "tests" / "workflow"))
+
+from checkout import ENVIRONMENT, copy_project
+from large_study import enlarged
+
+CSV = ROOT / "docs" / "data" / "workflow.csv"
+DATASETS, GENERATORS = 20, 20
+REPETITIONS = 5
+STAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]$")
+
+
+def _timed(command: Sequence[str], folder: Path) -> tuple[str, float, float]:
+    """Run a command; return what it says, its seconds and its CPU seconds."""
+    said = folder / "said.txt"
+    began = time.perf_counter()
+    with open(said, "w") as out:
+        process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    if os.waitstatus_to_exitcode(status):
+        raise RuntimeError(said.read_text()[-3000:])
+    return said.read_text(), seconds, used.ru_utime + used.ru_stime
+
+
+def _own_share(command: Sequence[str], folder: Path) -> float:
+    """Return the share of a Snakemake run's time that is spent in this project's functions, called by its rules."""
+    profile = folder / "profile"
+    _timed([command[0], "-m", "cProfile", "-o", str(profile), *command[1:]], folder)
+    found: dict[tuple[str, int, str], Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+
+    def is_ours(place: tuple[str, int, str]) -> bool:
+        return place[0].startswith((f"{folder}/ecgpipe/", f"{folder}/rules/")) and place[2] != "<module>"
+
+    # What a function of ours takes, with all that it calls, counts where another's function called it.
+    own = sum(
+        times[3]
+        for place, (*_, callers) in found.items()
+        if is_ours(place)
+        for caller, times in callers.items()
+        if not is_ours(caller)
+    )
+    return own / sum(times[2] for times in found.values())
+
+
+def plan() -> list[dict[str, Any]]:
+    """Time the dry run of a large study; return its rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = copy_project(Path(folder).resolve() / "project")
+        tiny = yaml.safe_load((ROOT / checkout.config).read_text())
+        (checkout.folder / checkout.config).write_text(yaml.safe_dump(enlarged(tiny, DATASETS, GENERATORS)))
+        command = checkout.command("all", "--dry-run")
+        load = os.getloadavg()[0]
+        runs = [_timed(command, checkout.folder) for _ in range(REPETITIONS)]
+        _, start, _ = _timed([*command[:3], "--version"], checkout.folder)
+        share = _own_share(command, checkout.folder)
+    total = re.search(r"^total +(\d+)$", runs[0][0], flags=re.MULTILINE)
+    assert total is not None
+    best = min(runs, key=lambda run: run[1])
+    measured = {
+        "jobs": int(total[1]),
+        "seconds, best": best[1],
+        "seconds, worst": max(run[1] for run in runs),
+        "CPU seconds, best": min(run[2] for run in runs),
+        "seconds of `snakemake --version`": start,
+        "share of this project's functions": share,
+        "load at the start": load,
+    }
+    return [{"part": "plan", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
+
+
+def occupied(log: str) -> pd.DataFrame:
+    """Return from Snakemake's log how many cores its jobs were given, from each of its time stamps to the next.
+
+    Returns:
+        Columns ``seconds`` (to the next stamp) and ``cores`` (threads of all jobs that run).
+    """
+    rows: list[tuple[datetime.datetime, int]] = []
+    threads: dict[str, int] = {}
+    moment: datetime.datetime | None = None
+    job: str | None = None
+    for line in log.splitlines():
+        if match := STAMP.match(line):
+            moment = datetime.datetime.strptime(match[1], "%a %b %d %H:%M:%S %Y")
+        elif match := re.match(r"^Finished jobid: (\d+)", line):
+            assert moment is not None
+            rows.append((moment, -threads.pop(match[1])))
+        elif match := re.match(r"^    jobid: (\d+)$", line):
+            assert moment is not None
+            job = match[1]
+            threads[job] = 1
+            rows.append((moment, 1))
+        elif (match := re.match(r"^    threads: (\d+)$", line)) and job is not None:
+            rows.append((rows[-1][0], int(match[1]) - 1))
+            threads[job] = int(match[1])
+    table = pd.DataFrame(rows, columns=["moment", "change"]).groupby("moment")["change"].sum().cumsum()
+    seconds = pd.Series(table.index).diff().shift(-1).dt.total_seconds()
+    return pd.DataFrame({"seconds": seconds.fillna(0.0).to_numpy(), "cores": table.to_numpy()})
+
+
+def study(folder: Path) -> list[dict[str, Any]]:
+    """Compare a finished study's time with its jobs' own; return the rows."""
+    (path,) = folder.glob(".snakemake/log/*.snakemake.log")
+    log = path.read_text()
+    if "(100%) done" not in log:
+        raise RuntimeError(f"{path} does not tell of a study that was finished")
+    started = datetime.datetime.strptime(path.name.split(".")[0], "%Y-%m-%dT%H%M%S")
+    stamps = [match[1] for line in log.splitlines() if (match := STAMP.match(line))]
+    first, last = (datetime.datetime.strptime(stamps[i], "%a %b %d %H:%M:%S %Y") for i in (0, -1))
+    provided = re.search(r"^Provided cores: (\d+)$", log, flags=re.MULTILINE)
+    assert provided is not None
+    cores, wall = int(provided[1]), (last - started).total_seconds()
+    ran = [json.loads(p.read_text()) for p in folder.glob("results/benchmarks/**/*.jsonl")]
+    own = [json.loads(p.read_text()) for p in folder.glob("results/**/*provenance.json")]
+    busy = occupied(log)
+    measured = {
+        "jobs": len(ran),
+        "cores": cores,
+        "seconds": wall,
+        "seconds before the first job": (first - started).total_seconds(),
+        "seconds of all jobs, by Snakemake": sum(job["s"] for job in ran),
+        "core seconds of all jobs": sum(job["s"] * job["threads"] for job in ran),
+        "seconds of all jobs, by themselves": sum(job["seconds"] for job in own),
+        "CPU seconds of all jobs": sum(job["cpu_time"] for job in ran),
+        "seconds with no job": float(busy.loc[busy["cores"] == 0, "seconds"].sum()),
+        "seconds with a core free": float(busy.loc[busy["cores"].between(1, cores - 1), "seconds"].sum()),
+    }
+    return [{"part": "study", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/performance.md."""
+    parts = {name: dict(zip(rows["measure"], rows["value"], strict=True)) for name, rows in table.groupby("part")}
+    where = dict(zip(table["part"], table["machine"], strict=True))
+    lines = ["## The workflow itself", "", "Written by `python benchmarks/workflow.py`, from `docs/data/workflow.csv`."]
+    if (p := parts.get("plan")) is not None:
+        share = p["share of this project's functions"]
+        lines += [
+            "",
+            f"**Planning {p['jobs']:,.0f} jobs** ({DATASETS} datasets, {GENERATORS} generators, `snakemake --dry-run`, no results yet): {p['seconds, best']:.1f} s, the best of {REPETITIONS} (the worst {p['seconds, worst']:.1f} s);",
+            f"{p['CPU seconds, best']:.1f} s of CPU time. Of that {p['seconds of `snakemake --version`']:.1f} s go by before Snakemake has started; this project's functions take {share:.0%} of all, Snakemake the rest.",
+            f"{where['plan']}; load at the start {p['load at the start']:.1f}.",
+        ]
+    if (s := parts.get("study")) is not None:
+        ideal = s["core seconds of all jobs"] / s["cores"]
+        lines += [
+            "",
+            f"**The default study** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores: {s['seconds']:.0f} s from Snakemake's start to the last job's end. Its jobs took {s['core seconds of all jobs']:.0f} core seconds, which {s['cores']:.0f} cores that are never",
+            f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
+            "core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). By their own account, without starting Python, jobs took",
+            f"{s['seconds of all jobs, by themselves']:.0f} s; they used {s['CPU seconds of all jobs']:.0f} s of CPU time. {where['study']}.",
+        ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("what", choices=["plan", "study", "render"])
+    arguments.add_argument("folder", type=Path, nargs="?", help="study: the checkout")
+    args = arguments.parse_args()
+    table = pd.read_csv(CSV) if CSV.exists() else pd.DataFrame({"part": []})
+    if args.what != "render":
+        if args.what == "study" and args.folder is None:
+            arguments.error("study: name the folder of the checkout")
+        rows = pd.DataFrame(plan() if args.what == "plan" else study(args.folder)).assign(machine=machine())
+        table = pd.concat([table[table["part"] != args.what], rows]).sort_values("part", kind="stable")
+        table.to_csv(CSV, index=False)
+    write_section(ROOT / "docs" / "performance.md", "workflow", render(table))
+
+
+if __name__ == "__main__":
+    main()
