@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 # CONSTRAINTS: the versions this was tested with
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study why test test-long test-cluster lint format schema clean
+.PHONY: study why test test-long test-cluster lint audit format schema clean
 
 study: $(VENV)/.study
 	$(BIN)/snakemake --cores all all
@@ -34,6 +34,15 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	@# Snakemake's linter, silent when it has nothing to say
 	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+# Known weaknesses of the pinned versions, asked of osv.dev
+audit: $(VENV)/.dev
+	@if $(BIN)/python -c "import urllib.request; urllib.request.urlopen('https://api.osv.dev/v1/vulns/PYSEC-2021-19', timeout=20)" 2>/dev/null; then \
+	  $(PIP) --editable '.[audit]' && \
+	  $(BIN)/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip; \
+	else \
+	  echo "NOT AUDITED: https://api.osv.dev, which knows the weaknesses of packages, cannot be reached from here"; \
+	fi
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -57,6 +57,18 @@ Interval = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, ma
 RESERVED_GENERATOR_NAMES = {"real", "all"}
 
 
+def _usable_path(path: str) -> str:
+    if re.search(r"^-|[{}\x00-\x1f\x7f]", path):
+        raise ValueError(
+            f"{path!r} cannot be a path of the workflow's files: it may not start with - nor hold braces, line breaks or other control characters"
+        )
+    return path
+
+
+WorkflowPath = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
+"""A path that rules name: Snakemake reads braces as wildcards. Quotes, spaces and ``$`` are fine."""
+
+
 class ConfigError(Exception):
     """A configuration that cannot be run; the message names the key, the value and what is allowed."""
 
@@ -165,7 +177,7 @@ class Filtering(Section):
 class Preprocess(Section):
     """How raw records become the arrays of the study."""
 
-    label_map: str = Field(
+    label_map: WorkflowPath = Field(
         "rhythms7",
         description="Which codes make which class: `rhythms7` (the study's seven rhythms), `rhythms4` (the four merged rhythms of Zheng et al. 2020), `superclasses5` (PTB-XL's diagnostic superclasses) or the path of a CSV with the columns class, system, code, acronym.",
     )
@@ -568,9 +580,8 @@ class Config(Section):
         ge=0,
         description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).",
     )
-    raw_dir: str = Field(
+    raw_dir: WorkflowPath = Field(
         "results/raw",
-        min_length=1,
         description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk; `~` is your home.",
     )
     signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")

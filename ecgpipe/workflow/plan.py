@@ -193,14 +193,20 @@ def took(folder: Path) -> str:
     path = folder / FILE
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `ecgpipe plan` before the study")
-    lines = [f"{'':<24}{'done':>9}{'estimated':>12}{'took':>12}"]
+    lines = [f"{'':<24}{'done':>10}{'estimated':>12}{'took':>12}"]
     estimates = [Estimate(**row) for row in read_json(path)]
     started = path.stat().st_mtime
-    for rule in dict.fromkeys(e.rule for e in estimates):
-        mine = [e for e in estimates if e.rule == rule]
-        done = [e for e in mine if (p := folder / e.provenance).exists() and p.stat().st_mtime > started]
+    real = {
+        e: float(read_json(p)["seconds"])
+        for e in estimates
+        if (p := folder / e.provenance).exists() and p.stat().st_mtime > started
+    }
+    rows = {rule: [e for e in estimates if e.rule == rule] for rule in dict.fromkeys(e.rule for e in estimates)}
+    rows["all with an estimate"] = [e for e in estimates if e.seconds is not None]
+    for name, mine in rows.items():
+        done = [e for e in mine if e in real]
         known = [e.seconds for e in done if e.seconds is not None]
         estimated = _hours(sum(known)) if len(known) == len(done) else "not known"
-        real = _hours(sum(read_json(folder / e.provenance)["seconds"] for e in done))
-        lines.append(f"{rule:<24}{f'{len(done)} of {len(mine)}':>9}{estimated:>12}{real:>12}")
+        took = _hours(sum(real[e] for e in done))
+        lines.append(f"{name:<24}{f'{len(done)} of {len(mine)}':>10}{estimated:>12}{took:>12}")
     return "\n".join(lines)

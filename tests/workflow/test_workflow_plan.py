@@ -81,9 +81,13 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     os.utime(tmp_path / plan.FILE, (0, 0))
     (tmp_path / "results/generate").mkdir()
     (tmp_path / "results/generate/provenance.json").write_text(json.dumps({"job": "generate", "seconds": 90.0}))
-    rows = {line.split()[0]: line.split()[1:] for line in plan.took(tmp_path).splitlines()[1:]}
+    (tmp_path / "results/acquire").mkdir()
+    (tmp_path / "results/acquire/provenance.json").write_text(json.dumps({"job": "acquire", "seconds": 3.0}))
+    rows = {line[:24].strip(): line[24:].split() for line in plan.took(tmp_path).splitlines()[1:]}
     assert rows["generate"] == ["1", "of", "1", "105", "s", "90", "s"]
     assert rows["sample"] == ["0", "of", "1", "0", "s", "0", "s"]
+    assert rows["acquire"] == ["1", "of", "1", "not", "known", "3", "s"]
+    assert rows["all with an estimate"] == ["1", "of", "4", "105", "s", "90", "s"]
 
 
 def test_without_a_plan_there_is_nothing_to_compare(tmp_path: Path) -> None:
