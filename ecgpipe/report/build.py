@@ -24,7 +24,7 @@ from ecgpipe.report import closeness, ecgpaper, figures, provenance, text
 from ecgpipe.report.text import Row, rows_of
 from ecgpipe.tables.cells import ALL as ALL_SYNTHETIC
 from ecgpipe.tables.cells import AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC
-from ecgpipe.tables.comparisons import AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER
+from ecgpipe.tables.comparisons import AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER, main_ratio
 from ecgpipe.tables.data import ALL
 from ecgpipe.tables.draws import COMPARED
 from ecgpipe.tables.names import TABLES
@@ -123,13 +123,6 @@ _DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
 """Experiments on the first screen: those of the paper."""
 
 
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep one ratio of synthetic to real records: all, or the first there is."""
-    ratios = [ratio for ratio in rows["ratio"].unique() if ratio != "none"]
-    main = ALL_SYNTHETIC if ALL_SYNTHETIC in ratios else next(iter(ratios), ALL_SYNTHETIC)
-    return rows[rows["ratio"].isin(["none", main])]
-
-
 def _extremes(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep, for each dataset, experiment and generator, the smallest and the largest share."""
     groups = rows.groupby(["dataset", "experiment", "generator"])["fraction"]
@@ -157,7 +150,7 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
     if primary.empty:
         return {"empty": True}
     tallies = [text.tally(rows, str(name)) for name, rows in primary.groupby("experiment", sort=False)]
-    every, primary = len(primary), _plain(primary[primary["experiment"].isin(_DRAWN)])
+    every, primary = len(primary), main_ratio(primary[primary["experiment"].isin(_DRAWN)])
     shown = _extremes(primary)
     limits = figures.forest_axis(shown)
     datasets = []
@@ -332,7 +325,7 @@ def _results(inputs: Inputs) -> list[dict[str, Any]]:
         mine = summary[summary["dataset"] == name]
         here = mine[(mine["tested"] == name) | mine["tested"].str.startswith(f"{name}/")]
         plain, counts = (
-            _plain(table[(table["dataset"] == name) & (table["tested"] == name)]) for table in (mine, confusion)
+            main_ratio(table[(table["dataset"] == name) & (table["tested"] == name)]) for table in (mine, confusion)
         )
         curves = figures.learning_curves(plain, PRIMARY)
         sections.append(

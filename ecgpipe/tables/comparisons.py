@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgpipe.tables.cells import AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC, Cell
+from ecgpipe.tables.cells import ALL, AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC, Cell
 from ecgpipe.tables.draws import COMPARED, Draws
 from ecgpipe.tables.resampling import PairedTest, holm, paired_test, swap_p_value
 
@@ -71,6 +71,13 @@ def experiment_of(cell: Cell, reference: Cell) -> str:
     if cell.generator.startswith("real:"):
         return REAL_PRETRAINING
     return CROSS if "@" in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
+
+
+def main_ratio(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Keep one ratio of synthetic to real records: all, or the first there is."""
+    ratios = [ratio for ratio in comparisons["ratio"].unique() if ratio != "none"]
+    kept = ALL if ALL in ratios else next(iter(ratios), ALL)
+    return comparisons[comparisons["ratio"].isin(["none", kept])]
 
 
 def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float]) -> list[tuple[Cell, Cell]]:

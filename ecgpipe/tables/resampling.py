@@ -22,6 +22,10 @@ SWAPS = 20_000
 """Random swaps behind a p-value, which is therefore never below 1 / 20,001."""
 
 
+ROUNDING = 1e-10
+"""A standard error below this is rounding: one record more or less moves a metric by more."""
+
+
 def _counts(units: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Weights ``(draws, units)`` of a Rao-Wu bootstrap; a single unit always weighs 1."""
     if units == 1:
@@ -37,7 +41,7 @@ def seed_weights(seeds: int, draws: int, rng: np.random.Generator) -> np.ndarray
 
 
 def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return weights of test records, ``(draws, n)``, float32; all records of a patient weigh the same.
+    """Return weights of test records, ``(draws, n)``; all records of a patient weigh the same.
 
     Patients are drawn within the class of theirs that is rarest in the test set. A class of one patient is drawn
     together with the next rarest (collapsed strata: Cochran, Sampling Techniques, 5A.12), or the luck of having met just
@@ -60,7 +64,7 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: n
             stratum[stratum == value] = stratum[stratum > value].min(initial=len(sizes))
     if (stratum == (last := stratum.max())).sum() == 1 and len(stratum) > 1:
         stratum[stratum == last] = stratum[stratum < last].max()
-    weights = np.empty((draws, len(stratum)), dtype=np.float32)
+    weights = np.empty((draws, len(stratum)))
     for value in np.unique(stratum):
         members = np.flatnonzero(stratum == value)
         weights[:, members] = _counts(len(members), draws, rng)
@@ -138,7 +142,7 @@ def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) 
     covariance = np.cov(by_patient.T)
     of_patients = max(0.0, float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)))
     variance = of_seeds + of_patients
-    if variance == 0:
+    if variance < ROUNDING**2:
         return PairedTest(difference, float("nan"), float("nan"))
     freedom = variance**2 / (of_seeds**2 / (seeds - 1) + of_patients**2 / (patients - 1))
     return PairedTest(difference, variance**0.5, freedom)

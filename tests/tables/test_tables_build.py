@@ -8,6 +8,9 @@ from ecgpipe.config import Statistics
 from ecgpipe.dataset import SignalSpec, save_records
 from ecgpipe.files import sha256, write_parquet
 from ecgpipe.tables.build import Parameters, build, training_table
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.comparisons import comparisons_table
+from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
 
 SEEDS = tuple(range(8))
@@ -114,7 +117,7 @@ def test_comparisons_say_what_was_planted(tables):
     assert helps["p_holm"] == pytest.approx(helps["p_value"])
     assert helps["p_swap"] >= 2**-7
     verdicts = tables["verdicts"].set_index("conclusion")["verdict"]
-    assert verdicts.tolist() == ["cannot tell", "cannot tell", "cannot tell"]
+    assert verdicts.tolist() == ["cannot tell"] * 4
 
 
 def test_confusion_counts_every_test_record(tables):
@@ -258,3 +261,23 @@ def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, wri
     on_synthetic = summary[summary["tested"] == "a/good"].set_index("setting")
     assert on_synthetic["mean"]["TrSTeS"] > 0.9 > on_synthetic["mean"]["TrRTeS"]
     assert set(on_synthetic["support"]) == {12}
+
+
+@pytest.mark.parametrize("counts", [(52, 6, 3), (40, 30, 33), (101, 13, 29)])
+def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(counts):
+    labels, rng = np.repeat(np.arange(3), counts), np.random.default_rng(0)
+    names = np.array([f"{i:03d}" for i in range(len(labels))])
+
+    def always(answer, setting, generator, ratio):
+        scores = rng.random((3, len(labels), 3)).astype(np.float32)
+        scores[:, :, answer] += 20
+        scores /= scores.sum(axis=2, keepdims=True)
+        return Cell("d", setting, generator, 1.0, ratio, "d", tuple("ABC"), (0, 1, 2), names, names, labels, scores)
+
+    cells = [always(0, "TrRTeR", "none", "none"), always(1, "TrRSTeR", "g", "all")]
+    table = comparisons_table(cells, [1.0], [], Draws(500, 1), 0.95).set_index("metric")
+    by_answer = table.loc[["macro_f1", "balanced_accuracy", "accuracy"]]
+    assert by_answer["difference"].abs().max() > 0.05  # the answers differ, yet nothing is known of the chance in that
+    assert set(by_answer["verdict"]) == {"cannot tell"}
+    assert by_answer[["low", "high", "p_value", "p_holm", "smallest_effect"]].isna().all(axis=None)
+    assert table.loc["macro_roc_auc", "p_value"] > 0
