@@ -1,11 +1,14 @@
 """How close synthetic ECGs come to real ones, whether they are plausible, and whether they are copies.
 
 in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/pretrained.safetensors
-out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies}.parquet, results/closeness/{dataset}/controls.parquet
-     results/tables/{closeness,privacy,copies}.parquet
+out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies,curves,points}.parquet
+     results/closeness/{dataset}/{controls,curves,points}.parquet
+     results/tables/{closeness,privacy,copies,curves,points}.parquet
 """
 
-CLOSENESS_TABLES = ["closeness", "privacy", "copies"]
+from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
+
+REAL_CURVES = ["curves", "points"]
 
 
 rule closeness_generator:
@@ -47,7 +50,10 @@ rule closeness_controls:
         records="results/data/{dataset}/records.parquet",
         network=rules.classify_real.output.pretrained,
     output:
-        table="results/closeness/{dataset}/controls.parquet",
+        tables=expand(
+            "results/closeness/{{dataset}}/{table}.parquet",
+            table=["controls", *REAL_CURVES],
+        ),
         provenance="results/closeness/{dataset}/provenance.json",
     log:
         "results/logs/closeness/{dataset}/controls.log",
@@ -71,15 +77,9 @@ rule closeness_controls:
 rule closeness_tables:
     input:
         **{
-            table: [
-                f"results/closeness/{d}/{g}/{table}.parquet" for d, g in STUDY.cells
-            ]
-            for table in CLOSENESS_TABLES
+            table: [f"results/closeness/{name}.parquet" for name in names]
+            for table, names in STUDY.closeness_parts.items()
         },
-        controls=expand(
-            "results/closeness/{dataset}/controls.parquet",
-            dataset=STUDY.config.datasets,
-        ),
     output:
         tables=expand("results/tables/{table}.parquet", table=CLOSENESS_TABLES),
         provenance="results/tables/closeness.provenance.json",
@@ -95,5 +95,5 @@ rule closeness_tables:
     params:
         code=STUDY.code("closeness"),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" tables --closeness {input.closeness:q} {input.controls:q} '
-        "--privacy {input.privacy:q} --copies {input.copies:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" tables --closeness {input.closeness:q} --privacy {input.privacy:q} '
+        "--copies {input.copies:q} --curves {input.curves:q} --points {input.points:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"

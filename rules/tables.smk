@@ -23,6 +23,8 @@ rule result_tables:
         excluded=expand(
             "results/data/{dataset}/excluded.parquet", dataset=STUDY.config.datasets
         ),
+        # These jobs are in the table of run times too.
+        closeness=rules.closeness_tables.input,
     output:
         tables=expand("results/tables/{table}.parquet", table=TABLES),
         provenance="results/tables/tables.provenance.json",

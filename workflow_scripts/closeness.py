@@ -18,19 +18,25 @@ def main() -> None:
     arguments.add_argument("--closeness", type=Path, nargs="+", help="tables: closeness of generators and controls")
     arguments.add_argument("--privacy", type=Path, nargs="+", help="tables: privacy of generators")
     arguments.add_argument("--copies", type=Path, nargs="+", help="tables: pairs to look at")
+    arguments.add_argument("--curves", type=Path, nargs="+", help="tables: curves of generators and real records")
+    arguments.add_argument("--points", type=Path, nargs="+", help="tables: points of generators and real records")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
     arguments.add_argument("--threads", type=int, default=1, help="threads of this process")
     args = arguments.parse_args()
     folders = [folder for folder in (args.data, args.samples) if folder]
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
-    inputs += [*([args.network] if args.network else []), *(args.closeness or []), *(args.privacy or [])]
-    with running(args, inputs=[*inputs, *(args.copies or [])], threads=args.threads):
+    inputs += [args.network] if args.network else []
+    parts = {name: getattr(args, name) for name in ("closeness", "privacy", "copies", "curves", "points")}
+    inputs += [path for paths in parts.values() for path in paths or []]
+    with running(args, inputs=inputs, threads=args.threads):
+        if args.what == "tables":
+            from ecgpipe.closeness.tables import join
+
+            join(parts, args.out)
+            return
         from ecgpipe.closeness import run
         from ecgpipe.closeness.evaluate import Settings
 
-        if args.what == "tables":
-            run.tables(args.closeness, args.privacy, args.copies, args.out)
-            return
         settings = Settings(**json.loads(args.settings))
         if args.what == "generator":
             run.compare(args.data, args.samples, args.network, args.out, settings, threads=args.threads)

@@ -17,8 +17,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder for tables and report")
     args = arguments.parse_args()
     with running(args):
-        from ecgpipe.closeness.run import TABLES as CLOSENESS
-        from ecgpipe.closeness.run import tables as closeness_tables
+        from ecgpipe.closeness.tables import join
         from ecgpipe.config import validate
         from ecgpipe.report.build import build as build_report
         from ecgpipe.report.provenance import git_state
@@ -54,13 +53,13 @@ def main() -> None:
             benchmarks=[path for path in benchmarks if path.exists()],
             out=args.out / "tables",
         )
-        compared = [args.results / "closeness" / d / g for d, g in study.cells]
-        compared = [folder for folder in compared if current(folder / "closeness.parquet")]
-        controls = [args.results / "closeness" / name / "controls.parquet" for name in study.config.datasets]
-        controls = [path for path in controls if current(path)]
-        if compared:
-            closeness, privacy, copies = ([f / f"{name}.parquet" for f in compared] for name in CLOSENESS)
-            closeness_tables([*closeness, *controls], privacy, copies, args.out / "tables")
+        folder = args.results / "closeness"
+        parts = {
+            table: [path for name in names if current(path := folder / f"{name}.parquet")]
+            for table, names in study.closeness_parts.items()
+        }
+        if all(parts.values()):
+            join(parts, args.out / "tables")
         samples = {(d, g): args.results / "samples" / d / g for d, g in study.cells}
         models = {(d, g): args.results / "generators" / d / g for d, g in study.models}
         page = args.out / "report" / "index.html"

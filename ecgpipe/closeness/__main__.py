@@ -10,8 +10,11 @@ import pandas as pd
 
 from ecgpipe.closeness.evaluate import Settings, evaluate
 from ecgpipe.closeness.names import ALL
-from ecgpipe.closeness.reading import read_records
+from ecgpipe.closeness.reading import labelled, read_records
+from ecgpipe.closeness.records import Records
 from ecgpipe.files import atomic_path, write_parquet
+
+SIDES = ("real", "synthetic", "train")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("real", type=Path, help="real ECGs: a .npy (n, 12, length) in mV, a WFDB folder, a dataset")
     parser.add_argument("synthetic", type=Path, help="synthetic ECGs, in one of the same forms")
     parser.add_argument("--train", type=Path, help="real ECGs the generator learnt from; `real` are then held-out ones")
+    for what in SIDES:
+        parser.add_argument(
+            f"--{what}-labels",
+            type=Path,
+            help=f"CSV of record, label (and patient) of the {what} ECGs, for rows by class",
+        )
     parser.add_argument("--rate", type=float, default=100.0, help="Hz, of arrays and to bring WFDB records to (100)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length to crop WFDB records to (10)")
     parser.add_argument("--level", choices=["quick", "full"], default="full", help="set of measures (full)")
@@ -28,10 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="also write the whole table here, as .parquet or .csv")
     given = parser.parse_args(arguments)
     try:
-        real, synthetic = (read_records(path, given.rate, given.seconds) for path in (given.real, given.synthetic))
-        train = read_records(given.train, given.rate, given.seconds) if given.train else None
+        sets = _read(given)
         settings = Settings(level=given.level, most=given.most, seed=given.seed)
-        table = evaluate(real, synthetic, train=train, settings=settings)
+        table = evaluate(sets["real"], sets["synthetic"], train=sets.get("train"), settings=settings)
     except (FileNotFoundError, ValueError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
@@ -40,11 +48,38 @@ def main(arguments: list[str] | None = None) -> int:
             table.to_csv(temporary, index=False)
     elif given.out is not None:
         write_parquet(given.out, table)
-    pooled = table[(table["class"] == ALL) & (table["lead"] == ALL)]
+    table = table[table["lead"] == ALL]
+    pooled, by_class = table[table["class"] == ALL], table[table["class"] != ALL]
     with pd.option_context("display.width", 200, "display.max_rows", None, "display.max_columns", None):
         shown = pooled.drop(columns=["class", "lead", "p_value"]).fillna({"note": ""})
-        print(shown.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
+        print(shown.to_string(index=False, float_format=_written))
+        if len(by_class):
+            values = by_class.pivot(index="measure", columns="class", values="value")
+            values = values.reindex(by_class["measure"].unique())
+            print(f"\nby class:\n{values.to_string(float_format=_written, na_rep='-')}")
     return 0
+
+
+def _written(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _read(given: argparse.Namespace) -> dict[str, Records]:
+    """Read the sets that the arguments name.
+
+    Raises:
+        FileNotFoundError, ValueError: if one cannot be read, or labels are given of some only.
+    """
+    sets = {}
+    for what in SIDES:
+        if (path := getattr(given, what)) is not None:
+            sets[what] = read_records(path, given.rate, given.seconds)
+            if (labels := getattr(given, f"{what}_labels")) is not None:
+                sets[what] = labelled(sets[what], labels)
+    asked = any(getattr(given, f"{what}_labels") is not None for what in SIDES)
+    if asked and (without := [what for what, records in sets.items() if records.labels is None]):
+        raise ValueError(f"measures by class need labels of every set: give --{without[0]}-labels too")
+    return sets
 
 
 if __name__ == "__main__":

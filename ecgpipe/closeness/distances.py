@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-ROWS = 1024
-"""Rows of a block of distances."""
+ROWS = 256
+"""Rows of a block of distances: few enough for the block to stay near the processor."""
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels of MMD, in medians of the real records' distances."""
@@ -48,7 +48,10 @@ def nearest(x: np.ndarray, y: np.ndarray, k: int, same: bool = False) -> tuple[n
     for rows, block in squared_distances(x, y):
         if same:
             block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = np.inf
-        places[rows] = np.argpartition(block, k - 1, axis=1)[:, :k] if k < block.shape[1] else np.arange(k)
+        if k == 1:
+            places[rows, 0] = block.argmin(axis=1)
+        else:
+            places[rows] = np.argpartition(block, k - 1, axis=1)[:, :k] if k < block.shape[1] else np.arange(k)
     distances = np.empty((len(x), k))
     for j in range(k):
         for start in range(0, len(x), ROWS):
@@ -105,8 +108,9 @@ def median_distance(x: np.ndarray, most: int = 2000) -> float:
 
 
 def _kernel(squared: np.ndarray, median: float) -> np.ndarray:
-    """Return the mean of five Gaussian kernels; widths double, so each is the fourth power of the next wider one."""
-    power = np.exp(squared / (-2 * (WIDTHS[-1] * median) ** 2))
+    """Turn squared distances, in place, into the mean of five Gaussian kernels; each is the fourth power of the next wider one."""
+    squared /= -2 * (WIDTHS[-1] * median) ** 2
+    power = np.exp(squared, out=squared)
     total = power.copy()
     for _ in WIDTHS[1:]:
         np.multiply(power, power, out=power)
@@ -116,11 +120,15 @@ def _kernel(squared: np.ndarray, median: float) -> np.ndarray:
 
 
 def _quadratic(x: np.ndarray, y: np.ndarray, wx: np.ndarray, wy: np.ndarray, median: float) -> np.ndarray:
-    """Return the sums of wx_i wy_j k(x_i, y_j) over all pairs, one for each row of the weights."""
+    """Return the sums of wx_i wy_j k(x_i, y_j) over all pairs, one for each row of the weights, in float64.
+
+    Kernels and counts are float32, four times as fast; about the mean their errors are 1e-7 each and of either sign.
+    """
+    centre = y.mean(axis=0)
+    x, y, wx, wy = (np.asarray(part, dtype=np.float32) for part in (x - centre, y - centre, wx, wy))
     total = np.zeros(len(wx))
     for rows, block in squared_distances(x, y):
-        kernel = _kernel(block, median)
-        total += np.einsum("bj,bj->b", wx[:, rows] @ kernel, wy)
+        total += np.einsum("ib,bi->b", _kernel(block, median) @ wy.T, wx[:, rows], dtype=np.float64)
     return total
 
 

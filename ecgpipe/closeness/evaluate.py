@@ -74,7 +74,7 @@ def halves(records: Records, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def _by_class(records: Records) -> dict[str, np.ndarray]:
+def by_class(records: Records) -> dict[str, np.ndarray]:
     """Return the rows of each class; of all records under ``all`` if labels are not known."""
     if records.labels is None:
         return {ALL: np.arange(len(records))}
@@ -91,7 +91,7 @@ def _water_level(counts: dict[str, int], most: int) -> dict[str, int]:
 
 def some_of_each_class(records: Records, most: int, rng: np.random.Generator) -> Records:
     """Return at most so many records, in memory, the largest classes cut down to one size."""
-    rows = _by_class(records)
+    rows = by_class(records)
     counts = _water_level({label: len(own) for label, own in rows.items()}, most)
     return records.take(np.sort(np.concatenate([rng.permutation(rows[label])[:n] for label, n in counts.items()])))
 
@@ -108,7 +108,7 @@ class _Design:
     def choose(
         cls, real: Records, synthetic: Records, other: Records, most: int, maps: Maps, rng: np.random.Generator
     ) -> _Design:
-        sides = [_by_class(records) for records in (real, synthetic, other)]
+        sides = [by_class(records) for records in (real, synthetic, other)]
         counts = {c: min(len(side[c]) for side in sides) for c in sides[0] if all(c in side for side in sides)}
         counts = _water_level(counts, most)
         samples = []
@@ -210,7 +210,7 @@ def _class_mix(real: Records, synthetic: Records, other: Records, settings: Sett
 
 def _absent(label: str, sides: dict[str, Records]) -> str:
     """Say on which sides a class is missing; "" if on none."""
-    missing = [what for what, records in sides.items() if label not in _by_class(records)]
+    missing = [what for what, records in sides.items() if label not in by_class(records)]
     return f"no {' and no '.join(missing)} record of {label}" if missing else ""
 
 
@@ -259,7 +259,7 @@ def evaluate(
         yardstick, other = (first, second) if by_halves or train is None else (real, train)
         rng = np.random.default_rng([settings.seed, _CHOICE])
         designs[by_halves] = _Design.choose(yardstick, synthetic, other, settings.most, maps, rng)
-    classes = [] if real.labels is None else sorted({*_by_class(real), *_by_class(synthetic)})
+    classes = [] if real.labels is None else sorted({*by_class(real), *by_class(synthetic)})
     sides = {"real": real, "synthetic": synthetic, **({} if train is None else {"training": train})}  # as labelled
     absent = {label: _absent(label, sides) for label in classes}
     rows: list[dict[str, Any]] = []

@@ -1,10 +1,12 @@
-"""Other people's ECGs: a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe."""
+"""Other people's ECGs: a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe; and tables of their labels."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from ecgpipe.closeness.records import Records
@@ -50,3 +52,31 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
             raise ValueError(f"{header_path} cannot be used ({error}): leave it out") from error
     names = np.array([str(p.relative_to(path).with_suffix("")) for p in headers], dtype=object)
     return Records(np.stack(signals), rate, names=names)
+
+
+def labelled(records: Records, path: str | Path) -> Records:
+    """Return records with the labels that a table says, and with its patients if it names them.
+
+    Args:
+        records: named by their place (0, 1, ...) in an array, or by their path below a WFDB folder.
+        path: CSV with columns ``record`` and ``label``, and perhaps ``patient``; rows of other records are left alone.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a column or a record's label is missing, or a record is named twice; the message names it.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [name for name in ("record", "label") if name not in table]:
+        raise ValueError(f"{path} has no column {' and no column '.join(missing)}: it needs record and label")
+    if (twice := table["record"].duplicated()).any():
+        raise ValueError(f"{path} names record {table.loc[twice, 'record'].iloc[0]} twice")
+    names = [records.name(row) for row in range(len(records))]
+    mine = table[table["label"] != ""].set_index("record").reindex(names)
+    if (without := mine["label"].isna()).any():
+        raise ValueError(
+            f"{path} has no label of record {mine.index[without][0]} ({without.sum()} of {len(mine)} lack one)"
+        )
+    patients = mine["patient"].to_numpy(dtype=object) if "patient" in mine else records.patients
+    return replace(records, labels=mine["label"].to_numpy(dtype=object), patients=patients)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.evaluate import Settings, evaluate, some_of_each_class
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps
-from ecgpipe.closeness.names import CLASS_MIX, CONTROL, COPIES, MEMORISES
+from ecgpipe.closeness.names import CLASS_MIX, CONTROL, COPIES, HELD_OUT, MEMORISES, TRAINING
+from ecgpipe.closeness.pictures import curves, points
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
@@ -24,7 +24,7 @@ from ecgpipe.files import write_parquet
 
 log = logging.getLogger(__name__)
 
-TABLES: tuple[str, ...] = ("closeness", "privacy", "copies")
+_PICTURED = 20241130
 
 
 def _real(data: str | Path) -> tuple[Records, Records]:
@@ -40,13 +40,13 @@ def _real(data: str | Path) -> tuple[Records, Records]:
 def compare(
     data: str | Path, samples: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int
 ) -> None:
-    """Compare one generator's samples with the real records and write ``closeness``, ``privacy`` and ``copies.parquet``.
+    """Compare one generator's samples with the real records and write every table of :data:`ecgpipe.closeness.names.TABLES`.
 
     Args:
         data: folder of the real dataset; validation and test records are the yardstick, training records the floor.
         samples: folder of the synthetic set.
         network: ``pretrained.safetensors`` of the real experiment of the classify stage.
-        out: folder for the three tables.
+        out: folder for the tables.
         settings: how thoroughly.
         threads: of torch.
 
@@ -63,17 +63,21 @@ def compare(
     privacy = assess(real, synthetic, train, settings=settings, maps=maps)
     if privacy.table["verdict"].iloc[0] in (COPIES, MEMORISES):
         log.warning("%s: %s", samples, privacy.table["reason"].iloc[0])
-    for name, frame in (("closeness", table), ("privacy", privacy.table), ("copies", privacy.pairs)):
+    write_parquet(Path(out) / "closeness.parquet", _with(key, table), {"measures": described()})
+    for name, frame in (("privacy", privacy.table), ("copies", privacy.pairs)):
         write_parquet(Path(out) / f"{name}.parquet", _with(key, frame))
+    _draw({key["generator"]: synthetic}, key["dataset"], maps, out, settings)
 
 
 def controls(data: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int) -> None:
     """Compare what is known to be at fault with the real records and write ``controls.parquet``.
 
+    Curves and points of the real records, which all generators' are drawn beside, come with it.
+
     Args:
         data: folder of the real dataset.
         network: ``pretrained.safetensors`` of the real experiment of the classify stage.
-        out: folder for the table.
+        out: folder for the tables.
         settings: how thoroughly.
         threads: of torch.
     """
@@ -87,21 +91,24 @@ def controls(data: str | Path, network: str | Path, out: str | Path, settings: S
         table = evaluate(real, made, train=train, settings=settings, maps=maps)
         tables.append(_with({"dataset": Path(data).name, "generator": CONTROL + name}, table))
     write_parquet(Path(out) / "controls.parquet", pd.concat(tables, ignore_index=True))
+    _draw({HELD_OUT: real, TRAINING: train}, Path(data).name, maps, out, settings)
+
+
+def _draw(sets: dict[str, Records], dataset: str, maps: Maps, out: str | Path, settings: Settings) -> None:
+    """Write ``curves`` and ``points.parquet`` of some sets; training records are not on the maps."""
+    drawn, placed = [], []
+    for name, records in sets.items():
+        rng, key = np.random.default_rng([settings.seed, _PICTURED]), {"dataset": dataset, "generator": name}
+        some = some_of_each_class(records, settings.most, rng)
+        drawn.append(_with(key, curves(some, waves=settings.level == "full")))
+        if name != TRAINING:
+            placed.append(_with(key, points(records, maps, rng)))
+    for what, frames in (("curves", drawn), ("points", placed)):
+        write_parquet(Path(out) / f"{what}.parquet", pd.concat(frames, ignore_index=True))
 
 
 def _with(key: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**key)[[*key, *table.columns]]
-
-
-def tables(closeness: Sequence[Path], privacy: Sequence[Path], copies: Sequence[Path], out: str | Path) -> None:
-    """Join the tables of all datasets and generators: ``closeness``, ``privacy`` and ``copies.parquet`` in ``out``.
-
-    What each measure is and is blind to travels in the first table's metadata.
-    """
-    for name, paths in zip(TABLES, (closeness, privacy, copies), strict=True):
-        frames = [pd.read_parquet(path) for path in paths]
-        metadata = {"measures": described()} if name == "closeness" else None
-        write_parquet(Path(out) / f"{name}.parquet", pd.concat(frames, ignore_index=True), metadata)
 
 
 def described() -> dict[str, dict[str, str]]:

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ecgpipe.closeness.names import PICTURES
 from ecgpipe.config import Config
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
 from ecgpipe.files import read_json, read_parquet_metadata, write_text
+from ecgpipe.leads import LEADS
 from ecgpipe.preprocess.reasons import REASONS
 from ecgpipe.report import closeness, ecgpaper, figures, provenance, text
 from ecgpipe.report.text import Row, rows_of
@@ -465,7 +467,7 @@ def build(
         data: folder of each dataset, by name, members of merges among them.
         samples: folder of the samples of each (dataset, generator); what is missing is named in the report.
         models: folder of each trained generator, by (dataset, generator); those without a history are left out.
-        out: the HTML file.
+        out: the HTML file; the pictures of the closeness stage also lie in ``closeness/<dataset>/`` beside it, as SVG.
         git: of :func:`ecgpipe.report.provenance.git_state`; None if the study was not run from a checkout.
 
     Raises:
@@ -480,6 +482,11 @@ def build(
         lstrip_blocks=True,
     )
     environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
+    environment.filters["image"] = image
+    compared = closeness.section(inputs.tables, list(inputs.data), inputs.classes, LEADS)
+    for dataset in compared["datasets"] if compared else []:
+        for picture in dataset["pictures"]:
+            write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
     style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     page = environment.get_template("template.html.j2").render(
         style=Markup(style),  # noqa: S704 - the package's own file
@@ -490,13 +497,14 @@ def build(
         metrics=[METRIC_NAMES[name] for name in COMPARED],
         simulated=inputs.simulated,
         classes=inputs.classes,
+        tabs=max(len(inputs.classes), len(PICTURES)),
         missing=_missing(inputs),
         answer=_answer(inputs),
         data=_data(inputs),
         ecgs=_ecgs(inputs),
         results=_results(inputs),
         comparisons=_comparisons(inputs),
-        closeness=closeness.section(inputs.tables, list(inputs.data)),
+        closeness=compared,
         training=_training(inputs),
         runtime=_runtime(inputs),
         made=_made(inputs),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ecgpipe.closeness.names import ALL, CONTROL, COPIES, MEMORISES
+from ecgpipe.closeness.names import ALL, CONTROL, COPIES, MEMORISES, TABLES
 from ecgpipe.files import read_parquet_metadata
+from ecgpipe.report import pictures
 from ecgpipe.report.text import Row, rows_of
 
-BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "the floor is best"}
+BETTER = {"lower": "lower", "higher": "higher", "floor": "the floor"}
 
 
 def written(value: float) -> str:
@@ -45,7 +47,7 @@ def _measures(
     lines = []
     for name, mine in rows.groupby("measure", sort=False):
         by_generator = {row["generator"]: row for row in rows_of(mine)}
-        first = by_generator[generators[0]]
+        first = next(iter(by_generator.values()))
         lines.append(
             {
                 "title": about[str(name)]["title"],
@@ -56,7 +58,7 @@ def _measures(
                 "floor_bounds": ""
                 if math.isnan(first["floor_low"])
                 else f"[{written(first['floor_low'])}, {written(first['floor_high'])}]",
-                "generators": [_cell(by_generator[g]) for g in generators if g in by_generator],
+                "generators": [_cell(by_generator[g]) if g in by_generator else None for g in generators],
                 "controls": [written(by_generator[c]["value"]) if c in by_generator else "–" for c in controls],
             }
         )
@@ -73,17 +75,21 @@ def _classes(rows: pd.DataFrame, about: dict[str, dict[str, str]]) -> dict[str, 
     return {"classes": classes, "rows": lines}
 
 
-def section(tables: Path, datasets: list[str]) -> dict[str, Any] | None:
+def section(
+    tables: Path, datasets: Sequence[str], classes: Sequence[str], leads: Sequence[str]
+) -> dict[str, Any] | None:
     """Return what the template prints; None if closeness was not computed.
 
     Args:
         tables: folder of the tables.
         datasets: names, in order.
+        classes: class names, in order.
+        leads: lead names, in order.
     """
-    paths = {name: tables / f"{name}.parquet" for name in ("closeness", "privacy", "copies")}
+    paths = {name: tables / f"{name}.parquet" for name in TABLES}
     if not all(path.exists() for path in paths.values()):
         return None
-    closeness, privacy, copies = (pd.read_parquet(path) for path in paths.values())
+    closeness, privacy, copies, curves, points = (pd.read_parquet(path) for path in paths.values())
     about = read_parquet_metadata(paths["closeness"])["measures"]
     pooled = closeness[(closeness["class"] == ALL) & (closeness["lead"] == ALL)]
     names = list(closeness["generator"].unique())
@@ -92,12 +98,20 @@ def section(tables: Path, datasets: list[str]) -> dict[str, Any] | None:
     sections = []
     for dataset in [name for name in datasets if name in set(closeness["dataset"])]:
         mine = closeness[(closeness["dataset"] == dataset) & (closeness["lead"] == ALL)]
+        judged = [name for name in generators if (mine["generator"] == name).any()]
         sections.append(
             {
                 "name": dataset,
                 "measures": _measures(pooled[pooled["dataset"] == dataset], about, generators, controls),
-                "classes": [(g, _classes(mine[mine["generator"] == g], about)) for g in generators],
-                "privacy": [_privacy(privacy, copies, dataset, g) for g in generators],
+                "classes": [(g, _classes(mine[mine["generator"] == g], about)) for g in judged],
+                "privacy": [_privacy(privacy, copies, dataset, g) for g in judged],
+                "pictures": pictures.draw(
+                    curves[curves["dataset"] == dataset],
+                    points[points["dataset"] == dataset],
+                    classes,
+                    leads,
+                    generators,
+                ),
             }
         )
     verdicts = privacy.drop_duplicates(["dataset", "generator"])

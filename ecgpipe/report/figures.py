@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ COLOURS = ("#0063a6", "#c8500a", "#00795c", "#9b3d86", "#8a6d00", "#3a3ab0")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _FONTS = "system-ui, 'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 9.5,
@@ -55,12 +56,16 @@ _STYLE: Any = {
 }
 
 
-def _svg(figure: Figure) -> str:
-    """Render a figure; the same figure gives the same text."""
+_PATH = re.compile(r'(?<= d=")[^"]*')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
+
+
+def svg(figure: Figure) -> str:
+    """Render a figure, paths to a hundredth of a point; the same figure gives the same text."""
     FigureCanvasSVG(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
+    text = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), out.getvalue())
     return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
 
 
@@ -98,7 +103,7 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
     panels = [(setting, title) for setting, title in panels if (summary["setting"] == setting).any()]
     if not panels:
         return None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.0 * len(panels), 3.4), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (setting, title) in zip(axes, panels, strict=True):
@@ -127,7 +132,7 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
                 columnspacing=1.2,
             )
         axes[0].set_ylabel(METRIC_NAMES[metric])
-        return _svg(figure)
+        return svg(figure)
 
 
 def _lines(axis: Axes, series: Sequence[tuple[str, pd.DataFrame, str, str]]) -> None:
@@ -174,7 +179,7 @@ def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> str:
         ]
     series = [entry for entry in series if len(entry[1])]
     support = rows.drop_duplicates("class").set_index("class")["support"]
-    with matplotlib.rc_context(_STYLE | {"axes.grid.axis": "x"}):
+    with matplotlib.rc_context(STYLE | {"axes.grid.axis": "x"}):
         figure = Figure(figsize=(7.2, 0.8 + len(classes) * (0.2 + 0.13 * len(series))), layout="constrained")
         axis = figure.subplots()
         for place, (label, values, colour, marker, fill) in enumerate(series):
@@ -202,7 +207,7 @@ def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> str:
         axis.set_xlim(-0.02, 1.02)
         axis.set_xlabel("F1")
         figure.legend(loc="outside lower center", ncols=min(3, len(series)), handlelength=1.2)
-        return _svg(figure)
+        return svg(figure)
 
 
 def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
@@ -223,7 +228,7 @@ def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
     ]
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    with matplotlib.rc_context(_STYLE | {"axes.grid": False, "font.size": 8.0}):
+    with matplotlib.rc_context(STYLE | {"axes.grid": False, "font.size": 8.0}):
         figure = Figure(figsize=(2.9 * columns + 0.4, 2.95 * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False)
         for axis in grid.flat[len(panels) :]:
@@ -235,7 +240,7 @@ def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
                 grid.flat[place].set_ylabel("true rhythm")
             if place + columns >= len(panels):
                 grid.flat[place].set_xlabel("predicted rhythm")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _matrix(axis: Axes, rows: pd.DataFrame, classes: Sequence[str]) -> None:
@@ -266,7 +271,7 @@ def training_curves(histories: Sequence[tuple[str, pd.DataFrame]]) -> str:
     ]
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * columns + 0.3, 2.3 * lines + 0.3), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False)
         for axis in grid.flat[len(panels) :]:
@@ -281,7 +286,7 @@ def training_curves(histories: Sequence[tuple[str, pd.DataFrame]]) -> str:
                 axis.set_ylabel("loss")
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        return _svg(figure)
+        return svg(figure)
 
 
 def forest_axis(comparisons: pd.DataFrame) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
@@ -151,6 +152,16 @@ class Study:
         return folders
 
     @property
+    def closeness_parts(self) -> dict[str, list[str]]:
+        """Files, below ``results/closeness`` and without their suffix, that each table of the closeness stage is joined from."""
+        cells, datasets = [f"{d}/{g}" for d, g in self.cells], self.config.datasets
+        real = {"closeness": "controls", "curves": "curves", "points": "points"}
+        return {
+            table: [f"{cell}/{table}" for cell in cells] + [f"{d}/{real[table]}" for d in datasets if table in real]
+            for table in CLOSENESS_TABLES
+        }
+
+    @property
     def benchmarks(self) -> list[str]:
         """Names of the benchmark files of all jobs before the tables, below ``results/benchmarks``."""
         names = [f"{stage}/{d}" for d in self.sourced for stage in ("acquire", "preprocess")]
@@ -158,7 +169,9 @@ class Study:
         names += [f"{stage}/{d}/{g}" for d, g in self.models for stage in ("generate", "sample")]
         names += [f"pool/{d}/{g}" for d, g in self.cells if d in self.pooled]
         names += [f"pool/{d}/{g}" for d in self.config.datasets for g in self.pooled_generators]
-        return names + [f"classify/{folder}" for folder in self.classifier_folders]
+        names += [f"classify/{folder}" for folder in self.classifier_folders]
+        names += [f"closeness/{d}/controls" for d in self.config.datasets]
+        return names + [f"closeness/{d}/{g}" for d, g in self.cells]
 
     # -- what each job depends on -------------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 """The command for other people's ECGs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
 
 from ecgpipe.closeness.__main__ import main
-from ecgpipe.closeness.reading import read_records
+from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.leads import LEADS
 
 
@@ -41,3 +43,52 @@ def test_errors_are_one_line(arrays, capsys):
     assert capsys.readouterr().err == f"ERROR: {arrays / 'no.npy'} does not exist\n"
     assert main([str(arrays), str(arrays / "real.npy")]) == 1
     assert "neither WFDB headers" in capsys.readouterr().err
+
+
+def write_labels(path, labels, **more):
+    pd.DataFrame({"record": range(len(labels)), "label": labels, **more}).to_csv(path, index=False)
+    return str(path)
+
+
+def test_labels_give_rows_by_class(arrays, held_out, fresh, capsys):
+    real, synthetic, out = arrays / "real.csv", arrays / "synthetic.csv", arrays / "table.parquet"
+    write_labels(real, held_out.labels[:40], patient=np.arange(40) // 2)
+    write_labels(synthetic, fresh.labels[:40])
+    sets = [str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--level", "quick", "--out", str(out)]
+    assert main([*sets, "--real-labels", str(real), "--synthetic-labels", str(synthetic)]) == 0
+    assert "by class:" in capsys.readouterr().out
+    table = pd.read_parquet(out)
+    assert set(table["class"]) == {"all", *held_out.labels}
+    assert table.loc[(table["class"] == "STACH") & (table["measure"] == "spectrum"), "value"].notna().all()
+    assert table.loc[table["measure"] == "class_mix", "value"].notna().all()
+
+
+def test_labels_follow_the_records_names(held_out, tmp_path):
+    table = tmp_path / "labels.csv"
+    records = held_out.take(np.arange(3))
+    write_labels(table, ["SR", "AFIB", "STACH", "SR"], patient=["x", "y", "y", "z"])
+    found = labelled(records, table)
+    assert list(found.labels) == ["SR", "AFIB", "STACH"]
+    assert list(found.patients) == ["x", "y", "y"]
+    turned = labelled(replace(records, names=np.array(["2", "0", "1"])), table)
+    assert list(turned.labels) == ["STACH", "SR", "AFIB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("record,rhythm\n0,SR\n", "has no column label"),
+        ("record,label\n0,SR\n0,AFIB\n", "names record 0 twice"),
+        ("record,label\n0,SR\n2,\n", r"no label of record 1 \(2 of 3 lack one\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(held_out, tmp_path, text, words):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        labelled(held_out.take(np.arange(3)), tmp_path / "labels.csv")
+
+
+def test_labels_of_one_set_only_are_refused(arrays, held_out, capsys):
+    labels = write_labels(arrays / "real.csv", held_out.labels[:40])
+    assert main([str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--real-labels", labels]) == 1
+    assert "give --synthetic-labels too" in capsys.readouterr().err

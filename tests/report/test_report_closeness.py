@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.closeness.names import ALL, COPIES, NO_SIGN
+from ecgpipe.closeness.names import ALL, COPIES, NO_SIGN, PICTURES
 from ecgpipe.files import write_parquet
-from ecgpipe.report.build import build
+from ecgpipe.leads import LEADS
+from ecgpipe.report.build import build, image
 from ecgpipe.report.closeness import section, standing, written
 
 ABOUT = {"spectrum": {"title": "power spectrum", "definition": "Difference <of> spectra.", "blind": "phase"}}
@@ -36,6 +37,10 @@ def write_tables(folder, verdict):
     write_parquet(folder / "privacy.parquet", pd.DataFrame([found]))
     pair = {"synthetic": "s7", "training": "t3", "kind": "near", "similarity": 0.991, "shift": -0.5, "distance": 0.2}
     write_parquet(folder / "copies.parquet", pd.DataFrame([{**key, **pair}]))
+    curve = {**key, "picture": "RR", "class": "SR", "lead": "II", "n": 3, "x": np.arange(4.0), "y": np.ones(4)}
+    write_parquet(folder / "curves.parquet", pd.DataFrame([curve]))
+    place = {"class": "SR", "record": "s7", "pca_1": 0.0, "pca_2": 1.0, "tsne_1": 0.0, "tsne_2": 1.0}
+    write_parquet(folder / "points.parquet", pd.DataFrame([{**key, **place}]))
 
 
 def page(results, tmp_path, verdict):
@@ -64,10 +69,14 @@ def test_a_fair_generator_is_not_called_out(results, tmp_path):
     assert '<span class="beyond-floor">3</span> [2.5, 3.5]' in html
     assert '<span class="at-floor">0.9</span>' in html
     assert 'title="no synthetic record of AFIB"' in html
+    assert html.count('name="picture-1"') == len(PICTURES)
+    for name in PICTURES:
+        svg = (tmp_path / "closeness" / "a" / f"{name}.svg").read_text(encoding="utf-8")
+        assert image(svg) in html
 
 
 def test_without_tables_the_section_says_so(results, tmp_path):
-    assert section(tmp_path, ["a"]) is None
+    assert section(tmp_path, ["a"], ["SR"], LEADS) is None
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def test_every_promised_file_is_there(finished: Checkout) -> None:
             assert (results / "generators" / dataset / "diffwave" / name).is_file()
     for name in ("classification", "transfer", "runtime"):
         assert len(pd.read_parquet(results / "tables" / f"{name}.parquet")) > 0
+    jobs = pd.read_parquet(results / "tables" / "runtime.parquet")
+    assert (jobs["stage"] == "closeness").sum() == 6
     assert (results / "report" / "index.html").stat().st_size > 10_000
     assert not list(results.glob("**/*.tmp"))
     assert not list((results / "state").glob("**/*")) or all(p.is_dir() for p in (results / "state").glob("**/*"))
