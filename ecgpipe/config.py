@@ -116,6 +116,11 @@ class Quality(Section):
         ge=0,
         description="Flat lead: a lead whose range over the recording is below this, in mV; its record is refused.",
     )
+    flat_s: float | None = Field(
+        1.0,
+        gt=0,
+        description="Flat lead: a record is refused if one of its leads stands still for this long at a stretch, in seconds; null: only whole recordings are looked at.",
+    )
     missing_s: float = Field(
         0.0,
         ge=0,

@@ -5,6 +5,7 @@ Real, simulated and synthetic sets have the same form, so that whatever reads on
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,29 @@ def require_same_form(specs: Mapping[str, SignalSpec]) -> SignalSpec:
                 f"{first} and {name} do not fit together ({'; '.join(differences)}): make both with the same config"
             )
     return spec
+
+
+def require_distinct(members: Mapping[str, Path]) -> None:
+    """Make sure that no recording is in two of several sets, by name: it could be trained on in one and tested on in the other.
+
+    Raises:
+        ValueError: naming a recording whose signals two sets have.
+    """
+    first: dict[bytes, tuple[str, int]] = {}
+    sets = {name: Dataset.load(folder) for name, folder in members.items()}
+    twins = []
+    for name, member in sets.items():
+        for row in range(len(member)):
+            digest = hashlib.blake2b(np.ascontiguousarray(member.signals[row]), digest_size=16).digest()
+            other, place = first.setdefault(digest, (name, row))
+            if other != name:
+                twins.append(((other, place), (name, row)))
+    if twins:
+        one, two = (f"{sets[name].records['record'].iloc[row]} of {name}" for name, row in twins[0])
+        raise ValueError(
+            f"{one} and {two} have the same signals, and so have {len(twins)} pairs in all: sets that share recordings "
+            "cannot be merged or tested on each other; take other records or leave one set out"
+        )
 
 
 def concatenate(members: Mapping[str, Path], out: str | Path) -> tuple[pd.DataFrame, SignalSpec]:

@@ -366,9 +366,16 @@ class HttpMirror:
 
 
 def _sums(folder: Path) -> bytes:
-    """Return a ``SHA256SUMS.txt`` of all files below a folder but hidden ones."""
+    """Return a ``SHA256SUMS.txt`` of all files below a folder but hidden ones.
+
+    Raises:
+        AcquireError: if a file's name cannot stand in such a list.
+    """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     shown = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    for name in shown:
+        if not name.isprintable():  # a line break, or bytes that are not UTF-8
+            raise AcquireError(f"{folder}: the file name {name!r} cannot stand in a list of files; rename or remove it")
     return "".join(f"{files.sha256(folder / name)} {name}\n" for name in shown).encode()
 
 

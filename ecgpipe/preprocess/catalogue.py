@@ -156,13 +156,20 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
 
 
 def dictionary(raw: Path, system: str) -> frozenset[str] | None:
-    """Return the codes of ``system`` that the data set itself explains, or None if it came with no dictionary."""
+    """Return the codes of ``system`` that the data set itself explains, or None if it came with no dictionary.
+
+    Raises:
+        ValueError: if the dictionary cannot be read.
+    """
     name, column = _DICTIONARIES[system]
     path = raw / name
     if not path.exists():
         return None
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    codes = table.iloc[:, column] if isinstance(column, int) else table[column]
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        codes = table.iloc[:, column] if isinstance(column, int) else table[column]
+    except (ValueError, KeyError, IndexError) as error:  # pandas' parser errors are ValueErrors
+        raise ValueError(f"{path} is not the dictionary of {system} codes; delete it and fetch it again") from error
     return frozenset(code.strip() for code in codes)
 
 
@@ -228,7 +235,7 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
 def _scp_codes(text: str) -> tuple[str, ...]:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise Refusal("unreadable_codes", f"scp_codes {text[:60]!r}") from error
     if not isinstance(value, dict) or not all(isinstance(code, str) for code in value):
         raise Refusal("unreadable_codes", f"scp_codes {text[:60]!r}")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ecgpipe.arrays import signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
-from ecgpipe.dataset import SPLITS, SignalSpec, concatenate, save_records
+from ecgpipe.dataset import SPLITS, SignalSpec, concatenate, require_distinct, save_records
 from ecgpipe.files import read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import catalogue, labels, splits
@@ -165,8 +165,9 @@ def merge(members: dict[str, Path], out: Path) -> None:
     """Write the union of prepared data sets, by name, into ``out``; see :func:`ecgpipe.dataset.concatenate`.
 
     Raises:
-        ValueError: if the members differ in rate, length, leads or classes.
+        ValueError: if the members differ in rate, length, leads or classes, or hold the same recording.
     """
+    require_distinct(members)
     records, spec = concatenate(members, out)
     excluded = pd.concat(
         [pd.read_parquet(folder / "excluded.parquet").assign(source=name) for name, folder in members.items()],

@@ -12,6 +12,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, filtfilt, iirnotch, sosfiltfilt
 
 from ecgpipe.config import Filtering
+from ecgpipe.preprocess.reasons import Refusal
 
 ORDER = 3
 """Order of the Butterworth filter, before it is applied backwards too."""
@@ -26,7 +27,11 @@ IEEE Trans. Biomed. Eng. 51(7), 2004."""
 
 def filtered(signals: np.ndarray, rate: float, options: Filtering) -> np.ndarray:
     """Return ``(12, n)`` in mV, at ``rate`` Hz, without what ``options`` asks to take out, in the order baseline, band,
-    notch. A frequency at or above half the rate is not in the signals, and nothing is done about it."""
+    notch. A notch or an upper edge at or above half the rate is not in the signals, and nothing is done about it.
+
+    Raises:
+        Refusal: ``sampling_rate``, if the whole pass band is at or above half the rate.
+    """
     if options.baseline == "median":
         wander = signals
         for seconds in MEDIANS:
@@ -41,6 +46,8 @@ def filtered(signals: np.ndarray, rate: float, options: Filtering) -> np.ndarray
 
 @functools.lru_cache(maxsize=64)
 def _band(low: float, high: float, rate: float) -> np.ndarray:
+    if low >= rate / 2:
+        raise Refusal("sampling_rate", f"{rate:g} Hz holds nothing of the pass band {low:g} to {high:g} Hz")
     if high >= rate / 2:
         sections: np.ndarray = butter(ORDER, low, "highpass", fs=rate, output="sos")
     else:

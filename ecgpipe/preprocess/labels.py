@@ -26,6 +26,9 @@ MAP_COLUMNS: tuple[str, ...] = ("class", "system", "code", "acronym")
 RULE = "of several study rhythms, the first by class name in alphabetical order is the label"
 """The rule for both data sets; the original study's authors used it for Chapman and took any one for PTB-XL."""
 
+RESERVED = ("all", "macro")
+"""What tables write in place of a class."""
+
 _CLASS = re.compile(r"[A-Za-z0-9][\w+-]*")
 
 
@@ -75,6 +78,8 @@ def load(name: str) -> LabelMap:
         where = f"preprocess.label_map: {path}, line {number}"
         if not _CLASS.fullmatch(label):
             raise ValueError(f"{where}: class {label!r} must be letters, digits, _, + or -")
+        if label.lower() in RESERVED:
+            raise ValueError(f"{where}: class {label!r} has a name that tables use for something else; choose another")
         if system not in SYSTEMS:
             raise ValueError(f"{where}: system {system!r} is not one of {', '.join(SYSTEMS)}")
         if not code or (system == "SNOMED-CT" and not code.isdigit()):

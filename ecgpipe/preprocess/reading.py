@@ -129,11 +129,14 @@ def _read_with_wfdb(header: Header, lines: list[int], path: Path, size: int) -> 
         text = headers.canonical(header, "record", "record.dat")
         (Path(folder) / "record.hea").write_text(text, encoding="ascii", errors="replace")
         try:
-            record = wfdb.rdrecord(f"{folder}/record", physical=True)
+            record = wfdb.rdrecord(f"{folder}/record", physical=False)
+            physical = record.dac(return_res=64)
         # wfdb raises whatever its parts raise (IndexError, TypeError, ...), and one bad record must not end the run.
         except Exception as error:
             raise Refusal("unreadable_data", f"{path.name}: {type(error).__name__}: {error}") from error
-    return np.ascontiguousarray(record.p_signal.T[lines])
+    if all(signal.samples_per_frame == 1 and signal.skew == 0 for signal in header.signals):  # else not what was summed
+        _verify_checksums(header.signals, record.d_signal.T, path)
+    return np.ascontiguousarray(physical.T[lines])
 
 
 def gains(header: Header) -> np.ndarray:

@@ -4,8 +4,8 @@ limb leads that contradict each other.
 Levels (``preprocess.quality`` in the config) were held against 574 real records, 488 of PTB-XL at 100 Hz and 86 of
 ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`amplitude` measures it, has a median of 1.02 mV and lies
 between 0.21 and 4.07 mV; their largest sample is 11.4 mV; no sound lead stays at its extreme, nor do all leads stand
-still, for more than 0.08 s; the limb leads' identities hold to 0.004 mV. Only flat leads are refused among them, in six
-records. PTB-XL's own 500 Hz files begin with up to 0.126 s at a standstill, which is why less is not refused.
+still, for more than 0.08 s, nor does one lead alone for more than 0.39 s; the limb leads' identities hold to 0.004 mV.
+Only flat leads are refused among them, in six records. PTB-XL's own 500 Hz files begin with up to 0.126 s at a standstill, which is why less is not refused.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def close_gaps(signals: np.ndarray, rate: float, quality: Quality) -> np.ndarray
 
 
 def check_standstill(signals: np.ndarray, high: np.ndarray, low: np.ndarray, rate: float, quality: Quality) -> None:
-    """Refuse ``(12, n)`` with a lead at its extreme (``high``, ``low``: ``(12,)``), or all leads at rest, for too long.
+    """Refuse ``(12, n)`` with a lead at rest or at its extreme (``high``, ``low``: ``(12,)``), or all at rest, for too long.
 
     Raises:
-        Refusal: ``saturation`` or ``dropped_samples``.
+        Refusal: ``flat_lead``, ``saturation`` or ``dropped_samples``.
     """
     if quality.saturation_s is not None:
         needed = quality.saturation_s * rate
@@ -95,12 +95,20 @@ def check_standstill(signals: np.ndarray, high: np.ndarray, low: np.ndarray, rat
                     longest[lead] = max(longest[lead], longest_run(at[lead]))
         if (longest >= needed).any():
             raise Refusal("saturation", "at its extreme: " + _leads(longest >= needed, longest / rate, "{:.3f} s"))
+    still = signals[:, 1:] == signals[:, :-1]
     if quality.dropped_s is not None:
-        still = (signals[:, 1:] == signals[:, :-1]).all(axis=0)
-        if still.sum() + 1 >= quality.dropped_s * rate:
-            run = longest_run(still) + 1
+        everywhere = still.all(axis=0)
+        if everywhere.sum() + 1 >= quality.dropped_s * rate:
+            run = longest_run(everywhere) + 1
             if run >= quality.dropped_s * rate:
                 raise Refusal("dropped_samples", f"all leads stand still for {run / rate:.3f} s")
+    if quality.flat_s is not None:
+        needed = quality.flat_s * rate
+        rest = np.zeros(len(signals))
+        for lead in np.flatnonzero(still.sum(axis=1) + 1 >= needed):
+            rest[lead] = longest_run(still[lead]) + 1
+        if (rest >= needed).any():
+            raise Refusal("flat_lead", "stands still: " + _leads(rest >= needed, rest / rate, "{:.3f} s"))
 
 
 def longest_run(mask: np.ndarray) -> int:
@@ -112,7 +120,8 @@ def longest_run(mask: np.ndarray) -> int:
 def check_scale(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> None:
     """Refuse signals ``(12, n)`` whose gain ``(12,)`` is likely wrong.
 
-    Amplitudes that no heart gives are refused whatever the gain. A gain :data:`GAIN_FACTOR` times or more off the usual
+    Amplitudes that no heart gives are refused whatever the gain, and gains of one record that are
+    :data:`GAIN_FACTOR` times or more apart. A gain :data:`GAIN_FACTOR` times or more off the usual
     one is refused too if the usual gain would give an amplitude nearer to the usual one (in ratio): of the 574 real
     records, 99 % would be found with a gain of 200 and 98 % with a gain of 4880 in place of 1000, where fixed limits
     find few.
@@ -126,6 +135,8 @@ def check_scale(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> None
         limits = f"{lowest:g} to {highest:g} mV"
         raise Refusal("amplitude", f"{found:.3f} mV (median over leads of the 1-99 % range) is not within {limits}")
     usual = quality.usual_gain
+    if usual is not None and gain.max() >= GAIN_FACTOR * gain.min():
+        raise Refusal("amplitude", "gains of one record differ: " + _leads(gain > 0, gain, "{:g}"))
     if usual is None or np.abs(np.log(gain / usual)).max() < np.log(GAIN_FACTOR):
         return
     other = amplitude(signals * (gain / usual)[:, None])

@@ -261,6 +261,11 @@ def test_a_plain_folder_needs_no_list(tmp_path: Path, contents: dict[str, bytes]
     assert true_files(tmp_path / "raw", need) == set(need)
     with pytest.raises(AcquireError, match=r"there is no .*nowhere.*`path`"):
         physionet.fetch(FolderSource(kind="folder", path=str(tmp_path / "nowhere")), "ptbxl", 100, tmp_path / "raw")
+    for name in (b"not\xff.txt", b"two\nlines.txt"):
+        (odd := tmp_path / f"odd{len(name)}").mkdir()
+        Path(os.fsdecode(os.fsencode(odd) + b"/" + name)).write_text("x")
+        with pytest.raises(AcquireError, match="cannot stand in a list of files; rename or remove it"):
+            physionet.fetch(FolderSource(kind="folder", path=str(odd)), "ptbxl", 100, tmp_path / "raw")
 
 
 def test_a_challenge_folder_is_chosen_from(tmp_path: Path) -> None:

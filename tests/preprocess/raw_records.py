@@ -91,11 +91,13 @@ def ptbxl_settings() -> DatasetSettings:
     return DatasetSettings.model_validate({"format": "ptbxl", "source": source})
 
 
-def write_arrhythmia(raw: Path, codes: Sequence[str]) -> Path:
+def write_arrhythmia(raw: Path, codes: Sequence[str], seed: int = 0) -> Path:
     """Write an ecg-arrhythmia folder with a record JS00001, JS00002, ... for each text of codes."""
     for number, text in enumerate(codes, start=1):
         comments = ["#Age: 59", "#Sex: Female", f"#Dx: {text}"]
-        write_record(raw / "WFDBRecords" / "01" / "010", f"JS{number:05d}", digital_ecg(number), comments=comments)
+        write_record(
+            raw / "WFDBRecords" / "01" / "010", f"JS{number:05d}", digital_ecg(seed + number), comments=comments
+        )
     return raw
 
 

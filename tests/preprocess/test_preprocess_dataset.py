@@ -245,6 +245,7 @@ def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> 
         ptbxl_row(3, "{'SBRAD': 0.0}", fold="10", patient="77.0"),
         ptbxl_row(4, "{'NORM': 100.0}"),
         ptbxl_row(5, "not a dictionary"),
+        ptbxl_row(10, "{[1]: 2}"),
         ptbxl_row(6, fold="11"),
         ptbxl_row(7, patient=""),
         ptbxl_row(9),
@@ -272,9 +273,10 @@ def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> 
         "00006": "no_fold",
         "00007": "no_patient",
         "00008": "not_in_database",
+        "00010": "unreadable_codes",
     }
     told = summary(tmp_path / "out")
-    assert (told["read"], told["kept"], told["excluded"], told["not_requested"]) == (8, 3, 5, 1)
+    assert (told["read"], told["kept"], told["excluded"], told["not_requested"]) == (9, 3, 6, 1)
     table = pd.read_parquet(tmp_path / "out" / "excluded.parquet").set_index("record")
     assert table.loc["00007", ["split", "label"]].tolist() == ["train", "SR"]
     assert told["counts_before_exclusion"]["train"]["SR"] == told["counts"]["train"]["SR"] + 1 == 2
@@ -327,7 +329,7 @@ def test_a_third_data_set_is_merged_with_another(tmp_path: Path) -> None:
     preprocess(
         tmp_path / "raw", acquired, third, SIGNAL, Preprocess(), tmp_path / "third", source_name="third", workers=1
     )
-    run(write_arrhythmia(tmp_path / "a", [SINUS_BRADYCARDIA] * 3), tmp_path / "first", arrhythmia_settings())
+    run(write_arrhythmia(tmp_path / "a", [SINUS_BRADYCARDIA] * 3, seed=100), tmp_path / "first", arrhythmia_settings())
     merge({"first": tmp_path / "first", "third": tmp_path / "third"}, tmp_path / "both")
     both = Dataset.load(tmp_path / "both")
     assert both.records["source"].value_counts().to_dict() == {"third": 12, "first": 3}
@@ -377,6 +379,10 @@ def test_what_ends_the_run_is_named(tmp_path: Path) -> None:
         run(raw, tmp_path / "out", arrhythmia_settings())
     with pytest.raises(ValueError, match="no record below WFDBRecords/"):
         run(raw, tmp_path / "out", arrhythmia_settings(), files=pd.DataFrame({"path": ["RECORDS"]}))
+    for text in ("", "AcronymName,FullName\nSR,x\n"):
+        (raw / "ConditionNames_SNOMED-CT.csv").write_text(text)
+        with pytest.raises(ValueError, match=r"ConditionNames_SNOMED-CT.csv is not the dictionary of SNOMED-CT codes"):
+            run(raw, tmp_path / "out", arrhythmia_settings())
     only_scp = tmp_path / "map.csv"
     only_scp.write_text("class,system,code,acronym\nA,SCP,SR,\nB,SCP,AFIB,\n")
     with pytest.raises(ValueError, match="has no SNOMED-CT code"):
@@ -396,7 +402,7 @@ def test_what_ends_the_run_is_named(tmp_path: Path) -> None:
 
 def test_merging_keeps_every_record_and_tells_the_sources_apart(tmp_path: Path) -> None:
     first = run(write_arrhythmia(tmp_path / "a", [SINUS_RHYTHM, "59118001"]), tmp_path / "one", arrhythmia_settings(), name="one")  # fmt: skip
-    second = run(write_arrhythmia(tmp_path / "b", [SINUS_BRADYCARDIA] * 40), tmp_path / "two", arrhythmia_settings(), name="two")  # fmt: skip
+    second = run(write_arrhythmia(tmp_path / "b", [SINUS_BRADYCARDIA] * 40, seed=100), tmp_path / "two", arrhythmia_settings(), name="two")  # fmt: skip
     merge({"one": tmp_path / "one", "two": tmp_path / "two"}, tmp_path / "both")
     both = Dataset.load(tmp_path / "both")
     assert np.array_equal(both.signals, np.concatenate([first.signals, second.signals]))
@@ -409,6 +415,14 @@ def test_merging_keeps_every_record_and_tells_the_sources_apart(tmp_path: Path) 
     assert (told["read"], told["kept"], told["excluded"]) == (42, 41, 1)
     assert told["members"] == ["one", "two"]
     assert sum(told["counts"]["train"].values()) == (both.records["split"] == "train").sum()
+
+
+def test_sets_that_share_a_recording_are_not_merged(tmp_path: Path) -> None:
+    for name, codes in (("one", [SINUS_RHYTHM, SINUS_BRADYCARDIA]), ("two", [SINUS_RHYTHM])):
+        run(write_arrhythmia(tmp_path / f"raw_{name}", codes), tmp_path / name, arrhythmia_settings())
+    with pytest.raises(ValueError, match=r"JS00001 of one and JS00001 of two have the same signals, .* 1 pairs in all"):
+        merge({"one": tmp_path / "one", "two": tmp_path / "two"}, tmp_path / "both")
+    assert not (tmp_path / "both").exists()
 
 
 def test_sets_of_different_form_are_not_merged(tmp_path: Path) -> None:

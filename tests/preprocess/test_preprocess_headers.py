@@ -210,6 +210,12 @@ def test_other_formats_are_read_by_wfdb(tmp_path: Path, storage: str) -> None:
     header = read_header(tmp_path / f"{NAME}.hea")
     expected = wfdb.rdrecord(str(tmp_path / NAME)).p_signal.T
     assert np.array_equal(read_leads(header, tmp_path), expected)
+    stored = bytearray((tmp_path / f"{NAME}.dat").read_bytes())
+    stored[len(stored) // 2] ^= 1
+    (tmp_path / f"{NAME}.dat").write_bytes(stored)
+    with pytest.raises(Refusal) as caught:
+        read_leads(header, tmp_path)
+    assert caught.value.reason == "checksum"
     (tmp_path / f"{NAME}.dat").write_bytes(b"\0" * 5000)
     with pytest.raises(Refusal) as caught:
         read_leads(header, tmp_path)

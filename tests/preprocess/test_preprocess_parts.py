@@ -77,6 +77,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         ("class,system,code,acronym\nA,SCP,SR,\nB,SCP,SR,\n", "line 3: SCP SR means A already"),
         ("class,system,code,acronym\n\"A,B\",SCP,SR,\n", "class 'A,B'"),
         ("class,system,code,acronym\nA,SCP,,\n", "'' is no SCP code"),
+        ("class,system,code,acronym\nmacro,SCP,SR,\n", "line 2: class 'macro' has a name that tables use"),
         ("class,system,code,acronym\nA,SCP,SR,\n", "names 1 classes"),
     ],
 )  # fmt: skip
@@ -199,6 +200,11 @@ def test_missing_samples_flat_leads_and_spikes_are_refused_with_lead_and_value()
     refusal = screened(signals)
     assert (refusal.reason, refusal.detail) == ("flat_lead", "range over 10 s: III 0.0000 mV, V6 0.0040 mV")
     signals = MILLIVOLTS.copy()
+    signals[7, 500:] = signals[7, 500]  # an electrode falls off after a second
+    refusal = screened(signals)
+    assert (refusal.reason, refusal.detail) == ("flat_lead", "stands still: V2 9.000 s")
+    screen(signals, GAINS, 500, QUALITY.model_copy(update={"flat_s": None, "saturation_s": None}))
+    signals = MILLIVOLTS.copy()
     signals[1, 7] = -20.5
     refusal = screened(signals)
     assert (refusal.reason, refusal.detail) == ("amplitude", "beyond 20 mV: II 20.5 mV")
@@ -296,6 +302,8 @@ def test_no_filter_is_the_default_and_each_takes_out_what_it_says() -> None:
     assert left(50, notch_hz=50) < 0.05
     assert left(40, notch_hz=50) > 0.97
     assert left(10, band_pass_hz=[0.5, 250]) == pytest.approx(1, abs=0.01)  # beyond half the rate: a high-pass
+    with pytest.raises(Refusal, match="nothing of the pass band 300 to 400 Hz"):
+        left(10, band_pass_hz=[300, 400])
     assert left(50, notch_hz=300) > 0.95  # not in the signal, whose samples miss the sine's peak
     wander = 0.5 * np.sin(2 * np.pi * 0.2 * time)
     beats = 1.0 * ((time % 1.0) < 0.04)
@@ -310,6 +318,14 @@ def test_a_wrong_gain_is_refused() -> None:
         assert f"gain {gain:g} gives" in refusal.detail
     assert "median over leads" in screened(MILLIVOLTS * 9 / amplitude(MILLIVOLTS)).detail
     assert screened(MILLIVOLTS / 30).reason == "amplitude"
+    for gain in (200.0, 4880.0):  # of one lead only, which a median over leads cannot see
+        gains, signals = GAINS.copy(), MILLIVOLTS.copy()
+        gains[7], signals[7] = gain, signals[7] * USUAL_GAIN / gain
+        with pytest.raises(Refusal) as caught:
+            screen(signals, gains, 500, QUALITY)
+        assert caught.value.reason == "amplitude"
+        assert f"V2 {gain:g}" in caught.value.detail
+        screen(signals, gains, 500, QUALITY.model_copy(update={"usual_gain": None}))
 
 
 def test_a_growing_array_is_the_file_that_numpy_writes(tmp_path: Path) -> None:
