@@ -184,8 +184,27 @@ def save(estimates: Sequence[Estimate], folder: Path) -> None:
     write_json(folder / FILE, [asdict(estimate) for estimate in estimates])
 
 
-def took(folder: Path) -> str:
-    """Say for each rule of the plan kept in ``folder`` what was estimated and what it took.
+@dataclass(frozen=True)
+class Comparison:
+    """What was estimated for some jobs of a plan, beside what they took.
+
+    Attributes:
+        name: their rule, or what they have in common.
+        jobs: their number.
+        done: how many of them have run since the plan.
+        estimated: seconds estimated for those that have run; None if nothing was known of one of them.
+        took: seconds that those took.
+    """
+
+    name: str
+    jobs: int
+    done: int
+    estimated: float | None
+    took: float
+
+
+def compare(folder: Path) -> list[Comparison]:
+    """Compare the plan kept in ``folder`` with what its jobs took, rule by rule, and at last all that had an estimate.
 
     Raises:
         FileNotFoundError: if no plan is kept there.
@@ -193,20 +212,32 @@ def took(folder: Path) -> str:
     path = folder / FILE
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `ecgpipe plan` before the study")
-    lines = [f"{'':<24}{'done':>10}{'estimated':>12}{'took':>12}"]
     estimates = [Estimate(**row) for row in read_json(path)]
-    started = path.stat().st_mtime
+    planned_at = path.stat().st_mtime
     real = {
         e: float(read_json(p)["seconds"])
         for e in estimates
-        if (p := folder / e.provenance).exists() and p.stat().st_mtime > started
+        if (p := folder / e.provenance).exists() and p.stat().st_mtime > planned_at
     }
     rows = {rule: [e for e in estimates if e.rule == rule] for rule in dict.fromkeys(e.rule for e in estimates)}
     rows["all with an estimate"] = [e for e in estimates if e.seconds is not None]
+    found = []
     for name, mine in rows.items():
         done = [e for e in mine if e in real]
         known = [e.seconds for e in done if e.seconds is not None]
-        estimated = _hours(sum(known)) if len(known) == len(done) else "not known"
-        took = _hours(sum(real[e] for e in done))
-        lines.append(f"{name:<24}{f'{len(done)} of {len(mine)}':>10}{estimated:>12}{took:>12}")
+        estimated = sum(known) if len(known) == len(done) else None
+        found.append(Comparison(name, len(mine), len(done), estimated, sum(real[e] for e in done)))
+    return found
+
+
+def took(folder: Path) -> str:
+    """Say for each rule of the plan kept in ``folder`` what was estimated and what it took.
+
+    Raises:
+        FileNotFoundError: if no plan is kept there.
+    """
+    lines = [f"{'':<24}{'done':>10}{'estimated':>12}{'took':>12}"]
+    for row in compare(folder):
+        estimated = "not known" if row.estimated is None else _hours(row.estimated)
+        lines.append(f"{row.name:<24}{f'{row.done} of {row.jobs}':>10}{estimated:>12}{_hours(row.took):>12}")
     return "\n".join(lines)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generate.tiny_vqvae import NETWORKS
 
-from ecgpipe.config import load
+from ecgpipe.config import GeneratorSettings, load
 from ecgpipe.workflow import plan
 from ecgpipe.workflow.calibrate import GeneratorSpeed
 from ecgpipe.workflow.pending import Job, read_jobs
@@ -108,6 +109,16 @@ def test_calibration_of_a_generator_without_steps_and_of_a_network() -> None:
     network = generator_speed("diffwave", CONFIG.generator("diffwave"), 100.0, 1000)
     assert np.isfinite(network.training)
     assert network.training > 0
+
+
+def test_calibration_counts_every_stage_of_a_training_to_its_end() -> None:
+    from ecgpipe.workflow.calibrate import generator_speed
+
+    stages = {stage: {"steps": 10**6} for stage in ("stage1", "lf_prior", "hf_prior")}
+    gated = {**NETWORKS, "reconstruction_bound": 1e-9, **stages}
+    speed = generator_speed("time_vqvae", GeneratorSettings(train=gated), 100.0, 64)
+    # No stage has a step below 10 us; a stage counted for its calibration's few steps alone would take less in all.
+    assert speed.training > 3 * 10**6 * 1e-5
 
 
 def test_a_dry_run_is_read() -> None:
