@@ -22,7 +22,7 @@ test: $(VENV)/.dev
 test-long: $(VENV)/.dev
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m long
 
-# Every profile plans the whole study; installs the plug-ins of clusters
+# Every profile plans the whole study; where root and apt-get are at hand, the tiny study runs on a SLURM of one node
 test-cluster: $(VENV)/.dev
 	$(PIP) --editable '.[dev,cluster]'
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest tests/cluster -m cluster
