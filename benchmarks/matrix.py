@@ -72,14 +72,16 @@ def trainings(config: Config, study: Study, dataset: str, records: int) -> pd.Da
             rows.append(("augmentation", added, seeds))
         for fraction in experiments.fractions if "TrRSTeR" in study.synthetic_settings else []:
             for ratio in experiments.ratios:
-                wanted = {"all": added, "balance": added / 2}.get(ratio) or min(
-                    added, float(ratio) * fraction * records
-                )
-                rows.append(("augmentation", fraction * records + wanted, seeds))
+                wanted = {"all": added, "balance": added / 2}.get(ratio) or float(ratio) * fraction * records
+                if wanted < added or ratio == "all":
+                    rows.append(("augmentation", fraction * records + wanted, seeds))
             rows += [("cross", fraction * records + added, seeds) for _ in study.crossed(dataset)]
     for fraction in experiments.transfer.fractions:
         for _ in range(len(study.sources) + len(study.yardsticks(dataset))):
             rows += [(method, fraction * records, seeds) for method in experiments.transfer.methods]
+    for other in study.yardsticks(dataset):
+        if study.pretrained_on(dataset, other) != f"{dataset}/real":
+            rows.append(("for another", max(study.real_fractions) * records, seeds))
     return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])
 
 

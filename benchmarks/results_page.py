@@ -72,7 +72,7 @@ def main() -> None:
 
     page += f"## Every comparison in {METRIC_NAMES[PRIMARY]}\n\n"
     page += "Smallest effect: the difference that would have been shown with a probability of 80 %.\n\n"
-    columns = ["dataset", "experiment", "generator", "ratio", "tested", "fraction", "against"]
+    columns = ["dataset", "experiment", "setting", "generator", "ratio", "tested", "fraction", "against"]
     primary = comparisons[comparisons["metric"] == PRIMARY]
     rows = [
         [

@@ -499,7 +499,7 @@ class Transfer(Section):
     )
     from_real: bool = Field(
         False,
-        description="Also pre-train on the real records of each other dataset of the same classifier: what a synthetic set would have to reach.",
+        description="Also pre-train on the real records of each other active dataset with a source, with this dataset's classifier: what a synthetic set would have to reach. Not for a merge.",
     )
 
 
@@ -519,7 +519,7 @@ class Experiments(Section):
     ratios: list[Ratio] = Field(
         ["all"],
         min_length=1,
-        description="Synthetic records of TrRSTeR: `all`, so many times the real ones (0.5, 2; at most all), or `balance`: rare classes filled up to the commonest.",
+        description="Synthetic records of TrRSTeR: `all`, so many times the real ones (0.5, 2; left out where there are too few), or `balance`: rare classes filled up to the commonest.",
     )
     pooled: bool = Field(False, description="Also run everything with `all`: the samples of all generators together.")
     cross: bool = Field(
@@ -624,7 +624,7 @@ class Config(Section):
             ("generators", self.generators),
             ("experiments.settings", self.experiments.settings),
             ("experiments.fractions", self.experiments.fractions),
-            ("experiments.ratios", self.experiments.ratios),
+            ("experiments.ratios", [r if isinstance(r, str) else f"{r:g}" for r in self.experiments.ratios]),
             ("experiments.transfer.methods", self.experiments.transfer.methods),
             ("experiments.transfer.fractions", self.experiments.transfer.fractions),
             ("experiments.seeds", self.experiments.seeds),
@@ -635,6 +635,19 @@ class Config(Section):
                 )
         if "TrRTeR" not in self.experiments.settings:
             raise ValueError("`experiments.settings` must contain TrRTeR: every comparison is with it")
+        if self.experiments.cross and "TrRSTeR" not in self.experiments.settings:
+            raise ValueError(
+                "`experiments.cross` adds records to TrRSTeR, which `experiments.settings` must contain then"
+            )
+        sourced = [
+            name for name in self.datasets if name in self.dataset_settings and not self.dataset_settings[name].merge
+        ]
+        for key, asked in (
+            ("experiments.cross", self.experiments.cross),
+            ("experiments.transfer.from_real", self.experiments.transfer.from_real),
+        ):
+            if asked and len(sourced) < 2:
+                raise ValueError(f"`{key}` needs two active datasets with a source; `datasets` has {len(sourced)}")
         if (taken_folder := PurePath(self.raw_dir).parts[:2]) in RESULT_FOLDERS:
             raise ValueError(f"`raw_dir`: {self.raw_dir!r} lies in {'/'.join(taken_folder)}, which holds results")
         for name in self.datasets:

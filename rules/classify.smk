@@ -1,7 +1,7 @@
 """Classifiers on real, synthetic and mixed records, and by transfer; all seeds of a cell in one job.
 
 in: results/data/{dataset}/, results/samples/{dataset}/{generator}/
-out: results/classifiers/{dataset}/{real,real/from_{other}}/{predictions,training}.parquet,
+out: results/classifiers/{dataset}/{real,real/from_{other},real/for_{other}}/{predictions,training}.parquet,
      results/classifiers/{dataset}/{generator}/{augmentation,transfer,with_{other}}/{predictions,training}.parquet
 Real-only results lie where no generator's edit can reach them.
 """
@@ -35,10 +35,11 @@ rule classify_real:
     params:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
         others=lambda w: [f"results/data/{other}" for other in STUDY.crossed(w.dataset)],
+        out=lambda w: f"results/classifiers/{w.dataset}/real",
         code=STUDY.code("classify"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" real --data results/data/{wildcards.dataset} --settings {params.settings:q} '
-        "--also-test {params.others} --out results/classifiers/{wildcards.dataset}/real --state results/state "
+        "--also-test {params.others} --out {params.out} --state results/state "
         "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
@@ -143,11 +144,32 @@ rule classify_cross:
         "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
 
 
+use rule classify_real as classify_real_for_another with:
+    # Another dataset's classifier, to start from there. A yardstick only: the tables have this dataset's own networks.
+    input:
+        signals="results/data/{dataset}/signals.npy",
+        records="results/data/{dataset}/records.parquet",
+    output:
+        predictions="results/classifiers/{dataset}/real/for_{other}/predictions.parquet",
+        training="results/classifiers/{dataset}/real/for_{other}/training.parquet",
+        pretrained="results/classifiers/{dataset}/real/for_{other}/pretrained.safetensors",
+        provenance="results/classifiers/{dataset}/real/for_{other}/provenance.json",
+    log:
+        "results/logs/classify/{dataset}/real/for_{other}.log",
+    benchmark:
+        "results/benchmarks/classify/{dataset}/real/for_{other}.jsonl"
+    params:
+        settings=lambda w: STUDY.pretraining(w.other),
+        others=[],
+        out=lambda w: f"results/classifiers/{w.dataset}/real/for_{w.other}",
+        code=STUDY.code("classify"),
+
+
 rule classify_yardstick:
     input:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
-        pretrained="results/classifiers/{other}/real/pretrained.safetensors",
+        pretrained=lambda w: f"results/classifiers/{STUDY.pretrained_on(w.other, w.dataset)}/pretrained.safetensors",
     output:
         predictions="results/classifiers/{dataset}/real/from_{other}/predictions.parquet",
         training="results/classifiers/{dataset}/real/from_{other}/training.parquet",

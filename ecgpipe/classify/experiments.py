@@ -50,7 +50,7 @@ from tqdm import tqdm
 
 from ecgpipe.classify.inputs import Inputs, Selection, Standardizer, select, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
-from ecgpipe.classify.subsets import companions, subset
+from ecgpipe.classify.subsets import companions, fillable, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_same_form
@@ -169,19 +169,19 @@ def _cells(
     generator: str,
     fractions: Sequence[float],
     seeds: Sequence[int],
-    ratios: Sequence[Ratio | None] = (None,),
+    ratios: Sequence[str] = (NO_RATIO,),
 ) -> list[_Cell]:
     return [
-        _Cell(setting, generator, fraction, _ratio(ratio), seed)
+        _Cell(setting, generator, fraction, ratio, seed)
         for fraction in sorted(set(fractions))
         for ratio in ratios
         for seed in sorted(set(seeds))
     ]
 
 
-def _ratio(ratio: Ratio | None) -> str:
-    """Write a ratio: ``all``, ``balance``, ``0.5``, and ``none`` where there is none."""
-    return NO_RATIO if ratio is None else ratio if isinstance(ratio, str) else f"{ratio:g}"
+def _ratio(ratio: Ratio) -> str:
+    """Write a ratio: ``all``, ``balance``, ``0.5``."""
+    return ratio if isinstance(ratio, str) else f"{ratio:g}"
 
 
 def _open(folder: str | Path, splits: Sequence[str]) -> tuple[Dataset, list[Selection]]:
@@ -431,7 +431,8 @@ def augmentation(
         which: settings to run; TrRTeR is not among them, TrSTeS comes with TrSTeR only.
         fractions: shares of the real training records in TrRSTeR.
         seeds: one repetition for each.
-        ratios: synthetic records in TrRSTeR, see :func:`ecgpipe.classify.subsets.companions`.
+        ratios: synthetic records in TrRSTeR, see :func:`ecgpipe.classify.subsets.companions`; at each share those
+            that :func:`ecgpipe.classify.subsets.fillable` leaves.
         name: generator's name in the tables; that of the folder if not given.
         real_networks: ``pretrained.safetensors`` of :func:`real`, needed for TrRTeS.
         also_test: folders of further datasets whose test records are tested on.
@@ -462,7 +463,19 @@ def augmentation(
         )
 
     pretraining = _cells("TrSTeR", generator, [0.0], seeds) if "TrSTeR" in which else []
-    augmented = _cells("TrRSTeR", generator, fractions, seeds, ratios) if "TrRSTeR" in which else []
+    augmented = []
+    for fraction in sorted(set(fractions)) if "TrRSTeR" in which else []:
+        wanted = [_ratio(ratio) for ratio in ratios]
+        filled = fillable(wanted, real_set.share(fraction, seeds[0]).labels, train_part.labels)
+        if left := [ratio for ratio in wanted if ratio not in filled]:
+            log.info(
+                "TrRSTeR %s fraction %g is left out with ratio %s: %d synthetic records are too few, or it would be the same as another",
+                generator,
+                fraction,
+                ", ".join(left),
+                len(train_part),
+            )
+        augmented += _cells("TrRSTeR", generator, [fraction], seeds, filled)
     outcomes = _run([*pretraining, *augmented], train, Path(state_dir))
     if pretraining:
         path = Path(out) / "pretrained.safetensors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -38,18 +40,22 @@ def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed
     Args:
         real: class ids of the real training records in use, ``(n,)``.
         synthetic: class ids of the synthetic training records, ``(m,)``.
-        ratio: ``all``; so many for each real record, stratified by class (all, if there are fewer); or ``balance``: as
-            many of each class as it lacks to be as common as the commonest (as far as there are).
+        ratio: ``all``; so many for each real record, stratified by class; or ``balance``: as many of each class as it
+            lacks to be as common as the commonest (as far as there are).
         seed: seed of the random order.
 
     Returns:
         Positions in ``synthetic``, ascending.
+
+    Raises:
+        ValueError: if there are fewer synthetic records than ``ratio`` asks for.
     """
     if ratio == "all":
         return np.arange(len(synthetic))
     if ratio != "balance":
-        share = min(1.0, float(ratio) * len(real) / len(synthetic))
-        return subset(synthetic, share, seed)
+        if (wanted := float(ratio) * len(real)) > len(synthetic):
+            raise ValueError(f"ratio {ratio} wants {wanted:g} synthetic records, there are {len(synthetic)}")
+        return subset(synthetic, wanted / len(synthetic), seed)
     counts = np.bincount(real, minlength=synthetic.max(initial=0) + 1)
     chosen = [np.empty(0, dtype=np.int64)]
     for label in np.unique(synthetic):
@@ -57,3 +63,29 @@ def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed
         order = np.random.default_rng([seed, int(label)]).permutation(members)
         chosen.append(order[: counts.max() - counts[label]])
     return np.sort(np.concatenate(chosen))
+
+
+def fillable(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> list[str]:
+    """Return those of the ratios of :func:`companions` that there are enough synthetic records for.
+
+    A ratio whose records are just those of ``all``, or of a ratio named before it, is left out too: it would be the same
+    experiment under another name.
+
+    Args:
+        ratios: ``all``, ``balance`` and numbers.
+        real: class ids of the real training records in use, ``(n,)``.
+        synthetic: class ids of the synthetic training records, ``(m,)``.
+    """
+    chosen = list(ratios)
+    counts = {len(synthetic)} if "all" in chosen else set()
+    kept = []
+    for ratio in chosen:
+        if ratio not in ("all", "balance"):
+            if float(ratio) * len(real) > len(synthetic):
+                continue
+            count = len(companions(real, synthetic, ratio, 0))  # more are a superset of fewer
+            if count in counts:
+                continue
+            counts.add(count)
+        kept.append(ratio)
+    return kept

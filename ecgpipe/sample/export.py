@@ -23,6 +23,7 @@ import pandas as pd
 import wfdb
 from tqdm import tqdm
 
+from ecgpipe.config import LABEL_MAPS
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256, write_text
 from ecgpipe.preprocess import labels
@@ -129,7 +130,9 @@ def main() -> None:
     parser.add_argument("dataset", type=Path, help="folder with signals.npy and records.parquet")
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument(
-        "--label-map", default="rhythms7", help="`rhythms7` or a CSV as in preprocess.label_map: codes of the classes"
+        "--label-map",
+        default="rhythms7",
+        help=f"{', '.join(LABEL_MAPS)} or a CSV as in preprocess.label_map: codes of the classes",
     )
     args = parser.parse_args()
     try:

@@ -132,10 +132,20 @@ class Study:
         return self.others(dataset) if self.config.experiments.cross else []
 
     def yardsticks(self, dataset: str) -> list[str]:
-        """Datasets of the same classifier whose real records pre-train networks for this one."""
-        transfer, settings = self.config.experiments.transfer, self.config.dataset_settings
-        same = [n for n in self.others(dataset) if settings[n].classifier == settings[dataset].classifier]
-        return same if transfer.from_real and transfer.fractions else []
+        """Other datasets with a source whose real records pre-train this one's classifier."""
+        transfer = self.config.experiments.transfer
+        return self.others(dataset) if transfer.from_real and transfer.fractions else []
+
+    def _classifier(self, dataset: str) -> dict[str, Any]:
+        return self.config.classifiers[self.datasets[dataset].classifier].model_dump(mode="json")
+
+    def pretrained_on(self, other: str, dataset: str) -> str:
+        """Folder, below ``results/classifiers``, of ``dataset``'s classifier trained on the real records of ``other``.
+
+        With the same classifier that is the real experiment of ``other``; without, it is trained for this alone.
+        """
+        same = self._classifier(other) == self._classifier(dataset)
+        return f"{other}/real" if same else f"{other}/real/for_{dataset}"
 
     @property
     def classifier_folders(self) -> list[str]:
@@ -169,7 +179,11 @@ class Study:
         names += [f"{stage}/{d}/{g}" for d, g in self.models for stage in ("generate", "sample")]
         names += [f"pool/{d}/{g}" for d, g in self.cells if d in self.pooled]
         names += [f"pool/{d}/{g}" for d in self.config.datasets for g in self.pooled_generators]
-        names += [f"classify/{folder}" for folder in self.classifier_folders]
+        folders = [
+            *self.classifier_folders,
+            *(self.pretrained_on(o, d) for d in self.config.datasets for o in self.yardsticks(d)),
+        ]
+        names += [f"classify/{folder}" for folder in dict.fromkeys(folders)]
         names += [f"closeness/{d}/controls" for d in self.config.datasets]
         return names + [f"closeness/{d}/{g}" for d, g in self.cells]
 
@@ -290,10 +304,9 @@ class Study:
     def classification(self, dataset: str, experiment: str) -> str:
         """Parameters of one classification job: ``real``, ``augmentation``, ``cross`` or ``transfer``."""
         experiments = self.config.experiments
-        name = self.datasets[dataset].classifier
         fractions = {"real": self.real_fractions, "transfer": list(experiments.transfer.fractions)}
         values: dict[str, Any] = {
-            "classifier": self.config.classifiers[name].model_dump(mode="json"),
+            "classifier": self._classifier(dataset),
             "fractions": fractions.get(experiment, list(experiments.fractions)),
             "seeds": list(experiments.seeds),
         }
@@ -304,6 +317,11 @@ class Study:
         if experiment == "transfer":
             values["methods"] = list(experiments.transfer.methods)
         return canonical(values)
+
+    def pretraining(self, dataset: str) -> str:
+        """Parameters of training ``dataset``'s classifier on another one's real records, at the largest share."""
+        fractions, seeds = self.real_fractions[-1:], list(self.config.experiments.seeds)
+        return canonical({"classifier": self._classifier(dataset), "fractions": fractions, "seeds": seeds})
 
     def closeness(self) -> str:
         """Parameters of every comparison of synthetic with real records."""

@@ -307,12 +307,14 @@ def test_class_without_training_record_is_allowed_and_told(make_dataset, tmp_pat
     assert (predictions["label"] == "SVTAC").sum() == 6
 
 
-def test_ratios_add_so_many_synthetic_records(folders, tmp_path, settings):
+def test_ratios_add_so_many_synthetic_records_and_those_that_cannot_are_left_out(folders, tmp_path, settings, caplog):
     data, samples = folders
-    ratios, state = ["all", 0.5, 99.0, "balance"], tmp_path / "state"
+    ratios, state = [0.5, 99.0, 42 / 18, "all", "balance"], tmp_path / "state"
+    caplog.set_level(logging.INFO, logger="ecgpipe")
     experiments.augmentation(data, samples, tmp_path, settings, ["TrRSTeR"], [0.5], [4], ratios=ratios, state_dir=state)
     rows = pd.read_parquet(tmp_path / "training.parquet").set_index("ratio")
-    assert rows["n_synthetic"].to_dict() == {"all": 42, "0.5": 9, "99": 42, "balance": 0}
+    assert rows["n_synthetic"].to_dict() == {"0.5": 9, "all": 42, "balance": 0}
+    assert "fraction 0.5 is left out with ratio 99, 2.33333: 42 synthetic records are too few" in caplog.text
     assert set(rows["n_real"]) == {18}
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     assert predictions.groupby("ratio").size().to_dict() == dict.fromkeys(rows.index, 18)

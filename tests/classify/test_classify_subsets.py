@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgpipe.classify.subsets import companions, subset
+from ecgpipe.classify.subsets import companions, fillable, subset
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -49,16 +49,31 @@ def test_companions(real, synthetic):
     assert companions(real, synthetic, "all", 1).tolist() == list(range(len(synthetic)))
     smaller: set[int] = set()
     for ratio in (0.25, 1.0, 4.0, 100.0):
+        share = ratio * len(real) / len(synthetic)
+        if share > 1:
+            with pytest.raises(ValueError, match=f"ratio {ratio} wants {ratio * len(real):g} synthetic records"):
+                companions(real, synthetic, ratio, 1)
+            continue
         chosen = companions(real, synthetic, ratio, 1)
         assert smaller <= set(chosen)
         smaller = set(chosen)
-        share = min(1.0, ratio * len(real) / len(synthetic))
         for label in np.unique(synthetic):
             count, wanted = (synthetic[chosen] == label).sum(), share * (synthetic == label).sum()
             assert count == 1 or abs(count - wanted) <= 0.5
-    assert len(smaller) == len(synthetic)
     balanced = companions(real, synthetic, "balance", 1)
     counts = np.bincount(real, minlength=5)
     for label in range(5):
         lacking = counts.max() - counts[label]
         assert (synthetic[balanced] == label).sum() == min(lacking, (synthetic == label).sum())
+
+
+def test_ratios_that_cannot_be_filled_or_are_another_by_name_are_left_out():
+    """At the paper's full size: 52,546 real training records and 33,600 synthetic ones."""
+    ratios = ["all", "0.25", "0.5", "1", "2", "4", "balance"]
+    synthetic = np.arange(33_600) % 7
+    few, many = np.arange(525) % 7, np.arange(52_546) % 7
+    assert fillable(ratios, few, synthetic) == ratios
+    assert fillable(ratios, many, synthetic) == ["all", "0.25", "0.5", "balance"]
+    assert fillable(["4", "1"], synthetic, synthetic) == ["1"]
+    assert fillable(["1", "all"], synthetic, synthetic) == ["all"]
+    assert fillable(["0.25", "0.3"], np.arange(4), synthetic[:70]) == ["0.25"]  # one of each class, either way

@@ -105,6 +105,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("experiments.settings", ["TrSTeR"], ["experiments.settings", "TrRTeR"]),
         ("experiments.fractions", [0.0], ["experiments.fractions.0", "greater than 0"]),
         ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
+        ("experiments.ratios", [0.12345671, 0.12345672], ["experiments.ratios", "0.123457 more than once"]),
+        ("experiments", {"settings": ["TrRTeR", "TrSTeR"], "cross": True}, ["experiments.cross", "TrRSTeR"]),
         ("dataset_settings.demo_ptbxl.classifier", "huge", ["demo_ptbxl.classifier", "'huge'", "demo"]),
         ("dataset_settings.demo_ptbxl.format", "edf", ["demo_ptbxl.format", "'edf'", "ecg_arrhythmia"]),
         ("dataset_settings.demo_ptbxl.merge", ["demo_chapman", "demo_merged"], ["demo_ptbxl", "not both"]),
@@ -123,6 +125,15 @@ def test_mistakes_are_named(raw: dict[str, Any], key: str, value: Any, words: li
         validate(raw)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("experiments", [{"cross": True}, {"transfer": {"from_real": True}}])
+def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any], experiments: dict[str, Any]) -> None:
+    raw["experiments"] = experiments
+    validate(raw)
+    raw["datasets"] = ["demo_ptbxl"]
+    with pytest.raises(ConfigError, match="needs two active datasets with a source"):
+        validate(raw)
 
 
 def test_all_mistakes_are_told_at_once(raw: dict[str, Any]) -> None:

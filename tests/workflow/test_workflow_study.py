@@ -1,0 +1,33 @@
+"""What a study is made of."""
+
+from __future__ import annotations
+
+import json
+
+from checkout import ROOT
+
+from ecgpipe.config import load
+from ecgpipe.workflow.study import Study
+
+
+def test_the_papers_study_has_real_pretraining_though_its_datasets_differ_in_classifier() -> None:
+    config = load(ROOT / "configs" / "paper.yaml")
+    study = Study(config, ROOT / "workflow_scripts")
+    assert {name: study.yardsticks(name) for name in config.datasets} == {
+        "ptbxl": ["chapman"],
+        "chapman": ["ptbxl"],
+        "merged": [],
+    }
+    assert study.pretrained_on("chapman", "ptbxl") == "chapman/real/for_ptbxl"
+    pretraining = json.loads(study.pretraining("ptbxl"))
+    transfer = json.loads(study.classification("ptbxl", "transfer"))
+    assert pretraining["classifier"] == transfer["classifier"] != json.loads(study.pretraining("chapman"))["classifier"]
+    assert pretraining["fractions"] == [1.0]
+    assert "classify/chapman/real/for_ptbxl" in study.benchmarks
+
+
+def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -> None:
+    study = Study(load(ROOT / "configs" / "matrix.yaml"), ROOT / "workflow_scripts")
+    used = [study.pretrained_on(other, name) for name in study.config.datasets for other in study.yardsticks(name)]
+    assert len(used) == 2
+    assert set(used) <= set(study.classifier_folders)
