@@ -169,6 +169,8 @@ rule classify_yardstick:
     input:
         signals="results/data/{dataset}/signals.npy",
         records="results/data/{dataset}/records.parquet",
+        other_signals="results/data/{other}/signals.npy",
+        other_records="results/data/{other}/records.parquet",
         pretrained=lambda w: f"results/classifiers/{STUDY.pretrained_on(w.other, w.dataset)}/pretrained.safetensors",
     output:
         predictions="results/classifiers/{dataset}/real/from_{other}/predictions.parquet",
@@ -190,6 +192,6 @@ rule classify_yardstick:
         code=STUDY.code("classify"),
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
-        "--pretrained {input.pretrained:q} --settings {params.settings:q} "
+        "--pretrained {input.pretrained:q} --origin results/data/{wildcards.other} --settings {params.settings:q} "
         "--out results/classifiers/{wildcards.dataset}/real/from_{wildcards.other} --state results/state "
         "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"

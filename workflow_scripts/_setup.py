@@ -10,12 +10,15 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+_LOADED = time.perf_counter()
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
@@ -138,7 +141,7 @@ class _Formatter(logging.Formatter):
 @contextlib.contextmanager
 def running(
     args: argparse.Namespace, *, inputs: Sequence[Path] = (), modules: Sequence[str] = (), threads: int = 1
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Log to ``args.log`` and the terminal, turn an exception into one line there, and end with the provenance.
 
     Args:
@@ -146,6 +149,9 @@ def running(
         inputs: files whose sums belong to the provenance.
         modules: modules that the job imports by name.
         threads: threads of the job.
+
+    Yields:
+        What the script calls when its imports are done: until then it starts up.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -167,9 +173,11 @@ def running(
             _remove_halves(args)
         claim_gpus(getattr(args, "gpu", 0))
         sums = {str(path): _sum(path) for path in inputs}
-        yield
+        handed, ready = time.perf_counter(), list[float]()
+        yield lambda: ready.append(time.perf_counter())
         if hasattr(args, "provenance") and process in (None, "0"):
-            _record(args, sums, modules, threads, time.perf_counter() - started)
+            start_up = started - _LOADED + ready[0] - handed
+            _record(args, sums, modules, threads, time.perf_counter() - started, start_up)
     except Exception as error:
         to_terminal.setLevel(logging.CRITICAL)
         logging.exception("failed")
@@ -190,7 +198,12 @@ def _remove_halves(args: argparse.Namespace) -> None:
 
 
 def _record(
-    args: argparse.Namespace, inputs: dict[str, str], modules: Sequence[str], threads: int, seconds: float
+    args: argparse.Namespace,
+    inputs: dict[str, str],
+    modules: Sequence[str],
+    threads: int,
+    seconds: float,
+    start_up_seconds: float,
 ) -> None:
     imported = frozenset(sys.modules)
     from ecgpipe.workflow import provenance
@@ -206,4 +219,9 @@ def _record(
         threads=threads,
         gpu=getattr(args, "gpu", 0),
         seconds=seconds,
+        start_up_seconds=start_up_seconds,
+        cpu_seconds=sum(
+            used.ru_utime + used.ru_stime
+            for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        ),
     )

@@ -14,10 +14,11 @@ def main() -> None:
     arguments.add_argument("--settings", required=True, help="JSON: what to get")
     arguments.add_argument("--manifest", type=Path, required=True, help="Parquet to write; records lie beside it")
     args = arguments.parse_args()
-    with running(args):
+    with running(args) as ready:
         from ecgpipe.acquire.dataset import acquire, write_manifest
         from ecgpipe.config import DatasetSettings, SignalSettings
 
+        ready()
         settings = json.loads(args.settings)
         dataset = DatasetSettings.model_validate(reached(args.dataset, settings["dataset"]))
         folder = args.manifest.with_suffix("")

@@ -15,6 +15,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
+    arguments.add_argument("--origin", type=Path, help="transfer: folder of the real dataset these learnt from, if any")
     arguments.add_argument("--name", help="augmentation: the generator's name in the tables, if not the folder's")
     arguments.add_argument("--real-networks", type=Path, nargs="*", default=[], help="augmentation: for TrRTeS")
     arguments.add_argument("--also-test", type=Path, nargs="*", default=[], help="folders of datasets to test on too")
@@ -23,13 +24,14 @@ def main() -> None:
     add_training_arguments(arguments)
     args = arguments.parse_args()
     settings = json.loads(args.settings)
-    folders = [folder for folder in (args.data, args.samples, *args.also_test) if folder]
+    folders = [folder for folder in (args.data, args.samples, args.origin, *args.also_test) if folder]
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
     inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
-    with running(args, inputs=inputs, threads=args.threads):
+    with running(args, inputs=inputs, threads=args.threads) as ready:
         from ecgpipe.classify import experiments
         from ecgpipe.config import classifier_settings
 
+        ready()
         common: dict[str, Any] = {
             **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
             "settings": classifier_settings(settings["classifier"]),
@@ -39,7 +41,7 @@ def main() -> None:
         if args.experiment == "real":
             experiments.real(args.data, args.out, also_test=args.also_test, **common)
         elif args.experiment == "transfer":
-            experiments.transfer(args.data, args.pretrained, args.out, **common)
+            experiments.transfer(args.data, args.pretrained, args.out, origin=args.origin, **common)
         else:
             experiments.augmentation(
                 args.data,

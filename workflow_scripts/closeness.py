@@ -28,15 +28,17 @@ def main() -> None:
     inputs += [args.network] if args.network else []
     parts = {name: getattr(args, name) for name in ("closeness", "privacy", "copies", "curves", "points")}
     inputs += [path for paths in parts.values() for path in paths or []]
-    with running(args, inputs=inputs, threads=args.threads):
+    with running(args, inputs=inputs, threads=args.threads) as ready:
         if args.what == "tables":
             from ecgpipe.closeness.tables import join
 
+            ready()
             join(parts, args.out)
             return
         from ecgpipe.closeness import run
         from ecgpipe.closeness.evaluate import Settings
 
+        ready()
         settings = Settings(**json.loads(args.settings))
         if args.what == "generator":
             run.compare(args.data, args.samples, args.network, args.out, settings, threads=args.threads)

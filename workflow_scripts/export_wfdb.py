@@ -13,10 +13,11 @@ def main() -> None:
     arguments.add_argument("--label-map", required=True, help="`rhythms7` or a CSV: codes of the classes")
     arguments.add_argument("--out", type=Path, required=True, help="folder to make")
     args = arguments.parse_args()
-    with running(args, inputs=[args.dataset / "signals.npy", args.dataset / "records.parquet"]):
+    with running(args, inputs=[args.dataset / "signals.npy", args.dataset / "records.parquet"]) as ready:
         from ecgpipe.dataset import Dataset
         from ecgpipe.sample.export import export, snomed_codes
 
+        ready()
         export(Dataset.load(args.dataset), args.out, snomed_codes(args.label_map))
 
 

@@ -22,9 +22,10 @@ def main() -> None:
     settings = json.loads(args.settings)
     inputs = [args.data / "signals.npy", args.data / "records.parquet"]
     modules = [module_of(settings["name"], settings["class"])]
-    with running(args, inputs=inputs, modules=modules, threads=args.threads):
+    with running(args, inputs=inputs, modules=modules, threads=args.threads) as ready:
         from ecgpipe.generate.run import train_generator
 
+        ready()
         train_generator(
             settings["name"],
             settings["class"],

@@ -14,9 +14,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
     args = arguments.parse_args()
     inputs = [args.data / name / file for name in args.members for file in ("signals.npy", "records.parquet")]
-    with running(args, inputs=inputs):
+    with running(args, inputs=inputs) as ready:
         from ecgpipe.preprocess.dataset import merge
 
+        ready()
         merge({name: args.data / name for name in args.members}, args.out)
 
 

@@ -14,9 +14,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
     args = arguments.parse_args()
     inputs = [folder / file for folder in args.folders for file in ("signals.npy", "records.parquet")]
-    with running(args, inputs=inputs):
+    with running(args, inputs=inputs) as ready:
         from ecgpipe.sample.pool import union
 
+        ready()
         union(dict(zip(args.members, args.folders, strict=True)), args.out)
 
 

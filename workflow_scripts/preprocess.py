@@ -19,12 +19,13 @@ def main() -> None:
     settings = json.loads(args.settings)
     own_labels = Path(settings["preprocess"]["label_map"])
     inputs = [args.manifest, *([own_labels] if own_labels.is_file() else [])]
-    with running(args, inputs=inputs):  # one thread a process: workers share the cores already
+    with running(args, inputs=inputs) as ready:  # one thread a process: workers share the cores already
         import pandas as pd
 
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
         from ecgpipe.preprocess.dataset import preprocess
 
+        ready()
         preprocess(
             args.manifest.with_suffix(""),
             pd.read_parquet(args.manifest),

@@ -14,12 +14,13 @@ def main() -> None:
     arguments.add_argument("--results", type=Path, required=True, help="folder of all results")
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
-    with running(args, inputs=sorted((args.results / "tables").glob("*.parquet"))):
+    with running(args, inputs=sorted((args.results / "tables").glob("*.parquet"))) as ready:
         from ecgpipe.config import validate
         from ecgpipe.report.build import build
         from ecgpipe.report.provenance import git_state
         from ecgpipe.workflow.study import Study
 
+        ready()
         here = Path(__file__).resolve().parent
         study = Study(validate(json.loads(args.settings)), here)
         build(

@@ -24,9 +24,10 @@ def main() -> None:
     settings = json.loads(args.settings)
     inputs = [args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"]
     modules = [module_of(args.name, settings["class"])]
-    with running(args, inputs=inputs, modules=modules, threads=args.threads):
+    with running(args, inputs=inputs, modules=modules, threads=args.threads) as ready:
         from ecgpipe.sample.run import draw_samples
 
+        ready()
         draw_samples(
             args.model,
             args.data,

@@ -19,9 +19,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the tables")
     args = arguments.parse_args()
     inputs = [*args.predictions, *args.training, *(folder / "records.parquet" for folder in args.data)]
-    with running(args, inputs=inputs):
+    with running(args, inputs=inputs) as ready:
         from ecgpipe.tables.build import Parameters, build
 
+        ready()
         lost = [str(path) for path in args.benchmarks if not path.exists()]
         if lost:
             logging.warning("runtime.parquet leaves out jobs whose benchmark files are gone: %s", ", ".join(lost))

@@ -53,7 +53,7 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.subsets import companions, fillable, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
-from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_same_form
+from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_distinct, require_same_form
 from ecgpipe.files import atomic_path, write_parquet
 
 log = logging.getLogger(__name__)
@@ -138,6 +138,7 @@ class _Real:
     @classmethod
     def open(cls, folder: str | Path, also_test: Sequence[str | Path]) -> _Real:
         dataset, (train, validation, _) = _open(folder, SPLITS)
+        require_distinct({_name(other): Path(other) for other in (folder, *also_test)})
         tests = []
         for other in (folder, *also_test):
             opened, (records,) = _open(other, ("test",))
@@ -523,6 +524,7 @@ def transfer(
     seeds: Sequence[int],
     *,
     methods: Sequence[Method] = ("frozen",),
+    origin: str | Path | None = None,
     state_dir: str | Path,
     device: str = "cpu",
 ) -> None:
@@ -538,14 +540,17 @@ def transfer(
         fractions: shares of the real training records.
         seeds: one repetition for each; each starts from the network of its own seed.
         methods: ``frozen``, ``finetuned``, ``probe``.
+        origin: folder of the real dataset that the networks learnt from, if they learnt from one.
         state_dir: folder for finished trainings; deleted at the end.
         device: ``cpu`` or ``cuda``.
 
     Raises:
         FileNotFoundError, ValueError: if a file is missing, one of the dataset's splits is empty, or the networks were
-            made for other signals, another architecture or other seeds.
+            made for other signals, another architecture or other seeds, or learnt from recordings of the dataset.
     """
     real_set = _Real.open(data, ())
+    if origin is not None:
+        require_distinct({_name(folder): Path(folder) for folder in (data, origin)})
     start = _pretrained(pretrained, data, real_set, settings, seeds)
     source = f"real:{start.dataset}" if start.generator == REAL else start.generator
     where = torch.device(device)

@@ -418,17 +418,20 @@ def _runtime(inputs: Inputs) -> dict[str, Any]:
     stages = table.groupby("stage", sort=False).agg(
         jobs=("job", "count"),
         seconds=("seconds", "sum"),
+        start_up_seconds=("start_up_seconds", "sum"),
         cpu_seconds=("cpu_seconds", "sum"),
         peak_memory_mb=("peak_memory_mb", "max"),
     )
 
     def written(row: Row) -> list[str]:
-        return [f"{row['seconds']:,.1f}", number(row["cpu_seconds"], 1), number(row["peak_memory_mb"], 0)]
+        measured = (("start_up_seconds", 1), ("cpu_seconds", 1), ("peak_memory_mb", 0))
+        return [f"{row['seconds']:,.1f}", *(number(row[name], digits) for name, digits in measured)]
 
     return {
         "stages": [(row["stage"], row["jobs"], *written(row)) for row in rows_of(stages.reset_index())],
         "jobs": [(row["stage"], row["job"], *written(row)) for row in rows_of(table)],
         "total": f"{table['seconds'].sum() / 60:,.1f}",
+        "start_up": f"{100 * table['start_up_seconds'].sum() / max(table['seconds'].sum(), 1e-9):.0f} %",
     }
 
 

@@ -1,4 +1,4 @@
-"""What each job took, from the files of Snakemake's ``benchmark:`` directive."""
+"""What each job took, from the files of Snakemake's ``benchmark:`` directive and the provenance beside its results."""
 
 from __future__ import annotations
 
@@ -9,12 +9,36 @@ from pathlib import Path
 
 import pandas as pd
 
+from ecgpipe.files import read_json
+
 FOLDER = "benchmarks"
+RESULTS = {
+    "merge": "data",
+    "preprocess": "data",
+    "generate": "generators",
+    "pool": "samples",
+    "sample": "samples",
+    "classify": "classifiers",
+    "closeness": "closeness",
+}
+"""Where the results of a stage's jobs lie, each in a folder of the job's name."""
 
 
 def _number(value: object) -> float:
     """Return a measurement; jobs too short to be measured have ``"NA"``, which gives NaN."""
     return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _provenance(results: Path, stage: str, job: str) -> dict[str, object]:
+    """Return what a job told of itself; nothing if that is not there."""
+    if stage == "acquire":
+        path = results / "raw" / f"{job}.provenance.json"
+    else:
+        path = results / RESULTS.get(stage, stage) / job.removesuffix("/controls") / "provenance.json"
+    try:
+        return dict(read_json(path))
+    except FileNotFoundError:
+        return {}
 
 
 def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], generators: Collection[str]) -> pd.DataFrame:
@@ -27,8 +51,9 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
         generators: names that are generators.
 
     Returns:
-        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), cpu_seconds,
-        peak_memory_mb (resident, MB), in the order of ``paths``. What Snakemake could not measure is NaN.
+        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds (of
+        these, until the interpreter had its imports), cpu_seconds, peak_memory_mb (resident, MB), in the order of
+        ``paths``. What was not measured is NaN.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -50,6 +75,7 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
             raise ValueError(
                 f"{path} is not a benchmark of Snakemake in JSON lines; delete it and run the job again"
             ) from error
+        told = _provenance(Path(*parts[: start - 1]), stage, job)
         rows.append(
             {
                 "stage": stage,
@@ -57,9 +83,10 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
                 "dataset": next((name for name in names if name in datasets), None),
                 "generator": next((name for name in names if name in generators), None),
                 "seconds": seconds,
-                "cpu_seconds": _number(measured.get("cpu_time")),
+                "start_up_seconds": _number(told.get("start_up_seconds")),
+                "cpu_seconds": _number(told.get("cpu_seconds")),
                 "peak_memory_mb": _number(measured.get("max_rss")),
             }
         )
-    columns = ["stage", "job", "dataset", "generator", "seconds", "cpu_seconds", "peak_memory_mb"]
+    columns = ["stage", "job", "dataset", "generator", "seconds", "start_up_seconds", "cpu_seconds", "peak_memory_mb"]
     return pd.DataFrame(rows, columns=columns).astype({"dataset": object, "generator": object})

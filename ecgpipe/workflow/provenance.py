@@ -55,6 +55,8 @@ def write(
     threads: int,
     gpu: int,
     seconds: float,
+    start_up_seconds: float,
+    cpu_seconds: float,
 ) -> None:
     """Write a job's provenance.
 
@@ -69,6 +71,8 @@ def write(
         threads: threads it was given.
         gpu: GPUs it was given.
         seconds: wall time of this run; of a job that was resumed, of its last run.
+        start_up_seconds: of these and before, until its imports were done.
+        cpu_seconds: processor time of this run, start-up included, with all processes it waited for.
     """
     if unseen := undeclared(script, modules, imported):
         log.warning("imported but not part of the code digest: %s; edits there rerun nothing", ", ".join(unseen))
@@ -87,5 +91,7 @@ def write(
             "device": _device(threads, gpu),
             "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
+            "start_up_seconds": round(start_up_seconds, 3),
+            "cpu_seconds": round(cpu_seconds, 3),
         },
     )

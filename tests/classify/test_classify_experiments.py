@@ -380,10 +380,24 @@ def test_other_hospitals(make_dataset, folders, whole, tmp_path, settings):
     assert set(rows["generator"]) == {"g@other"}
     assert set(rows["tested"]) == {"hospital", "other"}
     start = tmp_path / "real" / "pretrained.safetensors"
-    experiments.transfer(other, start, tmp_path / "transfer", settings, [0.5], SEEDS, methods=METHODS, state_dir=state)
+    arguments = (other, start, tmp_path / "transfer", settings, [0.5], SEEDS)
+    experiments.transfer(*arguments, methods=METHODS, origin=data, state_dir=state)
     rows = pd.read_parquet(tmp_path / "transfer" / "training.parquet")
     assert set(rows["generator"]) == {"real:hospital"}
     assert set(rows["setting"]) == set(METHODS)
+
+
+def test_other_hospitals_share_no_recording(make_dataset, folders, tmp_path, settings):
+    data, twin = folders[0], make_dataset(tmp_path / "twin", seed=3, n=8)
+    signals = np.load(twin / "signals.npy")
+    signals[5] = np.load(data / "signals.npy")[2]
+    np.save(twin / "signals.npy", signals)
+    places, state = (tmp_path / "start.safetensors", tmp_path / "out", settings), tmp_path / "state"
+    message = "of hospital and .* of twin have the same signals"
+    with pytest.raises(ValueError, match=message):
+        experiments.real(data, *places[1:], FRACTIONS, SEEDS, also_test=[twin], state_dir=state)
+    with pytest.raises(ValueError, match=message):
+        experiments.transfer(data, *places, [0.5], SEEDS, origin=twin, state_dir=state)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

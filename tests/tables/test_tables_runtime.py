@@ -27,13 +27,17 @@ def test_jobs_are_found_by_their_path(tmp_path):
         write(folder / "classify" / "chapman-diffwave-transfer.jsonl", PLAIN),
         write(folder / "report" / "report.jsonl", PLAIN),
     ]
+    told = {"start_up_seconds": 0.1, "cpu_seconds": 0.4}
+    for place in ("raw/ptb.provenance.json", "generators/ptb/diffwave/provenance.json"):
+        write(tmp_path / "results" / place, told)
     table = runtime_table(paths, {"ptb", "chapman"}, {"diffwave"})
     assert list(table["stage"]) == ["acquire", "generate", "classify", "report"]
     assert list(table["job"]) == ["ptb", "ptb/diffwave", "chapman-diffwave-transfer", "report"]
     assert list(table["dataset"]) == ["ptb", "ptb", "chapman", None]
     assert list(table["generator"]) == [None, "diffwave", "diffwave", None]
     np.testing.assert_array_equal(table["seconds"], [0.3, 3.5, 2.2625, 2.2625])
-    np.testing.assert_array_equal(table["cpu_seconds"], [np.nan, 0.41, 0.41, 0.41])
+    np.testing.assert_array_equal(table["cpu_seconds"], [0.4, 0.4, np.nan, np.nan])
+    np.testing.assert_array_equal(table["start_up_seconds"], [0.1, 0.1, np.nan, np.nan])
     np.testing.assert_array_equal(table["peak_memory_mb"], [np.nan, 111.7, 111.7, 111.7])
 
 

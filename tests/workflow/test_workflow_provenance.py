@@ -69,6 +69,8 @@ def test_an_undeclared_import_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
         threads=1,
         gpu=0,
         seconds=1.0,
+        start_up_seconds=0.5,
+        cpu_seconds=1.0,
     )
     assert "ecgpipe.classify.cnn" in caplog.text
     assert "the code was edited" in caplog.text
