@@ -1,8 +1,8 @@
 """How much is a configuration's matrix? Jobs, trainings, and hours from the throughput measured here.
 
 ``python benchmarks/matrix.py configs/paper.yaml`` makes a dry run, counts the trainings each classification job would do,
-times a training step and a validation pass of each classifier on this machine, and writes docs/data/matrix.csv. Numbers
-of records of data sets that are not there are the published ones.
+times a training step and a validation pass of each classifier on this machine, and what a cell costs the tables, and
+writes docs/data/matrix.csv. Numbers of records of data sets that are not there are the published ones.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,9 @@ import torch.nn.functional as F
 from ecgpipe.classify.training import build
 from ecgpipe.config import AnyClassifier, Config, load
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.classification import metrics_of, summary_table
+from ecgpipe.tables.draws import Draws
 from ecgpipe.workflow.study import Study
 
 PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52_546, 6_568)}
@@ -56,6 +60,29 @@ def seconds_a_record(config: Config, settings: AnyClassifier, device: torch.devi
         ended = time.process_time() if device.type == "cpu" else time.perf_counter()
         found.append((ended - started) / 10 / settings.batch)
     return found[0], found[1]
+
+
+def table_seconds(config: Config, records: int) -> float:
+    """Time what the tables compute for one cell: metrics of each repetition, bootstrap, intervals; in CPU seconds."""
+    seeds, classes, rng = 2, tuple("ABCDEFG"), np.random.default_rng(0)
+    names = np.arange(records).astype(str)
+    labels, scores = rng.integers(7, size=records), rng.dirichlet(np.ones(7), (seeds, records)).astype(np.float32)
+    cell = Cell("d", "TrRTeR", "none", 1.0, "none", "d", classes, tuple(range(seeds)), names, names, labels, scores)
+    draws = Draws(config.statistics.bootstrap, 0)
+    started = time.process_time()
+    metrics = metrics_of([cell])
+    draws.of(cell)
+    shared = time.process_time()
+    summary_table(metrics, [cell], draws, config.statistics.confidence)
+    return (shared - started) * len(config.experiments.seeds) / seeds + time.process_time() - shared
+
+
+def tested_cells(study: Study, dataset: str, table: pd.DataFrame) -> int:
+    """Count the cells that the tables judge: trainings of one set of seeds, for each set of records they are tested on."""
+    crossed = len(study.crossed(dataset))
+    tests = table["experiment"].map({"real": 1 + crossed, "cross": 2, "for another": 0}).fillna(1)
+    on_synthetic = len({"TrSTeS", "TrRTeS"} & set(study.config.experiments.settings))
+    return int(tests.sum()) + on_synthetic * len(study.sources)
 
 
 def trainings(config: Config, study: Study, dataset: str, records: int) -> pd.DataFrame:
@@ -125,7 +152,9 @@ def main() -> None:
         on_features = table["experiment"].isin(["frozen", "probe"])  # convolutions are run once
         table["hours"] = hours.where(~on_features, table["trainings"] * (table["records"] + validation) * look / 3600)
         table["milliseconds_a_record"] = round(1000 * step, 3)
-        tables.append(table)
+        judged = tested_cells(study, dataset, table) * table_seconds(config, validation) / 3600
+        judging = {"experiment": "tables", "trainings": 0, "dataset": dataset, "hours": judged}
+        tables += [table, pd.DataFrame([judging])]
     keys = ["dataset", "experiment"]
     result = (
         pd.concat(tables)
@@ -141,11 +170,12 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     result.to_csv(args.out, index=False)
     print(result.to_string(index=False))
-    total = result["hours"].sum()
+    judging = result["experiment"] == "tables"
+    total = result.loc[~judging, "hours"].sum()
     print(
         f"{jobs} jobs, {result['trainings'].sum():,} trainings, {total:,.0f} hours of classifiers on one {args.device}"
+        f" (of {math.ceil(total / 24):,} days), {result.loc[judging, 'hours'].sum():.1f} hours of tables on one core"
     )
-    print(f"(of {math.ceil(total / 24):,} days)")
 
 
 if __name__ == "__main__":

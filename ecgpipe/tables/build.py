@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ecgpipe.config import Section, Setting, Statistics
 from ecgpipe.files import write_parquet
-from ecgpipe.tables.cells import FINETUNED, FROZEN, NO_GENERATOR, PROBE, REAL, read_all, selected
+from ecgpipe.tables.cells import FINETUNED, FROZEN, NO_GENERATOR, PROBE, REAL, Cell, by_dataset, read_all, selected
 from ecgpipe.tables.classification import (
     confusion_table,
     metrics_of,
@@ -54,6 +54,30 @@ def training_table(paths: Sequence[str | Path]) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
 
 
+def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
+    """Make the tables that follow from the predictions, for one dataset: no more of them is ever in memory."""
+    statistics = parameters.statistics
+    reported = selected(cells, parameters.settings, parameters.fractions)
+    transferred = transfer_cells(cells, parameters.transfer)
+    every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
+    metrics = metrics_of(every)
+    draws = Draws(statistics.bootstrap, parameters.seed)
+    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN, FINETUNED, PROBE}]
+    fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
+    return {
+        "classification": rows_of(metrics, reported),
+        "transfer": transfer_table(rows_of(metrics, transferred)),
+        "summary": summary_table(metrics, every, draws, confidence),
+        "comparisons": comparisons_table(compared, fractions, transfer, draws, confidence),
+        "confusion": confusion_table(every),
+    }
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables; those without rows have no types either, and are left out if another has rows."""
+    return pd.concat([table for table in tables if not table.empty] or tables[:1], ignore_index=True)
+
+
 def build(
     parameters: Parameters,
     *,
@@ -76,28 +100,17 @@ def build(
     Raises:
         FileNotFoundError, ValueError: naming the input that is missing or wrong.
     """
-    out, statistics = Path(out), parameters.statistics
-    cells = read_all(predictions)
-    reported = selected(cells, parameters.settings, parameters.fractions)
-    transferred = transfer_cells(cells, parameters.transfer)
-    every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
-    metrics = metrics_of(every)
-    draws = Draws(statistics.bootstrap, parameters.seed)
-    generators = {cell.generator for cell in cells} - {NO_GENERATOR}
-    comparisons = comparisons_table(
-        [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN, FINETUNED, PROBE}],
-        parameters.fractions,
-        parameters.transfer,
-        draws,
-        statistics.confidence,
-    )
-    tables = {
-        "classification": rows_of(metrics, reported),
-        "transfer": transfer_table(rows_of(metrics, transferred)),
-        "summary": summary_table(metrics, every, draws, statistics.confidence),
-        "comparisons": comparisons,
-        "verdicts": verdicts_table(comparisons, parameters.merged, parameters.simulated),
-        "confusion": confusion_table(every),
+    out = Path(out)
+    known: dict[str, Cell] = {}
+    generators: set[str] = set()
+    parts: list[dict[str, pd.DataFrame]] = []
+    for paths in by_dataset(predictions).values():
+        cells = read_all(paths, known)
+        generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
+        parts.append(_of_dataset(parameters, cells))
+    tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    tables |= {
+        "verdicts": verdicts_table(tables["comparisons"], parameters.merged, parameters.simulated),
         "training": training_table(trainings),
         "data": data_table(data),
         "exclusions": exclusions_table(data),

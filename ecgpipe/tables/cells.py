@@ -13,6 +13,7 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ecgpipe.files import read_parquet_metadata
 
@@ -132,15 +133,34 @@ def read_predictions(path: str | Path) -> list[Cell]:
     return cells
 
 
-def read_all(paths: Iterable[str | Path]) -> list[Cell]:
+def by_dataset(paths: Iterable[str | Path]) -> dict[str, list[Path]]:
+    """Sort files of predictions by the dataset that their first row names; what cannot be read stands under ``""``.
+
+    All cells of a dataset's files have its name: the experiments write one file a dataset and generator.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in map(Path, paths):
+        try:
+            first = next(pq.ParquetFile(path).iter_batches(1, columns=["dataset"])).to_pydict()["dataset"][0]
+        except (FileNotFoundError, StopIteration, KeyError):
+            first = ""
+        found.setdefault(first, []).append(path)
+    return found
+
+
+def read_all(paths: Iterable[str | Path], known: dict[str, Cell] | None = None) -> list[Cell]:
     """Read several files and check that they belong together.
+
+    Args:
+        paths: of the files.
+        known: a cell of each test set met before, which these must be tested like; those of these files are added.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`read_predictions`; also if a cell stands in two files, or two cells of
             a dataset were tested on different records, labels or classes.
     """
     cells = [cell for path in paths for cell in read_predictions(path)]
-    first: dict[str, Cell] = {}
+    first = {} if known is None else known
     seen: set[Key] = set()
     for cell in cells:
         if cell.key in seen:

@@ -20,9 +20,6 @@ COMPARED: dict[str, tuple[str, str]] = {
 }
 """Metrics in which cells are compared, as (class, metric) of the other tables."""
 
-_DRAWS_AT_A_TIME = 96
-"""Few enough that running sums over the test records stay in the processor's cache; the result does not depend on it."""
-
 
 @dataclass(frozen=True)
 class Draw:
@@ -74,11 +71,6 @@ class Draws:
         seeds = seed_weights(len(cell.seeds), self.number, self.rng(cell.dataset, "seeds"))
         names = metric_names(cell.classes)
         compared = [names.index(name) for name in COMPARED.values()]
-        values, by_seed = [], []
-        for start in range(0, self.number, _DRAWS_AT_A_TIME):
-            chunk = slice(start, start + _DRAWS_AT_A_TIME)
-            table = weighted_table(cell.labels, cell.probabilities, patients[chunk])
-            values.append(over_seeds(table, seeds[chunk]))
-            by_seed.append(table[:, :, compared])
+        table = weighted_table(cell.labels, cell.probabilities, patients)
         observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0]
-        return Draw(names, np.concatenate(values), np.concatenate(by_seed), observed)
+        return Draw(names, over_seeds(table, seeds), table[:, :, compared], observed)

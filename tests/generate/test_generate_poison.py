@@ -8,30 +8,35 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_vqvae import NETWORKS
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.generate.run import train_generator
 from ecgpipe.sample.run import draw_samples
 
-DIFFWAVE = {
-    "channels": 8,
-    "layers": 2,
-    "cycle": 2,
-    "patch": 2,
-    "steps": 6,
-    "batch": 6,
-    "warmup": 2,
-    "validate_every": 3,
+TRAINING = {"steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
+PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
+TINY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "diffwave": ({"channels": 8, "layers": 2, "cycle": 2, "patch": 2, **TRAINING}, {"evaluations": 3}),
+    "time_diffusion": ({"patch": 4, "widths": [32, 32], "embedding": 16, **TRAINING}, {"evaluations": 3}),
+    "time_vqvae": (
+        {
+            **NETWORKS,
+            "stage1": TRAINING,
+            "lf_prior": PRIOR,
+            "hf_prior": PRIOR,
+            "enhancer": {**TRAINING, "width": 2},
+        },
+        {"lf_rounds": 3, "hf_rounds": 2},
+    ),
+    "class_mean_pca": ({}, {}),
 }
+"""Settings of training and sampling of each generator, as small as can be."""
 
 
-@pytest.mark.parametrize(
-    ("name", "train", "sample"),
-    [("diffwave", DIFFWAVE, {"evaluations": 3}), ("class_mean_pca", {}, {})],
-)
-def test_poisoned_test_records_change_nothing(
-    sines_folder: Path, tmp_path: Path, name: str, train: dict[str, Any], sample: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("name", TINY)
+def test_poisoned_test_records_change_nothing(sines_folder: Path, tmp_path: Path, name: str) -> None:
+    train, sample = TINY[name]
     poisoned = shutil.copytree(sines_folder, tmp_path / "poisoned")
     signals = np.load(poisoned / "signals.npy")
     signals[Dataset.load(poisoned).indices("test")] = np.nan

@@ -281,3 +281,22 @@ def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(cou
     assert set(by_answer["verdict"]) == {"cannot tell"}
     assert by_answer[["low", "high", "p_value", "p_holm", "smallest_effect"]].isna().all(axis=None)
     assert table.loc["macro_roc_auc", "p_value"] > 0
+
+
+def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp_path, write, make):
+    """Also beside one without comparisons, and whatever the order of files."""
+    labels = "SSSSSSAAAAAAVVVVVV"
+    real, other = (
+        write(make("TrRTeR", "none", 1.0, 1.0)),
+        write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", labels=labels)),
+    )
+    augmented = write(make("TrRSTeR", "good", 1.0, 9.0, stream=1))
+    build(parameters, **{**study, "predictions": [real, other, augmented]}, out=tmp_path / "both")
+    build(parameters, **{**study, "predictions": [real, augmented]}, out=tmp_path / "one")
+    for name in ("comparisons", "summary", "classification"):
+        both, one = (pd.read_parquet(tmp_path / folder / f"{name}.parquet") for folder in ("both", "one"))
+        pd.testing.assert_frame_equal(both[both["dataset"] == "a"].reset_index(drop=True), one)
+    assert set(both["dataset"]) == {"a", "b"}
+    elsewhere = write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", tested="a", labels=labels))
+    with pytest.raises(ValueError, match="not tested on the same records"):
+        build(parameters, **{**study, "predictions": [real, elsewhere]}, out=tmp_path / "wrong")
