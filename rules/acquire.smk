@@ -35,7 +35,8 @@ rule download_plan:
     conda:
         "../envs/data.yaml"
     params:
-        settings=STUDY.acquisitions,
+        # In a plain text Snakemake would look for wildcards.
+        settings=lambda w: STUDY.acquisitions,
         raw=RAW,
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/plan.py" --settings {params.settings:q} --raw {params.raw:q} --log {log:q}'

@@ -1,15 +1,19 @@
-"""Whatever stands in a configuration: names are names, and nothing of them reaches a shell."""
+"""Whatever stands in a configuration: it is refused, or it is text. Nothing of it reaches a shell or a page as code."""
 
 from __future__ import annotations
 
+import html
+import shutil
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from checkout import ROOT
+from checkout import ROOT, copy_project
 
-from ecgpipe.config import ConfigError, validate
+from ecgpipe.acquire.simulated import simulate
+from ecgpipe.config import ConfigError, SimulatedSource, validate
 
 TINY = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
 TINY["dataset_settings"]["theirs"] = {
@@ -84,3 +88,54 @@ def test_a_path_that_snakemake_would_read_otherwise_is_refused(place: tuple[str,
     with pytest.raises(ConfigError) as refused:
         validate(_with({"preprocess": {}, **TINY}, place, value))
     assert f"`{'.'.join(place)}`" in str(refused.value)
+
+
+FAILING = """
+from ecgpipe.generate.class_mean_pca import GENERATOR
+
+
+class Failing(GENERATOR):
+    def fit(self, *args, **kwargs):
+        raise RuntimeError("this generator fails")
+"""
+ODD = "it's $(touch pwned) `touch pwned` \"; touch pwned; #"
+TITLE = f"{ODD} </title></script><script>touch(pwned)</script> {{output}} %s \\\n& done"
+
+
+@pytest.mark.long
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_odd_paths_and_titles_are_text(tmp_path: Path) -> None:
+    """The checkout, the raw data, a folder of records, the label map and the title, all with names for a careless shell."""
+    checkout = copy_project(tmp_path / ODD)
+    theirs = tmp_path / f"theirs {ODD}"
+    simulate(SimulatedSource(kind="simulated", records=120, seed=11), "ptbxl", 100, theirs)
+    labels = tmp_path / f"labels {ODD}.csv"
+    shutil.copyfile(ROOT / "ecgpipe" / "preprocess" / "rhythms7.csv", labels)
+    (checkout.folder / "failing.py").write_text(FAILING)
+    config = {key: value for key, value in TINY.items() if key not in ("dataset_settings", "generator_settings")}
+    config |= {
+        "study": {"title": TITLE},
+        "raw_dir": str(tmp_path / f"raw {ODD}"),
+        "preprocess": {"label_map": str(labels)},
+        "datasets": ["odd"],
+        "dataset_settings": {
+            "odd": {"format": "ptbxl", "source": {"kind": "folder", "path": str(theirs)}, "classifier": "tiny"}
+        },
+        "generators": ["class_mean_pca", "failing"],
+        "generator_settings": {"failing": {"class": "failing:Failing"}},
+    }
+    path = checkout.folder / checkout.config
+    path.write_text(yaml.safe_dump(config))
+    failed = checkout.snakemake("all", "--keep-going", check=False)
+    assert failed.returncode != 0
+    assert "this generator fails" in failed.stdout + failed.stderr
+    path.write_text(yaml.safe_dump({**config, "generators": ["class_mean_pca"], "generator_settings": {}}))
+    for target in ("all", "wfdb", "download_plan"):
+        checkout.snakemake(target)
+    for page in ("results/report/index.html", "results/partial/report/index.html"):
+        text = (checkout.folder / page).read_text()
+        assert "<script>touch" not in text
+        assert "</title></script>" not in text
+        assert html.escape("<script>touch(pwned)</script>") in text
+    assert not [path for path in tmp_path.rglob("*") if path.name == "pwned"]
