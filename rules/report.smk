@@ -1,8 +1,10 @@
 """One self-contained page that a person wants to read.
 
 in: results/tables/, and the data, samples and models that the page shows
-out: results/report/index.html
+out: results/report/index.html, results/report/closeness/{dataset}/{picture}.svg
 """
+
+from ecgpipe.closeness.names import PICTURES
 
 
 rule report_page:
@@ -31,6 +33,17 @@ rule report_page:
             caption="../docs/captions/report.rst",
             category="Study",
         ),
+        pictures=[
+            report(
+                f"results/report/closeness/{dataset}/{picture}.svg",
+                caption="../docs/captions/closeness.rst",
+                category="Closeness",
+                subcategory=dataset,
+                labels={"picture": picture},
+            )
+            for dataset in STUDY.config.datasets
+            for picture in PICTURES
+        ],
         provenance="results/report/provenance.json",
     log:
         "results/logs/report.log",
