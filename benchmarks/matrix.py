@@ -80,14 +80,14 @@ def table_seconds(config: Config, records: int) -> float:
 def tested_cells(study: Study, dataset: str, table: pd.DataFrame) -> int:
     """Count the cells that the tables judge: trainings of one set of seeds, for each set of records they are tested on."""
     crossed = len(study.crossed(dataset))
-    tests = table["experiment"].map({"real": 1 + crossed, "cross": 2, "for another": 0}).fillna(1)
+    tests = table["experiment"].map({"real": 1 + crossed, "cross": 2, "on another set": 0}).fillna(1)
     on_synthetic = len({"TrSTeS", "TrRTeS"} & set(study.config.experiments.settings))
     return int(tests.sum()) + on_synthetic * len(study.sources)
 
 
-def trainings(config: Config, study: Study, dataset: str, records: int) -> pd.DataFrame:
-    """List a dataset's trainings: experiment, records learnt from, how many such trainings."""
-    experiments, rows = config.experiments, []
+def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int]) -> pd.DataFrame:
+    """List trainings of a dataset's classifier: experiment, records learnt from (of ``sizes``), how many such trainings."""
+    experiments, rows, records = config.experiments, [], sizes[dataset]
     seeds, synthetic = len(experiments.seeds), round(0.8 * config.samples.number)
     for fraction in study.real_fractions:
         rows.append(("real", fraction * records, seeds))
@@ -107,8 +107,8 @@ def trainings(config: Config, study: Study, dataset: str, records: int) -> pd.Da
         for _ in range(len(study.sources) + len(study.yardsticks(dataset))):
             rows += [(method, fraction * records, seeds) for method in experiments.transfer.methods]
     for other in study.yardsticks(dataset):
-        if study.pretrained_on(dataset, other) != f"{dataset}/real":
-            rows.append(("for another", max(study.real_fractions) * records, seeds))
+        if study.pretrained_on(other, dataset) != f"{other}/real":
+            rows.append(("on another set", max(study.real_fractions) * sizes[other], seeds))
     return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])
 
 
@@ -139,13 +139,15 @@ def main() -> None:
     found = re.search(r"^total +(\d+)$", said.stdout + said.stderr, re.MULTILINE)
     jobs = int(found[1]) if found else 0
     device, tables = torch.device(args.device), []
-    for place, dataset in enumerate(config.datasets):
-        records, validation = PUBLISHED.get(dataset, (0, 0))
-        if args.records:
-            records, validation = args.records[place], args.records[place] // 8
+    if args.records:
+        sizes = {name: (number, number // 8) for name, number in zip(config.datasets, args.records, strict=True)}
+    else:
+        sizes = {name: PUBLISHED.get(name, (0, 0)) for name in config.datasets}
+    for dataset, (_, validation) in sizes.items():
         settings = config.classifiers[config.dataset_settings[dataset].classifier]
         step, look = seconds_a_record(config, settings, device)
-        table = trainings(config, study, dataset, records).assign(dataset=dataset)
+        table = trainings(config, study, dataset, {name: size[0] for name, size in sizes.items()})
+        table = table.assign(dataset=dataset)
         learnt = settings.steps * settings.batch if settings.steps else table["records"] * args.epochs
         looks = 10 if settings.steps else args.epochs
         hours = table["trainings"] * (learnt * step + looks * validation * look) / 3600

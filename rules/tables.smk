@@ -36,8 +36,8 @@ rule result_tables:
         "../envs/report.yaml"
     threads: THREADS
     resources:
-        mem_mb=growing(4000),
-        runtime=240,
+        mem_mb=growing(6000),
+        runtime=720,
     params:
         settings=STUDY.tables(),
         data=expand("results/data/{dataset}", dataset=STUDY.config.datasets),
