@@ -6,7 +6,8 @@
 
 The first times the dry run of a study of 20 datasets and 20 generators that has no results yet, with the clock and by CPU
 time, and once more under the profiler, to tell this package's share from Snakemake's. The second reads Snakemake's log and
-the files in results/benchmarks: how long both cores, one and none were given to jobs.
+the files in results/benchmarks: how long both cores, one and none were given to jobs; and, if `ecgpipe plan` was run there
+before the study, what that estimated.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import pandas as pd
 import yaml
 from measuring import ROOT, machine, write_section
 
+from ecgpipe.workflow.plan import FILE, compare
+
 sys.path.insert(0, str(ROOT / "tests" / "workflow"))
 
 from checkout import ENVIRONMENT, copy_project
@@ -36,7 +39,7 @@ from large_study import enlarged
 
 CSV = ROOT / "docs" / "data" / "workflow.csv"
 DATASETS, GENERATORS = 20, 20
-REPETITIONS = 5
+REPETITIONS = 3
 STAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]$")
 
 
@@ -95,6 +98,7 @@ def plan() -> list[dict[str, Any]]:
         "seconds of `snakemake --version`": start,
         "share of this project's functions": share,
         "load at the start": load,
+        "niceness": os.nice(0),
     }
     return [{"part": "plan", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
 
@@ -130,10 +134,11 @@ def occupied(log: str) -> pd.DataFrame:
 
 def study(folder: Path) -> list[dict[str, Any]]:
     """Compare a finished study's time with its jobs' own; return the rows."""
-    (path,) = folder.glob(".snakemake/log/*.snakemake.log")
-    log = path.read_text()
-    if "(100%) done" not in log:
-        raise RuntimeError(f"{path} does not tell of a study that was finished")
+    logs = {path: path.read_text() for path in folder.glob(".snakemake/log/*.snakemake.log")}
+    runs = [path for path, text in logs.items() if "Finished jobid" in text]
+    if len(runs) != 1 or "(100%) done" not in logs[runs[0]]:
+        raise RuntimeError(f"the study in {folder} was not made by one run that went through")
+    path, log = runs[0], logs[runs[0]]
     started = datetime.datetime.strptime(path.name.split(".")[0], "%Y-%m-%dT%H%M%S")
     stamps = [match[1] for line in log.splitlines() if (match := STAMP.match(line))]
     first, last = (datetime.datetime.strptime(stamps[i], "%a %b %d %H:%M:%S %Y") for i in (0, -1))
@@ -155,7 +160,13 @@ def study(folder: Path) -> list[dict[str, Any]]:
         "seconds with no job": float(busy.loc[busy["cores"] == 0, "seconds"].sum()),
         "seconds with a core free": float(busy.loc[busy["cores"].between(1, cores - 1), "seconds"].sum()),
     }
-    return [{"part": "study", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
+    rows = [{"part": "study", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
+    if (folder / FILE).exists():
+        for row in compare(folder):
+            if row.estimated is not None:
+                rows.append({"part": "estimated", "measure": row.name, "value": round(row.estimated, 1)})
+                rows.append({"part": "took", "measure": row.name, "value": round(row.took, 1)})
+    return rows
 
 
 def render(table: pd.DataFrame) -> str:
@@ -169,7 +180,7 @@ def render(table: pd.DataFrame) -> str:
             "",
             f"**Planning {p['jobs']:,.0f} jobs** ({DATASETS} datasets, {GENERATORS} generators, `snakemake --dry-run`, no results yet): {p['seconds, best']:.1f} s, the best of {REPETITIONS} (the worst {p['seconds, worst']:.1f} s);",
             f"{p['CPU seconds, best']:.1f} s of CPU time. Of that {p['seconds of `snakemake --version`']:.1f} s go by before Snakemake has started; this project's functions take {share:.0%} of all, Snakemake the rest.",
-            f"{where['plan']}; load at the start {p['load at the start']:.1f}.",
+            f"{where['plan']}; load at the start {p['load at the start']:.1f}, this process at niceness {p['niceness']:.0f}.",
         ]
     if (s := parts.get("study")) is not None:
         ideal = s["core seconds of all jobs"] / s["cores"]
@@ -179,6 +190,18 @@ def render(table: pd.DataFrame) -> str:
             f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
             "core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). By their own account, without starting Python, jobs took",
             f"{s['seconds of all jobs, by themselves']:.0f} s; they used {s['CPU seconds of all jobs']:.0f} s of CPU time. {where['study']}.",
+        ]
+    if (estimated := parts.get("estimated")) is not None:
+        lines += [
+            "",
+            "What `ecgpipe plan` estimated for it in a folder without results, and what its jobs took (`ecgpipe took`):",
+            "",
+            "| jobs | estimated, s | took, s |",
+            "|---|---:|---:|",
+            *(f"| {name} | {seconds:.0f} | {parts['took'][name]:.0f} |" for name, seconds in estimated.items()),
+            "",
+            "Calibration has a core for itself and looks at few validation records; in the study two jobs share the machine, and classifiers look at more.",
+            "Jobs of other rules are estimated only where such a job has run before.",
         ]
     return "\n".join(lines)
 
@@ -193,7 +216,7 @@ def main() -> None:
         if args.what == "study" and args.folder is None:
             arguments.error("study: name the folder of the checkout")
         rows = pd.DataFrame(plan() if args.what == "plan" else study(args.folder)).assign(machine=machine())
-        table = pd.concat([table[table["part"] != args.what], rows]).sort_values("part", kind="stable")
+        table = pd.concat([table[~table["part"].isin({args.what, *rows["part"]})], rows])
         table.to_csv(CSV, index=False)
     write_section(ROOT / "docs" / "performance.md", "workflow", render(table))
 
