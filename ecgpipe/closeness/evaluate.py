@@ -114,7 +114,7 @@ class _Design:
         samples = []
         for records, rows in zip((real, synthetic, other), sides, strict=True):
             chosen = [np.sort(rng.permutation(rows[label])[:n]) for label, n in counts.items()]
-            samples.append(Sample(records.take(np.concatenate([np.empty(0, dtype=np.int64), *chosen])), maps))
+            samples.append(Sample(records.view(np.concatenate([np.empty(0, dtype=np.int64), *chosen])), maps))
         return cls(*samples)
 
     def of(self, label: str) -> _Design:
@@ -254,9 +254,13 @@ def evaluate(
     maps = maps or Maps.fit(real if train is None else train, judge)
     first, second = (real.view(rows) for rows in halves(real, np.random.default_rng([settings.seed, _SPLIT])))
     measures = {n: m for n, m in settings.measures().items() if only is None or n in only}
+
+    def halved(measure: Measure) -> bool:
+        return train is None or (measure.halves and maps.judge is not None)
+
     designs = {}
-    for by_halves in {m.halves or train is None for m in measures.values()}:
-        yardstick, other = (first, second) if by_halves or train is None else (real, train)
+    for by_halves in {halved(measure) for measure in measures.values()}:
+        yardstick, other = (first, second) if train is None or by_halves else (real, train)
         rng = np.random.default_rng([settings.seed, _CHOICE])
         designs[by_halves] = _Design.choose(yardstick, synthetic, other, settings.most, maps, rng)
     classes = [] if real.labels is None else sorted({*by_class(real), *by_class(synthetic)})
@@ -268,7 +272,7 @@ def evaluate(
         for name, measure in measures.items():
             if label != ALL and not measure.per_class:
                 continue
-            found = list(_rows(name, measure, label, groups[measure.halves or train is None], settings))
+            found = list(_rows(name, measure, label, groups[halved(measure)], settings))
             if label == ALL:
                 note = "; ".join(filter(None, absent.values()))
                 found = [{**row, "note": "; ".join(filter(None, (row["note"], note)))} for row in found]

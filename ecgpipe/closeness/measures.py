@@ -27,6 +27,9 @@ JUDGE_COMPONENTS = 16
 _REFERENCE = 1000
 """Reference records that the feature maps are fitted on."""
 
+_SUMMED = 1024
+"""Records summed at a time."""
+
 CANDIDATES = 5
 """Nearest real records among which the one nearest in warped time is sought."""
 
@@ -75,7 +78,7 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> Sample:
         """Return some of the records; their features are rows of these."""
-        part = Sample(self.records.take(rows), self.maps)
+        part = Sample(self.records.view(rows), self.maps)
         part._whole = (self, rows)
         return part
 
@@ -98,8 +101,6 @@ class Sample:
             self._judge()
         elif name == "projected kernels":
             self._features[name] = self.maps.projection(self.feature("kernels"))
-        elif name == "flattened":
-            self._features[name] = records.signals.reshape(len(records), -1)
         elif name in ("beats", "waves"):
             figures = clinical.beat_figures if name == "beats" else clinical.wave_figures
             self._features[name] = figures(records.signals, rate, leads)
@@ -114,7 +115,9 @@ class Sample:
                 "limb": partial(signals.limb_residual, leads=leads),
                 "faulty": signals.faulty,
             }
-            self._features[name] = signals.in_blocks(functions[name], records.signals)
+            found = signals.in_blocks(functions[name], records.signals)
+            # Those with hundreds of numbers a lead are what takes memory.
+            self._features[name] = found.astype(np.float32) if found.ndim == 3 else found
 
     def _judge(self) -> None:
         if self.maps.judge is None:
@@ -186,10 +189,15 @@ class Measure:
 
 
 def _mean(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return weighted means over records: ``(draws, n)`` and ``(n, ...)`` to ``(draws, ...)``."""
+    """Return weighted means over records: ``(draws, n)`` and ``(n, ...)`` to ``(draws, ...)``, float64."""
     w = w.astype(np.float64)
-    flat = (w / w.sum(axis=1, keepdims=True)) @ x.reshape(len(x), -1).astype(np.float64)
-    return np.asarray(flat.reshape(len(w), *x.shape[1:]))
+    w /= w.sum(axis=1, keepdims=True)
+    flat = x.reshape(len(x), -1)
+    total = np.zeros((len(w), flat.shape[1]))
+    for start in range(0, len(flat), _SUMMED):
+        rows = slice(start, start + _SUMMED)
+        total += w[:, rows] @ flat[rows].astype(np.float64)
+    return total.reshape(len(w), *x.shape[1:])
 
 
 def _all_and_each(by_lead: np.ndarray) -> np.ndarray:
@@ -272,8 +280,7 @@ def _mean_of(name: str, missing: str) -> Callable[[Pair], Statistic]:
 
 
 def _nearest(pair: Pair) -> Statistic:
-    a, b = pair.features("flattened")
-    distance = distances.nearest(b, a, 1)[1][:, 0] / np.sqrt(a.shape[1])
+    distance = signals.nearest_record(pair.b.records, pair.a.records)
     return lambda wa, wb: _mean(wb, distance)
 
 
@@ -283,8 +290,8 @@ def _labels(sample: Sample) -> np.ndarray:
 
 
 def _warped(pair: Pair) -> Statistic:
-    a, b = pair.features("flattened")
-    records = pair.a.records
+    records, synthetic = (sample.records.take(np.arange(len(sample))) for sample in (pair.a, pair.b))
+    a, b = (side.signals.reshape(len(side), -1) for side in (records, synthetic))
     leads = records.leads
     chosen = [leads.index(n) for n in INDEPENDENT] if set(INDEPENDENT) <= set(leads) else list(range(len(leads)))
     a_labels, b_labels = _labels(pair.a), _labels(pair.b)
@@ -293,7 +300,7 @@ def _warped(pair: Pair) -> Statistic:
         ours, theirs = np.flatnonzero(b_labels == label), np.flatnonzero(a_labels == label)
         k = min(CANDIDATES, len(theirs))
         candidates = theirs[distances.nearest(b[ours], a[theirs], k)[0]]
-        x = pair.b.records.signals[np.repeat(ours, k)][:, chosen]
+        x = synthetic.signals[np.repeat(ours, k)][:, chosen]
         y = records.signals[candidates.ravel()][:, chosen]
         warped[ours] = banded_dtw(x, y, round(BAND_SECONDS * records.rate)).reshape(-1, k).min(axis=1)
     return lambda wa, wb: _mean(wb, warped)

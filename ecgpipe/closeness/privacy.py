@@ -120,16 +120,6 @@ def _most_alike(records: Records, train: Records, sketches: tuple[np.ndarray, np
     return pd.DataFrame(rows, columns=["row", "training", "similarity", "shift", "distance"])
 
 
-def _signal_distance(x: Records, y: Records) -> np.ndarray:
-    """Return the root mean square difference of each of ``x`` to its nearest of ``y``, mV, ``(n,)``."""
-    flat = np.asarray(x.signals[np.arange(len(x))], dtype=np.float32).reshape(len(x), -1)
-    best = np.full(len(x), np.inf)
-    for start in range(0, len(y), distances.ROWS):
-        block = np.asarray(y.signals[start : start + distances.ROWS], dtype=np.float32)
-        best = np.minimum(best, distances.nearest(flat, block.reshape(len(block), -1), 1)[1][:, 0])
-    return np.asarray(best / np.sqrt(flat.shape[1]))
-
-
 def near_share(synthetic: np.ndarray, held_out: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
     """Return the share of synthetic records nearer to training than 1 % of the held-out ones, ``(draws,)``.
 
@@ -186,7 +176,7 @@ def assess(real: Records, synthetic: Records, train: Records, *, settings: Setti
     features = {id(r): maps.projection(signals.in_blocks(maps.kernels, r.signals)) for r in (synthetic, real, train)}
 
     def by_signal(x: Records, y: Records) -> np.ndarray:
-        return _signal_distance(x.view(rows_of[id(x)]), y)
+        return signals.nearest_record(x.view(rows_of[id(x)]), y)
 
     def by_features(x: Records, y: Records) -> np.ndarray:
         return distances.nearest(features[id(x)][rows_of[id(x)]], features[id(y)], 1)[1][:, 0]

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
-from ecgpipe.closeness.records import BLOCK
+from ecgpipe.closeness import distances
+from ecgpipe.closeness.records import BLOCK, Records
 from ecgpipe.leads import LEADS, limb_lead_residual
 
 LAGS_SECONDS = 1.5
@@ -24,6 +25,9 @@ _PROJECTION_SEED = 20241127
 
 FLAT_MV = 0.005
 """A lead whose range is below this, in mV, is flat."""
+
+_FLAT = 1024
+"""Records laid out as vectors at a time."""
 
 CLIPPED_SAMPLES = 5
 """A lead that stays at its largest or smallest value for so many samples in a row is clipped."""
@@ -107,3 +111,17 @@ def in_blocks(function: Callable[[np.ndarray], np.ndarray], signals: np.ndarray)
     """Apply ``function`` to blocks of records and join the results, so that memory stays bounded."""
     parts = [function(np.asarray(signals[i : i + BLOCK], dtype=np.float64)) for i in range(0, len(signals), BLOCK)]
     return np.concatenate(parts)
+
+
+def nearest_record(x: Records, y: Records) -> np.ndarray:
+    """Return the root mean square difference of each of ``x`` to its nearest of ``y``, mV, ``(n,)``; neither is held in memory whole."""
+    best = np.full(len(x), np.inf)
+    for start in range(0, len(x), _FLAT):
+        mine = np.asarray(x.signals[start : start + _FLAT], dtype=np.float32)
+        mine = mine.reshape(len(mine), -1)
+        rows = slice(start, start + len(mine))
+        for first in range(0, len(y), _FLAT):
+            theirs = np.asarray(y.signals[first : first + _FLAT], dtype=np.float32)
+            found = distances.nearest(mine, theirs.reshape(len(theirs), -1), 1)[1][:, 0]
+            best[rows] = np.minimum(best[rows], found)
+    return np.asarray(best / np.sqrt(x.signals.shape[1] * x.signals.shape[2]))

@@ -59,7 +59,7 @@ def cnn_correct(a: Records, b: Records, seed: int) -> tuple[np.ndarray, np.ndarr
         For each record its share of right answers over the repetitions in which it was not learnt from, ``(n,)`` and
         ``(m,)``; NaN for a record that was learnt from each time.
     """
-    signals = np.concatenate([a.signals, b.signals])
+    signals = np.concatenate([a.signals[:], b.signals[:]])
     truth = np.repeat([0, 1], [len(a), len(b)]).astype(np.int64)
     spec = SignalSpec(a.rate, signals.shape[2], ("first", "second"), a.leads)
     records = Selection((signals,), np.zeros(len(truth), dtype=np.int64), np.arange(len(truth)), truth)
