@@ -23,7 +23,7 @@ from ecgpipe.generate.protocol import Generator, Settings, Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.leads import LEADS, independent_from_twelve, twelve_from_independent
 
-FORMAT = 1
+FORMAT = 2
 """Version of the model file; one of another version is refused."""
 
 Leads = Literal["independent8", "all12"]

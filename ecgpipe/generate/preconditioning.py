@@ -13,7 +13,8 @@ velocity v = (alpha x - D) / sigma, which is what is trained and sampled with,
 
     v_k = alpha sigma (1 - S_k) / T_k x_k - sqrt(S_k / T_k) N_k.
 
-With S_k = 1 this is v = -N: EDM. The network sees the linear estimate, brought to deviation 1.
+With S_k = 1 this is v = -N: EDM. The network sees sqrt(S_k / T_k) x_k, which at every noise level has the variances of
+the data. (The linear estimate itself is at high noise little but baseline wander, in which no beat can be seen.)
 """
 
 from __future__ import annotations
@@ -108,11 +109,10 @@ class SpectralPreconditioning(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             alpha, sigma = self.levels(time)
             total = alpha**2 * self.variance + sigma**2
-            linear = self.variance / total
+            spread = (self.variance / total).sqrt()
             coefficients = spectrum(self.directions @ x.float())
-            seen = linear / (self.variance * linear)[..., :-1].mean(dim=(1, 2), keepdim=True).sqrt()
-            estimate = signal(coefficients * seen)
-        correction = self.network(estimate, time, label)
+            seen = signal(coefficients * spread)
+        correction = self.network(seen, time, label)
         with torch.autocast(x.device.type, enabled=False):
             known = alpha * sigma * (1 - self.variance) / total * coefficients
-            return self.directions.T @ signal(known - linear.sqrt() * spectrum(correction.float()))
+            return self.directions.T @ signal(known - spread * spectrum(correction.float()))

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import processes, training
 from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
+from ecgpipe.generate.layers import attend
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import guided
 from ecgpipe.generate.training import TrainingSettings, validation_rows
@@ -518,32 +519,18 @@ class Tokenizer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention that knows distances: queries and keys are turned by their position (RoPE, arXiv 2104.09864).
+    """Self-attention that knows distances: a rhythm is a matter of the time between beats, wherever in the record they are."""
 
-    A rhythm is a matter of the time between beats, wherever in the record they are.
-    """
-
-    turn: Tensor
-
-    def __init__(self, width: int, heads: int, positions: int) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        half = width // heads // 2
-        angle = torch.outer(torch.arange(positions).float(), 1000.0 ** (-torch.arange(half) / half))
-        self.register_buffer("turn", torch.stack([angle.cos(), angle.sin()]), persistent=False)
-
-    def _turned(self, x: Tensor) -> Tensor:
-        one, two = x.chunk(2, dim=-1)
-        cos, sin = self.turn.to(x.dtype)
-        return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape ``(b, positions, width)``."""
         b, n, width = x.shape
-        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(self._turned(q), self._turned(k), v)
+        mixed = attend(self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4))
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(b, n, width))
         return out
 
@@ -551,10 +538,10 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Attention and a network a position, each with a norm before and a way round."""
 
-    def __init__(self, width: int, heads: int, positions: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.attention = Attention(width, heads, positions)
+        self.attention = Attention(width, heads)
         self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
@@ -596,7 +583,7 @@ class Prior(nn.Module):
             self.register_buffer("given_at", at, persistent=False)
         self.start = nn.Sequential(nn.LayerNorm(settings.width), nn.Dropout(settings.dropout))
         self.layers = nn.Sequential(
-            *[Layer(settings.width, settings.heads, tokens, settings.dropout) for _ in range(settings.layers)]
+            *[Layer(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)]
         )
         self.end = nn.Sequential(
             nn.LayerNorm(settings.width),

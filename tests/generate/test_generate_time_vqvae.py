@@ -329,18 +329,6 @@ def test_each_token_is_given_those_in_its_time() -> None:
     assert not torch.allclose(prior(tokens, labels, other), prior(tokens, labels, swapped))
 
 
-def test_attention_knows_distances_not_places() -> None:
-    torch.manual_seed(0)
-    attention = Prior(12, 5, 2, PriorSettings(width=16, layers=1, heads=2, dropout=0.0)).layers[0].attention
-    q, k = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
-    q, k = (attention._turned(v.expand(1, 2, 12, 8))[0, 0] for v in (q, k))
-    products = q @ k.T
-    for distance in (-3, 0, 4):
-        along = products.diagonal(distance)
-        torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-5, rtol=0)
-    assert not torch.allclose(products[0, 0], products[0, 5], atol=1e-3)
-
-
 # -- fit and sample ------------------------------------------------------------------------------------------------
 
 
