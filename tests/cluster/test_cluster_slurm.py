@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROFILE = ("--workflow-profile", "profiles/slurm")
-QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+QUICK = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
 """Ask for jobs' states more often than is polite on a cluster that others use."""
 TIMED = {"seconds", "records_per_second", "peak_memory_mb"}
 FIELDS = ["JobId", "Comment", "JobState", "Partition", "NumCPUs", "MinMemoryNode", "TimeLimit", "RunTime", "TresPerJob"]
