@@ -48,7 +48,7 @@ SPEC = SignalSpec(100.0, 1000, RHYTHMS)
 GENERATORS: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
     "time_diffusion": {"guidance": 4.0},
-    "time_vqvae": {},
+    "time_vqvae": {"guidance": 2.0},
     "diffwave": {"guidance": 3.0},
 }
 """Generators, and how they are drawn from where that is not their default."""

@@ -126,9 +126,10 @@ class TimeVQVAESettings(PresetSettings):
                 "validate_every": 100,
             },
             "lf_prior": {
+                "optimizer": "muon",
                 "steps": 500,
                 "batch": 16,
-                "learning_rate": 3e-3,
+                "learning_rate": 2e-3,
                 "warmup": 50,
                 "ema_decay": 0.99,
                 "balanced": True,
