@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sine_records import LENGTH  # type: ignore[import-not-found]
+from tiny_vqvae import NETWORKS
 
 from ecgpipe.dataset import Dataset, SignalSpec
 from ecgpipe.files import read_json, sha256, write_json
@@ -23,18 +24,7 @@ TINY: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
     "diffwave": {"channels": 8, "layers": 2, "cycle": 2, "patch": 4, **TRAINING},
     "time_diffusion": {"patch": 4, "widths": (32, 32), "embedding": 16, **TRAINING},
-    "time_vqvae": {
-        "n_fft": 8,
-        "hidden": 8,
-        "res_blocks": 1,
-        "code_dim": 4,
-        "lf_codes": 8,
-        "hf_codes": 6,
-        "reconstruction_bound": 5.0,
-        "stage1": TRAINING,
-        "lf_prior": PRIOR,
-        "hf_prior": PRIOR,
-    },
+    "time_vqvae": {**NETWORKS, "stage1": TRAINING, "lf_prior": PRIOR, "hf_prior": PRIOR},
 }
 LABELS = np.array([0, 1, 2, 0, 1, 2, 2])
 SEEDS = np.arange(7) + 100
