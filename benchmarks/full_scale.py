@@ -170,7 +170,7 @@ def render(table: pd.DataFrame) -> str:
         "",
         f"21,799 simulated records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz), from a server over loopback to `records.parquet`. {table['machine'].iloc[0]}.",
         "Written by `python benchmarks/full_scale.py`, from `docs/data/full_scale.csv`. The server, plain Python, shares the cores with the client. Peak memory is that",
-        f"of all processes of the step together; `merge` maps its members' files, whose pages in memory count there. MB is what the step reads or writes. The machine did other work at the time (load up to {table['load'].max():.0f}): CPU seconds say more than seconds.",
+        f"of all processes of the step together, pages that they share counted for each. MB is what the step reads or writes. The machine did other work at the time (load up to {table['load'].max():.0f}): CPU seconds say more than seconds.",
         "",
         "| step | dataset | records | MB | seconds | records/s | CPU s | peak MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

@@ -6,7 +6,7 @@ Real, simulated and synthetic sets have the same form, so that whatever reads on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,18 @@ class Dataset:
             raise ValueError(f"{folder}: {error}") from error
 
 
+def signal_blocks(folder: str | Path) -> Iterator[np.ndarray]:
+    """Yield all signals of a set in turn, ``(k, 12, length)``, at most :data:`BLOCK` records at a time.
+
+    Each block is mapped for itself: pages of a mapped file count as memory of the process for as long as the mapping lives.
+    """
+    path = Path(folder) / "signals.npy"
+    start = 0
+    while len(block := np.load(path, mmap_mode="r", allow_pickle=False)[start : start + BLOCK]):
+        yield block
+        start += len(block)
+
+
 def save_records(folder: str | Path, records: pd.DataFrame, spec: SignalSpec) -> None:
     """Write ``records.parquet`` of a set; the specification travels in the file.
 
@@ -156,9 +168,10 @@ def require_distinct(members: Mapping[str, Path]) -> None:
     first: dict[bytes, tuple[str, int]] = {}
     sets = {name: Dataset.load(folder) for name, folder in members.items()}
     twins = []
-    for name, member in sets.items():
-        for row in range(len(member)):
-            digest = hashlib.blake2b(member.signals[row].tobytes(), digest_size=16).digest()
+    for name, folder in members.items():
+        every = (signals for block in signal_blocks(folder) for signals in block)
+        for row, signals in enumerate(every):
+            digest = hashlib.blake2b(signals, digest_size=16).digest()
             other, place = first.setdefault(digest, (name, row))
             if other != name:
                 twins.append(((other, place), (name, row)))
@@ -183,9 +196,9 @@ def concatenate(members: Mapping[str, Path], out: str | Path) -> tuple[pd.DataFr
     sets = {name: Dataset.load(folder) for name, folder in members.items()}
     spec = require_same_form({str(members[name]): member.spec for name, member in sets.items()})
     with signal_writer(Path(out) / "signals.npy", (len(spec.leads), spec.length)) as writer:
-        for name, member in sets.items():
-            for start in tqdm(range(0, len(member), BLOCK), desc=f"copy {name}", unit="block", disable=None):
-                writer.append(member.signals[start : start + BLOCK])
+        for name, folder in members.items():
+            for block in tqdm(signal_blocks(folder), desc=f"copy {name}", unit="block", disable=None):
+                writer.append(block)
     records = pd.concat([member.records.assign(source=name) for name, member in sets.items()], ignore_index=True)
     records["patient"] = records["source"] + "/" + records["patient"]
     return records, spec
