@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 from measuring import ROOT, Cost, command_cost, machine, simulate_many, write_section
 
-from ecgpipe.config import SimulatedSource
+from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import read_json
 
@@ -123,7 +123,7 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
             out = work / "data" / name
             command = script(
                 "preprocess", work / "p.log", "--dataset", name, "--manifest", manifest, "--workers", 2,
-                "--settings", settings(name, preprocess={}), "--out", out,
+                "--settings", settings(name, preprocess=Preprocess().model_dump(mode="json")), "--out", out,
             )  # fmt: skip
             cost = command_cost(command, env=ENVIRONMENT)
             told = read_json(out / "summary.json")
