@@ -27,6 +27,7 @@ from measuring import ROOT, Cost, command_cost, machine, simulate_many, write_se
 from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import read_json
+from ecgpipe.workflow.code import digest
 
 CSV = ROOT / "docs" / "data" / "full_scale.csv"
 SERVER = ROOT / "tests" / "acquire" / "physionet_server.py"
@@ -39,14 +40,15 @@ SETS = {
 
 def script(name: str, log: Path, *arguments: object) -> list[str]:
     """Return the command of a workflow's script."""
+    path = ROOT / "workflow_scripts" / f"{name}.py"
     return [
         sys.executable,
-        str(ROOT / "workflow_scripts" / f"{name}.py"),
+        str(path),
         *map(str, arguments),
         "--log",
         str(log),
         "--code",
-        "0",
+        digest(path),
         "--provenance",
         f"{log}.json",
     ]

@@ -29,6 +29,7 @@ import pandas as pd
 from measuring import ROOT, command_cost, machine, simulate_many, write_section
 
 from ecgpipe.config import Preprocess, SimulatedSource
+from ecgpipe.workflow.code import digest
 
 CSV = ROOT / "docs" / "data" / "preprocess_benchmark.csv"
 STAGES = CSV.with_name("preprocess_stages.csv")
@@ -113,10 +114,11 @@ def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
         "signal": {"rate": RATE},
         "preprocess": Preprocess().model_dump(mode="json"),
     }
+    script = ROOT / "workflow_scripts" / "preprocess.py"
     return [
-        sys.executable, str(ROOT / "workflow_scripts/preprocess.py"), "--dataset", "benchmark",
+        sys.executable, str(script), "--dataset", "benchmark",
         "--manifest", str(manifest), "--settings", json.dumps(settings), "--out", str(out),
-        "--workers", str(workers), "--log", str(log), "--code", "0", "--provenance", f"{log}.json",
+        "--workers", str(workers), "--log", str(log), "--code", digest(script), "--provenance", f"{log}.json",
     ]  # fmt: skip
 
 

@@ -648,6 +648,11 @@ class Config(Section):
         ):
             if asked and len(sourced) < 2:
                 raise ValueError(f"`{key}` needs two active datasets with a source; `datasets` has {len(sourced)}")
+        band = self.preprocess.filters.band_pass_hz
+        if band is not None and band[0] >= self.signal.rate / 2:
+            raise ValueError(
+                f"`preprocess.filters.band_pass_hz`: signals of {self.signal.rate} Hz (`signal.rate`) hold nothing of {band[0]:g} to {band[1]:g} Hz; allowed are bands that begin below {self.signal.rate / 2:g} Hz"
+            )
         if (taken_folder := PurePath(self.raw_dir).parts[:2]) in RESULT_FOLDERS:
             raise ValueError(f"`raw_dir`: {self.raw_dir!r} lies in {'/'.join(taken_folder)}, which holds results")
         for name in self.datasets:

@@ -64,7 +64,7 @@ class FileFailed(Exception):
     """One file that could not be had; the message says why, without its name."""
 
 
-class _Again(Exception):
+class Again(Exception):
     """An attempt that failed but may succeed later, at the earliest ``after`` seconds from now."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
@@ -72,8 +72,54 @@ class _Again(Exception):
         self.after = after
 
 
-class _Wrong(_Again):
+class Wrong(Again):
     """An answer that came whole and is wrong."""
+
+
+async def retried(path: str, attempt: Callable[[], Awaitable[T]], policy: Transfer) -> T:
+    """Repeat an attempt that may raise :class:`Again`, with growing waits, as long as the policy allows.
+
+    Raises:
+        FileFailed: with the reason of the last attempt.
+    """
+    backoff = tenacity.wait_exponential(multiplier=policy.delay, max=policy.longest_delay) + tenacity.wait_random(
+        0, policy.delay
+    )
+    wrong = 0
+
+    def error_of(state: tenacity.RetryCallState) -> Again:
+        error = state.outcome and state.outcome.exception()
+        assert isinstance(error, Again)
+        return error
+
+    def enough(state: tenacity.RetryCallState) -> bool:
+        nonlocal wrong
+        wrong += isinstance(error_of(state), Wrong)
+        return wrong >= policy.copies or state.attempt_number >= policy.attempts
+
+    def log(state: tenacity.RetryCallState) -> None:
+        level = logging.INFO if state.attempt_number < 3 else logging.WARNING
+        logger.log(
+            level,
+            "%s: %s; attempt %d of %d in %.1f s",
+            path,
+            error_of(state),
+            state.attempt_number + 1,
+            policy.attempts,
+            state.upcoming_sleep,
+        )
+
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(Again),
+        stop=enough,
+        wait=lambda state: max(backoff(state), error_of(state).after),
+        before_sleep=log,
+        reraise=True,
+    )
+    try:
+        return await retrying(attempt)
+    except Again as error:
+        raise FileFailed(f"{error} (attempt {retrying.statistics['attempt_number']})") from error
 
 
 class Mirror(Protocol):
@@ -178,7 +224,7 @@ class HttpMirror:
             connector=aiohttp.TCPConnector(limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=policy.total, sock_connect=policy.connect, sock_read=policy.stall),
             # Compressed answers could not be resumed by byte, and would not match the listed sums.
-            headers={"User-Agent": _user_agent(), "Accept-Encoding": "identity"},
+            headers={"User-Agent": f"{user_agent()} (aiohttp/{aiohttp.__version__})", "Accept-Encoding": "identity"},
             trust_env=True,
         )
         return self
@@ -193,16 +239,16 @@ class HttpMirror:
             try:
                 return parse(raw)
             except ValueError as error:
-                raise _Wrong(str(error)) from None
+                raise Wrong(str(error)) from None
 
-        return await self._retried(path, attempt)
+        return await retried(path, attempt, self._policy)
 
     async def size(self, path: str) -> int | None:
         async def attempt() -> int | None:
             async with self._answer("HEAD", path) as response:
                 return response.content_length
 
-        return await self._retried(path, attempt)
+        return await retried(path, attempt, self._policy)
 
     async def fetch(self, entry: Entry, target: Path) -> int:
         part = part_of(target)
@@ -213,11 +259,11 @@ class HttpMirror:
                 hasher, have = await self._complete(entry.path, part, hasher, have)
             if (got := hasher.hexdigest()) != entry.sha256:
                 part.unlink()
-                raise _Wrong(f"expected SHA-256 {entry.sha256}, got {got} ({have} bytes)")
+                raise Wrong(f"expected SHA-256 {entry.sha256}, got {got} ({have} bytes)")
             part.replace(target)
             return have
 
-        return await self._retried(entry.path, attempt)
+        return await retried(entry.path, attempt, self._policy)
 
     async def bring(self, path: str, target: Path, check: Callable[[Path], None]) -> int:
         """Bring a file of which no sum is known; ``check`` raises ValueError if what came is not it. Returns its bytes."""
@@ -229,11 +275,11 @@ class HttpMirror:
                 check(part)
             except ValueError as error:
                 part.unlink()
-                raise _Wrong(f"{error} ({have} bytes)") from None
+                raise Wrong(f"{error} ({have} bytes)") from None
             part.replace(target)
             return have
 
-        return await self._retried(path, attempt)
+        return await retried(path, attempt, self._policy)
 
     async def _complete(self, path: str, part: Path, hasher: hashlib._Hash, have: int) -> tuple[hashlib._Hash, int]:
         """Fetch what ``part`` lacks of a file, of which it has ``have`` bytes; return the hash and number of all."""
@@ -242,7 +288,7 @@ class HttpMirror:
                 return hasher, have
             if response.status == 416 or (response.status == 206 and not _continues(response, have)):
                 part.unlink(missing_ok=True)
-                raise _Again("the server could not resume the file")
+                raise Again("the server could not resume the file")
             if response.status == 200 and have:
                 hasher, have = hashlib.sha256(), 0
             with open(part, "ab" if have else "wb") as handle:
@@ -278,7 +324,7 @@ class HttpMirror:
         if status in BUSY:
             after = min(_retry_after(response.headers.get("Retry-After", "")), self._policy.longest_pause)
             self._resume_at = max(self._resume_at, time.monotonic() + after)
-            raise _Again(f"the server answers {status} {response.reason}", after)
+            raise Again(f"the server answers {status} {response.reason}", after)
         if status == 407:
             raise AcquireError(
                 f"the proxy refuses {self}: {status} {response.reason}. Check http_proxy, https_proxy and no_proxy."
@@ -300,7 +346,7 @@ class HttpMirror:
         if isinstance(error, aiohttp.InvalidURL):
             return FileFailed(f"not an address: {error}")
         if isinstance(error, aiohttp.TooManyRedirects):
-            return _Wrong(f"more than {REDIRECTS} redirects")
+            return Wrong(f"more than {REDIRECTS} redirects")
         if not self._answered:
             if isinstance(error, aiohttp.ClientProxyConnectionError):
                 return AcquireError(
@@ -319,50 +365,8 @@ class HttpMirror:
                     f"{host}:{self._base.port} cannot be reached: {error}. Check `base_url` and the network; a downloaded copy can be given as a folder."
                 )
         if isinstance(error, TimeoutError):
-            return _Again(f"too slow: {error or f'not done after {self._policy.total:g} s'}")
-        return _Again(f"the connection failed: {error or type(error).__name__}")
-
-    async def _retried(self, path: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Repeat an attempt with growing waits as long as the policy allows."""
-        policy = self._policy
-        backoff = tenacity.wait_exponential(multiplier=policy.delay, max=policy.longest_delay) + tenacity.wait_random(
-            0, policy.delay
-        )
-        wrong = 0
-
-        def error_of(state: tenacity.RetryCallState) -> _Again:
-            error = state.outcome and state.outcome.exception()
-            assert isinstance(error, _Again)
-            return error
-
-        def enough(state: tenacity.RetryCallState) -> bool:
-            nonlocal wrong
-            wrong += isinstance(error_of(state), _Wrong)
-            return wrong >= policy.copies or state.attempt_number >= policy.attempts
-
-        def log(state: tenacity.RetryCallState) -> None:
-            level = logging.INFO if state.attempt_number < 3 else logging.WARNING
-            logger.log(
-                level,
-                "%s: %s; attempt %d of %d in %.1f s",
-                path,
-                error_of(state),
-                state.attempt_number + 1,
-                policy.attempts,
-                state.upcoming_sleep,
-            )
-
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(_Again),
-            stop=enough,
-            wait=lambda state: max(backoff(state), error_of(state).after),
-            before_sleep=log,
-            reraise=True,
-        )
-        try:
-            return await retrying(attempt)
-        except _Again as error:
-            raise FileFailed(f"{error} (attempt {retrying.statistics['attempt_number']})") from error
+            return Again(f"too slow: {error or f'not done after {self._policy.total:g} s'}")
+        return Again(f"the connection failed: {error or type(error).__name__}")
 
 
 def _sums(folder: Path) -> bytes:
@@ -379,12 +383,13 @@ def _sums(folder: Path) -> bytes:
     return "".join(f"{files.sha256(folder / name)} {name}\n" for name in shown).encode()
 
 
-def _user_agent() -> str:
+def user_agent() -> str:
+    """Return how this project introduces itself to servers."""
     try:
         version = importlib.metadata.version("ecgpipe")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
         version = "unreleased"
-    return f"ecgpipe/{version} (aiohttp/{aiohttp.__version__})"
+    return f"ecgpipe/{version}"
 
 
 def _hash_so_far(part: Path) -> tuple[hashlib._Hash, int]:

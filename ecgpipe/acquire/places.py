@@ -13,12 +13,11 @@ from ecgpipe.acquire.archive import ZipMirror
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import SUMS
 from ecgpipe.acquire.mirror import FolderMirror, HttpMirror, Mirror, Transfer
+from ecgpipe.acquire.store import StoreMirror
 from ecgpipe.config import FolderSource, PhysioNetSource
 
 DEFAULT_URL = "https://physionet.org"
 ENVIRONMENT_VARIABLE = "ECGPIPE_PHYSIONET"
-S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Environment variables by which every S3 client can be sent to another S3-compatible server."""
 
 
 def resolve_base_url(source: PhysioNetSource) -> str:
@@ -46,8 +45,7 @@ def open_mirror(source: PhysioNetSource | FolderSource, folder: Path, policy: Tr
     if parts.scheme == "s3":
         if source.transport == "zip" or not parts.hostname:
             raise AcquireError(f"`base_url` {base!r}: an S3 bucket holds single files; set `transport: files`")
-        place = _bucket(parts.netloc).joinpath(*filter(None, parts.path.split("/")), project)
-        return HttpMirror(place, source.connections, policy)
+        return StoreMirror("/".join([parts.hostname, *filter(None, parts.path.split("/")), project]), policy)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return _local(Path(url2pathname(parts.path)), source)
     if "://" in base or parts.scheme == "file":
@@ -72,15 +70,6 @@ def _remote_archive(base: URL, source: PhysioNetSource, folder: Path, policy: Tr
     if base.path.endswith(".zip"):
         return ZipMirror(kept, (HttpMirror(base.parent, 1, policy), base.name))
     return ZipMirror(kept, (HttpMirror(base, 1, policy), f"content/{source.slug}/get-zip/{source.version}/"))
-
-
-def _bucket(name: str) -> URL:
-    """Return the address of an S3 bucket; what everybody may read there needs no more than HTTP."""
-    for variable in S3_ENDPOINTS:
-        if endpoint := os.environ.get(variable):
-            return URL(endpoint.rstrip("/")).joinpath(name)
-    # A bucket with dots in its name has no certificate of its own.
-    return URL(f"https://s3.amazonaws.com/{name}") if "." in name else URL(f"https://{name}.s3.amazonaws.com")
 
 
 def _local(base: Path, source: PhysioNetSource) -> Mirror:

@@ -6,6 +6,8 @@ import pytest
 
 from ecgpipe.acquire import places
 
+S3_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE")
+
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +20,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "HTTPS_PROXY",
         "ALL_PROXY",
         places.ENVIRONMENT_VARIABLE,
-        *places.S3_ENDPOINTS,
+        *S3_SETTINGS,
     ):
         monkeypatch.delenv(name, raising=False)

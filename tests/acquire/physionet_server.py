@@ -49,6 +49,8 @@ class Seen:
     path: str
     range: str | None
     agent: str | None
+    account: str | None
+    """Its ``Authorization``."""
     sent: int
     at: float
     """Time of the request, by ``time.time``."""
@@ -166,9 +168,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except (ConnectionError, ValueError):  # the client left
             self.close_connection = True
         finally:
-            self.owner.end(
-                Seen(self.command, name, self.headers["Range"], self.headers["User-Agent"], self.sent, began)
-            )
+            told = (self.headers[key] for key in ("Range", "User-Agent", "Authorization"))
+            self.owner.end(Seen(self.command, name, *told, self.sent, began))
 
     def _answer(self, file: Path, fault: Fault | None, with_body: bool) -> None:
         kind = fault.kind if fault else None

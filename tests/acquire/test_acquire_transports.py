@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from ecgpipe.config import Config, DatasetSettings, FolderSource, SignalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP = "ptb-xl-a-large-dataset-1.0.3/"
+IN_BUCKET = "physionet-open/deeper/ptb-xl/1.0.3"
 ARCHIVE = "content/ptb-xl/get-zip/1.0.3/"
 
 
@@ -212,31 +214,77 @@ def test_what_is_no_archive_is_said(tmp_path: Path, page: bytes) -> None:
 # An S3 bucket
 
 
-def test_a_bucket_is_read_without_an_account(
-    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def bucket(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[PhysioNetServer]:
+    """A server that answers like an S3 bucket, first with two faults."""
+    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
     made = write_project(tmp_path / "made", "ptb-xl", "1.0.3", contents)
     shutil.copytree(made, tmp_path / "served/physionet-open/deeper/ptb-xl/1.0.3")
-    path = f"physionet-open/deeper/ptb-xl/1.0.3/{FIRST}"
-    with PhysioNetServer(tmp_path / "served", {path: [Fault("short"), Fault("status", status=503)]}) as server:
+    faults = {f"{IN_BUCKET}/{FIRST}": [Fault("short"), Fault("status", status=503), Fault("flip")]}
+    with PhysioNetServer(tmp_path / "served", faults) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        bucket = source("s3://physionet-open/deeper")
-        physionet.fetch(bucket, "ptbxl", 100, tmp_path / "raw", policy=QUICK)
-        assert server.requests[path] == 3
-        assert physionet.planned(bucket, "ptbxl", 100, tmp_path / "raw", policy=QUICK).files == 0
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield server
+
+
+def test_a_bucket_is_read_without_an_account(
+    bucket: PhysioNetServer, tmp_path: Path, contents: dict[str, bytes]
+) -> None:
+    place = source("s3://physionet-open/deeper")
+    manifest = physionet.fetch(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+    assert bucket.requests.pop(f"{IN_BUCKET}/{FIRST}") == 4
+    assert set(bucket.requests.values()) == {1}
+    assert len(bucket.requests) == len(manifest)  # and the list of sums, less the file with faults
+    assert all("ecgpipe/" in str(seen.agent) and seen.method == "GET" for seen in bucket.seen())
+    assert all(seen.account is None for seen in bucket.seen())
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents))
+    assert physionet.planned(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK).files == 0
+    size = sum(map(len, wanted(contents).values()))
+    assert physionet.planned(place, "ptbxl", 100, tmp_path / "new", policy=QUICK) == Plan(len(manifest), size, True, 0)
 
 
-def test_buckets_have_their_amazon_address() -> None:
-    from ecgpipe.acquire.places import open_mirror
+def test_a_bucket_is_read_with_the_account_that_the_environment_names(
+    bucket: PhysioNetServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    place = source("s3://physionet-open/deeper", limit=1)
+    physionet.fetch(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+    assert all("Credential=somebody/" in str(seen.account) for seen in bucket.seen())
+    assert "secret" not in caplog.text
 
-    for name, address in (
-        ("physionet-open", "https://physionet-open.s3.amazonaws.com/ptb-xl/1.0.3"),
-        ("a.b/c", "https://s3.amazonaws.com/a.b/c/ptb-xl/1.0.3"),
-    ):
-        assert str(open_mirror(source(f"s3://{name}"), Path("raw"), QUICK)) == address
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda project: (project / FIRST).write_bytes(b"other"), rf"{FIRST}: expected SHA-256"),
+        (lambda project: (project / FIRST).unlink(), rf"{FIRST}: the bucket does not have it"),
+        (lambda project: (project / "SHA256SUMS.txt").write_text("no list"), r"SHA256SUMS.txt of s3://physionet-open"),
+    ],
+    ids=["wrong", "missing", "no list"],
+)
+def test_what_a_bucket_lacks_is_named(
+    bucket: PhysioNetServer, tmp_path: Path, change: Callable[[Path], object], said: str
+) -> None:
+    bucket.faults.clear()
+    change(tmp_path / "served" / IN_BUCKET)
+    with pytest.raises(AcquireError, match=said):
+        physionet.fetch(source("s3://physionet-open/deeper"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+    assert FIRST not in true_files(tmp_path / "raw", {FIRST: b"other"})
+
+
+def test_buckets_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AcquireError, match="transport: files"):
-        open_mirror(source("s3://physionet-open", transport="zip"), Path("raw"), QUICK)
+        physionet.fetch(source("s3://bucket", transport="zip"), "ptbxl", 100, tmp_path / "raw")
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "s3fs", None)
+        with pytest.raises(AcquireError, match=r"pip install 'ecgpipe\[s3\]'"):
+            physionet.fetch(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw")
+    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(AcquireError, match=r"s3://bucket/ptb-xl/1\.0\.3 cannot be reached: .*AWS_ENDPOINT_URL"):
+        physionet.fetch(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
 
 
 # A folder

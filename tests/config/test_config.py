@@ -81,6 +81,7 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("signal.rat", 100, ["signal.rat", "no such key", "100", "rate, seconds"]),
         ("signal.rate", "100", ["signal.rate", "'100'", "integer"]),
         ("signal.seconds", 20.0, ["signal.seconds", "20", "10 s", "demo_ptbxl"]),
+        ("preprocess.filters", {"band_pass_hz": [50, 80]}, ["band_pass_hz", "100 Hz", "50 to 80 Hz", "below 50 Hz"]),
         ("signal.seconds", 1.0, ["classifiers.demo.blocks", "125 samples", "100 long"]),
         ("samples.number", 14, ["samples.number", "14", "greater than or equal to 70"]),
         ("raw_dir", "results/data", ["raw_dir", "results/data"]),

@@ -25,6 +25,7 @@ def _requirements(lines: list[str]) -> dict[str, str]:
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = _requirements(PROJECT["dependencies"])
+OPTIONAL = _requirements(PROJECT["optional-dependencies"]["s3"])
 PINNED = {
     m[1].lower(): m[2]
     for line in (ROOT / "constraints.txt").read_text().splitlines()
@@ -40,7 +41,7 @@ def _conda(path: Path) -> dict[str, str]:
 def test_conda_agrees_with_pyproject(path: Path) -> None:
     to_pip = {conda: pip for pip, conda in CONDA_NAMES.items()}
     for name, versions in _conda(path).items():
-        expected = PROJECT["requires-python"] if name == "python" else REQUIRED[to_pip.get(name, name)]
+        expected = PROJECT["requires-python"] if name == "python" else {**REQUIRED, **OPTIONAL}[to_pip.get(name, name)]
         assert versions == expected, f"{path.name}: {name}"
 
 
