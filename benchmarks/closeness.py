@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from ecgpipe.closeness import distances
 from ecgpipe.closeness.evaluate import Settings, evaluate
-from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample
+from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.signals import projections
 
@@ -95,7 +95,7 @@ def ours(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
     names = [name for names in NAMES.values() for name in names] if kind == TOGETHER else NAMES[kind]
     by_kernels = set(names) - {"spectrum", "sliced_wasserstein", "nearest_distance"}
     maps = Maps.fit(a if by_kernels else a.view(np.arange(40)), None)
-    pair = Pair(Sample(a, maps), Sample(b, maps), 0)
+    pair = Pair(*(Sample(Source(side, maps), np.arange(len(side))) for side in (a, b)), 0)
     for name in names:
         MEASURES[name].statistic(pair)(np.ones((1, len(a))), np.ones((1, len(b))))
 

@@ -26,7 +26,7 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
 from ecgpipe.closeness.evaluate import Settings, evaluate
 from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps
+from ecgpipe.closeness.measures import MEASURES, Maps, Source
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.config import ClassifierSettings
@@ -150,7 +150,8 @@ def measure(defects: list[str]) -> pd.DataFrame:
         pooled = pd.concat([t[(t["class"] == "all") & (t["lead"] == "all")].dropna(subset=["value"]) for t in tables])
         frames.append(pooled[columns].assign(defect=name, size=level))
         if name in ("none", "copies"):
-            private = assess(held_out, spoilt, train, settings=SETTINGS, maps=maps).table
+            sources = (Source(records, maps) for records in (held_out, spoilt, train))
+            private = assess(*sources, SETTINGS).table
             private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
             frames.append(private.reindex(columns=columns).assign(defect=name, size=level))
     table = pd.concat(frames, ignore_index=True)

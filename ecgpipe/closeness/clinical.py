@@ -2,6 +2,8 @@
 
 R peaks and waves are found in lead II (neurokit2's own detector; delineation by prominence, Emrich et al. 2024); each
 figure of a record is the median over its beats. Amplitudes are against the beginning of the QRS complex.
+
+neurokit2 is imported where it is used: it brings matplotlib and scikit-learn, and takes longer to load than all else.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-import neurokit2
 import numpy as np
+import scipy.signal
 
 BEATS = ("heart_rate", "rr_variation")
 WAVES = ("pr_interval", "qrs_duration", "qt_interval", "qtc_interval", "p_amplitude", "t_amplitude", "st_level", "axis")
@@ -20,23 +22,37 @@ _ST_SECONDS = 0.06
 """The ST level is read so long after the end of the QRS complex."""
 
 
-def r_peaks(lead: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return R peaks (samples) and the cleaned lead; no peak where neurokit2 finds none or fails.
+def cleaned(lead: np.ndarray, rate: float) -> np.ndarray:
+    """Return what neurokit2's ``ecg_clean`` returns of each record's lead ``(n, length)``, filters being designed once.
+
+    A Butterworth high-pass at 0.5 Hz of order 5 and a mean over a period of 50 Hz, each forwards and backwards.
+    """
+    drift = scipy.signal.butter(5, 0.5, "highpass", output="sos", fs=rate)
+    period = max(2, int(rate / 50))
+    steady = scipy.signal.sosfiltfilt(drift, lead.astype(np.float64), axis=1)
+    return np.asarray(scipy.signal.filtfilt(np.full(period, 1 / period), [1.0], steady, axis=1))
+
+
+def r_peaks(lead: np.ndarray, rate: float) -> np.ndarray:
+    """Return the R peaks of each record, ``(n,)`` arrays of samples; none where neurokit2 finds none or fails.
 
     Args:
-        lead: lead II of one record, ``(length,)``, mV.
+        lead: lead II of each record, ``(n, length)``, mV.
         rate: Hz.
     """
+    import neurokit2
+
+    found = np.empty(len(lead), dtype=object)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # neurokit2 raises whatever its parts raise on signals that are no ECG; such a record has no peaks.
-        try:
-            cleaned = neurokit2.ecg_clean(lead.astype(np.float64), sampling_rate=rate)
-            _, found = neurokit2.ecg_peaks(cleaned, sampling_rate=rate)
-            peaks = np.asarray(found["ECG_R_Peaks"], dtype=np.int64)
-        except Exception:
-            return np.empty(0, dtype=np.int64), np.zeros_like(lead, dtype=np.float64)
-    return peaks, np.asarray(cleaned)
+        for row, record in enumerate(cleaned(lead, rate)):
+            # neurokit2 raises whatever its parts raise on signals that are no ECG; such a record has no peaks.
+            try:
+                peaks = neurokit2.ecg_findpeaks(record, sampling_rate=rate)["ECG_R_Peaks"]
+            except Exception:
+                peaks = []
+            found[row] = np.asarray(peaks, dtype=np.int64)
+    return found
 
 
 def beats(peaks: np.ndarray, rate: float) -> np.ndarray:
@@ -47,18 +63,20 @@ def beats(peaks: np.ndarray, rate: float) -> np.ndarray:
     return np.array([60 / np.median(rr), 1000 * np.sqrt(np.mean(np.diff(rr) ** 2))])
 
 
-def waves(record: np.ndarray, peaks: np.ndarray, cleaned: np.ndarray, leads: Sequence[str], rate: float) -> np.ndarray:
+def waves(record: np.ndarray, peaks: np.ndarray, clean: np.ndarray, leads: Sequence[str], rate: float) -> np.ndarray:
     """Return the figures of :data:`WAVES` of one record, ``(8,)``: ms, mV and degrees; NaN where not delineated.
 
     QTc is Fridericia's, QT / RR^(1/3); the axis comes from the areas of the QRS complex in I and aVF.
     """
+    import neurokit2
+
     missing = np.full(len(WAVES), np.nan)
     if len(peaks) < FEWEST_BEATS:
         return missing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:  # as above
-            _, found = neurokit2.ecg_delineate(cleaned, peaks, sampling_rate=rate, method="prominence")
+            _, found = neurokit2.ecg_delineate(clean, peaks, sampling_rate=rate, method="prominence")
         except Exception:
             return missing
         place = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
@@ -101,19 +119,20 @@ def _axis(record: np.ndarray, onset: np.ndarray, end: np.ndarray, leads: Sequenc
     return float(np.degrees(np.arctan2(areas[1] * 2 / np.sqrt(3), areas[0])))
 
 
-def beat_figures(signals: np.ndarray, rate: float, leads: Sequence[str]) -> np.ndarray:
-    """Return :data:`BEATS` of each record: ``(n, leads, length)`` to ``(n, 2)``; NaN where no beats are found."""
-    if "II" not in leads:
-        return np.full((len(signals), len(BEATS)), np.nan)
-    two = leads.index("II")
-    return np.array([beats(r_peaks(record[two], rate)[0], rate) for record in signals]).reshape(-1, len(BEATS))
+def beat_figures(peaks: np.ndarray, rate: float) -> np.ndarray:
+    """Return :data:`BEATS` of each record from its R peaks: ``(n, 2)``; NaN where no beats were found."""
+    return np.array([beats(own, rate) for own in peaks]).reshape(-1, len(BEATS))
 
 
-def wave_figures(signals: np.ndarray, rate: float, leads: Sequence[str]) -> np.ndarray:
-    """Return :data:`WAVES` of each record: ``(n, leads, length)`` to ``(n, 8)``; NaN where not delineated."""
-    if "II" not in leads:
-        return np.full((len(signals), len(WAVES)), np.nan)
-    two = leads.index("II")
-    return np.array([waves(record, *r_peaks(record[two], rate), leads, rate) for record in signals]).reshape(
-        -1, len(WAVES)
-    )
+def wave_figures(signals: np.ndarray, peaks: np.ndarray, rate: float, leads: Sequence[str]) -> np.ndarray:
+    """Return :data:`WAVES` of each record: ``(n, leads, length)`` to ``(n, 8)``; NaN where not delineated.
+
+    Args:
+        signals: mV.
+        peaks: R peaks of each record.
+        rate: Hz.
+        leads: their names, II among them.
+    """
+    clean = cleaned(signals[:, leads.index("II")], rate)
+    figures = [waves(record, own, two, leads, rate) for record, own, two in zip(signals, peaks, clean, strict=True)]
+    return np.array(figures).reshape(-1, len(WAVES))

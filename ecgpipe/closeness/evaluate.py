@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps, Measure, NotComputed, Pair, Sample
+from ecgpipe.closeness.measures import MEASURES, Maps, Measure, NotComputed, Pair, Sample, Source
 from ecgpipe.closeness.names import ALL, CLASS_MIX
 from ecgpipe.closeness.records import Records, require_same_form
 from ecgpipe.closeness.resampling import bootstrap_weights, interval
@@ -89,11 +89,11 @@ def _water_level(counts: dict[str, int], most: int) -> dict[str, int]:
     return {label: min(n, level) for label, n in counts.items()}
 
 
-def some_of_each_class(records: Records, most: int, rng: np.random.Generator) -> Records:
-    """Return at most so many records, in memory, the largest classes cut down to one size."""
+def some_of_each_class(records: Records, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows of at most so many records, in order, the largest classes cut down to one size."""
     rows = by_class(records)
     counts = _water_level({label: len(own) for label, own in rows.items()}, most)
-    return records.take(np.sort(np.concatenate([rng.permutation(rows[label])[:n] for label, n in counts.items()])))
+    return np.sort(np.concatenate([rng.permutation(rows[label])[:n] for label, n in counts.items()]))
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,14 @@ class _Design:
     other: Sample
 
     @classmethod
-    def choose(
-        cls, real: Records, synthetic: Records, other: Records, most: int, maps: Maps, rng: np.random.Generator
-    ) -> _Design:
-        sides = [by_class(records) for records in (real, synthetic, other)]
+    def choose(cls, whole: Sequence[Sample], most: int, rng: np.random.Generator) -> _Design:
+        sides = [by_class(sample.records) for sample in whole]
         counts = {c: min(len(side[c]) for side in sides) for c in sides[0] if all(c in side for side in sides)}
         counts = _water_level(counts, most)
         samples = []
-        for records, rows in zip((real, synthetic, other), sides, strict=True):
+        for sample, rows in zip(whole, sides, strict=True):
             chosen = [np.sort(rng.permutation(rows[label])[:n]) for label, n in counts.items()]
-            samples.append(Sample(records.view(np.concatenate([np.empty(0, dtype=np.int64), *chosen])), maps))
+            samples.append(sample.take(np.concatenate([np.empty(0, dtype=np.int64), *chosen])))
         return cls(*samples)
 
     def of(self, label: str) -> _Design:
@@ -152,7 +150,13 @@ class _Group:
         return real, synthetic if pair is self.against else other
 
 
-def _rows(name: str, measure: Measure, label: str, group: _Group, settings: Settings) -> Iterator[dict[str, Any]]:
+Floors = dict[tuple[str, bytes, bytes], np.ndarray]
+"""Values of a measure on real records alone, by its name and the rows of both sides: equal for many synthetic sets."""
+
+
+def _rows(
+    name: str, measure: Measure, label: str, group: _Group, floors: Floors, settings: Settings
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of one measure and class: of all leads, then of each."""
     base = {"class": label, "measure": name, "better": measure.better, "unit": measure.unit, "n": group.n}
     if group.n < measure.smallest:
@@ -160,10 +164,11 @@ def _rows(name: str, measure: Measure, label: str, group: _Group, settings: Sett
         yield {**base, "lead": ALL, "note": note}
         return
     try:
-        found = []
-        for pair in (group.against, group.floor):
-            values = measure.statistic(pair)(*group.weights(pair))
-            found.append(values if values.ndim == 2 else values[:, None])
+        found = [_values(measure, group, group.against)]
+        key = (name, group.floor.a.rows.tobytes(), group.floor.b.rows.tobytes())
+        if key not in floors:
+            floors[key] = _values(measure, group, group.floor)
+        found.append(floors[key])
         p_value = measure.p_value(group.against) if measure.p_value else float("nan")
     except NotComputed as error:
         yield {**base, "lead": ALL, "note": str(error)}
@@ -184,6 +189,12 @@ def _rows(name: str, measure: Measure, label: str, group: _Group, settings: Sett
             "p_value": p_value if lead == ALL else float("nan"),
             "note": "",
         }
+
+
+def _values(measure: Measure, group: _Group, pair: Pair) -> np.ndarray:
+    """Return a measure of all draws, ``(1 + draws, 1 or 1 + leads)``."""
+    values = measure.statistic(pair)(*group.weights(pair))
+    return values if values.ndim == 2 else values[:, None]
 
 
 def _class_mix(real: Records, synthetic: Records, other: Records, settings: Settings) -> dict[str, Any]:
@@ -214,6 +225,91 @@ def _absent(label: str, sides: dict[str, Records]) -> str:
     return f"no {' and no '.join(missing)} record of {label}" if missing else ""
 
 
+class Yardstick:
+    """Held-out real records and the other real ones that floors are made of, to judge many synthetic sets by.
+
+    What was computed from a real record, and every floor, serves all sets.
+
+    Args:
+        real: held-out real records.
+        train: real records the generator was trained on, for the floor; None: halves of ``real``.
+        settings: how thoroughly.
+
+    Raises:
+        ValueError: if the sets differ in rate, leads or length, or one of them is empty.
+    """
+
+    def __init__(self, real: Source, train: Source | None, settings: Settings) -> None:
+        self.settings = settings
+        self.real = real
+        self.train = train
+        _require_some("real", real.records, real.records)
+        if train is not None:
+            _require_some("training", train.records, real.records)
+        rng = np.random.default_rng([settings.seed, _SPLIT])
+        self._halves = [Sample(real, rows) for rows in halves(real.records, rng)]
+        self._floors: Floors = {}
+
+    def compare(self, synthetic: Source, only: Sequence[str] | None = None) -> pd.DataFrame:
+        """Compare a synthetic set, with labels if the real ones have some, by every measure of the level.
+
+        Args:
+            synthetic: what is judged.
+            only: names of the measures wanted; None: all of the level.
+
+        Returns:
+            The table of :func:`evaluate`.
+        """
+        real, settings = self.real.records, self.settings
+        _require_some("synthetic", synthetic.records, real)
+        measures = {n: m for n, m in settings.measures().items() if only is None or n in only}
+        designs = {h: self._design(synthetic, h) for h in {self._halved(m) for m in measures.values()}}
+        sides = {"real": real, "synthetic": synthetic.records}
+        other = self._halves[1].records
+        if self.train is not None:
+            sides["training"] = other = self.train.records
+        classes = [] if real.labels is None else sorted({*by_class(real), *by_class(synthetic.records)})
+        absent = {label: _absent(label, sides) for label in classes}
+        rows: list[dict[str, Any]] = []
+        for label in tqdm([ALL, *classes], desc="closeness", unit="class", disable=None):
+            groups = {h: _Group(d if label == ALL else d.of(label), settings) for h, d in designs.items()}
+            for name, measure in measures.items():
+                if label != ALL and not measure.per_class:
+                    continue
+                found = list(_rows(name, measure, label, groups[self._halved(measure)], self._floors, settings))
+                if label == ALL:
+                    note = "; ".join(filter(None, absent.values()))
+                    found = [{**row, "note": "; ".join(filter(None, (row["note"], note)))} for row in found]
+                elif absent[label]:
+                    found = [{**row, "note": absent[label]} for row in found]
+                rows += found
+        if only is None or CLASS_MIX in only:
+            rows.append(_class_mix(real, synthetic.records, other, settings))
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": float, "p_value": float})
+
+    def _halved(self, measure: Measure) -> bool:
+        """Say whether the measure's floor compares halves of the held-out records."""
+        return self.train is None or (measure.halves and self.real.maps.judge is not None)
+
+    def _design(self, synthetic: Source, halved: bool) -> _Design:
+        real, other = self._halves
+        if self.train is not None and not halved:
+            real, other = _whole(self.real), _whole(self.train)
+        rng = np.random.default_rng([self.settings.seed, _CHOICE])
+        return _Design.choose([real, _whole(synthetic), other], self.settings.most, rng)
+
+
+def _whole(source: Source) -> Sample:
+    return Sample(source, np.arange(len(source)))
+
+
+def _require_some(what: str, records: Records, real: Records) -> None:
+    """Refuse a set that is empty or of another form than the real one."""
+    if len(records) < 2:
+        raise ValueError(f"there are {len(records)} {what} records: at least 2 are needed")
+    require_same_form(real, records, f"real and {what} records")
+
+
 def evaluate(
     real: Records,
     synthetic: Records,
@@ -242,43 +338,12 @@ def evaluate(
     Raises:
         ValueError: if the sets differ in rate, leads or length, or one of them is empty.
     """
+    if any(records.labels is None for records in (real, synthetic, train) if records is not None):
+        real, synthetic = (replace(records, labels=None, checked=True) for records in (real, synthetic))
+        train = None if train is None else replace(train, labels=None, checked=True)
     settings = settings or Settings()
-    sides = {"real": real, "synthetic": synthetic, **({} if train is None else {"training": train})}
-    for what, records in sides.items():
-        if len(records) < 2:
-            raise ValueError(f"there are {len(records)} {what} records: at least 2 are needed")
-        require_same_form(real, records, f"real and {what} records")
-    if any(records.labels is None for records in sides.values()):
-        real, synthetic = (Records(r.signals, r.rate, None, r.patients, r.leads, r.names) for r in (real, synthetic))
-        train = train and Records(train.signals, train.rate, None, train.patients, train.leads, train.names)
+    for what, records in (("real", real), ("synthetic", synthetic)):
+        _require_some(what, records, real)
     maps = maps or Maps.fit(real if train is None else train, judge)
-    first, second = (real.view(rows) for rows in halves(real, np.random.default_rng([settings.seed, _SPLIT])))
-    measures = {n: m for n, m in settings.measures().items() if only is None or n in only}
-
-    def halved(measure: Measure) -> bool:
-        return train is None or (measure.halves and maps.judge is not None)
-
-    designs = {}
-    for by_halves in {halved(measure) for measure in measures.values()}:
-        yardstick, other = (first, second) if train is None or by_halves else (real, train)
-        rng = np.random.default_rng([settings.seed, _CHOICE])
-        designs[by_halves] = _Design.choose(yardstick, synthetic, other, settings.most, maps, rng)
-    classes = [] if real.labels is None else sorted({*by_class(real), *by_class(synthetic)})
-    sides = {"real": real, "synthetic": synthetic, **({} if train is None else {"training": train})}  # as labelled
-    absent = {label: _absent(label, sides) for label in classes}
-    rows: list[dict[str, Any]] = []
-    for label in tqdm([ALL, *classes], desc="closeness", unit="class", disable=None):
-        groups = {h: _Group(d if label == ALL else d.of(label), settings) for h, d in designs.items()}
-        for name, measure in measures.items():
-            if label != ALL and not measure.per_class:
-                continue
-            found = list(_rows(name, measure, label, groups[halved(measure)], settings))
-            if label == ALL:
-                note = "; ".join(filter(None, absent.values()))
-                found = [{**row, "note": "; ".join(filter(None, (row["note"], note)))} for row in found]
-            elif absent[label]:
-                found = [{**row, "note": absent[label]} for row in found]
-            rows += found
-    if only is None or CLASS_MIX in only:
-        rows.append(_class_mix(real, synthetic, second if train is None else train, settings))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": float, "p_value": float})
+    yardstick = Yardstick(Source(real, maps), None if train is None else Source(train, maps), settings)
+    return yardstick.compare(Source(synthetic, maps), only)

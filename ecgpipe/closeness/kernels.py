@@ -14,7 +14,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ecgpipe.classify.pretrained import Pretrained
@@ -25,6 +24,10 @@ _SEED = 20241128
 _TAPS = 9
 _DILATIONS = (1, 2, 4, 8, 16, 32)
 _QUANTILES = (0.3, 0.6, 0.85)
+_PATTERNS = tuple(combinations(range(_TAPS), 3))
+"""The taps of weight 2 of the 84 patterns; each dilation takes every third of them."""
+
+_KERNELS = len(_PATTERNS) // 3
 _REFERENCE = 128
 """Reference records that the biases are taken from."""
 
@@ -62,11 +65,11 @@ class RandomKernels:
     """168 kernels of three biases each: ``(n, leads, length)`` in mV to features ``(n, 504)``.
 
     Attributes:
-        weights: for each dilation ``(28, leads, 9)``: a pattern times the mix of leads that it reads, 1/mV.
+        mixes: for each dilation the mix of leads that each kernel reads, ``(28, leads)``, 1/mV.
         biases: for each dilation, those of each kernel, ``(28, 3)``.
     """
 
-    weights: tuple[np.ndarray, ...]
+    mixes: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
 
     @classmethod
@@ -83,37 +86,69 @@ class RandomKernels:
         scale = np.sqrt(np.mean(np.square(reference, dtype=np.float64), axis=(0, 2)))
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         rng = np.random.default_rng(_SEED)
-        patterns = np.full((84, _TAPS), -1.0)
-        for row, places in zip(patterns, combinations(range(_TAPS), 3), strict=True):
-            row[list(places)] = 2.0
-        weights, biases = [], []
-        for place, dilation in enumerate(_DILATIONS):
-            chosen = patterns[place % 3 :: 3]
-            mixes = rng.standard_normal((len(chosen), leads)) * inverse
-            weights.append((mixes[:, :, None] * chosen[:, None, :]).astype(np.float32))
-            outputs = [block[:, :, ::7] for block in _convolved(reference, weights[-1], dilation)]
-            joined = np.concatenate(outputs).transpose(1, 0, 2).reshape(len(chosen), -1)
-            biases.append(np.quantile(joined, _QUANTILES, axis=1).T.astype(np.float32))
-        return cls(tuple(weights), tuple(biases))
+        mixes, biases = [], []
+        for place in range(len(_DILATIONS)):
+            mixes.append((rng.standard_normal((_KERNELS, leads)) * inverse).astype(np.float32))
+            thinned = [
+                output[:, :length:7].ravel().copy() for _, output in _outputs(np.asarray(reference), mixes[-1], place)
+            ]
+            biases.append(np.quantile(thinned, _QUANTILES, axis=1).T.astype(np.float32))
+        return cls(tuple(mixes), tuple(biases))
 
     def __call__(self, signals: np.ndarray) -> np.ndarray:
         """Return the shares of outputs above each bias: ``(n, 504)``."""
-        features = []
-        for weights, biases, dilation in zip(self.weights, self.biases, _DILATIONS, strict=True):
-            counts = [
-                [np.count_nonzero(block > biases[:, j, None], axis=2) for j in range(len(_QUANTILES))]
-                for block in _convolved(signals, weights, dilation)
-            ]
-            features += [np.concatenate(parts) for parts in zip(*counts, strict=True)]
-        return np.asarray(np.concatenate(features, axis=1) / signals.shape[2])
+        n, length = len(signals), signals.shape[2]
+        counts = np.empty((n, len(_DILATIONS), len(_QUANTILES), _KERNELS))
+        for start in range(0, n, _BLOCK):
+            block = np.asarray(signals[start : start + _BLOCK])
+            for place, (mixes, biases) in enumerate(zip(self.mixes, self.biases, strict=True)):
+                for kernel, output in _outputs(block, mixes, place):
+                    for quantile, bias in enumerate(biases[kernel]):
+                        counts[start : start + len(block), place, quantile, kernel] = _count(output > bias)
+        return np.asarray(counts.reshape(n, -1) / length)
 
 
-def _convolved(signals: np.ndarray, weights: np.ndarray, dilation: int) -> Iterator[np.ndarray]:
-    """Yield the outputs of one dilation's kernels ``(records, 28, length)``, a block of records at a time."""
-    for start in range(0, len(signals), _BLOCK):
-        block = torch.from_numpy(np.array(signals[start : start + _BLOCK], dtype=np.float32))
-        padding = _TAPS // 2 * dilation
-        yield F.conv1d(block, torch.from_numpy(weights), padding=padding, dilation=dilation).numpy()
+def _outputs(signals: np.ndarray, mixes: np.ndarray, place: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each kernel of a dilation with its outputs on all records, ``(n, length or more)``; what lies beyond is -inf.
+
+    A kernel is three times its three taps less all nine, and the sum of nine taps is that of three sums of two: additions of
+    long vectors, several times faster than a convolution over the leads. Records lie one behind the other, zeros between
+    them; the next output overwrites one.
+    """
+    n, leads, length = signals.shape
+    dilation = _DILATIONS[place]
+    padding = _TAPS // 2 * dilation
+    stride = -(-(length + padding) // 8) * 8
+    laid = np.zeros((leads, padding + n * stride), dtype=np.float32)
+    laid[:, padding:].reshape(leads, n, stride)[:, :, :length] = signals.transpose(1, 0, 2)
+    mixed = mixes @ laid
+    size, last = mixed.shape[1], n * stride - padding
+    output = np.full(n * stride, -np.inf, dtype=np.float32)
+    twos, fours = np.empty((2, size), dtype=np.float32)
+    for kernel, three in enumerate(_PATTERNS[place % 3 :: 3]):
+        y = mixed[kernel]
+        taps = [y[tap * dilation : tap * dilation + last] for tap in range(_TAPS)]
+        np.add(y[:-dilation], y[dilation:], out=twos[: size - dilation])
+        np.add(twos[: size - 3 * dilation], twos[2 * dilation : size - dilation], out=fours[: size - 3 * dilation])
+        nine = np.add(fours[:last], fours[4 * dilation : 4 * dilation + last], out=twos[:last])
+        nine += taps[8]
+        made = np.add(taps[three[0]], taps[three[1]], out=output[:last])
+        made += taps[three[2]]
+        made *= 3
+        made -= nine
+        rows = output.reshape(n, stride)
+        rows[:, length:] = -np.inf
+        yield kernel, rows
+
+
+def _count(there: np.ndarray) -> np.ndarray:
+    """Count what is true in each row ``(n, a multiple of 8)``: eight columns are added at a time, as the bytes of one number."""
+    eights = there.view(np.uint64)
+    counts = np.zeros(len(there), dtype=np.int64)
+    for start in range(0, eights.shape[1], 255):  # a byte holds no more
+        added = np.add.reduce(eights[:, start : start + 255], axis=1)
+        counts += added.view(np.uint8).reshape(-1, 8).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from ecgpipe.closeness import clinical, distances, signals, twosample
 from ecgpipe.closeness.dtw import BAND_SECONDS, banded_dtw
 from ecgpipe.closeness.kernels import Judge, Projection, RandomKernels
-from ecgpipe.closeness.records import Records
+from ecgpipe.closeness.records import BLOCK, Records
 from ecgpipe.leads import INDEPENDENT
 
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -64,23 +64,108 @@ class Maps:
         return cls(kernels, projection, (judge, Projection.fit(judge(signals_)[0], JUDGE_COMPONENTS)))
 
 
-class Sample:
-    """Records of one side with what was computed from them, each thing once."""
+class Source:
+    """All records of one set, with what was computed from each of them, once.
+
+    Args:
+        records: the set.
+        maps: feature maps.
+    """
 
     def __init__(self, records: Records, maps: Maps) -> None:
         self.records = records
         self.maps = maps
         self._features: dict[str, np.ndarray] = {}
-        self._whole: tuple[Sample, np.ndarray] | None = None
+        self._known: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.records)
 
+    def feature(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return a feature of some records, ``(rows, ...)``; what is not known of them yet is computed.
+
+        Raises:
+            NotComputed: if it cannot be had.
+        """
+        known = self._known.get(name)
+        missing = rows if known is None else rows[~known[rows]]
+        for start in range(0, len(missing), BLOCK):
+            chosen = missing[start : start + BLOCK]
+            for what, values in self._computed(name, chosen).items():
+                if what not in self._features:
+                    # Memory that no row is written to is never taken.
+                    self._features[what] = np.empty((len(self), *values.shape[1:]), values.dtype)
+                    self._known[what] = np.zeros(len(self), dtype=bool)
+                self._features[what][chosen] = values
+                self._known[what][chosen] = True
+        found = self._features[name]
+        return found if len(rows) == len(found) and (rows[1:] > rows[:-1]).all() else found[rows]
+
+    def _computed(self, name: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute a feature of a block of records, and what comes with it."""
+        records, rate, leads = self.records, self.records.rate, self.records.leads
+        if name in ("judged", "rightness"):
+            return self._judged(rows)
+        if name == "projected kernels":
+            return {name: self.maps.projection(self.feature("kernels", rows))}
+        if name == "beats":
+            return {name: clinical.beat_figures(self.feature("peaks", rows), rate)}
+        found = np.asarray(records.signals[rows])
+        if name == "kernels":
+            return {name: self.maps.kernels(found)}
+        if name in ("peaks", "waves") and "II" not in leads:
+            raise NotComputed("there is no lead II to find beats in")
+        if name == "peaks":
+            return {name: clinical.r_peaks(found[:, leads.index("II")], rate)}
+        if name == "waves":
+            return {name: clinical.wave_figures(found, self.feature("peaks", rows), rate, leads)}
+        functions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "correlation": signals.interlead_correlation,
+            "autocorrelation": partial(signals.autocorrelation, rate=rate),
+            "spectrum": partial(signals.welch_spectrum, rate=rate),
+            "histogram": signals.amplitude_histogram,
+            "projections": signals.projections,
+            "limb": partial(signals.limb_residual, leads=leads),
+            "faulty": signals.faulty,
+        }
+        values = functions[name](found.astype(np.float64))
+        # Those with hundreds of numbers a lead are what takes memory.
+        return {name: values.astype(np.float32) if values.ndim == 3 else values}
+
+    def _judged(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        if self.maps.judge is None:
+            raise NotComputed("no classifier was given")
+        judge, projection = self.maps.judge
+        features, probabilities = judge(np.asarray(self.records.signals[rows]))
+        right = np.full(len(rows), np.nan)
+        if self.records.labels is not None:
+            right = (np.array(judge.classes)[probabilities.argmax(axis=1)] == self.records.labels[rows]).astype(float)
+        return {"judged": projection(features), "rightness": right}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some records of a set.
+
+    Attributes:
+        source: the set.
+        rows: places of the records in it.
+    """
+
+    source: Source
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def records(self) -> Records:
+        """The records themselves."""
+        return self.source.records.view(self.rows)
+
     def take(self, rows: np.ndarray) -> Sample:
-        """Return some of the records; their features are rows of these."""
-        part = Sample(self.records.view(rows), self.maps)
-        part._whole = (self, rows)
-        return part
+        """Return some of these records."""
+        return Sample(self.source, self.rows[rows])
 
     def feature(self, name: str) -> np.ndarray:
         """Return a feature of every record, ``(n, ...)``.
@@ -88,48 +173,7 @@ class Sample:
         Raises:
             NotComputed: if it cannot be had.
         """
-        if name not in self._features:
-            if self._whole is not None:
-                self._features[name] = self._whole[0].feature(name)[self._whole[1]]
-            else:
-                self._compute(name)
-        return self._features[name]
-
-    def _compute(self, name: str) -> None:
-        records, rate, leads = self.records, self.records.rate, self.records.leads
-        if name in ("judged", "rightness"):
-            self._judge()
-        elif name == "projected kernels":
-            self._features[name] = self.maps.projection(self.feature("kernels"))
-        elif name in ("beats", "waves"):
-            figures = clinical.beat_figures if name == "beats" else clinical.wave_figures
-            self._features[name] = figures(records.signals, rate, leads)
-        else:
-            functions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-                "kernels": self.maps.kernels,
-                "correlation": signals.interlead_correlation,
-                "autocorrelation": partial(signals.autocorrelation, rate=rate),
-                "spectrum": partial(signals.welch_spectrum, rate=rate),
-                "histogram": signals.amplitude_histogram,
-                "projections": signals.projections,
-                "limb": partial(signals.limb_residual, leads=leads),
-                "faulty": signals.faulty,
-            }
-            found = signals.in_blocks(functions[name], records.signals)
-            # Those with hundreds of numbers a lead are what takes memory.
-            self._features[name] = found.astype(np.float32) if found.ndim == 3 else found
-
-    def _judge(self) -> None:
-        if self.maps.judge is None:
-            raise NotComputed("no classifier was given")
-        judge, projection = self.maps.judge
-        features, probabilities = judge(self.records.signals)
-        self._features["judged"] = projection(features)
-        labels, classes = self.records.labels, np.array(judge.classes, dtype=object)
-        if labels is not None:
-            self._features["rightness"] = (classes[probabilities.argmax(axis=1)] == labels).astype(np.float64)
-        else:
-            self._features["rightness"] = np.full(len(self.records), np.nan)
+        return self.source.feature(name, self.rows)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from ecgpipe.closeness import clinical, signals
 from ecgpipe.closeness.evaluate import by_class, some_of_each_class
-from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.measures import Sample, Source
 from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, INTERVALS, RR, SPECTRUM
-from ecgpipe.closeness.records import Records
 
 CURVE_COLUMNS = ("picture", "class", "lead", "n", "x", "y")
 
@@ -34,11 +32,11 @@ Curve = tuple[str, str, int, np.ndarray, np.ndarray]
 """Picture, lead, number of records, x, y."""
 
 
-def curves(records: Records, *, waves: bool) -> pd.DataFrame:
+def curves(sample: Sample, *, waves: bool) -> pd.DataFrame:
     """Return the mean curves of each class.
 
     Args:
-        records: at least one of each class they have.
+        sample: at least one record of each class it has.
         waves: delineate records too, for the distributions of PR, QRS and QT.
 
     Returns:
@@ -48,36 +46,41 @@ def curves(records: Records, *, waves: bool) -> pd.DataFrame:
     """
     rows = [
         (picture, label, lead, n, x.astype(np.float32), y.astype(np.float32))
-        for label, chosen in by_class(records).items()
-        for picture, lead, n, x, y in _curves(records.take(chosen), waves)
+        for label, chosen in by_class(sample.records).items()
+        for picture, lead, n, x, y in _curves(sample.take(chosen), waves)
     ]
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
 
 
-def _curves(records: Records, waves: bool) -> Iterator[Curve]:
+def _curves(sample: Sample, waves: bool) -> Iterator[Curve]:
     """Yield the curves of the records of one class."""
-    rate, length = records.rate, records.signals.shape[2]
-    spectrum = signals.in_blocks(partial(signals.welch_spectrum, rate=rate), records.signals).mean(axis=0)
-    yield from _by_lead(SPECTRUM, records, signals.welch_frequencies(length, rate)[0], spectrum)
-    correlation = signals.in_blocks(partial(signals.autocorrelation, rate=rate), records.signals).mean(axis=0)
-    yield from _by_lead(AUTOCORRELATION, records, np.arange(1, correlation.shape[1] + 1) / rate, correlation)
-    share = signals.in_blocks(signals.amplitude_histogram, records.signals).mean(axis=0)
+    leads, rate, length = sample.records.leads, sample.records.rate, sample.records.signals.shape[2]
+    spectrum = _mean(sample, "spectrum")
+    yield from _by_lead(SPECTRUM, sample, signals.welch_frequencies(length, rate)[0], spectrum)
+    correlation = _mean(sample, "autocorrelation")
+    yield from _by_lead(AUTOCORRELATION, sample, np.arange(1, correlation.shape[1] + 1) / rate, correlation)
+    share = _mean(sample, "histogram")
     share = share.reshape(len(share), -1, _WIDER).sum(axis=2)
     step = signals.AMPLITUDE_STEP * _WIDER
     middles = np.arange(share.shape[1]) * step - signals.AMPLITUDE + step / 2
-    yield from _by_lead(AMPLITUDE, records, middles, share / step)
-    if "II" in records.leads:
-        yield from _beats(records)
+    yield from _by_lead(AMPLITUDE, sample, middles, share / step)
+    if "II" in leads:
+        yield from _beats(sample)
         if waves:
-            figures = clinical.wave_figures(records.signals, rate, records.leads)
+            figures = sample.feature("waves")
             for name in INTERVALS:
                 values = figures[:, clinical.WAVES.index(_WAVES[name])]
                 yield _distribution(name, values[np.isfinite(values)], _WAVE_BINS[name])
 
 
-def _by_lead(picture: str, records: Records, x: np.ndarray, y: np.ndarray) -> Iterator[Curve]:
-    for lead, values in zip(records.leads, y, strict=True):
-        yield picture, lead, len(records), x, values
+def _mean(sample: Sample, feature: str) -> np.ndarray:
+    """Return the mean of a feature over records, ``(leads, ...)``, float64."""
+    return np.asarray(sample.feature(feature).mean(axis=0, dtype=np.float64))
+
+
+def _by_lead(picture: str, sample: Sample, x: np.ndarray, y: np.ndarray) -> Iterator[Curve]:
+    for lead, values in zip(sample.records.leads, y, strict=True):
+        yield picture, lead, len(sample), x, values
 
 
 def _distribution(picture: str, values: np.ndarray, bins: np.ndarray, n: int | None = None) -> Curve:
@@ -87,14 +90,14 @@ def _distribution(picture: str, values: np.ndarray, bins: np.ndarray, n: int | N
     return picture, "II", len(values) if n is None else n, (bins[:-1] + bins[1:]) / 2, density
 
 
-def _beats(records: Records) -> Iterator[Curve]:
+def _beats(sample: Sample) -> Iterator[Curve]:
     """Yield the distribution of RR intervals, and the mean beat of each lead, every record counting once."""
-    rate, two = records.rate, records.leads.index("II")
+    records, rate = sample.records, sample.records.rate
     before, after = round(BEFORE * rate), round(AFTER * rate)
     window = np.arange(-before, after + 1)
     intervals, means = [], []
-    for record in records.signals:
-        peaks, _ = clinical.r_peaks(record[two], rate)
+    for row, peaks in enumerate(sample.feature("peaks")):
+        record = records.signals[row]
         intervals.append(np.diff(peaks) / rate)
         whole = peaks[(peaks >= before) & (peaks < record.shape[1] - after)]
         if len(whole):
@@ -108,14 +111,15 @@ def _beats(records: Records) -> Iterator[Curve]:
             yield BEAT, lead, len(means), window / rate, values
 
 
-def points(records: Records, maps: Maps, rng: np.random.Generator) -> pd.DataFrame:
+def points(source: Source, rng: np.random.Generator) -> pd.DataFrame:
     """Return where some records of each class lie in the space of the random kernels.
 
     Returns:
         A row a record: class, record, features (their principal components, those of real training records).
     """
-    some = some_of_each_class(records, POINTS, rng)
-    features = maps.projection(signals.in_blocks(maps.kernels, some.signals)).astype(np.float32)
+    rows = some_of_each_class(source.records, POINTS, rng)
+    features = source.feature("projected kernels", rows).astype(np.float32)
+    some = source.records.view(rows)
     labels = some.labels if some.labels is not None else np.full(len(some), "")
     names = [some.name(row) for row in range(len(some))]
     return pd.DataFrame({"class": labels, "record": names, "features": list(features)})

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.fft
-from scipy.stats import rankdata
 
 from ecgpipe.closeness import distances, signals
 from ecgpipe.closeness.evaluate import Settings
-from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.measures import Source
 from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
-from ecgpipe.closeness.records import BLOCK, Records
+from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.resampling import bootstrap_weights, interval
 
 NEAR = 0.01
@@ -60,30 +59,39 @@ def similarity(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Say how alike records are when one may be shifted by up to half its length, scaled, and its leads turned over.
 
     Args:
-        x: ``(p, leads, length)``.
-        y: ``(p, leads, length)``, paired with ``x`` by place.
+        x: ``(..., leads, length)``.
+        y: ``(..., leads, length)``; dimensions before the last two are broadcast.
 
     Returns:
-        Similarity from 0 to 1 and the shift in samples at which it is reached, both ``(p,)``: the absolute correlation
+        Similarity from 0 to 1 and the shift in samples at which it is reached, both ``(...)``: the absolute correlation
         of each lead over the overlap, leads weighted by their energy there.
     """
-    length = x.shape[2]
-    size = scipy.fft.next_fast_len(2 * length, real=True)
+    length = x.shape[-1]
     reach = length // 2
-    shifts = np.arange(-reach, reach + 1)
-    x, y = (a - a.mean(axis=2, keepdims=True) for a in (x, y))
-    product = np.conj(scipy.fft.rfft(x, size, axis=2)) * scipy.fft.rfft(y, size, axis=2)
-    cross = scipy.fft.irfft(product, size, axis=2)[..., shifts]
-    energy_x, energy_y = (np.pad(np.cumsum(a**2, axis=2), ((0, 0), (0, 0), (1, 0))) for a in (x, y))
-    # At shift s sample t of x meets sample t + s of y.
-    first, last = np.maximum(0, -shifts), np.minimum(length, length - shifts)
-    overlap = (energy_x[..., last] - energy_x[..., first]) * (
-        energy_y[..., last + shifts] - energy_y[..., first + shifts]
+    size = scipy.fft.next_fast_len(length + reach, real=True)
+    x, y = (a - a.mean(axis=-1, keepdims=True) for a in (x, y))
+    product = np.conj(scipy.fft.rfft(x, size)) * scipy.fft.rfft(y, size)
+    cross = scipy.fft.irfft(product, size)
+    covariance = np.abs(cross[..., -reach:]).sum(axis=-2), np.abs(cross[..., : reach + 1]).sum(axis=-2)
+    # At shift s sample t of x meets sample t + s of y: of one record the last samples overlap, of the other the first.
+    last_x, last_y = (_size_of_the_last(a, reach) for a in (x, y))
+    first_x, first_y = (_size_of_the_last(a[..., ::-1], reach) for a in (x, y))
+    scale = np.concatenate(
+        [
+            np.einsum("...lt,...lt->...t", last_x, first_y)[..., :0:-1],
+            np.einsum("...lt,...lt->...t", first_x, last_y),
+        ],
+        axis=-1,
     )
-    scale = np.sqrt(np.maximum(overlap, 0)).sum(axis=1)
-    found = np.divide(np.abs(cross).sum(axis=1), scale, out=np.zeros_like(scale), where=scale > 1e-9)
-    best = found.argmax(axis=1)
-    return np.minimum(found[np.arange(len(x)), best], 1.0), shifts[best]
+    found = np.divide(np.concatenate(covariance, axis=-1), scale, out=np.zeros_like(scale), where=scale > 1e-9)
+    best = found.argmax(axis=-1)
+    return np.minimum(np.take_along_axis(found, best[..., None], axis=-1)[..., 0], 1.0), best - reach
+
+
+def _size_of_the_last(x: np.ndarray, reach: int) -> np.ndarray:
+    """Return the root of the sum of squares without the first 0 to ``reach`` samples: ``(..., length)`` to ``(..., reach + 1)``."""
+    sums = np.cumsum(np.square(x[..., ::-1]), axis=-1)
+    return np.asarray(np.sqrt(sums[..., ::-1][..., : reach + 1]))
 
 
 def _sketches(records: Records) -> tuple[np.ndarray, np.ndarray]:
@@ -102,21 +110,25 @@ def _sketches(records: Records) -> tuple[np.ndarray, np.ndarray]:
     return plain, invariant
 
 
+_ALIKE = 8
+"""Records that are compared with their candidates at a time."""
+
+
 def _most_alike(records: Records, train: Records, sketches: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
     """Find for each record the training record most like it, among the nearest by either short form."""
     k = min(CANDIDATES, len(train))
     own = _sketches(records)
     candidates = np.concatenate([distances.nearest(a, b, k)[0] for a, b in zip(own, sketches, strict=True)], axis=1)
     rows: list[tuple[int, int, float, int, float]] = []
-    for start in range(0, len(records), BLOCK // 4):
-        chosen = np.arange(start, min(start + BLOCK // 4, len(records)))
+    for start in range(0, len(records), _ALIKE):
+        chosen = np.arange(start, min(start + _ALIKE, len(records)))
         theirs = candidates[chosen]
-        x = np.repeat(np.asarray(records.signals[chosen], dtype=np.float32), theirs.shape[1], axis=0)
-        y = np.asarray(train.signals[theirs.ravel()], dtype=np.float32)
+        x = np.asarray(records.signals[chosen], dtype=np.float32)[:, None]
+        y = np.asarray(train.signals[theirs.ravel()], dtype=np.float32).reshape(*theirs.shape, *x.shape[2:])
         alike, shift = similarity(x, y)
-        rms = np.sqrt(np.mean((x - y) ** 2, axis=(1, 2)))
-        best = alike.reshape(theirs.shape).argmax(axis=1) + theirs.shape[1] * np.arange(len(chosen))
-        rows += zip(chosen, theirs.ravel()[best], alike[best], shift[best], rms[best], strict=True)
+        best = np.arange(len(chosen)), alike.argmax(axis=1)
+        rms = np.sqrt(np.mean((x[:, 0] - y[best]) ** 2, axis=(1, 2)))
+        rows += zip(chosen, theirs[best], alike[best], shift[best], rms, strict=True)
     return pd.DataFrame(rows, columns=["row", "training", "similarity", "shift", "distance"])
 
 
@@ -140,16 +152,16 @@ def membership_auc(members: np.ndarray, others: np.ndarray, wa: np.ndarray, wb: 
 
     The chance that a training record lies nearer than a held-out one, ties counting half; 0.5 gives nobody away.
     """
-    ranks = rankdata(np.concatenate([members, others]), method="dense") - 1
+    ranks = np.unique(np.concatenate([members, others]), return_inverse=True)[1]
     levels = int(ranks.max()) + 1
     a, b = np.zeros((len(wa), levels)), np.zeros((len(wb), levels))
-    np.add.at(a.T, ranks[: len(members)].astype(np.int64), wa.T)
-    np.add.at(b.T, ranks[len(members) :].astype(np.int64), wb.T)
+    np.add.at(a.T, ranks[: len(members)], wa.T)
+    np.add.at(b.T, ranks[len(members) :], wb.T)
     beyond = b.sum(axis=1, keepdims=True) - np.cumsum(b, axis=1)
     return np.asarray((a * (beyond + b / 2)).sum(axis=1) / (a.sum(axis=1) * b.sum(axis=1)))
 
 
-def assess(real: Records, synthetic: Records, train: Records, *, settings: Settings, maps: Maps) -> Privacy:
+def assess(real: Source, synthetic: Source, train: Source, settings: Settings) -> Privacy:
     """Look for training records among the synthetic ones.
 
     Args:
@@ -157,11 +169,10 @@ def assess(real: Records, synthetic: Records, train: Records, *, settings: Setti
         synthetic: all that is given out.
         train: what the generator learnt from, all of it.
         settings: most records a side for shares and AUC (the search for copies takes all), draws, confidence, seed.
-        maps: feature maps fitted on ``train``.
     """
     rng = np.random.default_rng([settings.seed, _SEED])
-    sketches = _sketches(train)
-    pairs, yardstick = (_most_alike(records, train, sketches) for records in (synthetic, real))
+    sketches = _sketches(train.records)
+    pairs, yardstick = (_most_alike(source.records, train.records, sketches) for source in (synthetic, real))
     most_alike = float(yardstick["similarity"].max())
     exact = pairs["distance"] <= EXACT_MV
     near = ~exact & (pairs["similarity"] >= SIMILAR) & (pairs["similarity"] > most_alike)
@@ -173,13 +184,13 @@ def assess(real: Records, synthetic: Records, train: Records, *, settings: Setti
     rows = [{**row, "better": "lower", "n": len(synthetic), "note": ""} for row in rows]
     rows_of = {id(r): np.sort(rng.permutation(len(r))[: settings.most]) for r in (synthetic, real, train)}
     given_away = []
-    features = {id(r): maps.projection(signals.in_blocks(maps.kernels, r.signals)) for r in (synthetic, real, train)}
 
-    def by_signal(x: Records, y: Records) -> np.ndarray:
-        return signals.nearest_record(x.view(rows_of[id(x)]), y)
+    def by_signal(x: Source, y: Source) -> np.ndarray:
+        return signals.nearest_record(x.records.view(rows_of[id(x)]), y.records)
 
-    def by_features(x: Records, y: Records) -> np.ndarray:
-        return distances.nearest(features[id(x)][rows_of[id(x)]], features[id(y)], 1)[1][:, 0]
+    def by_features(x: Source, y: Source) -> np.ndarray:
+        a, b = (s.feature("projected kernels", rows) for s, rows in ((x, rows_of[id(x)]), (y, np.arange(len(y)))))
+        return distances.nearest(a, b, 1)[1][:, 0]
 
     for space, measured in (("signal", by_signal), ("features", by_features)):
         found = _distances(space, measured, real, synthetic, train, settings)
@@ -188,15 +199,17 @@ def assess(real: Records, synthetic: Records, train: Records, *, settings: Setti
             given_away.append(space)
     verdict, reason = _verdict(int(exact.sum()), int(near.sum()), given_away, min(len(real), len(synthetic)))
     table = pd.DataFrame(rows).assign(verdict=verdict, reason=reason, unit="").reindex(columns=list(TABLE_COLUMNS))
-    return Privacy(table.astype({"value": float, "floor": float}), _shown(pairs, exact, near, synthetic, train))
+    return Privacy(
+        table.astype({"value": float, "floor": float}), _shown(pairs, exact, near, synthetic.records, train.records)
+    )
 
 
 def _distances(
     space: str,
-    measured: Callable[[Records, Records], np.ndarray],
-    real: Records,
-    synthetic: Records,
-    train: Records,
+    measured: Callable[[Source, Source], np.ndarray],
+    real: Source,
+    synthetic: Source,
+    train: Source,
     settings: Settings,
 ) -> list[dict[str, Any]]:
     """Return the rows of share and AUC; ``measured`` gives distances of some records to their nearest of all others."""

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from ecgpipe.classify.pretrained import Pretrained
 from ecgpipe.closeness.controls import CONTROLS
-from ecgpipe.closeness.evaluate import Settings, evaluate, some_of_each_class
+from ecgpipe.closeness.evaluate import Settings, Yardstick, some_of_each_class
 from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps
+from ecgpipe.closeness.measures import MEASURES, Maps, Sample, Source
 from ecgpipe.closeness.names import CLASS_MIX, CONTROL, COPIES, HELD_OUT, MEMORISES, TRAINING
 from ecgpipe.closeness.pictures import curves, points
 from ecgpipe.closeness.privacy import assess
@@ -27,14 +27,15 @@ log = logging.getLogger(__name__)
 _PICTURED = 20241130
 
 
-def _real(data: str | Path) -> tuple[Records, Records]:
-    """Return held-out and training records."""
+def _real(data: str | Path, network: str | Path) -> tuple[Source, Source]:
+    """Return held-out and training records, with feature maps fitted on the latter."""
     dataset = Dataset.load(data)
     held_out, train = Records.of(dataset, ("validation", "test")), Records.of(dataset, ("train",))
     for what, records in (("validation and test", held_out), ("training", train)):
         if len(records) < 2:
             raise ValueError(f"{data} has {len(records)} {what} records: more are needed to judge closeness")
-    return held_out, train
+    maps = Maps.fit(train, Judge(Pretrained.load(network)))
+    return Source(held_out, maps), Source(train, maps)
 
 
 def compare(
@@ -54,19 +55,17 @@ def compare(
         FileNotFoundError, ValueError: if something is missing or does not fit together.
     """
     torch.set_num_threads(threads)
-    real, train = _real(data)
-    synthetic = Records.of(Dataset.load(samples), SPLITS)
-    judge = Judge(Pretrained.load(network))
-    maps = Maps.fit(train, judge)
+    real, train = _real(data, network)
+    synthetic = Source(Records.of(Dataset.load(samples), SPLITS), real.maps)
     key = {"dataset": Path(data).name, "generator": Path(samples).name}
-    table = evaluate(real, synthetic, train=train, settings=settings, maps=maps)
-    privacy = assess(real, synthetic, train, settings=settings, maps=maps)
+    table = Yardstick(real, train, settings).compare(synthetic)
+    privacy = assess(real, synthetic, train, settings)
     if privacy.table["verdict"].iloc[0] in (COPIES, MEMORISES):
         log.warning("%s: %s", samples, privacy.table["reason"].iloc[0])
     write_parquet(Path(out) / "closeness.parquet", _with(key, table), {"measures": described()})
     for name, frame in (("privacy", privacy.table), ("copies", privacy.pairs)):
         write_parquet(Path(out) / f"{name}.parquet", _with(key, frame))
-    _draw({key["generator"]: synthetic}, key["dataset"], maps, out, settings)
+    _draw({key["generator"]: synthetic}, key["dataset"], out, settings)
 
 
 def controls(data: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int) -> None:
@@ -82,27 +81,26 @@ def controls(data: str | Path, network: str | Path, out: str | Path, settings: S
         threads: of torch.
     """
     torch.set_num_threads(threads)
-    real, train = _real(data)
-    maps = Maps.fit(train, Judge(Pretrained.load(network)))
-    tables = []
+    real, train = _real(data, network)
+    yardstick, tables = Yardstick(real, train, settings), []
     for place, (name, make) in enumerate(tqdm(CONTROLS.items(), desc="controls", disable=None)):
         rng = np.random.default_rng([settings.seed, place])
-        made = make(some_of_each_class(train, settings.most, rng), rng)
-        table = evaluate(real, made, train=train, settings=settings, maps=maps)
+        made = make(train.records.take(some_of_each_class(train.records, settings.most, rng)), rng)
+        table = yardstick.compare(Source(made, real.maps))
         tables.append(_with({"dataset": Path(data).name, "generator": CONTROL + name}, table))
     write_parquet(Path(out) / "controls.parquet", pd.concat(tables, ignore_index=True))
-    _draw({HELD_OUT: real, TRAINING: train}, Path(data).name, maps, out, settings)
+    _draw({HELD_OUT: real, TRAINING: train}, Path(data).name, out, settings)
 
 
-def _draw(sets: dict[str, Records], dataset: str, maps: Maps, out: str | Path, settings: Settings) -> None:
+def _draw(sets: dict[str, Source], dataset: str, out: str | Path, settings: Settings) -> None:
     """Write ``curves`` and ``points.parquet`` of some sets; training records are not on the maps."""
     drawn, placed = [], []
-    for name, records in sets.items():
+    for name, source in sets.items():
         rng, key = np.random.default_rng([settings.seed, _PICTURED]), {"dataset": dataset, "generator": name}
-        some = some_of_each_class(records, settings.most, rng)
+        some = Sample(source, some_of_each_class(source.records, settings.most, rng))
         drawn.append(_with(key, curves(some, waves=settings.level == "full")))
         if name != TRAINING:
-            placed.append(_with(key, points(records, maps, rng)))
+            placed.append(_with(key, points(source, rng)))
     for what, frames in (("curves", drawn), ("points", placed)):
         write_parquet(Path(out) / f"{what}.parquet", pd.concat(frames, ignore_index=True))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.linear_model import RidgeClassifierCV
 
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.training import build, fit, predict
@@ -38,6 +37,8 @@ def ridge_correct(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[np.ndarray, 
     Returns:
         For each record whether the classifier that had not seen it named its set, ``(n,)`` and ``(m,)``, as 0 or 1.
     """
+    from sklearn.linear_model import RidgeClassifierCV  # slow to load
+
     features = np.concatenate([a, b])
     truth = np.repeat([0, 1], [len(a), len(b)])
     rng = np.random.default_rng(seed)

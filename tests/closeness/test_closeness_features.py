@@ -1,5 +1,6 @@
 """What is computed from each record, against textbook cases."""
 
+import neurokit2
 import numpy as np
 import pytest
 import scipy.stats
@@ -105,7 +106,7 @@ def test_heart_rate_of_a_regular_train_of_beats(beats_a_minute):
     t = np.arange(1000) / RATE
     phase = (t * beats_a_minute / 60) % 1
     lead = np.exp(-(((phase - 0.5) / 0.012) ** 2)) + 0.2 * np.exp(-(((phase - 0.8) / 0.05) ** 2))
-    rate, variation = clinical.beats(clinical.r_peaks(lead, RATE)[0], RATE)
+    rate, variation = clinical.beats(clinical.r_peaks(lead[None], RATE)[0], RATE)
     assert rate == pytest.approx(beats_a_minute, rel=0.02)
     assert variation < 15
 
@@ -113,7 +114,8 @@ def test_heart_rate_of_a_regular_train_of_beats(beats_a_minute):
 def test_waves_of_simulated_sinus_rhythm_are_physiological():
     rng, hospital = np.random.default_rng(5), HOSPITALS["a"]
     x = np.stack([simulate_ecg(rng, "SR", hospital, draw_patient(rng, hospital, "SR"), 100, 10.0) for _ in range(15)])
-    figures = dict(zip(clinical.WAVES, np.nanmedian(clinical.wave_figures(x, RATE, LEADS), axis=0), strict=True))
+    found = clinical.wave_figures(x, clinical.r_peaks(x[:, 1], RATE), RATE, LEADS)
+    figures = dict(zip(clinical.WAVES, np.nanmedian(found, axis=0), strict=True))
     assert 90 < figures["pr_interval"] < 260
     assert 50 < figures["qrs_duration"] < 150
     assert 300 < figures["qt_interval"] < 500
@@ -123,6 +125,13 @@ def test_waves_of_simulated_sinus_rhythm_are_physiological():
 
 def test_no_ecg_has_no_beats_and_no_waves():
     flat = np.zeros((1, 12, 1000), dtype=np.float32)
-    assert np.isnan(clinical.beat_figures(flat, RATE, LEADS)).all()
-    assert np.isnan(clinical.wave_figures(flat, RATE, LEADS)).all()
-    assert np.isnan(clinical.beat_figures(flat[:, 6:], RATE, LEADS[6:])).all()
+    peaks = clinical.r_peaks(flat[:, 1], RATE)
+    assert len(peaks[0]) == 0
+    assert np.isnan(clinical.beat_figures(peaks, RATE)).all()
+    assert np.isnan(clinical.wave_figures(flat, peaks, RATE, LEADS)).all()
+
+
+def test_leads_are_cleaned_as_neurokit2_does(held_out):
+    leads = held_out.signals[:3, 1]
+    expected = [neurokit2.ecg_clean(lead.astype(np.float64), sampling_rate=RATE) for lead in leads]
+    np.testing.assert_allclose(clinical.cleaned(leads, RATE), expected, atol=1e-9)

@@ -7,16 +7,20 @@ import pandas as pd
 import pytest
 
 from ecgpipe.closeness import pictures, signals
-from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.measures import Maps, Sample, Source
 from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, INTERVALS, RR, SPECTRUM, TABLES
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.tables import join, mapped
 from ecgpipe.files import read_parquet_metadata, write_parquet
 
 
+def curves(records, waves):
+    return pictures.curves(Sample(Source(records, None), np.arange(len(records))), waves=waves)
+
+
 @pytest.fixture(scope="module")
 def drawn(held_out):
-    return pictures.curves(held_out.take(np.arange(36)), waves=True)
+    return curves(held_out.take(np.arange(36)), waves=True)
 
 
 def curve(drawn, picture, label, lead="II"):
@@ -64,7 +68,7 @@ def test_beats_are_aligned_at_r_and_recover_the_beat():
     record = np.zeros((12, 1000))
     record[1], record[6] = shape, -shape / 2
     records = Records(np.stack([record] * 2).astype(np.float32), 100.0)
-    drawn = pictures.curves(records, waves=False)
+    drawn = curves(records, waves=False)
     x, two = curve(drawn, BEAT, "all")
     expected = np.exp(-((x / 0.02) ** 2) / 2)
     np.testing.assert_allclose(two, expected, atol=0.02)
@@ -73,7 +77,7 @@ def test_beats_are_aligned_at_r_and_recover_the_beat():
 
 
 def test_records_without_beats_have_no_mean_beat():
-    drawn = pictures.curves(Records(np.zeros((2, 12, 1000), dtype=np.float32), 100.0), waves=False)
+    drawn = curves(Records(np.zeros((2, 12, 1000), dtype=np.float32), 100.0), waves=False)
     assert BEAT not in set(drawn["picture"])
     assert curve(drawn, RR, "all")[1].sum() == 0
 
@@ -82,7 +86,7 @@ def test_points_are_some_of_each_class(held_out, train, monkeypatch):
     maps = Maps.fit(train, None)
     monkeypatch.setattr(pictures, "POINTS", 30)
     named = replace(held_out, names=np.array([f"r{i}" for i in range(len(held_out))]))
-    placed = pictures.points(named, maps, np.random.default_rng(0))
+    placed = pictures.points(Source(named, maps), np.random.default_rng(0))
     assert placed["class"].value_counts().to_dict() == {"AFIB": 10, "SR": 10, "STACH": 10}
     row = int(placed["record"].iloc[4][1:])
     expected = maps.projection(maps.kernels(held_out.signals[[row]]))[0]

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from ecgpipe.closeness.evaluate import Settings
-from ecgpipe.closeness.measures import Maps
+from ecgpipe.closeness.measures import Maps, Source
 from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.privacy import assess, membership_auc, near_share, similarity
 
@@ -19,13 +19,17 @@ def maps(train):
     return Maps.fit(train, None)
 
 
+def assessed(real, synthetic, train, maps):
+    return assess(*(Source(records, maps) for records in (real, synthetic, train)), FAST)
+
+
 def verdict(found):
     (word,) = set(found.table["verdict"])
     return word
 
 
 def test_fresh_records_give_nothing_away(held_out, fresh, train, maps):
-    found = assess(held_out, fresh, train, settings=FAST, maps=maps)
+    found = assessed(held_out, fresh, train, maps)
     assert verdict(found) == NO_SIGN, found.table
     table = found.table.set_index("measure")
     for space in ("signal", "features"):
@@ -50,7 +54,7 @@ def test_every_disguised_copy_is_found(held_out, fresh, train, maps):
     signals = fresh.signals[:100].copy()
     for place, disguise in enumerate(DISGUISES.values()):
         signals[60 + place] = disguise(train.signals[17 + place])
-    found = assess(held_out, replace(fresh.take(np.arange(100)), signals=signals), train, settings=FAST, maps=maps)
+    found = assessed(held_out, replace(fresh.take(np.arange(100)), signals=signals), train, maps)
     assert verdict(found) == COPIES
     copies = found.pairs[found.pairs["kind"] != "most alike"].set_index("synthetic")
     assert {int(a): int(b) for a, b in copies["training"].items()} == {60 + i: 17 + i for i in range(len(DISGUISES))}
@@ -61,7 +65,7 @@ def test_every_disguised_copy_is_found(held_out, fresh, train, maps):
 
 def test_blurred_memory_is_called_out(held_out, train, maps):
     noise = np.random.default_rng(0).normal(0, 0.08, train.signals.shape)
-    found = assess(held_out, replace(train, signals=train.signals + noise), train, settings=FAST, maps=maps)
+    found = assessed(held_out, replace(train, signals=train.signals + noise), train, maps)
     assert verdict(found) in (MEMORISES, COPIES)
     table = found.table.set_index("measure")
     assert table.loc["near_share_signal", "low"] > 0.5
@@ -69,7 +73,7 @@ def test_blurred_memory_is_called_out(held_out, train, maps):
 
 
 def test_too_few_held_out_records_cannot_tell(held_out, fresh, train, maps):
-    found = assess(held_out.take(np.arange(6)), fresh, train, settings=FAST, maps=maps)
+    found = assessed(held_out.take(np.arange(6)), fresh, train, maps)
     assert verdict(found) == CANNOT_TELL
     notes = found.table.set_index("measure")["note"]
     assert notes["membership_auc_signal"] == "needs 20 held-out and 20 synthetic records, has 6 and 150"
