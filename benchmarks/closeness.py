@@ -31,7 +31,7 @@ from measuring import ROOT, machine, write_section
 from tqdm import tqdm
 
 from ecgpipe.closeness import distances
-from ecgpipe.closeness.evaluate import Settings, evaluate
+from ecgpipe.closeness.comparison import Settings, evaluate
 from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.signals import projections

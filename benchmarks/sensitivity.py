@@ -24,7 +24,7 @@ from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
-from ecgpipe.closeness.evaluate import Settings, evaluate
+from ecgpipe.closeness.comparison import Settings, evaluate
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps, Source
 from ecgpipe.closeness.privacy import assess

@@ -36,7 +36,7 @@ def main() -> None:
             join(parts, args.out)
             return
         from ecgpipe.closeness import run
-        from ecgpipe.closeness.evaluate import Settings
+        from ecgpipe.closeness.comparison import Settings
 
         ready()
         settings = Settings(**json.loads(args.settings))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.closeness.evaluate import Settings, evaluate
+from ecgpipe.closeness.comparison import Settings, evaluate
 from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.closeness.records import Records

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ecgpipe.closeness import clinical, signals
-from ecgpipe.closeness.evaluate import by_class, some_of_each_class
+from ecgpipe.closeness.comparison import by_class, some_of_each_class
 from ecgpipe.closeness.measures import Sample, Source
 from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, INTERVALS, RR, SPECTRUM
 

@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.fft
 
 from ecgpipe.closeness import distances, signals
-from ecgpipe.closeness.evaluate import Settings
+from ecgpipe.closeness.comparison import Settings
 from ecgpipe.closeness.measures import Source
 from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.records import Records

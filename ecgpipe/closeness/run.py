@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from ecgpipe.classify.pretrained import Pretrained
+from ecgpipe.closeness.comparison import Settings, Yardstick, some_of_each_class
 from ecgpipe.closeness.controls import CONTROLS
-from ecgpipe.closeness.evaluate import Settings, Yardstick, some_of_each_class
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps, Sample, Source
 from ecgpipe.closeness.names import CLASS_MIX, CONTROL, COPIES, HELD_OUT, MEMORISES, TRAINING

@@ -9,8 +9,9 @@ import torch
 from ecgpipe.classify.inputs import Standardizer
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build
-from ecgpipe.closeness.evaluate import ALL, Settings, evaluate
+from ecgpipe.closeness.comparison import ALL, Settings, evaluate
 from ecgpipe.closeness.kernels import Judge
+from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
 from ecgpipe.config import ClassifierSettings, WangSettings
 from ecgpipe.dataset import SignalSpec
 
@@ -43,9 +44,10 @@ def test_class_fidelity_is_the_share_of_right_answers(held_out, fresh, train):
     assert pooled.loc["frechet_classifier", "value"] >= 0
     assert pooled.loc["class_fidelity", "n"] == 60
     answers = np.array(SPEC.classes)[found(fresh.signals)[1].argmax(axis=1)]
-    row = table[(table["class"] == answers[0]) & (table["measure"] == "class_fidelity")].iloc[0]
-    everything = np.mean(answers[fresh.labels == answers[0]] == answers[0])
-    assert row["value"] == pytest.approx(everything, abs=0.35)  # 20 of the 50 of that class
+    sample = Sample(Source(fresh, Maps.fit(train.take(np.arange(40)), found)), np.arange(len(fresh)))
+    statistic = MEASURES["class_fidelity"].statistic(Pair(sample, sample, 0))
+    once = np.ones((1, len(fresh)))
+    assert statistic(once, once)[0] == pytest.approx(np.mean(answers == fresh.labels))
 
 
 def test_records_of_another_form_are_refused(held_out):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from ecgpipe.closeness.evaluate import Settings
+from ecgpipe.closeness.comparison import Settings
 from ecgpipe.closeness.measures import Maps, Source
 from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.privacy import assess, membership_auc, near_share, similarity

@@ -6,7 +6,7 @@ class: what training records reach is the floor, below which no difference says 
 compares two halves of ``real``. Pooled rows take as many records of each class from every side, so that they speak of the
 signals; the mix of the classes is a measure of its own.
 
->>> table = evaluate(Records(real, 100.0), Records(synthetic, 100.0))  # doctest: +SKIP
+>>> table = evaluate(real, synthetic, rate=100.0)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -310,11 +310,24 @@ def _require_some(what: str, records: Records, real: Records) -> None:
     require_same_form(real, records, f"real and {what} records")
 
 
+def _records(given: Records | np.ndarray, rate: float | None, labels: Sequence[str] | None) -> Records:
+    """Return records as they are, and an array with its rate and labels as records."""
+    if isinstance(given, Records):
+        if rate is not None or labels is not None:
+            raise ValueError("Records have rate and labels of their own: give these with arrays only")
+        return given
+    if rate is None:
+        raise ValueError("an array does not say its sampling rate: give rate=… in Hz")
+    return Records(np.asarray(given), rate, None if labels is None else np.asarray(labels, dtype=object))
+
+
 def evaluate(
-    real: Records,
-    synthetic: Records,
+    real: Records | np.ndarray,
+    synthetic: Records | np.ndarray,
     *,
-    train: Records | None = None,
+    train: Records | np.ndarray | None = None,
+    rate: float | None = None,
+    labels: Sequence[Sequence[str]] | None = None,
     judge: Judge | None = None,
     settings: Settings | None = None,
     maps: Maps | None = None,
@@ -323,9 +336,11 @@ def evaluate(
     """Compare synthetic with held-out real records by every measure of the level.
 
     Args:
-        real: held-out real records.
-        synthetic: what is judged.
+        real: held-out real records; or their signals ``(n, 12, length)`` in mV, leads in the order of :data:`ecgpipe.leads.LEADS`.
+        synthetic: what is judged, in the same form.
         train: real records the generator was trained on, for the floor; None: halves of ``real``.
+        rate: sampling rate of arrays, Hz.
+        labels: class names of the records of arrays, for rows by class: those of real, synthetic and, if given, training records.
         judge: the real-trained classifier; None leaves its measures missing.
         settings: how thoroughly.
         maps: feature maps of an earlier call (:meth:`Maps.fit`); None fits them on ``train`` or else ``real``.
@@ -336,12 +351,28 @@ def evaluate(
         which way is better, unit, records a side, p-value, and why a value is missing.
 
     Raises:
-        ValueError: if the sets differ in rate, leads or length, or one of them is empty.
+        ValueError: if the sets differ in rate, leads or length, one of them is empty, or rate or labels do not fit them.
     """
+    given = [real, synthetic] if train is None else [real, synthetic, train]
+    if labels is not None and len(labels) != len(given):
+        raise ValueError(f"there are {len(given)} sets and labels of {len(labels)}: give those of every set, or none")
+    labelled: Sequence[Sequence[str] | None] = [None] * len(given) if labels is None else labels
+    sets = [_records(one, rate, own) for one, own in zip(given, labelled, strict=True)]
+    return _evaluate(sets[0], sets[1], None if train is None else sets[2], judge, settings or Settings(), maps, only)
+
+
+def _evaluate(
+    real: Records,
+    synthetic: Records,
+    train: Records | None,
+    judge: Judge | None,
+    settings: Settings,
+    maps: Maps | None,
+    only: Sequence[str] | None,
+) -> pd.DataFrame:
     if any(records.labels is None for records in (real, synthetic, train) if records is not None):
         real, synthetic = (replace(records, labels=None, checked=True) for records in (real, synthetic))
         train = None if train is None else replace(train, labels=None, checked=True)
-    settings = settings or Settings()
     for what, records in (("real", real), ("synthetic", synthetic)):
         _require_some(what, records, real)
     maps = maps or Maps.fit(real if train is None else train, judge)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from ecgpipe.closeness import twosample
+from ecgpipe.closeness.comparison import ALL, CLASS_MIX, COLUMNS, Settings, evaluate, halves
 from ecgpipe.closeness.controls import CONTROLS
-from ecgpipe.closeness.evaluate import ALL, CLASS_MIX, COLUMNS, Settings, evaluate, halves
 from ecgpipe.closeness.measures import MEASURES, Maps
 from ecgpipe.closeness.records import Records
 
