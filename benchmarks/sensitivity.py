@@ -24,7 +24,8 @@ from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
-from ecgpipe.closeness.comparison import Settings, evaluate
+from ecgpipe.closeness.comparison import Settings, Yardstick
+from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps, Source
 from ecgpipe.closeness.privacy import assess
@@ -102,6 +103,11 @@ def copies(records: Records, level: float, train: Records) -> Records:
     return replace(records, signals=signals, labels=labels)
 
 
+def control(name: str) -> Callable[[Records, float, Records], Records]:
+    """Return the making of a control from training records, in all records' place."""
+    return lambda records, level, train: CONTROLS[name](train.take(np.arange(len(records))), np.random.default_rng(3))
+
+
 DEFECTS: dict[str, tuple[Callable[[Records, float, Records], Records], tuple[float, ...], str]] = {
     "none": (lambda records, level, train: records, (0.0,), ""),
     "noise": (noise, (0.02, 0.1), "{:g} mV"),
@@ -110,8 +116,9 @@ DEFECTS: dict[str, tuple[Callable[[Records, float, Records], Records], tuple[flo
     "class mix": (mix, (0.2, 0.6), "{:.0%}"),
     "mode drop": (mode_drop, (1, 3), "{:g} of 7"),
     "copies": (copies, (0.01, 0.3), "{:.0%}"),
+    **{f"control: {name.replace('_', ' ')}": (control(name), (1.0,), "seen") for name in CONTROLS},
 }
-"""Defects, their sizes, and how a size is written."""
+"""Defects, their sizes, and how a size is written; the controls have none."""
 
 
 def judge(train: Records, validation: Records) -> Judge:
@@ -137,21 +144,21 @@ def measure(defects: list[str]) -> pd.DataFrame:
     held_out, train, fresh = simulated(HELD_OUT, 11), simulated(TRAIN, 12), simulated(SYNTHETIC, 13)
     judged = judge(train, simulated(49, 14))
     maps = Maps.fit(train, judged)
+    real = Source(held_out, maps), Source(train, maps)
+    with_labels = Yardstick(*real, SETTINGS)
+    without = Yardstick(*(Source(replace(source.records, labels=None), maps) for source in real), SETTINGS)
     columns = ["measure", "value", "low", "high", "floor", "floor_low", "floor_high", "better", "n"]
     frames = []
     for name, level in tqdm([(defect, size) for defect in defects for size in DEFECTS[defect][1]]):
         spoilt = DEFECTS[name][0](fresh, level, train)
-        without = [replace(r, labels=None) for r in (held_out, spoilt, train)]
         tables = [
-            evaluate(without[0], without[1], train=without[2], settings=SETTINGS, maps=maps),
-            evaluate(held_out, spoilt, train=train, settings=SETTINGS, maps=maps, only=JUDGED),
-            evaluate(held_out, spoilt, train=train, settings=SETTINGS, maps=maps, only=["class_mix"]),
+            without.compare(Source(replace(spoilt, labels=None), maps)),
+            with_labels.compare(Source(spoilt, maps), only=[*JUDGED, "class_mix"]),
         ]
         pooled = pd.concat([t[(t["class"] == "all") & (t["lead"] == "all")].dropna(subset=["value"]) for t in tables])
         frames.append(pooled[columns].assign(defect=name, size=level))
-        if name in ("none", "copies"):
-            sources = (Source(records, maps) for records in (held_out, spoilt, train))
-            private = assess(*sources, SETTINGS).table
+        if name in ("none", "copies", "control: copies"):
+            private = assess(real[0], Source(spoilt, maps), real[1], SETTINGS).table
             private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
             frames.append(private.reindex(columns=columns).assign(defect=name, size=level))
     table = pd.concat(frames, ignore_index=True)
@@ -165,6 +172,13 @@ def seen(row: pd.Series) -> bool:
     return bool({"lower": above, "higher": below, "floor": above or below}[row["better"]])
 
 
+def _head(defect: str) -> str:
+    """Return a column's head: the defect and its sizes."""
+    _, sizes, form = DEFECTS[defect]
+    written = [form.format(size) for size in sizes]
+    return defect if written == [form] else f"{defect} ({', '.join(written)})"
+
+
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/closeness.md."""
     table = table.assign(seen=table.apply(seen, axis=1))
@@ -174,9 +188,10 @@ def render(table: pd.DataFrame) -> str:
     lines = [
         f"Fresh simulated records ({SYNTHETIC} of seven rhythms, compared with {HELD_OUT} held-out ones; {TRAIN} training records) with a defect of growing size.",
         "A cell is the smallest size of the defect that the measure sees (its 95 % interval leaves the floor's on the wrong side), “–” if none.",
+        "The controls take all records' place; another class's records under the label show in rows by class, not in these pooled ones.",
         "Written by `python benchmarks/sensitivity.py` from `docs/data/sensitivity.csv`, which holds every value.",
         "",
-        "| measure | false alarm | " + " | ".join(f"{d} ({', '.join(DEFECTS[d][2].format(s) for s in DEFECTS[d][1])})" for d in defects) + " |",
+        "| measure | false alarm | " + " | ".join(_head(d) for d in defects) + " |",
         "|---|---|" + "---|" * len(defects),
     ]  # fmt: skip
     for name in names:

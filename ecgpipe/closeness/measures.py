@@ -413,7 +413,7 @@ MEASURES: dict[str, Measure] = {
         "",
         "higher",
         10,
-        "missing kinds of records; copies",
+        "missing kinds of records; copies; noise and surrogates, which may fall among the real records' features",
         _manifold("precision", "b"),
         bounds=(0.0, 1.0),
     ),
@@ -534,7 +534,7 @@ MEASURES: dict[str, Measure] = {
         "mV",
         "floor",
         5,
-        "rhythm and phase; small or smooth records come near to all others",
+        "rhythm and phase; noise of the records' size; small or smooth records come near to all others",
         _nearest,
     ),
     "dtw_distance": Measure(
