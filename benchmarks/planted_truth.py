@@ -1,8 +1,11 @@
-"""Are the verdicts right where the truth is known? Writes docs/data/planted_truth.csv and docs/data/null_p_values.csv.
+"""Are the verdicts right where the truth is known?
+
+    python benchmarks/planted_truth.py             # docs/data/planted_truth.csv, full_share.csv, null_p_values.csv; half an hour
+    python benchmarks/planted_truth.py --render    # writes the tables into docs/statistics.md again
 
 Simulated patients stand for the real ones, and synthetic sets whose worth is known are given to the study's own code: the
 same nested shares, training loop, early stop and statistics, but a small network on features instead of signals, so that
-the whole comparison can be repeated. Run it from the repository's root: ``python benchmarks/planted_truth.py``.
+the whole comparison can be repeated, each time on patients of its own.
 
 ========  ==================================================================  ======================================
 truth     the synthetic records                                               right verdict
@@ -18,11 +21,13 @@ again     none: the real records alone, other seeds                           no
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from measuring import ROOT, write_section
+from scipy import stats
+from sklearn.metrics import f1_score
 from torch import nn
 from tqdm import tqdm
 
@@ -32,15 +37,22 @@ from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
 from ecgpipe.tables.cells import AUGMENTED, REAL, Cell
-from ecgpipe.tables.comparisons import PRIMARY, comparisons_table
+from ecgpipe.tables.comparisons import HARMS, HELPS, NO_DIFFERENCE, PRIMARY, comparisons_table
 from ecgpipe.tables.draws import Draws
 
+CSV, FULL_CSV, NULL_CSV = (
+    ROOT / "docs" / "data" / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values")
+)
 CLASSES = tuple(RHYTHMS)
-TRAIN, VALIDATION, TEST, FRESH = 210, 70, 140, 420
-FRACTIONS = (0.1, 1.0)
-POPULATION = 4200
-"""Simulated patients, of whom each repetition draws its own."""
+TRAIN, VALIDATION, TEST, FRESH = 210, 70, 280, 420
+OTHERS = 2100
+"""Further test patients, to see what a verdict at the full share is worth."""
+FRACTIONS = (0.05, 0.1, 1.0)
+SEEDS = (3, 5, 20)
+"""Seeds that verdicts are given with: the default study's, configs/matrix.yaml's, the paper's."""
+NULL_FRACTION = 0.1
 TRUTHS = ("fresh", "shuffled", "copies", "memory", "again")
+NEVER_HELPS = "never helps"
 RATE, SECONDS = 100.0, 10.0
 SETTINGS = ClassifierSettings(learning_rate=0.01, batch=16, steps=40, patience=5)
 CPU = torch.device("cpu")
@@ -57,12 +69,21 @@ def features(ecg: np.ndarray) -> np.ndarray:
     return np.concatenate([bands, repeats[20::5]])
 
 
-def population(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw patients, a recording each: features ``(n, f)`` and class ids ``(n,)``, as many of each class."""
-    labels = np.arange(n) % len(CLASSES)
+def right(truth: str, share: float) -> str:
+    """Name the right verdict on a kind of synthetic set."""
+    if truth == "shuffled":
+        return NEVER_HELPS
+    if share < 1 and truth in ("fresh", "memory"):
+        return HELPS
+    return f"{HELPS} a little" if truth == "fresh" else NO_DIFFERENCE
+
+
+def population(n: int, *seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw patients, a recording each: features ``(n, f)`` and class ids ``(n,)``, as many of each class, in random order."""
+    labels = np.random.default_rng(seed).permutation(np.arange(n) % len(CLASSES))
     rows = []
-    for number, label in enumerate(tqdm(labels, desc="patients", disable=None)):
-        rng = np.random.default_rng([seed, number])
+    for number, label in enumerate(labels):
+        rng = np.random.default_rng([*seed, number])
         patient = draw_patient(rng, HOSPITALS["b"], CLASSES[label])
         rows.append(features(simulate_ecg(rng, CLASSES[label], HOSPITALS["b"], patient, RATE, SECONDS)))
     return np.array(rows, dtype=np.float32), labels
@@ -82,14 +103,18 @@ def probabilities(train: tuple, validation: tuple, test: tuple, seed: int) -> np
 
 
 def comparison(
-    x: np.ndarray, y: np.ndarray, seeds: int, fractions: tuple[float, ...], truths: tuple[str, ...], seed: int
+    x: np.ndarray,
+    y: np.ndarray,
+    seeds: int,
+    fractions: tuple[float, ...],
+    truths: tuple[str, ...],
+    seed: int,
+    tested: int = TEST,
 ) -> list[Cell]:
     """Run one whole comparison on the records given, which are in random order: cells as the tables read them."""
-    cuts = np.cumsum([TRAIN, VALIDATION, TEST])
-    (train, validation, test), fresh = ((x[part], y[part]) for part in np.split(np.arange(cuts[-1]), cuts[:-1])), None
-    if {"fresh", "shuffled"} & set(truths):
-        fresh = x[cuts[-1] : cuts[-1] + FRESH], y[cuts[-1] : cuts[-1] + FRESH]
-    names = np.array([f"p{i:03d}" for i in range(TEST)])
+    cuts = np.cumsum([TRAIN, VALIDATION, tested])
+    train, validation, test, fresh = ((x[part], y[part]) for part in np.split(np.arange(len(y)), cuts))
+    names = np.array([f"p{i:04d}" for i in range(tested)])
     cells = []
     for fraction in fractions:
         found: dict[str, list[np.ndarray]] = {truth: [] for truth in ("none", *truths)}
@@ -118,49 +143,155 @@ def comparison(
 
 def verdicts(cells: list[Cell], seeds: int, fractions: tuple[float, ...]) -> pd.DataFrame:
     """Compare, with the first ``seeds`` repetitions; each truth is a family of its own, as one generator would be."""
-    tables = []
-    for truth in {cell.generator for cell in cells} - {"none"}:
-        mine = [
-            Cell(*c.key, c.classes, c.seeds[:seeds], c.records, c.patients, c.labels, c.probabilities[:seeds])
-            for c in cells
-            if c.generator in ("none", truth)
-        ]
-        tables.append(comparisons_table(mine, fractions, (), Draws(300, 1), 0.95).assign(truth=truth, seeds=seeds))
+    draws, tables = Draws(300, 1), []
+    some = [
+        Cell(*c.key, c.classes, c.seeds[:seeds], c.records, c.patients, c.labels, c.probabilities[:seeds])
+        for c in cells
+    ]
+    for truth in dict.fromkeys(cell.generator for cell in cells if cell.generator != "none"):
+        mine = [cell for cell in some if cell.generator in ("none", truth)]
+        tables.append(comparisons_table(mine, fractions, (), draws, 0.95).assign(truth=truth, seeds=seeds))
     return pd.concat(tables)
+
+
+def planted(repetitions: int) -> pd.DataFrame:
+    """Count the verdicts on every kind of synthetic set; with means of macro F1, difference and smallest effect."""
+    tables = []
+    for repetition in tqdm(range(repetitions), desc="comparisons", disable=None):
+        x, y = population(TRAIN + VALIDATION + TEST + FRESH, 2411, 5, repetition)
+        cells = comparison(x, y, max(SEEDS), FRACTIONS, TRUTHS, repetition)
+        tables += [verdicts(cells, seeds, FRACTIONS) for seeds in SEEDS]
+    table = pd.concat(tables)
+    table = table[table["metric"] == PRIMARY]
+    keys = ["truth", "fraction", "seeds"]
+    counts = table.groupby([*keys, "verdict"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=[HELPS, NO_DIFFERENCE, HARMS], fill_value=0).reset_index()
+    means = table.groupby(keys)[["reference", "difference", "smallest_effect"]].mean()
+    return counts.merge(means.round(4).reset_index(), on=keys)
+
+
+def full_share(repetitions: int) -> pd.DataFrame:
+    """Set the verdicts on fresh records at the full share beside the difference of the same networks on further patients."""
+    rows = []
+    cut = TRAIN + VALIDATION + TEST
+    for repetition in tqdm(range(repetitions), desc="full share", disable=None):
+        x, y = population(cut + FRESH, 2411, 5, repetition)
+        others = population(OTHERS, 2411, 7, repetition)
+        x, y = (np.concatenate([all_[:cut], more, all_[cut:]]) for all_, more in zip((x, y), others, strict=True))
+        cells = comparison(x, y, max(SEEDS), (1.0,), ("fresh",), repetition, TEST + OTHERS)
+        near = [
+            Cell(
+                *c.key,
+                c.classes,
+                c.seeds,
+                c.records[:TEST],
+                c.patients[:TEST],
+                c.labels[:TEST],
+                c.probabilities[:, :TEST],
+            )
+            for c in cells
+        ]
+        scores = {
+            c.generator: np.mean(
+                [f1_score(c.labels[TEST:], p[TEST:].argmax(axis=1), average="macro") for p in c.probabilities]
+            )
+            for c in cells
+        }
+        found = verdicts(near, max(SEEDS), (1.0,))
+        row = found[found["metric"] == PRIMARY].iloc[0][["verdict", "difference", "low", "high"]].to_dict()
+        rows.append({"repetition": repetition, **row, "difference_on_others": scores["fresh"] - scores["none"]})
+    return pd.DataFrame(rows).round(4)
+
+
+def equals(repetitions: int) -> pd.DataFrame:
+    """Compare real records only with real records only: p-values that should be uniform."""
+    rows = []
+    for repetition in tqdm(range(repetitions), desc="equals", disable=None):
+        x, y = population(TRAIN + VALIDATION + TEST, 2411, 6, repetition)
+        cells = comparison(x, y, max(SEEDS), (NULL_FRACTION,), ("again",), 10_000 + repetition)
+        for seeds in SEEDS:
+            found = verdicts(cells, seeds, (NULL_FRACTION,))
+            rows.append(found[found["metric"] == PRIMARY].assign(repetition=repetition))
+    columns = ["repetition", "seeds", "difference", "low", "high", "p_value", "p_swap"]
+    return pd.concat(rows)[columns].round(5)
+
+
+def table(heads: list[str], rows: list[list[object]]) -> str:
+    """Write a Markdown table."""
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in [heads, ["---"] * len(heads), *rows])
+
+
+def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame) -> str:
+    """Write the tables and what follows from them."""
+    repetitions = int(counts.iloc[0][[HELPS, NO_DIFFERENCE, HARMS]].sum())
+    counts = counts.assign(right=[right(*pair) for pair in zip(counts["truth"], counts["fraction"], strict=True)])
+    rows: list[list[object]] = []
+    for (truth, share), mine in counts.groupby(["truth", "fraction"]):
+        by_seeds = mine.set_index("seeds")
+        found = [
+            f"{row[HELPS]} / {row[NO_DIFFERENCE]} / {row[HARMS]} ({row['smallest_effect']:.2f})"
+            for row in by_seeds.loc[list(SEEDS)].to_dict("records")
+        ]
+        last = by_seeds.loc[max(SEEDS)]
+        rows.append(
+            [truth, f"{share:g}", last["right"], f"{last['reference']:.2f}", f"{last['difference']:+.3f}", *found]
+        )
+    heads = ["synthetic records", "share", "right verdict", "macro F1, real only", "mean difference"]
+    text = (
+        f"Verdicts in {repetitions} repetitions, helps / no difference shown / harms, with the mean smallest effect that could have been seen "
+        f"([planted_truth.csv](data/planted_truth.csv)):\n\n{table(heads + [f'{seeds} seeds' for seeds in SEEDS], rows)}\n"
+    )
+
+    empty, gainless = counts[counts["right"] == NO_DIFFERENCE], counts[counts["right"] == NEVER_HELPS]
+    fresh = counts[(counts["truth"] == "fresh") & (counts["fraction"] == min(FRACTIONS))].set_index("seeds")
+    found = ", ".join(f"{fresh.loc[seeds, HELPS]} with {seeds}" for seeds in SEEDS)
+    text += (
+        f"That fresh records help at a share of {min(FRACTIONS):g} was shown in {found} seeds, of {repetitions} each. Of {len(empty) * repetitions} comparisons in which "
+        f"nothing differed {empty[[HELPS, HARMS]].to_numpy().sum()} were given a difference, and of {len(gainless) * repetitions} with shuffled labels "
+        f"{gainless[HELPS].sum()} were said to help; the level is 5 % over the {len(FRACTIONS)} shares of a truth.\n\n"
+    )
+
+    shown, agreed = full[full["verdict"].isin([HELPS, HARMS])], []
+    for verdict, sign in ((HELPS, 1), (HARMS, -1)):
+        mine = shown[shown["verdict"] == verdict]["difference_on_others"]
+        agreed.append(
+            f"{verdict} in {len(mine)}, of which the difference on the others had that sign in {(sign * mine > 0).sum()} (mean {mine.mean():+.3f})"
+        )
+    text += (
+        f"At the full share every seed learns from the same {TRAIN} real and {FRESH} fresh records, and a verdict is on these: by chance of the draw they can be worse than "
+        f"the real ones alone. So each verdict with {max(SEEDS)} seeds was set beside the same networks' difference on {OTHERS:,} further patients "
+        f"([full_share.csv](data/full_share.csv)): {'; '.join(agreed)}. Over all {len(full)} repetitions that difference was {full['difference_on_others'].mean():+.3f} "
+        f"(from {full['difference_on_others'].min():+.3f} to {full['difference_on_others'].max():+.3f}).\n\n"
+    )
+
+    rows = []
+    for seeds, mine in null.groupby("seeds"):
+        p, swapped = mine["p_value"].to_numpy(), mine["p_swap"].to_numpy()
+        inside = ((mine["low"] <= 0) & (mine["high"] >= 0)).mean()
+        shares = [f"{(p <= level).mean():.2f}" for level in (0.05, 0.1, 0.25, 0.5, 0.75)]
+        uniform = f"{stats.kstest(p, 'uniform').pvalue:.2f}"
+        exact = [f"{(swapped <= level).mean():.2f}" for level in (0.05, 0.25, 0.5)]
+        rows.append([seeds, len(mine), *shares, uniform, *exact, f"{inside:.2f}"])
+    heads = ["seeds", "comparisons", "p ≤ 0.05", "0.1", "0.25", "0.5", "0.75", "uniform? (Kolmogorov-Smirnov p)"]
+    heads += ["swapped ≤ 0.05", "≤ 0.25", "≤ 0.5", "0 in the 95 % interval"]
+    return text + (
+        "Equals against equals (real records only against real records only, other seeds; [null_p_values.csv](data/null_p_values.csv)): "
+        f"share of p-values in macro F1 at or below a level, which should be the level.\n\n{table(heads, rows)}"
+    )
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--repetitions", type=int, default=20, help="of the whole comparison")
-    arguments.add_argument("--null", type=int, default=60, help="repetitions of the comparison of equals")
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[3], help="numbers of seeds")
-    arguments.add_argument("--out", type=Path, default=Path("docs/data"))
+    arguments.add_argument("--null", type=int, default=100, help="repetitions of the comparison of equals")
+    arguments.add_argument("--render", action="store_true", help="write the document from the last run")
     args = arguments.parse_args()
     torch.set_num_threads(1)
-    need = TRAIN + VALIDATION + TEST + FRESH
-    x, y = population(POPULATION, 2411)
-    tables = []
-    for repetition in tqdm(range(args.repetitions), desc="comparisons", disable=None):
-        part = np.random.default_rng([5, repetition]).permutation(len(y))[:need]
-        cells = comparison(x[part], y[part], max(args.seeds), FRACTIONS, TRUTHS, repetition)
-        tables += [verdicts(cells, seeds, FRACTIONS).assign(repetition=repetition) for seeds in args.seeds]
-    table = pd.concat(tables)
-    table = table[table["metric"] == PRIMARY]
-    counts = table.groupby(["truth", "fraction", "seeds", "verdict"]).size().unstack(fill_value=0).reset_index()
-    means = table.groupby(["truth", "fraction", "seeds"])[["reference", "difference", "smallest_effect"]].mean()
-    counts = counts.merge(means.round(4).reset_index(), on=["truth", "fraction", "seeds"])
-    args.out.mkdir(parents=True, exist_ok=True)
-    counts.to_csv(args.out / "planted_truth.csv", index=False)
-    rows = []
-    for repetition in tqdm(range(args.null), desc="equals", disable=None):
-        part = np.random.default_rng([6, repetition]).permutation(len(y))[:need]
-        cells = comparison(x[part], y[part], 5, (0.1,), ("again",), 10_000 + repetition)
-        for seeds in (3, 5):
-            found = verdicts(cells, seeds, (0.1,))
-            rows += found.assign(repetition=repetition)[
-                ["repetition", "seeds", "metric", "difference", "low", "high", "p_value", "p_swap"]
-            ].to_dict("records")
-    pd.DataFrame(rows).round(5).to_csv(args.out / "null_p_values.csv", index=False)
+    if not args.render:
+        planted(args.repetitions).to_csv(CSV, index=False)
+        full_share(args.repetitions).to_csv(FULL_CSV, index=False)
+        equals(args.null).to_csv(NULL_CSV, index=False)
+    write_section(ROOT / "docs" / "statistics.md", "planted", render(*map(pd.read_csv, (CSV, FULL_CSV, NULL_CSV))))
 
 
 if __name__ == "__main__":

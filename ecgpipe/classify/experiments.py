@@ -470,7 +470,7 @@ def augmentation(
         filled = fillable(wanted, real_set.share(fraction, seeds[0]).labels, train_part.labels)
         if left := [ratio for ratio in wanted if ratio not in filled]:
             log.info(
-                "TrRSTeR %s fraction %g is left out with ratio %s: %d synthetic records are too few, or it would be the same as another",
+                "TrRSTeR %s fraction %g is left out with ratio %s: %d synthetic records are too few, or it would be the same as another or add nothing",
                 generator,
                 fraction,
                 ", ".join(left),

@@ -68,8 +68,8 @@ def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed
 def fillable(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> list[str]:
     """Return those of the ratios of :func:`companions` that there are enough synthetic records for.
 
-    A ratio whose records are just those of ``all``, or of a ratio named before it, is left out too: it would be the same
-    experiment under another name.
+    A ratio whose records are just those of ``all``, or of a ratio named before it, is left out too, and ``balance`` where
+    there is nothing to fill: it would be the same experiment under another name.
 
     Args:
         ratios: ``all``, ``balance`` and numbers.
@@ -87,5 +87,7 @@ def fillable(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> 
             if count in counts:
                 continue
             counts.add(count)
+        if ratio == "balance" and not len(companions(real, synthetic, ratio, 0)):
+            continue
         kept.append(ratio)
     return kept

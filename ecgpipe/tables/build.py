@@ -20,7 +20,7 @@ from ecgpipe.tables.classification import (
     transfer_cells,
     transfer_table,
 )
-from ecgpipe.tables.comparisons import comparisons_table
+from ecgpipe.tables.comparisons import comparisons_table, note_shortfalls
 from ecgpipe.tables.data import data_table, exclusions_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
@@ -109,9 +109,11 @@ def build(
         generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
         parts.append(_of_dataset(parameters, cells))
     tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    trained = training_table(trainings)
+    tables["comparisons"] = note_shortfalls(tables["comparisons"], trained)
     tables |= {
         "verdicts": verdicts_table(tables["comparisons"], parameters.merged, parameters.simulated),
-        "training": training_table(trainings),
+        "training": trained,
         "data": data_table(data),
         "exclusions": exclusions_table(data),
         "runtime": runtime_table(benchmarks, data, generators),

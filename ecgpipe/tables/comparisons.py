@@ -36,6 +36,11 @@ PRIMARY = "macro_f1"
 
 HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL = "helps", "no difference shown", "harms", "cannot tell"
 
+CELL = ["dataset", "setting", "generator", "fraction", "ratio"]
+BALANCE = "balance"
+TRAINING_RECORDS = "n_train_"
+"""How the columns of training.parquet begin that count a class's training records."""
+
 COLUMNS = (
     "dataset",
     "experiment",
@@ -167,6 +172,31 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
             }
         )
     return rows
+
+
+def note_shortfalls(comparisons: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """Say in the notes of ratio ``balance`` which rhythms stayed rare, for want of synthetic records.
+
+    Args:
+        comparisons: of :func:`comparisons_table`.
+        training: rows of all trainings; shares are stratified, so that the counts of one seed are those of all.
+    """
+    counts = [name for name in training.columns if name.startswith(TRAINING_RECORDS)]
+    lacking = {}
+    for row in training[training["ratio"] == BALANCE].drop_duplicates(CELL).to_dict("records"):
+        found = {name.removeprefix(TRAINING_RECORDS): row[name] for name in counts if not np.isnan(row[name])}
+        most = max(found.values())
+        short = [f"{name} {count:.0f}" for name, count in found.items() if count < most]
+        if short:
+            lacking[tuple(row[key] for key in CELL)] = (
+                f"too few synthetic records to balance: {', '.join(short)} of {most:.0f}"
+            )
+    keys = comparisons[CELL].itertuples(index=False, name=None)
+    notes = [
+        "; ".join(part for part in (note, lacking.get(key, "")) if part)
+        for note, key in zip(comparisons["note"], keys, strict=True)
+    ]
+    return comparisons.assign(note=notes)
 
 
 def _verdict(row: pd.Series, alpha: float) -> str:

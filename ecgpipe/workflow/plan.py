@@ -14,8 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.classify.subsets import fillable
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.files import read_json, write_json
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 FILE = "results/plan.json"
 STARTING = 5.0
 """Seconds that a job takes to start Python and its libraries."""
+TRAINING_SHARE = 0.8
+"""Share of a set's records that trains; records that will be excluded are not known before."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
 """Records of the projects whose number is known without asking."""
 CALIBRATED = frozenset({"generate", "sample", "classify"})
@@ -51,8 +56,34 @@ class Estimate:
     provenance: str
 
 
-def trainings(script: str | None, settings: Any) -> int:
-    """Count the networks that a job trains."""
+def mixtures(settings: Any, real: int | None, synthetic: int) -> int:
+    """Count the combinations of share and ratio that TrRSTeR trains on, at most.
+
+    Args:
+        settings: of the job.
+        real: training records; None if they are not known, and then no ratio is left out.
+        synthetic: training records of the synthetic set.
+    """
+    ratios = [str(ratio) for ratio in settings["ratios"]]
+    numbers = [ratio for ratio in ratios if ratio != "balance"]
+    if real is None:
+        return len(settings["fractions"]) * len(ratios)
+    one_class = np.zeros(max(real, synthetic), dtype=np.int64)
+    return sum(
+        len(ratios) - len(numbers) + len(fillable(numbers, one_class[: round(share * real)], one_class[:synthetic]))
+        for share in settings["fractions"]
+    )
+
+
+def trainings(script: str | None, settings: Any, real: int | None = None, synthetic: int = 0) -> int:
+    """Count the networks that a job trains.
+
+    Args:
+        script: of the job.
+        settings: of the job.
+        real: training records of its dataset, if they are known.
+        synthetic: training records of the synthetic set that it adds.
+    """
     if script == "generate":
         return 1
     if script != "classify":
@@ -60,7 +91,7 @@ def trainings(script: str | None, settings: Any) -> int:
     shares, seeds = len(settings["fractions"]), len(settings["seeds"])
     if "settings" not in settings:
         return shares * seeds * len(settings.get("methods", [""]))
-    mixed = shares * len(settings["ratios"]) * ("TrRSTeR" in settings["settings"])
+    mixed = mixtures(settings, real, synthetic) if "TrRSTeR" in settings["settings"] else 0
     return seeds * (("TrSTeR" in settings["settings"]) + mixed)
 
 
@@ -117,10 +148,23 @@ class Planner:
             found[name] = classifier_seconds(settings, signal.rate, signal.length, records(self.config, name) or 1)
         return found
 
+    def _trainings(self, job: Job) -> int:
+        """Count the networks that a job trains, with the records that its dataset and its synthetic set will have."""
+        if "generator" not in job.wildcards:
+            return trainings(job.script, job.settings)
+        dataset, samples = job.wildcards["dataset"], self.config.samples
+        whole = records(self.config, dataset)
+        merge = self.config.dataset_settings[dataset]
+        sets = len(self.config.generators) if job.wildcards["generator"] == "all" else 1
+        sets *= len(merge.merge) if merge.merge is not None and merge.synthetic == "union" else 1
+        drawn = samples.number if samples.counts is None else sum(samples.counts.values())
+        real = None if whole is None else round(TRAINING_SHARE * whole)
+        return trainings(job.script, job.settings, real, sets * round(TRAINING_SHARE * drawn))
+
     def estimate(self, job: Job) -> Estimate:
         """Estimate one job."""
         settings, script = job.settings, job.script
-        number = trainings(script, settings)
+        number = self._trainings(job)
         seconds: float | None = None
         if script == "generate":
             seconds = self._speed(job.wildcards["generator"], job.wildcards["dataset"]).training

@@ -313,8 +313,8 @@ def test_ratios_add_so_many_synthetic_records_and_those_that_cannot_are_left_out
     caplog.set_level(logging.INFO, logger="ecgpipe")
     experiments.augmentation(data, samples, tmp_path, settings, ["TrRSTeR"], [0.5], [4], ratios=ratios, state_dir=state)
     rows = pd.read_parquet(tmp_path / "training.parquet").set_index("ratio")
-    assert rows["n_synthetic"].to_dict() == {"0.5": 9, "all": 42, "balance": 0}
-    assert "fraction 0.5 is left out with ratio 99, 2.33333: 42 synthetic records are too few" in caplog.text
+    assert rows["n_synthetic"].to_dict() == {"0.5": 9, "all": 42}
+    assert "fraction 0.5 is left out with ratio 99, 2.33333, balance: 42 synthetic records are too few" in caplog.text
     assert set(rows["n_real"]) == {18}
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     assert predictions.groupby("ratio").size().to_dict() == dict.fromkeys(rows.index, 18)

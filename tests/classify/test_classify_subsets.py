@@ -71,9 +71,10 @@ def test_ratios_that_cannot_be_filled_or_are_another_by_name_are_left_out():
     """At the paper's full size: 52,546 real training records and 33,600 synthetic ones."""
     ratios = ["all", "0.25", "0.5", "1", "2", "4", "balance"]
     synthetic = np.arange(33_600) % 7
-    few, many = np.arange(525) % 7, np.arange(52_546) % 7
+    few, many = np.arange(525) % 7 // 2, np.arange(52_546) % 7 // 2
     assert fillable(ratios, few, synthetic) == ratios
     assert fillable(ratios, many, synthetic) == ["all", "0.25", "0.5", "balance"]
     assert fillable(["4", "1"], synthetic, synthetic) == ["1"]
     assert fillable(["1", "all"], synthetic, synthetic) == ["all"]
+    assert fillable(["1", "balance"], synthetic, synthetic) == ["1"]  # as many of each class: nothing to fill
     assert fillable(["0.25", "0.3"], np.arange(4), synthetic[:70]) == ["0.25"]  # one of each class, either way

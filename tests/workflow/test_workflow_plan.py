@@ -50,6 +50,13 @@ def test_trainings_are_counted(script: str, settings: object, expected: int) -> 
     assert plan.trainings(script, settings) == expected
 
 
+def test_ratios_that_there_are_too_few_samples_for_are_not_counted() -> None:
+    settings = {**SETTINGS, "fractions": [0.1, 1.0], "settings": ["TrRSTeR"], "ratios": ["all", 4.0, "balance"]}
+    assert plan.trainings("classify", settings, real=100, synthetic=56) == 3 * 5  # at all records 400 are wanted
+    job = _job("classify_augmentation", "classify", settings, dataset="demo_ptbxl", generator="diffwave")
+    assert plan.Planner(CONFIG, Path("nowhere")).estimate(job).trainings == 3 * 5
+
+
 def test_disk_of_the_tiny_study() -> None:
     planner = plan.Planner(CONFIG, Path("nowhere"))
     real, synthetic = 120 + 120 + 240, 3 * 70
