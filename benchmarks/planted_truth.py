@@ -242,13 +242,17 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame) -> str:
         f"([planted_truth.csv](data/planted_truth.csv)):\n\n{table(heads + [f'{seeds} seeds' for seeds in SEEDS], rows)}\n"
     )
 
-    empty, gainless = counts[counts["right"] == NO_DIFFERENCE], counts[counts["right"] == NEVER_HELPS]
+    empty = counts[counts["truth"].isin(["again", "copies"])]
+    families, by_heart = len(empty) // len(FRACTIONS) * repetitions, counts[counts["truth"] == "memory"]
+    by_heart = by_heart[by_heart["fraction"] == 1]
+    gainless = counts[counts["truth"] == "shuffled"]
     fresh = counts[(counts["truth"] == "fresh") & (counts["fraction"] == min(FRACTIONS))].set_index("seeds")
     found = ", ".join(f"{fresh.loc[seeds, HELPS]} with {seeds}" for seeds in SEEDS)
     text += (
-        f"That fresh records help at a share of {min(FRACTIONS):g} was shown in {found} seeds, of {repetitions} each. Of {len(empty) * repetitions} comparisons in which "
-        f"nothing differed {empty[[HELPS, HARMS]].to_numpy().sum()} were given a difference, and of {len(gainless) * repetitions} with shuffled labels "
-        f"{gainless[HELPS].sum()} were said to help; the level is 5 % over the {len(FRACTIONS)} shares of a truth.\n\n"
+        f"That fresh records help at a share of {min(FRACTIONS):g} was shown in {found} seeds, of {repetitions} each. Of the {families} families of equals (again, copies; "
+        f"{len(FRACTIONS)} shares each, within which Holm's correction holds the level of 5 %) at most {empty[[HELPS, HARMS]].to_numpy().sum()} hold a difference that is not there; "
+        f"memory, which is copies at the full share, was given one there in {by_heart[[HELPS, HARMS]].to_numpy().sum()} of {len(by_heart) * repetitions}. "
+        f"Of {len(gainless) * repetitions} comparisons with shuffled labels {gainless[HELPS].sum()} were said to help.\n\n"
     )
 
     shown, agreed = full[full["verdict"].isin([HELPS, HARMS])], []
