@@ -2,6 +2,7 @@
 
     python benchmarks/workflow.py plan            # some minutes on one core
     python benchmarks/workflow.py study FOLDER    # FOLDER: a checkout in which `make study` has just run
+    python benchmarks/workflow.py matrix FOLDER   # the same after `snakemake --cores 2 --configfile configs/matrix.yaml`
     python benchmarks/workflow.py render          # writes the section of docs/performance.md again
 
 The first times the dry run of a study of 20 datasets and 20 generators that has no results yet, with the clock and by CPU
@@ -132,8 +133,8 @@ def occupied(log: str) -> pd.DataFrame:
     return pd.DataFrame({"seconds": seconds.fillna(0.0).to_numpy(), "cores": table.to_numpy()})
 
 
-def study(folder: Path) -> list[dict[str, Any]]:
-    """Compare a finished study's time with its jobs' own; return the rows."""
+def study(folder: Path, part: str) -> list[dict[str, Any]]:
+    """Compare a finished study's time with its jobs' own; return the rows, of this part."""
     logs = {path: path.read_text() for path in folder.glob(".snakemake/log/*.snakemake.log")}
     runs = [path for path, text in logs.items() if "Finished jobid" in text]
     if len(runs) != 1 or "(100%) done" not in logs[runs[0]]:
@@ -150,6 +151,7 @@ def study(folder: Path) -> list[dict[str, Any]]:
     busy = occupied(log)
     measured = {
         "jobs": len(ran),
+        "trainings": len(pd.read_parquet(folder / "results" / "tables" / "training.parquet", columns=["seed"])),
         "cores": cores,
         "seconds": wall,
         "seconds before the first job": (first - started).total_seconds(),
@@ -160,13 +162,24 @@ def study(folder: Path) -> list[dict[str, Any]]:
         "seconds with no job": float(busy.loc[busy["cores"] == 0, "seconds"].sum()),
         "seconds with a core free": float(busy.loc[busy["cores"].between(1, cores - 1), "seconds"].sum()),
     }
-    rows = [{"part": "study", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
-    if (folder / FILE).exists():
+    rows = [{"part": part, "measure": name, "value": round(value, 3)} for name, value in measured.items()]
+    if part == "study" and (folder / FILE).exists():
         for row in compare(folder):
             if row.estimated is not None:
                 rows.append({"part": "estimated", "measure": row.name, "value": round(row.estimated, 1)})
                 rows.append({"part": "took", "measure": row.name, "value": round(row.took, 1)})
     return rows
+
+
+def _finished(name: str, s: dict[str, float]) -> list[str]:
+    """Say what a finished study took."""
+    ideal = s["core seconds of all jobs"] / s["cores"]
+    return [
+        f"**{name}** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores: {s['seconds']:.0f} s from Snakemake's start to the last job's end. Its jobs took {s['core seconds of all jobs']:.0f} core seconds, which {s['cores']:.0f} cores that are never",
+        f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
+        "core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). By their own account, without starting Python, jobs took",
+        f"{s['seconds of all jobs, by themselves']:.0f} s; they used {s['CPU seconds of all jobs']:.0f} s of CPU time.",
+    ]
 
 
 def render(table: pd.DataFrame) -> str:
@@ -183,14 +196,10 @@ def render(table: pd.DataFrame) -> str:
             f"{where['plan']}; load at the start {p['load at the start']:.1f}, this process at niceness {p['niceness']:.0f}.",
         ]
     if (s := parts.get("study")) is not None:
-        ideal = s["core seconds of all jobs"] / s["cores"]
-        lines += [
-            "",
-            f"**The default study** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores: {s['seconds']:.0f} s from Snakemake's start to the last job's end. Its jobs took {s['core seconds of all jobs']:.0f} core seconds, which {s['cores']:.0f} cores that are never",
-            f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
-            "core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). By their own account, without starting Python, jobs took",
-            f"{s['seconds of all jobs, by themselves']:.0f} s; they used {s['CPU seconds of all jobs']:.0f} s of CPU time. {where['study']}.",
-        ]
+        lines += ["", *_finished("The default study", s), f"{where['study']}."]
+    if (m := parts.get("matrix")) is not None:
+        lines += ["", *_finished("The whole matrix at a small scale, `configs/matrix.yaml`,", m)]
+        lines += [f"{m['trainings']:,.0f} trainings of classifiers. {where['matrix']}."]
     if (estimated := parts.get("estimated")) is not None:
         lines += [
             "",
@@ -208,14 +217,15 @@ def render(table: pd.DataFrame) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=["plan", "study", "render"])
-    arguments.add_argument("folder", type=Path, nargs="?", help="study: the checkout")
+    arguments.add_argument("what", choices=["plan", "study", "matrix", "render"])
+    arguments.add_argument("folder", type=Path, nargs="?", help="study, matrix: the checkout")
     args = arguments.parse_args()
     table = pd.read_csv(CSV) if CSV.exists() else pd.DataFrame({"part": []})
     if args.what != "render":
-        if args.what == "study" and args.folder is None:
-            arguments.error("study: name the folder of the checkout")
-        rows = pd.DataFrame(plan() if args.what == "plan" else study(args.folder)).assign(machine=machine())
+        if args.what != "plan" and args.folder is None:
+            arguments.error(f"{args.what}: name the folder of the checkout")
+        found = plan() if args.what == "plan" else study(args.folder, args.what)
+        rows = pd.DataFrame(found).assign(machine=machine())
         table = pd.concat([table[~table["part"].isin({args.what, *rows["part"]})], rows])
         table.to_csv(CSV, index=False)
     write_section(ROOT / "docs" / "performance.md", "workflow", render(table))

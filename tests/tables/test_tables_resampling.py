@@ -167,6 +167,19 @@ def test_intervals_of_few_seeds_are_widened_to_cover():
     assert covered / 300 > 0.88
 
 
+@pytest.mark.parametrize("seeds", [3, 10])
+@pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
+def test_intervals_over_seeds_and_patients_cover(seeds, of_seed, of_patient):
+    """The interval of one network's mean, as summary.parquet has it, with chance in the training, the patients and both."""
+    covered = 0
+    for of_each_seed, by_patient, rng in simulated_tests(300, seeds, 40, of_seed, of_patient, 1.0):
+        draws = over_seeds(by_patient, seed_weights(seeds, len(by_patient), rng))[:, None]
+        low, high = interval(draws, 0.95)
+        low, high = widened(low, high, of_each_seed.mean(keepdims=True), of_each_seed[:, None], draws, 0.95)
+        covered += low[0] < 0 < high[0]
+    assert covered / 300 > 0.89
+
+
 @pytest.fixture
 def fewer_swaps(monkeypatch):
     monkeypatch.setattr(resampling, "SWAPS", 1024)
