@@ -276,7 +276,7 @@ def render(table: pd.DataFrame) -> str:
         f"On ecgen-eval's own features, where there are some, ecgpipe's distances take {sum(b for _, b in shared):.0f} s beside {sum(a for a, _ in shared):.0f} s: {alike:.1f} times.",
         "",
         "The kinds are not defined alike. ecgen-eval describes each lead by 7 to 11 numbers (mean, deviation, zero crossings ...) and averages over leads; ecgpipe takes 504 "
-        "random-kernel features of all leads (nearest records: the 12,000 samples themselves), and most of its time at these sizes goes into them (their biases and projection come from the first 1,000 records, so that time grows less than the number of records at first). Told to take all records, ecgen-eval holds all "
+        "random-kernel features of all leads (nearest records: the 12,000 samples themselves), and a good part of its time goes into them (their biases and projection come from the first 1,000 records, so that time grows less than the number of records at first). Told to take all records, ecgen-eval holds all "
         "pairs times all features in memory; left alone it takes at most 1,000 or 2,000. SciPy and prdc work on ecgpipe's features, and hold all pairs.",
     ]
     return "\n".join(lines)
