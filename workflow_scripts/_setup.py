@@ -158,6 +158,8 @@ def running(
     args.log.parent.mkdir(parents=True, exist_ok=True)
     # Processes of one job share a log, which is empty when they start.
     process = os.environ.get("LOCAL_RANK")
+    began = time.time()
+    waited = process in (None, "0") and _wait_for_other_starts(args.log)
     to_file = logging.FileHandler(args.log, mode="w" if process is None else "a", encoding="utf-8")
     place = "" if process is None else f" process {process}:"
     to_file.setFormatter(_Formatter(f"%(asctime)s %(levelname)s{place} %(message)s"))
@@ -173,6 +175,9 @@ def running(
             _remove_halves(args)
         claim_gpus(getattr(args, "gpu", 0))
         sums = {str(path): _sum(path) for path in inputs}
+        if waited and process is None and _made_since(began, args, sums):
+            logging.info("made by the start that was waited for: kept")
+            sys.exit()
         handed, ready = time.perf_counter(), list[float]()
         yield lambda: ready.append(time.perf_counter())
         if hasattr(args, "provenance") and process in (None, "0"):
@@ -188,6 +193,38 @@ def running(
         print(f"ERROR: {without_passwords(str(error))}{hint}\n(the full account is in {args.log})", file=sys.stderr)
         sys.exit(1)
     logging.info("done")
+
+
+def _wait_for_other_starts(log: Path) -> bool:
+    """Wait until no other start of this job runs, and say whether one did; none begins then before this process ends.
+
+    Jobs outlive a Snakemake that is killed on a cluster, and are submitted again by the next. The lock is a hidden file beside the
+    job's log, which Snakemake removes before a start. It belongs to this process alone (a worker that is left behind has none),
+    and falls with it however it ends.
+    """
+    handle = os.open(log.with_name(f".{log.name}.lock"), os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX allows either
+        print("another start of this job is running; waiting for its end", file=sys.stderr)
+        fcntl.lockf(handle, fcntl.LOCK_EX)
+        return True
+    except OSError as error:
+        print(
+            f"WARNING: {log} cannot be locked ({error}): two starts of this job would not see each other",
+            file=sys.stderr,
+        )
+    return False
+
+
+def _made_since(began: float, args: argparse.Namespace, sums: dict[str, str]) -> bool:
+    """Say whether another start made this very result after a time: its provenance, written last, is of these settings, code and inputs."""
+    path = getattr(args, "provenance", None)
+    if path is None or not path.exists() or path.stat().st_mtime < began:
+        return False
+    made = json.loads(path.read_text(encoding="utf-8"))
+    settings = json.loads(getattr(args, "settings", None) or "null")
+    return bool((made["code"]["digest"], made["settings"], made["inputs"]) == (args.code, settings, sums))
 
 
 def _remove_halves(args: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@
 #   one_node_slurm.sh up FOLDER     start it; state, keys and logs lie in FOLDER
 #   one_node_slurm.sh down FOLDER   stop it
 # It has the partitions that profiles/slurm names, and two cores, memory and a GPU whether the machine has them or not, so that
-# jobs which ask for them can be scheduled anywhere.
+# jobs which ask for them can be scheduled anywhere. slurmd looks every second at the memory of jobs, and kills those with more
+# than they asked for.
 set -euo pipefail
 what=${1:?up or down} folder=${2:?folder for state and logs}
 
@@ -46,6 +47,9 @@ SlurmdPidFile=$folder/slurmd.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 ProctrackType=proctrack/linuxproc
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres

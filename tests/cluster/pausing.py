@@ -1,18 +1,26 @@
-"""A generator for tests: DiffWave, whose training waits for its end at the third step of its first two starts."""
+"""A generator for tests: DiffWave, whose training comes to grief in its first starts.
+
+``faults.json`` in the study's folder says for each start at which of its steps, and how: ``wait`` for whatever the test does to
+it, or take more memory than ``eat`` says, in GB. Each leaves a file ``fault-1``, ``fault-2`` ... with the process's id.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from ecgpipe.files import write_text
 from ecgpipe.generate.diffwave import DiffWave
 
 
 class Pausing(DiffWave):
-    """Leaves the files ``paused-1`` and ``paused-2`` in the study's folder while it waits."""
+    """Goes on when there is a file ``go-on``."""
 
     steps = 0
 
@@ -21,8 +29,12 @@ class Pausing(DiffWave):
     ) -> torch.Tensor:
         if module.training:
             self.steps += 1
-            before = len(list(Path.cwd().glob("paused-*")))
-            if self.steps == 3 and before < 2:
-                Path(f"paused-{before + 1}").touch()
-                time.sleep(600)
+            faults = json.loads(Path("faults.json").read_text())
+            before = len(list(Path.cwd().glob("fault-*")))
+            if before < len(faults) and self.steps == faults[before]["step"]:
+                write_text(f"fault-{before + 1}", str(os.getpid()))
+                eaten = np.ones(int(faults[before].get("eat", 0) * 1e9), dtype=np.uint8)
+                while not Path("go-on").exists():
+                    time.sleep(0.2)
+                del eaten
         return super().loss(module, signals, labels, generator)

@@ -1,16 +1,20 @@
-"""The tiny study on a real SLURM of one node: cancelled, out of time, node drained; the same results as undisturbed."""
+"""The tiny study on a real SLURM of one node: cancelled, out of time or memory, killed; the same results as undisturbed."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -63,15 +67,48 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         subprocess.run([script, "down", str(folder)], check=False, timeout=60)
 
 
-def _study(folder: Path, generator: str) -> Checkout:
-    """Return a checkout with a study of one dataset; ``pausing`` is the same network as ``diffwave``."""
+def _study(folder: Path, faults: list[dict[str, float]] | None = None) -> Checkout:
+    """Return a checkout with a study of one dataset; the generator that comes to grief is the same network as ``diffwave``."""
     checkout = copy_project(folder)
     shutil.copyfile(HERE / "pausing.py", folder / "pausing.py")
     checkout.edit(checkout.config, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl]")
-    checkout.edit(checkout.config, "      steps: 6\n", "      steps: 6\n      checkpoint_seconds: 0\n")
-    if generator == "pausing":
+    checkout.edit(checkout.config, "      steps: 6\n", "      steps: 12\n      checkpoint_seconds: 0\n")
+    if faults is not None:
         checkout.edit(checkout.config, "  diffwave:\n", "  diffwave:\n    class: pausing:Pausing\n")
+        (folder / "faults.json").write_text(json.dumps(faults))
     return checkout
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The study of :func:`_study`, done on this machine without a fault."""
+    study = _study(tmp_path_factory.mktemp("undisturbed") / "study")
+    study.snakemake("all")
+    return study
+
+
+def _same_tables(one: Checkout, other: Checkout) -> None:
+    for name in set(TABLES) - {"runtime"}:
+        tables = [pd.read_parquet(study.folder / f"results/tables/{name}.parquet") for study in (one, other)]
+        kept = [column for column in tables[0].columns if column not in TIMED]
+        pd.testing.assert_frame_equal(tables[0][kept], tables[1][kept], check_exact=True)
+    assert not list(one.folder.glob("results/**/*.tmp"))
+
+
+@contextlib.contextmanager
+def _submitting(study: Checkout, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the whole study on SLURM, in a session of its own, without asking for the pretended GPU."""
+    rules = yaml.safe_load((ROOT / PROFILE[1] / "config.yaml").read_text())["set-resources"]
+    command = study.command("all", *PROFILE, *QUICK, "--set-resources", *(f"{rule}:gpu=0" for rule in rules))
+    with open(log, "w") as handle:
+        run = subprocess.Popen(
+            command, cwd=study.folder, env=ENVIRONMENT, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield run
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
 
 
 def _jobs() -> pd.DataFrame:
@@ -82,56 +119,108 @@ def _jobs() -> pd.DataFrame:
     return table.sort_values("JobId", key=lambda ids: ids.astype(int), ignore_index=True)
 
 
+def _said(study: Checkout, job: str) -> str:
+    """Return what a failed job of the generator said."""
+    return (study.folder / f".snakemake/slurm_logs/rule_generate/demo_ptbxl_diffwave/{job}.log").read_text()
+
+
+def _trainings() -> pd.DataFrame:
+    """Return the generator's jobs, newest last."""
+    jobs = _jobs()
+    return jobs[jobs["Comment"].str.contains("generate")]
+
+
 def _training(state: str) -> str | None:
     """Return the id of the generator's job if its newest one is in a state."""
-    jobs = _jobs()
-    jobs = jobs[jobs["Comment"].str.contains("generate")]
+    jobs = _trainings()
     return str(jobs["JobId"].iloc[-1]) if len(jobs) and jobs["JobState"].iloc[-1] == state else None
 
 
-def test_tiny_study_with_faults_ends_like_an_undisturbed_one(
-    slurm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def job_table(slurm: str, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Print SLURM's jobs of the test when it ends."""
+    before = set(_jobs()["JobId"])
+    yield
+    jobs = _jobs()
+    with capsys.disabled():
+        print(f"\n{jobs[~jobs['JobId'].isin(before)].to_string(index=False)}")
+
+
+@pytest.mark.usefixtures("job_table")
+def test_a_study_cancelled_drained_and_out_of_time_ends_like_an_undisturbed_one(
+    slurm: str, undisturbed: Checkout, tmp_path: Path
 ) -> None:
-    study = _study(tmp_path / "slurm", "pausing")
-    log = tmp_path / "snakemake.log"
-    rules = yaml.safe_load((ROOT / PROFILE[1] / "config.yaml").read_text())["set-resources"]
-    command = study.command("all", *PROFILE, *QUICK, "--set-resources", *(f"{rule}:gpu=0" for rule in rules))
-    with open(log, "w") as handle:
-        run = subprocess.Popen(command, cwd=study.folder, env=ENVIRONMENT, stdout=handle, stderr=subprocess.STDOUT)
-    try:
-        _until((study.folder / "paused-1").exists, "the training's first start", run)
+    earlier = set(_jobs()["JobId"])
+    study, log = _study(tmp_path / "slurm", [{"step": 3}, {"step": 3}]), tmp_path / "snakemake.log"
+    with _submitting(study, log) as run:
+        _until((study.folder / "fault-1").exists, "the training's first start", run)
         _call("scontrol", "update", f"NodeName={slurm}", "State=DRAIN", "Reason=test")
         _call("scancel", str(_training("RUNNING")))
         _until(lambda: _training("PENDING") is not None, "the second submission", run)
         assert "drain" in _call("sinfo", "--noheader", "--format=%T")
-        assert not (study.folder / "paused-2").exists()
+        assert not (study.folder / "fault-2").exists()
         _call("scontrol", "update", f"NodeName={slurm}", "State=RESUME")
-        _until((study.folder / "paused-2").exists, "the training's second start", run)
+        _until((study.folder / "fault-2").exists, "the training's second start", run)
         _call("scontrol", "update", f"JobId={_training('RUNNING')}", "EndTime=now")
-        undisturbed = _study(tmp_path / "undisturbed", "diffwave")
-        undisturbed.snakemake("all")
-        run.wait(timeout=600)
-    finally:
-        run.kill()
-        jobs = _jobs()
-        with capsys.disabled():
-            print(f"\n{jobs.to_string(index=False)}")
+        run.wait(timeout=900)
     assert run.returncode == 0, log.read_text()[-6000:]
+    jobs = _jobs()
+    jobs = jobs[~jobs["JobId"].isin(earlier)]
     generate = jobs[jobs["Comment"].str.contains("generate")]
     assert list(generate["JobState"]) == ["CANCELLED", "TIMEOUT", "COMPLETED"]
     assert list(generate["MinMemoryNode"]) == ["4000M", "8000M", "12000M"]
     assert set(jobs.drop(generate.index)["JobState"]) == {"COMPLETED"}
     assert "going on from step" in (study.folder / "results/logs/generate/demo_ptbxl/diffwave.log").read_text()
     assert (study.folder / "results/report/index.html").stat().st_size > 10_000
-    for name in set(TABLES) - {"runtime"}:
-        one, other = (pd.read_parquet(s.folder / f"results/tables/{name}.parquet") for s in (study, undisturbed))
-        kept = [column for column in one.columns if column not in TIMED]
-        pd.testing.assert_frame_equal(one[kept], other[kept], check_exact=True)
+    _same_tables(study, undisturbed)
+
+
+@pytest.mark.usefixtures("job_table")
+def test_a_study_out_of_memory_and_killed_with_its_snakemake_ends_like_an_undisturbed_one(
+    slurm: str, undisturbed: Checkout, tmp_path: Path
+) -> None:
+    """The training takes more memory than it asked for, is killed, then goes on while Snakemake is killed and started again."""
+    earlier = set(_jobs()["JobId"])
+    rng = np.random.default_rng(7)
+    steps = [int(step) for step in rng.integers(2, 5, 3)]
+    faults = [{"step": steps[0], "eat": 4.5}, {"step": steps[1]}, {"step": steps[2]}]
+    study, logs = _study(tmp_path / "slurm", faults), [tmp_path / f"snakemake-{n}.log" for n in (1, 2)]
+
+    def fault(number: int) -> Path:
+        return study.folder / f"fault-{number}"
+
+    with _submitting(study, logs[0]) as run:
+        _until(fault(1).exists, "the training's first start", run)
+        _until(fault(2).exists, "the training's second start", run)
+        time.sleep(rng.uniform(0, 1))
+        os.kill(int(fault(2).read_text()), signal.SIGKILL)
+        _until(fault(3).exists, "the training's third start", run)
+        time.sleep(rng.uniform(0, 1))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait(60)
+    assert _training("RUNNING") is not None
+    study.snakemake("--unlock")
+    with _submitting(study, logs[1]) as run:
+        _until(lambda: list(_trainings()["JobState"][-2:]) == ["RUNNING"] * 2, "the training's second submission", run)
+        waiting = study.folder / "results/logs/generate/demo_ptbxl/diffwave.log"
+        time.sleep(20)  # the second start has come to the lock by now
+        (study.folder / "go-on").touch()
+        run.wait(timeout=900)
+    assert run.returncode == 0, logs[1].read_text()[-6000:]
+    jobs = _jobs()
+    jobs = jobs[~jobs["JobId"].isin(earlier)]
+    generate = jobs[jobs["Comment"].str.contains("generate")]
+    assert list(generate["JobState"]) == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"]
+    assert "exceeded memory limit" in _said(study, generate["JobId"].iloc[0])
+    assert "exceeded memory limit" not in _said(study, generate["JobId"].iloc[1])
+    assert list(generate["MinMemoryNode"]) == ["4000M", "8000M", "12000M", "4000M"]
+    assert "made by the start that was waited for: kept" in waiting.read_text()
+    _same_tables(study, undisturbed)
 
 
 def test_a_gpu_job_gets_its_gpu_from_slurm(slurm: str, tmp_path: Path) -> None:
     """This node's GPU is pretended: the job starts with one granted, and says that torch sees none."""
-    study = _study(tmp_path / "study", "diffwave")
+    study = _study(tmp_path / "study")
     study.snakemake("data")
     done = study.snakemake("generators", *PROFILE, *QUICK, "--retries", "0", check=False)
     assert done.returncode != 0
