@@ -217,9 +217,12 @@ def table(estimates: Sequence[Estimate]) -> str:
         time = _hours(sum(known)) if known else "not known"
         lines.append(f"{rule:<24}{len(mine):>6}{sum(e.trainings for e in mine):>11}{time:>12}")
     total = sum(e.seconds for e in estimates if e.seconds is not None)
-    lines.append(f"{'in all':<24}{len(estimates):>6}{sum(e.trainings for e in estimates):>11}{_hours(total):>12}")
+    together = "in all, where known" if unknown else "in all"
+    lines.append(f"{together:<24}{len(estimates):>6}{sum(e.trainings for e in estimates):>11}{_hours(total):>12}")
     if unknown:
-        lines.append(f"Not known until they have run once: {', '.join(unknown)}.")
+        lines.append(
+            f"Without an estimate, and not in the time, until they have run once in this folder: {', '.join(unknown)}."
+        )
     return "\n".join(lines)
 
 

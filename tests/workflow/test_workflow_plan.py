@@ -83,8 +83,8 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     estimates = [planner.estimate(job) for job in jobs]
     assert [e.seconds for e in estimates] == [None, 20.0, 105.0, 40.0, 17.0]
     table = plan.table(estimates)
-    assert "Not known until they have run once: acquire." in table
-    assert table.splitlines()[-2].split() == ["in", "all", "5", "7", "182", "s"]
+    assert "not in the time, until they have run once in this folder: acquire." in table
+    assert table.splitlines()[-2].split() == ["in", "all,", "where", "known", "5", "7", "182", "s"]
     plan.save(estimates, tmp_path)
     os.utime(tmp_path / plan.FILE, (0, 0))
     (tmp_path / "results/generate").mkdir()

@@ -43,6 +43,8 @@ EDITS = {
     "the title": ((TINY, "title: Tiny", "title: Teeny"), REPORT),
     "a fraction of the transfer": ((TINY, "    fractions: [0.5]", "    fractions: [1.0]"), TRANSFER),
     "one more seed": ((TINY, "seeds: [0, 1]", "seeds: [0, 1, 2]"), CLASSIFIERS),
+    "one seed less": ((TINY, "seeds: [0, 1]", "seeds: [0]"), CLASSIFIERS),
+    "a setting more": ((TINY, "[TrRTeR, TrSTeR, TrRSTeR]", "[TrRTeR, TrSTeR, TrRSTeR, TrSTeS]"), SYNTHETIC),
     "the number of workers": ((TINY, "workers: 2", "workers: 1"), REPORT),
     "a setting less": ((TINY, "[TrRTeR, TrSTeR, TrRSTeR]", "[TrRTeR, TrSTeR]"), SYNTHETIC),
     "a share of the classifiers": ((TINY, "fractions: [0.5, 1.0]", "fractions: [1.0]"), SYNTHETIC),
@@ -78,6 +80,22 @@ def test_an_edit_reruns_what_depends_on_it(checkout: Checkout, name: str) -> Non
 
 def test_removing_a_dataset_leaves_the_others(checkout: Checkout) -> None:
     checkout.edit(TINY, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl, demo_merged]")
+    assert checkout.pending("all") == {**TABLES, "closeness_tables": 1}
+
+
+def test_removing_a_generator_leaves_the_others(checkout: Checkout) -> None:
+    """The second generator's results are copies of the first's, taken for its own: here only who reruns matters."""
+    checkout.edit(TINY, "generators: [diffwave]", "generators: [diffwave, class_mean_pca]")
+    folders = [p for p in checkout.folder.glob("results/**/diffwave") if p.is_dir()]
+    for path in [*folders, *checkout.folder.glob("results/**/diffwave.*")]:
+        other = path.with_name(path.name.replace("diffwave", "class_mean_pca"))
+        if path.is_dir():
+            shutil.copytree(path, other)
+        else:
+            shutil.copy2(path, other)
+    checkout.snakemake("all", "--touch", "--forceall")
+    assert checkout.pending("all") == {}
+    checkout.edit(TINY, "generators: [diffwave, class_mean_pca]", "generators: [diffwave]")
     assert checkout.pending("all") == {**TABLES, "closeness_tables": 1}
 
 
