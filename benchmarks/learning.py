@@ -47,7 +47,7 @@ START, END = "<!-- table of docs/data/learning.csv -->\n", "<!-- end of table --
 SPEC = SignalSpec(100.0, 1000, RHYTHMS)
 GENERATORS: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
-    "time_diffusion": {"guidance": 4.0},
+    "time_diffusion": {"guidance": 4.0, "sampler": "ancestral"},
     "time_vqvae": {"guidance": 2.0},
     "diffwave": {"guidance": 3.0},
 }
