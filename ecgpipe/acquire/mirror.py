@@ -76,6 +76,18 @@ class Wrong(Again):
     """An answer that came whole and is wrong."""
 
 
+def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
+    """Return what ``parse`` makes of an answer.
+
+    Raises:
+        Wrong: if it raises ValueError.
+    """
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
 async def retried(path: str, attempt: Callable[[], Awaitable[T]], policy: Transfer) -> T:
     """Repeat an attempt that may raise :class:`Again`, with growing waits, as long as the policy allows.
 
@@ -236,10 +248,7 @@ class HttpMirror:
         async def attempt() -> T:
             async with self._answer("GET", path) as response:
                 raw = await response.read()
-            try:
-                return parse(raw)
-            except ValueError as error:
-                raise Wrong(str(error)) from None
+            return parsed(raw, parse)
 
         return await retried(path, attempt, self._policy)
 

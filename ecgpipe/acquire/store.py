@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import Entry
-from ecgpipe.acquire.mirror import Again, FileFailed, Transfer, Wrong, part_of, retried, user_agent
+from ecgpipe.acquire.mirror import Again, FileFailed, Transfer, Wrong, parsed, part_of, retried, user_agent
 
 T = TypeVar("T")
 
@@ -66,10 +66,7 @@ class StoreMirror:
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
         async def attempt() -> T:
             raw = await self._asked(self._store.cat_file, path)
-            try:
-                return parse(raw)
-            except ValueError as error:
-                raise Wrong(str(error)) from None
+            return parsed(raw, parse)
 
         return await retried(path, attempt, self._policy)
 
