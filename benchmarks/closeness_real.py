@@ -60,7 +60,8 @@ def measure(work: Path, cores: str) -> pd.DataFrame:
     closeness = closeness[(closeness["class"] == ALL) & (closeness["lead"] == ALL)].drop(
         columns=["class", "lead", "dataset"]
     )
-    privacy = pd.read_parquet(tables / "privacy.parquet").drop(columns="dataset")
+    privacy = pd.read_parquet(tables / "privacy.parquet")
+    privacy = privacy[privacy["class"] == ALL].drop(columns=["class", "dataset"])
     rows = pd.concat([closeness.assign(table="closeness"), privacy.assign(table="privacy")], ignore_index=True)
     rows["title"] = rows["measure"].map(titles).fillna(rows["measure"].str.replace("_", " "))
     counts = pd.read_parquet(work / "results" / "data" / MERGED / "records.parquet")["split"].value_counts()
@@ -101,7 +102,7 @@ def render(table: pd.DataFrame) -> str:
         by_generator = {row["generator"]: row for row in rows.to_dict("records")}
         row = by_generator[generators[0]]
         unit = f" ({row['unit']})" if isinstance(row["unit"], str) and row["unit"] else ""
-        cells = [f"{row['title']}{unit}", row["better"], written(row["floor"])]
+        cells = [f"{row['title']}{unit}", row["direction"], written(row["floor"])]
         cells += [_cell(by_generator[g]) if g in by_generator else "–" for g in (*generators, *controls)]
         lines.append(f"| {' | '.join([*cells, str(row['n'])])} |")
     lines += [

@@ -147,7 +147,7 @@ def measure(defects: list[str]) -> pd.DataFrame:
     real = Source(held_out, maps), Source(train, maps)
     with_labels = Yardstick(*real, SETTINGS)
     without = Yardstick(*(Source(replace(source.records, labels=None), maps) for source in real), SETTINGS)
-    columns = ["measure", "value", "low", "high", "floor", "floor_low", "floor_high", "better", "n"]
+    columns = ["measure", "value", "low", "high", "floor", "floor_low", "floor_high", "direction", "n"]
     frames = []
     for name, level in tqdm([(defect, size) for defect in defects for size in DEFECTS[defect][1]]):
         spoilt = DEFECTS[name][0](fresh, level, train)
@@ -159,6 +159,7 @@ def measure(defects: list[str]) -> pd.DataFrame:
         frames.append(pooled[columns].assign(defect=name, size=level))
         if name in ("none", "copies", "control: copies"):
             private = assess(real[0], Source(spoilt, maps), real[1], SETTINGS).table
+            private = private[private["class"] == "all"]
             private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
             frames.append(private.reindex(columns=columns).assign(defect=name, size=level))
     table = pd.concat(frames, ignore_index=True)
@@ -169,7 +170,7 @@ def seen(row: pd.Series) -> bool:
     """Say whether a measure sees the defect: its interval leaves the floor's on the wrong side (a count: is not its floor)."""
     low, high = (row["value"], row["value"]) if np.isnan(row["low"]) else (row["low"], row["high"])
     above, below = low > row["floor_high"], high < row["floor_low"]
-    return bool({"lower": above, "higher": below, "floor": above or below}[row["better"]])
+    return bool({"lower": above, "higher": below, "floor": above or below}[row["direction"]])
 
 
 def _head(defect: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.closeness.comparison import Settings, evaluate
+from ecgpipe.closeness.comparison import COLUMNS, Settings, evaluate
+from ecgpipe.closeness.measures import Maps, Source
 from ecgpipe.closeness.names import ALL
+from ecgpipe.closeness.privacy import Privacy, assess
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.closeness.records import Records
 from ecgpipe.files import atomic_path, write_parquet
@@ -22,7 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ecgpipe.closeness", description=__doc__)
     parser.add_argument("real", type=Path, help="real ECGs: a .npy (n, 12, length) in mV, a WFDB folder, a dataset")
     parser.add_argument("synthetic", type=Path, help="synthetic ECGs, in one of the same forms")
-    parser.add_argument("--train", type=Path, help="real ECGs the generator learnt from; `real` are then held-out ones")
+    parser.add_argument(
+        "--train",
+        type=Path,
+        help="real ECGs the generator learnt from; `real` are then held-out ones, and privacy is judged too",
+    )
     for what in SIDES:
         parser.add_argument(
             f"--{what}-labels",
@@ -39,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sets = _read(given)
         settings = Settings(level=given.level, most=given.most, seed=given.seed)
-        table = evaluate(sets["real"], sets["synthetic"], train=sets.get("train"), settings=settings)
+        table, privacy = _judged(sets, settings)
     except (FileNotFoundError, ValueError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
@@ -57,7 +63,24 @@ def main(arguments: list[str] | None = None) -> int:
             values = by_class.pivot(index="measure", columns="class", values="value")
             values = values.reindex(by_class["measure"].unique())
             print(f"\nby class:\n{values.to_string(float_format=_written, na_rep='-')}")
+        if privacy is not None:
+            verdict, reason = privacy.table[["verdict", "reason"]].iloc[0]
+            print(f"\nprivacy: {verdict} ({reason})")
+            print(privacy.pairs.to_string(index=False, float_format=_written))
     return 0
+
+
+def _judged(sets: dict[str, Records], settings: Settings) -> tuple[pd.DataFrame, Privacy | None]:
+    """Return the table of closeness, and with training records privacy, whose rows then stand in the table too."""
+    train = sets.get("train")
+    maps = Maps.fit(sets["real"] if train is None else train, None)
+    table = evaluate(sets["real"], sets["synthetic"], train=train, settings=settings, maps=maps)
+    if train is None:
+        return table, None
+    real, synthetic, learnt = (Source(records, maps) for records in (sets["real"], sets["synthetic"], train))
+    privacy = assess(real, synthetic, learnt, settings)
+    rows = privacy.table.assign(lead=ALL).reindex(columns=list(COLUMNS)).astype(table.dtypes)
+    return pd.concat([table, rows], ignore_index=True), privacy
 
 
 def _written(value: float) -> str:

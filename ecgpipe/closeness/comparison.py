@@ -22,7 +22,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps, Measure, NotComputed, Pair, Sample, Source
+from ecgpipe.closeness.measures import MEASURES, SHARE, Maps, Measure, NotComputed, Pair, Sample, Source
 from ecgpipe.closeness.names import ALL, CLASS_MIX
 from ecgpipe.closeness.records import Records, require_same_form
 from ecgpipe.closeness.resampling import bootstrap_weights, interval
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = (
     *("class", "measure", "lead", "value", "low", "high", "floor", "floor_low", "floor_high"),
-    *("better", "unit", "n", "p_value", "note"),
+    *("direction", "unit", "n", "p_value", "note"),
 )
 
 _SPLIT, _CHOICE, _BOOTSTRAP, _MIX = range(4)
@@ -149,6 +149,17 @@ class _Group:
         real, synthetic, other = self._weights
         return real, synthetic if pair is self.against else other
 
+    @cached_property
+    def _patients(self) -> int:
+        """Patients of the side that has the fewest."""
+        sides = (side.records.patients for side in (self._design.real, self._design.synthetic, self._design.other))
+        return min((len(set(patients)) for patients in sides if patients is not None), default=self.n)
+
+    def interval(self, values: np.ndarray, measure: Measure) -> tuple[float, float, float]:
+        """Return value and interval from a measure's values ``(1 + draws,)``."""
+        n = self._patients if measure.bounds == SHARE else None
+        return interval(values, self._settings.confidence, measure.bounds, n)
+
 
 Floors = dict[tuple[str, bytes, bytes], np.ndarray]
 """Values of a measure on real records alone, by its name and the rows of both sides: equal for many synthetic sets."""
@@ -158,7 +169,7 @@ def _rows(
     name: str, measure: Measure, label: str, group: _Group, floors: Floors, settings: Settings
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one measure and class: of all leads, then of each."""
-    base = {"class": label, "measure": name, "better": measure.better, "unit": measure.unit, "n": group.n}
+    base = {"class": label, "measure": name, "direction": measure.better, "unit": measure.unit, "n": group.n}
     if group.n < measure.smallest:
         note = f"needs {measure.smallest} records a side, has {group.n}"
         yield {**base, "lead": ALL, "note": note}
@@ -175,7 +186,7 @@ def _rows(
         return
     for place, lead in enumerate((ALL, *group.against.a.records.leads) if measure.by_lead else (ALL,)):
         (value, low, high), (floor, floor_low, floor_high) = (
-            interval(values[:, place], settings.confidence, measure.bounds) for values in found
+            group.interval(values[:, place], measure) for values in found
         )
         yield {
             **base,
@@ -199,7 +210,7 @@ def _values(measure: Measure, group: _Group, pair: Pair) -> np.ndarray:
 
 def _class_mix(real: Records, synthetic: Records, other: Records, settings: Settings) -> dict[str, Any]:
     """Compare the classes' shares: half the sum of absolute differences (total variation)."""
-    base: dict[str, Any] = {"class": ALL, "measure": CLASS_MIX, "lead": ALL, "better": "floor", "unit": ""}
+    base: dict[str, Any] = {"class": ALL, "measure": CLASS_MIX, "lead": ALL, "direction": "floor", "unit": ""}
     base["n"] = min(len(real), len(synthetic))
     sides = [records.labels for records in (real, synthetic, other) if records.labels is not None]
     if len(sides) < 3:

@@ -45,6 +45,7 @@ class Projection:
     @classmethod
     def fit(cls, features: np.ndarray, components: int) -> Projection:
         """Fit on the features ``(n, d)`` of real records; components beyond the rank are left out."""
+        features = features.astype(np.float64)
         deviation = features.std(axis=0)
         deviation = np.where(deviation > 1e-9, deviation, np.inf)  # what never varies among real records says nothing
         mean = features.mean(axis=0)
@@ -96,9 +97,9 @@ class RandomKernels:
         return cls(tuple(mixes), tuple(biases))
 
     def __call__(self, signals: np.ndarray) -> np.ndarray:
-        """Return the shares of outputs above each bias: ``(n, 504)``."""
+        """Return the shares of outputs above each bias: ``(n, 504)``, float32."""
         n, length = len(signals), signals.shape[2]
-        counts = np.empty((n, len(_DILATIONS), len(_QUANTILES), _KERNELS))
+        counts = np.empty((n, len(_DILATIONS), len(_QUANTILES), _KERNELS), dtype=np.float32)
         for start in range(0, n, _BLOCK):
             block = np.asarray(signals[start : start + _BLOCK])
             for place, (mixes, biases) in enumerate(zip(self.mixes, self.biases, strict=True)):

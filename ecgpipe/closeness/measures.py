@@ -27,6 +27,9 @@ JUDGE_COMPONENTS = 16
 _REFERENCE = 1000
 """Reference records that the feature maps are fitted on."""
 
+SHARE = (0.0, 1.0)
+"""Range of measures that are shares of records."""
+
 _SUMMED = 1024
 """Records summed at a time."""
 
@@ -130,7 +133,7 @@ class Source:
         }
         values = functions[name](found.astype(np.float64))
         # Those with hundreds of numbers a lead are what takes memory.
-        return {name: values.astype(np.float32) if values.ndim == 3 else values}
+        return {name: values.astype(np.float32) if values.ndim == 3 and name != "histogram" else values}
 
     def _judged(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         if self.maps.judge is None:
@@ -287,9 +290,8 @@ def _spectrum(pair: Pair) -> Statistic:
 
 def _amplitude(pair: Pair) -> Statistic:
     a, b = pair.features("histogram")
-    return lambda wa, wb: _all_and_each(
-        np.abs(np.cumsum(_mean(wa, a) - _mean(wb, b), axis=2)).sum(axis=2) * signals.AMPLITUDE_STEP
-    )
+    step = signals.AMPLITUDE_STEP / pair.a.records.signals.shape[2]
+    return lambda wa, wb: _all_and_each(np.abs(np.cumsum(_mean(wa, a) - _mean(wb, b), axis=2)).sum(axis=2) * step)
 
 
 def _manifold(name: str, side: Literal["a", "b"]) -> Callable[[Pair], Statistic]:
@@ -367,9 +369,14 @@ def _figure(feature: str, place: int) -> Callable[[Pair], Statistic]:
     return prepared
 
 
-def _undelineated(pair: Pair) -> Statistic:
-    missing = np.isnan(pair.b.feature("waves")).any(axis=1).astype(np.float64)
-    return lambda wa, wb: _mean(wb, missing)
+def _missing(feature: str) -> Callable[[Pair], Statistic]:
+    """Return the share of records of ``b`` that lack a figure of :mod:`ecgpipe.closeness.clinical`."""
+
+    def prepared(pair: Pair) -> Statistic:
+        missing = np.isnan(pair.b.feature(feature)).any(axis=1).astype(np.float64)
+        return lambda wa, wb: _mean(wb, missing)
+
+    return prepared
 
 
 FEWEST_FIGURES = 5
@@ -415,7 +422,7 @@ MEASURES: dict[str, Measure] = {
         10,
         "missing kinds of records; copies; noise and surrogates, which may fall among the real records' features",
         _manifold("precision", "b"),
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
     ),
     "recall": Measure(
         "recall",
@@ -425,7 +432,7 @@ MEASURES: dict[str, Measure] = {
         10,
         "synthetic records that look like no real one, which can even raise it",
         _manifold("recall", "a"),
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
     ),
     "density": Measure(
         "density",
@@ -444,7 +451,7 @@ MEASURES: dict[str, Measure] = {
         10,
         "copies; a few records that look like no real one",
         _manifold("coverage", "a"),
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
     ),
     "c2st": Measure(
         "two-sample test, ridge",
@@ -454,7 +461,7 @@ MEASURES: dict[str, Measure] = {
         20,
         "copies; kinds of records that are missing but rare",
         _ridge,
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
     ),
     "c2st_cnn": Measure(
         "two-sample test, CNN",
@@ -464,7 +471,7 @@ MEASURES: dict[str, Measure] = {
         100,
         "copies; with few records whatever the CNN has no time to learn",
         _cnn,
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
         level="full",
         per_class=False,
     ),
@@ -476,7 +483,7 @@ MEASURES: dict[str, Measure] = {
         5,
         "everything but the rhythm; a typical record repeated scores above the floor",
         _mean_of("rightness", "labels are not known"),
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
         halves=True,
     ),
     "interlead_correlation": Measure(
@@ -564,7 +571,7 @@ MEASURES: dict[str, Measure] = {
         5,
         "everything else",
         _mean_of("faulty", ""),
-        bounds=(0.0, 1.0),
+        bounds=SHARE,
     ),
     "heart_rate": Measure(
         "heart rate",
@@ -583,6 +590,16 @@ MEASURES: dict[str, Measure] = {
         FEWEST_FIGURES,
         "whatever keeps the R peaks",
         _figure("beats", 1),
+    ),
+    "beatless_share": Measure(
+        "records without beats",
+        "Share of records in which fewer than three R peaks were found in lead II; they have no heart rate.",
+        "",
+        "lower",
+        5,
+        "everything else; a peak finder finds peaks in noise, too",
+        _missing("beats"),
+        bounds=SHARE,
     ),
     **{
         name: Measure(
@@ -613,8 +630,8 @@ MEASURES: dict[str, Measure] = {
         "floor",
         5,
         "everything else",
-        _undelineated,
-        bounds=(0.0, 1.0),
+        _missing("waves"),
+        bounds=SHARE,
         level="full",
     ),
 }

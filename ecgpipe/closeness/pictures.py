@@ -59,7 +59,7 @@ def _curves(sample: Sample, waves: bool) -> Iterator[Curve]:
     yield from _by_lead(SPECTRUM, sample, signals.welch_frequencies(length, rate)[0], spectrum)
     correlation = _mean(sample, "autocorrelation")
     yield from _by_lead(AUTOCORRELATION, sample, np.arange(1, correlation.shape[1] + 1) / rate, correlation)
-    share = _mean(sample, "histogram")
+    share = _mean(sample, "histogram") / length
     share = share.reshape(len(share), -1, _WIDER).sum(axis=2)
     step = signals.AMPLITUDE_STEP * _WIDER
     middles = np.arange(share.shape[1]) * step - signals.AMPLITUDE + step / 2

@@ -7,7 +7,7 @@ gives out training records themselves (shifted, scaled or with leads turned over
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import scipy.fft
 from ecgpipe.closeness import distances, signals
 from ecgpipe.closeness.comparison import Settings
 from ecgpipe.closeness.measures import Source
-from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
+from ecgpipe.closeness.names import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.resampling import bootstrap_weights, interval
 
@@ -37,7 +37,14 @@ SHOWN = 100
 _SKETCH = 32
 _SEED = 20241129
 
-TABLE_COLUMNS = ("measure", "value", "low", "high", "floor", "better", "unit", "n", "note", "verdict", "reason")
+SPACES = ("signal", "features")
+"""What distances are measured in: the samples, and the projected random-kernel features."""
+
+NEAR_SHARE, AUC = "near_share", "membership_auc"
+
+TABLE_COLUMNS = (
+    *("class", "measure", "value", "low", "high", "floor", "direction", "unit", "n", "note", "verdict", "reason"),
+)
 PAIR_COLUMNS = ("synthetic", "training", "kind", "similarity", "shift", "distance")
 
 
@@ -46,7 +53,8 @@ class Privacy:
     """What was found.
 
     Attributes:
-        table: a row a measure, columns :data:`TABLE_COLUMNS`; verdict and its reason stand in every row.
+        table: a row a class (and ``all``) and measure, columns :data:`TABLE_COLUMNS`; verdict and its reason, which are
+            on all records, stand in every row.
         pairs: synthetic and training records to look at, most alike first, columns :data:`PAIR_COLUMNS` (shift in s,
             distance as root mean square in mV).
     """
@@ -129,7 +137,8 @@ def _most_alike(records: Records, train: Records, sketches: tuple[np.ndarray, np
         best = np.arange(len(chosen)), alike.argmax(axis=1)
         rms = np.sqrt(np.mean((x[:, 0] - y[best]) ** 2, axis=(1, 2)))
         rows += zip(chosen, theirs[best], alike[best], shift[best], rms, strict=True)
-    return pd.DataFrame(rows, columns=["row", "training", "similarity", "shift", "distance"])
+    found = pd.DataFrame(rows, columns=["row", "training", "similarity", "shift", "distance"])
+    return found.assign(label=_labels(records))
 
 
 def near_share(synthetic: np.ndarray, held_out: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
@@ -164,6 +173,9 @@ def membership_auc(members: np.ndarray, others: np.ndarray, wa: np.ndarray, wb: 
 def assess(real: Source, synthetic: Source, train: Source, settings: Settings) -> Privacy:
     """Look for training records among the synthetic ones.
 
+    By class, copies and shares are those of the synthetic records of a class, among training records of any; membership is
+    that of the training records of a class. The verdict is on all records.
+
     Args:
         real: held-out real records.
         synthetic: all that is given out.
@@ -173,67 +185,107 @@ def assess(real: Source, synthetic: Source, train: Source, settings: Settings) -
     rng = np.random.default_rng([settings.seed, _SEED])
     sketches = _sketches(train.records)
     pairs, yardstick = (_most_alike(source.records, train.records, sketches) for source in (synthetic, real))
-    most_alike = float(yardstick["similarity"].max())
     exact = pairs["distance"] <= EXACT_MV
-    near = ~exact & (pairs["similarity"] >= SIMILAR) & (pairs["similarity"] > most_alike)
-    rows: list[dict[str, Any]] = [
-        {"measure": "exact_copies", "value": exact.sum(), "floor": float((yardstick["distance"] <= EXACT_MV).sum())},
-        {"measure": "near_copies", "value": near.sum(), "floor": 0.0},
-        {"measure": "largest_similarity", "value": pairs["similarity"].max(), "floor": most_alike},
-    ]
-    rows = [{**row, "better": "lower", "n": len(synthetic), "note": ""} for row in rows]
-    rows_of = {id(r): np.sort(rng.permutation(len(r))[: settings.most]) for r in (synthetic, real, train)}
-    given_away = []
-
-    def by_signal(x: Source, y: Source) -> np.ndarray:
-        return signals.nearest_record(x.records.view(rows_of[id(x)]), y.records)
-
-    def by_features(x: Source, y: Source) -> np.ndarray:
-        a, b = (s.feature("projected kernels", rows) for s, rows in ((x, rows_of[id(x)]), (y, np.arange(len(y)))))
-        return distances.nearest(a, b, 1)[1][:, 0]
-
-    for space, measured in (("signal", by_signal), ("features", by_features)):
-        found = _distances(space, measured, real, synthetic, train, settings)
-        rows += found
-        if len(found) == 2 and found[0].get("low", 0.0) > NEAR and found[1].get("low", 0.0) > 0.5:
-            given_away.append(space)
-    verdict, reason = _verdict(int(exact.sum()), int(near.sum()), given_away, min(len(real), len(synthetic)))
-    table = pd.DataFrame(rows).assign(verdict=verdict, reason=reason, unit="").reindex(columns=list(TABLE_COLUMNS))
-    return Privacy(
-        table.astype({"value": float, "floor": float}), _shown(pairs, exact, near, synthetic.records, train.records)
-    )
-
-
-def _distances(
-    space: str,
-    measured: Callable[[Source, Source], np.ndarray],
-    real: Source,
-    synthetic: Source,
-    train: Source,
-    settings: Settings,
-) -> list[dict[str, Any]]:
-    """Return the rows of share and AUC; ``measured`` gives distances of some records to their nearest of all others."""
-    names = (f"near_share_{space}", f"membership_auc_{space}")
-    n = min(len(real), len(synthetic))
-    if n < FEWEST:
-        note = f"needs {FEWEST} held-out and {FEWEST} synthetic records, has {len(real)} and {len(synthetic)}"
-        return [{"measure": name, "better": "lower", "n": n, "note": note} for name in names]
-
-    to_train, of_real = measured(synthetic, train), measured(real, train)
-    of_members, of_others = measured(train, synthetic), measured(real, synthetic)
-    weights = [
-        bootstrap_weights(len(values), None, settings.draws, np.random.default_rng([settings.seed, _SEED, place]))
-        for place, values in enumerate((to_train, of_real, of_members))
-    ]
-    shares = near_share(to_train, of_real, weights[0], weights[1])
-    areas = membership_auc(of_members, of_others, weights[2], weights[1])
+    near = ~exact & (pairs["similarity"] >= SIMILAR) & (pairs["similarity"] > yardstick["similarity"].max())
+    pairs["kind"] = np.select([exact, near], ["exact", "near"], "most alike")
+    some = [np.sort(rng.permutation(len(source))[: settings.most]) for source in (synthetic, real, train)]
+    frames = {
+        "synthetic": _distances(synthetic, some[0], training=train),
+        "held-out": _distances(real, some[1], training=train, synthetic=synthetic),
+        "training": _distances(train, some[2], synthetic=synthetic),
+    }
+    labelled = all(source.records.labels is not None for source in (synthetic, real, train))
+    classes = sorted({label for frame in frames.values() for label in frame["label"]}) if labelled else []
     rows = []
-    for name, values, floor in zip(names, (shares, areas), (NEAR, 0.5), strict=True):
-        value, low, high = interval(values, settings.confidence, (0.0, 1.0))
-        rows.append(
-            {"measure": name, "value": value, "low": low, "high": high, "floor": floor, "better": "lower", "n": n}
-        )
-    return [{**row, "note": ""} for row in rows]
+    for label in (ALL, *classes):
+        own = {what: _of(frame, label) for what, frame in frames.items()}
+        found = _copies(_of(pairs, label), _of(yardstick, label))
+        for space in SPACES:
+            found += _shares(space, own, settings)
+        rows += [{"class": label, **row} for row in found]
+    table = pd.DataFrame(rows).assign(direction="lower", unit="")
+    pooled = table[table["class"] == ALL].set_index("measure")
+    given_away = [space for space in SPACES if _beyond(pooled, space)]
+    verdict, reason = _verdict(int(exact.sum()), int(near.sum()), given_away, min(len(real), len(synthetic)))
+    table = table.assign(verdict=verdict, reason=reason).reindex(columns=list(TABLE_COLUMNS))
+    return Privacy(table.astype({"value": float, "floor": float}), _shown(pairs, synthetic.records, train.records))
+
+
+def _labels(records: Records) -> np.ndarray:
+    return np.full(len(records), ALL) if records.labels is None else records.labels
+
+
+def _of(frame: pd.DataFrame, label: str) -> pd.DataFrame:
+    return frame if label == ALL else frame[frame["label"] == label]
+
+
+def _distances(source: Source, rows: np.ndarray, **others: Source) -> pd.DataFrame:
+    """Return label, patient and distance to the nearest record of each other set, in each space, of some records."""
+    records = source.records.view(rows)
+    patients = rows if records.patients is None else records.patients
+    found = {"label": _labels(records), "patient": patients}
+    for what, other in others.items():
+        a, b = (s.feature("projected kernels", r) for s, r in ((source, rows), (other, np.arange(len(other)))))
+        found[f"{what} by signal"] = signals.nearest_record(records, other.records)
+        found[f"{what} by features"] = distances.nearest(a, b, 1)[1][:, 0]
+    return pd.DataFrame(found)
+
+
+def _copies(pairs: pd.DataFrame, yardstick: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of the search for copies."""
+    names = ("exact_copies", "near_copies", "largest_similarity")
+    if pairs.empty:
+        return [{"measure": name, "n": 0, "note": "no synthetic record"} for name in names]
+    values = ((pairs["kind"] == "exact").sum(), (pairs["kind"] == "near").sum(), pairs["similarity"].max())
+    floors = ((yardstick["distance"] <= EXACT_MV).sum(), 0, yardstick["similarity"].max())
+    rows = zip(names, values, floors, strict=True)
+    return [
+        {"measure": name, "value": value, "floor": floor, "n": len(pairs), "note": ""} for name, value, floor in rows
+    ]
+
+
+def _shares(space: str, own: dict[str, pd.DataFrame], settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of near share and membership AUC in one space."""
+    rows = []
+    for name, function, of, to in (
+        (NEAR_SHARE, near_share, "synthetic", "training"),
+        (AUC, membership_auc, "training", "synthetic"),
+    ):
+        sides = own[of], own["held-out"]
+        n, needed = min(len(side) for side in sides), f"needs {FEWEST} held-out and {FEWEST} {of} records"
+        row = {"measure": f"{name}_{space}", "n": n}
+        if n < FEWEST:
+            rows.append({**row, "note": f"{needed}, has {len(sides[1])} and {len(sides[0])}"})
+            continue
+        weights = [
+            bootstrap_weights(
+                len(side),
+                side["patient"].to_numpy(),
+                settings.draws,
+                np.random.default_rng([settings.seed, _SEED, place]),
+            )
+            for place, side in enumerate(sides)
+        ]
+        values = function(*(side[f"{to} by {space}"].to_numpy() for side in sides), *weights)
+        value, low, high = interval(values, settings.confidence, (0.0, 1.0), n if name == NEAR_SHARE else None)
+        floor = expected_near_share(len(sides[1])) if name == NEAR_SHARE else 0.5
+        rows.append({**row, "value": value, "low": low, "high": high, "floor": floor, "note": ""})
+    return rows
+
+
+def expected_near_share(held_out: int) -> float:
+    """Return the expected near share of records that are no nearer to training than so many held-out ones.
+
+    The threshold is the k-th smallest of m distances, and one more falls below it with a chance of k / (m + 1): with few held-out
+    records more than :data:`NEAR`.
+    """
+    return math.ceil(NEAR * held_out - 1e-9) / (held_out + 1)
+
+
+def _beyond(pooled: pd.DataFrame, space: str) -> bool:
+    """Say whether near share and AUC in one space both lie above what is expected, with their intervals."""
+    rows = pooled.loc[[f"{NEAR_SHARE}_{space}", f"{AUC}_{space}"]].reindex(columns=["low", "floor"])
+    return bool((rows["low"] > rows["floor"]).all())
 
 
 def _verdict(exact: int, near: int, given_away: list[str], fewest: int) -> tuple[str, str]:
@@ -250,11 +302,10 @@ def _verdict(exact: int, near: int, given_away: list[str], fewest: int) -> tuple
     return NO_SIGN, "no copy was found, and distances to the training records are those of held-out records or beyond"
 
 
-def _shown(pairs: pd.DataFrame, exact: pd.Series, near: pd.Series, synthetic: Records, train: Records) -> pd.DataFrame:
+def _shown(pairs: pd.DataFrame, synthetic: Records, train: Records) -> pd.DataFrame:
     """Return all copies, at least the five pairs most alike, at most a hundred."""
-    kinds = pd.Series(np.select([exact, near], ["exact", "near"], "most alike"), index=pairs.index)
-    ordered = pairs.assign(kind=kinds).sort_values(["similarity", "row"], ascending=[False, True])
-    shown = ordered.iloc[: min(SHOWN, max(5, int((exact | near).sum())))]
+    ordered = pairs.sort_values(["similarity", "row"], ascending=[False, True])
+    shown = ordered.iloc[: min(SHOWN, max(5, int((pairs["kind"] != "most alike").sum())))]
     return pd.DataFrame(
         {
             "synthetic": [synthetic.name(row) for row in shown["row"]],

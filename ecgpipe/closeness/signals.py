@@ -71,13 +71,13 @@ def welch_spectrum(signals: np.ndarray, rate: float) -> np.ndarray:
 
 
 def amplitude_histogram(signals: np.ndarray) -> np.ndarray:
-    """Return the share of each lead's samples in each bin of amplitude, ``(n, leads, bins)``."""
+    """Return how many of each lead's samples lie in each bin of amplitude, ``(n, leads, bins)``, in the smallest type that holds them."""
     n, leads, length = signals.shape
     bins = round(2 * AMPLITUDE / AMPLITUDE_STEP)
     place = np.clip(np.floor((signals + AMPLITUDE) / AMPLITUDE_STEP), 0, bins - 1).astype(np.int64)
     place += bins * np.arange(n * leads).reshape(n, leads, 1)
     counts = np.bincount(place.ravel(), minlength=n * leads * bins)
-    return np.asarray(counts.reshape(n, leads, bins) / length, dtype=np.float32)
+    return counts.reshape(n, leads, bins).astype(np.min_scalar_type(length))
 
 
 def projections(signals: np.ndarray) -> np.ndarray:

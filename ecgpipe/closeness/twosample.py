@@ -46,10 +46,13 @@ def ridge_correct(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[np.ndarray, 
     correct = np.empty(len(truth))
     for number in range(FOLDS):
         test = fold == number
-        mean, deviation = features[~test].mean(axis=0), features[~test].std(axis=0)
-        scaled = (features - mean) / np.where(deviation > 1e-9, deviation, np.inf)
-        model = RidgeClassifierCV(alphas=np.logspace(-1, 5, 7)).fit(scaled[~test], truth[~test])
-        correct[test] = model.predict(scaled[test]) == truth[test]
+        learnt = features[~test].astype(np.float64)
+        mean, deviation = learnt.mean(axis=0), learnt.std(axis=0)
+        deviation = np.where(deviation > 1e-9, deviation, np.inf)
+        learnt -= mean
+        learnt /= deviation
+        model = RidgeClassifierCV(alphas=np.logspace(-1, 5, 7)).fit(learnt, truth[~test])
+        correct[test] = model.predict((features[test] - mean) / deviation) == truth[test]
     return correct[: len(a)], correct[len(a) :]
 
 

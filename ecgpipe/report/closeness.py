@@ -31,7 +31,7 @@ def standing(row: Row) -> str:
     above, below = row["low"] > row["floor_high"], row["high"] < row["floor_low"]
     if not above and not below:
         return "at floor"
-    worse = {"lower": above, "higher": below, "floor": True}[row["better"]]
+    worse = {"lower": above, "higher": below, "floor": True}[row["direction"]]
     return "beyond floor" if worse else "past floor"
 
 
@@ -52,7 +52,7 @@ def _measures(
             {
                 "title": about[str(name)]["title"],
                 "unit": first["unit"],
-                "better": BETTER[first["better"]],
+                "better": BETTER[first["direction"]],
                 "n": first["n"],
                 "floor": written(first["floor"]),
                 "floor_bounds": ""
@@ -65,13 +65,13 @@ def _measures(
     return lines
 
 
-def _classes(rows: pd.DataFrame, about: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _classes(rows: pd.DataFrame, titles: dict[str, str]) -> dict[str, Any]:
     """Return one generator's values by measure and class."""
     classes = [name for name in rows["class"].unique() if name != ALL]
     lines = []
     for name, mine in rows[rows["class"] != ALL].groupby("measure", sort=False):
         cells = {row["class"]: _cell(row) for row in rows_of(mine)}
-        lines.append((about[str(name)]["title"], mine["unit"].iloc[0], [cells.get(label) for label in classes]))
+        lines.append((titles[str(name)], mine["unit"].iloc[0], [cells.get(label) for label in classes]))
     return {"classes": classes, "rows": lines}
 
 
@@ -91,6 +91,7 @@ def section(
         return None
     closeness, privacy, copies, curves, points = (pd.read_parquet(path) for path in paths.values())
     about = read_parquet_metadata(paths["closeness"])["measures"]
+    titles = {name: what["title"] for name, what in about.items()}
     pooled = closeness[(closeness["class"] == ALL) & (closeness["lead"] == ALL)]
     names = list(closeness["generator"].unique())
     generators = [name for name in names if not name.startswith(CONTROL)]
@@ -103,7 +104,7 @@ def section(
             {
                 "name": dataset,
                 "measures": _measures(pooled[pooled["dataset"] == dataset], about, generators, controls),
-                "classes": [(g, _classes(mine[mine["generator"] == g], about)) for g in judged],
+                "classes": [(g, _classes(mine[mine["generator"] == g], titles)) for g in judged],
                 "privacy": [_privacy(privacy, copies, dataset, g) for g in judged],
                 "pictures": pictures.draw(
                     curves[curves["dataset"] == dataset],
@@ -129,8 +130,10 @@ def section(
 
 
 def _privacy(privacy: pd.DataFrame, copies: pd.DataFrame, dataset: str, generator: str) -> dict[str, Any]:
-    """Return one generator's verdict, figures and pairs."""
+    """Return one generator's verdict, figures of all records and by class, and pairs."""
     mine = privacy[(privacy["dataset"] == dataset) & (privacy["generator"] == generator)]
+    mine = mine.assign(floor_low=float("nan"), floor_high=float("nan"))
+    titles = {name: name.replace("_", " ") for name in mine["measure"]}
     pairs = copies[(copies["dataset"] == dataset) & (copies["generator"] == generator)]
     return {
         "generator": generator,
@@ -138,13 +141,14 @@ def _privacy(privacy: pd.DataFrame, copies: pd.DataFrame, dataset: str, generato
         "reason": mine["reason"].iloc[0],
         "rows": [
             (
-                row["measure"].replace("_", " "),
-                _cell({**row, "floor_low": float("nan"), "floor_high": float("nan")}),
+                titles[row["measure"]],
+                _cell(row),
                 written(row["floor"]),
                 row["n"],
             )
-            for row in rows_of(mine)
+            for row in rows_of(mine[mine["class"] == ALL])
         ],
+        "classes": _classes(mine, titles),
         "pairs": [
             (
                 row["synthetic"],

@@ -8,6 +8,7 @@ import pytest
 import wfdb
 
 from ecgpipe.closeness.__main__ import main
+from ecgpipe.closeness.comparison import COLUMNS
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.leads import LEADS
 
@@ -25,6 +26,20 @@ def test_two_arrays(arrays, capsys):
     assert "spectrum" in capsys.readouterr().out
     table = pd.read_csv(out)
     assert table.loc[(table["measure"] == "spectrum") & (table["lead"] == "all"), "value"].notna().all()
+
+
+def test_training_records_are_looked_for(arrays, train, fresh, capsys):
+    np.save(arrays / "train.npy", train.signals[:40])
+    np.save(arrays / "synthetic.npy", np.concatenate([fresh.signals[:39], train.signals[5:6]]))
+    out = arrays / "table.csv"
+    sets = [str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--train", str(arrays / "train.npy")]
+    assert main([*sets, "--level", "quick", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "privacy: copies (1 exact and 0 near copies of training records were found)" in said
+    assert [line.split()[:3] for line in said.splitlines() if "exact" in line][-1] == ["39", "5", "exact"]
+    table = pd.read_csv(out).set_index("measure")
+    assert table.loc["exact_copies", "value"] == 1
+    assert tuple(pd.read_csv(out).columns) == COLUMNS
 
 
 def test_wfdb_folder_is_read_resampled_and_cropped(held_out, tmp_path):

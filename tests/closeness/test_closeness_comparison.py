@@ -24,7 +24,7 @@ def pooled(table):
 def worse(rows):
     """Say where a value's interval lies beyond the floor's, on the wrong side."""
     above, below = rows["low"] > rows["floor_high"], rows["high"] < rows["floor_low"]
-    return above.where(rows["better"] == "lower", below.where(rows["better"] == "higher", above | below))
+    return above.where(rows["direction"] == "lower", below.where(rows["direction"] == "higher", above | below))
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,8 @@ def test_constant_signals_give_finite_values(held_out, train, maps):
     flat = replace(held_out, signals=np.zeros_like(held_out.signals))
     table = pooled(evaluate(held_out, replace(flat, labels=None), train=train, settings=FAST, maps=maps))
     assert table.loc["faulty_share", "value"] == pytest.approx(1)
+    assert table.loc["faulty_share", "low"] == pytest.approx(0.025 ** (1 / 120))
+    assert table.loc["beatless_share", "value"] == pytest.approx(1)
     for name in ("spectrum", "autocorrelation", "interlead_correlation", "mmd", "frechet_kernels", "c2st"):
         assert np.isfinite(table.loc[name, "value"])
     assert "could be measured in 0 records" in table.loc["heart_rate", "note"]

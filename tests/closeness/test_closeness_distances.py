@@ -166,6 +166,14 @@ def test_interval_of_a_mean_covers_it():
     assert 0.9 < hits / 300 < 0.98
 
 
+def test_interval_of_a_share_of_all_or_none_is_the_binomial_one():
+    for hits in (0, 20):
+        exact = scipy.stats.binomtest(hits, 20).proportion_ci(0.9, "exact")
+        assert interval(np.full(50, hits / 20), 0.9, (0.0, 1.0), 20)[1:] == pytest.approx((exact.low, exact.high))
+    draws = np.linspace(0.4, 0.6, 51)
+    assert interval(draws - 0.1, 0.9, (0.0, 1.0), 20) == interval(draws - 0.1, 0.9, (0.0, 1.0))
+
+
 def test_interval_of_a_biased_distance_holds_its_value_and_its_range():
     value, low, high = interval(np.array([0.1, 0.5, 0.6, 0.7]), 0.9, (0.0, np.inf))
     assert low <= value == 0.1 <= high

@@ -8,8 +8,15 @@ from sklearn.metrics import roc_auc_score
 
 from ecgpipe.closeness.comparison import Settings
 from ecgpipe.closeness.measures import Maps, Source
-from ecgpipe.closeness.names import CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
-from ecgpipe.closeness.privacy import assess, membership_auc, near_share, similarity
+from ecgpipe.closeness.names import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
+from ecgpipe.closeness.privacy import (
+    TABLE_COLUMNS,
+    assess,
+    expected_near_share,
+    membership_auc,
+    near_share,
+    similarity,
+)
 
 FAST = Settings(draws=60)
 
@@ -28,10 +35,14 @@ def verdict(found):
     return word
 
 
+def pooled(found):
+    return found.table[found.table["class"] == ALL].set_index("measure")
+
+
 def test_fresh_records_give_nothing_away(held_out, fresh, train, maps):
     found = assessed(held_out, fresh, train, maps)
     assert verdict(found) == NO_SIGN, found.table
-    table = found.table.set_index("measure")
+    table = pooled(found)
     for space in ("signal", "features"):
         auc = table.loc[f"membership_auc_{space}"]
         assert auc["low"] <= 0.5
@@ -60,23 +71,53 @@ def test_every_disguised_copy_is_found(held_out, fresh, train, maps):
     assert {int(a): int(b) for a, b in copies["training"].items()} == {60 + i: 17 + i for i in range(len(DISGUISES))}
     assert (copies["kind"] == "exact").sum() == 1
     assert copies.loc["60", "kind"] == "exact"
-    assert found.table.set_index("measure").loc["near_copies", "value"] == len(DISGUISES) - 1
+    assert pooled(found).loc["near_copies", "value"] == len(DISGUISES) - 1
 
 
 def test_blurred_memory_is_called_out(held_out, train, maps):
     noise = np.random.default_rng(0).normal(0, 0.08, train.signals.shape)
     found = assessed(held_out, replace(train, signals=train.signals + noise), train, maps)
     assert verdict(found) in (MEMORISES, COPIES)
-    table = found.table.set_index("measure")
+    table = pooled(found)
     assert table.loc["near_share_signal", "low"] > 0.5
     assert table.loc["membership_auc_signal", "low"] > 0.9
+
+
+def test_each_class_has_rows_of_its_own(held_out, fresh, train, maps):
+    signals = fresh.signals.copy()
+    copied = [row for row in range(len(fresh)) if fresh.labels[row] == "AFIB"][:4]
+    signals[copied] = train.signals[:4] * 1.2
+    found = assessed(held_out, replace(fresh, signals=signals), train, maps).table
+    assert tuple(found.columns) == TABLE_COLUMNS
+    values = found.pivot(index="class", columns="measure", values="value")
+    assert values["near_copies"].to_dict() == {ALL: 4, "AFIB": 4, "SR": 0, "STACH": 0}
+    assert values.notna().all(axis=None)
+    assert set(found.loc[found["class"] == "SR", "n"]) == {40, 50}
+    assert values["largest_similarity"].drop("AFIB").drop(ALL).max() < 0.95 < values.loc[ALL, "largest_similarity"]
+    few = held_out.take(np.flatnonzero(held_out.labels != "SR"))
+    found = assessed(few, fresh.take(np.flatnonzero(fresh.labels != "STACH")), train, maps).table
+    notes = found.set_index(["class", "measure"])["note"]
+    assert notes["STACH", "exact_copies"] == "no synthetic record"
+    assert notes["SR", "near_share_signal"] == "needs 20 held-out and 20 synthetic records, has 0 and 50"
+    assert notes["SR", "membership_auc_signal"] == "needs 20 held-out and 20 training records, has 0 and 80"
+    assert notes["STACH", "membership_auc_signal"] == ""
+
+
+def test_near_share_of_records_that_are_no_nearer():
+    rng, held_out = np.random.default_rng(0), 30
+    once = np.ones((1, 200)), np.ones((1, held_out))
+    shares = [near_share(rng.random(200), rng.random(held_out), *once)[0] for _ in range(500)]
+    assert np.mean(shares) == pytest.approx(expected_near_share(held_out), abs=4 * np.std(shares) / np.sqrt(500))
+    assert expected_near_share(30) == 1 / 31
+    assert expected_near_share(200) == 2 / 201
 
 
 def test_too_few_held_out_records_cannot_tell(held_out, fresh, train, maps):
     found = assessed(held_out.take(np.arange(6)), fresh, train, maps)
     assert verdict(found) == CANNOT_TELL
-    notes = found.table.set_index("measure")["note"]
-    assert notes["membership_auc_signal"] == "needs 20 held-out and 20 synthetic records, has 6 and 150"
+    notes = pooled(found)["note"]
+    assert notes["near_share_signal"] == "needs 20 held-out and 20 synthetic records, has 6 and 150"
+    assert notes["membership_auc_signal"] == "needs 20 held-out and 20 training records, has 6 and 240"
 
 
 def test_similarity_finds_the_shift():

@@ -19,7 +19,7 @@ ABOUT = {"spectrum": {"title": "power spectrum", "definition": "Difference <of> 
 def row(**changes):
     values = {"value": 3.0, "low": 2.5, "high": 3.5, "floor": 1.0, "floor_low": 0.8, "floor_high": 1.2, "note": ""}
     key = {"dataset": "a", "generator": "gen", "class": ALL, "measure": "spectrum", "lead": ALL}
-    return {**key, **values, "better": "lower", "unit": "dB", "n": 40, "p_value": np.nan, **changes}
+    return {**key, **values, "direction": "lower", "unit": "dB", "n": 40, "p_value": np.nan, **changes}
 
 
 def write_tables(folder, verdict):
@@ -33,8 +33,10 @@ def write_tables(folder, verdict):
     write_parquet(folder / "closeness.parquet", pd.DataFrame(rows), {"measures": ABOUT})
     key = {"dataset": "a", "generator": "gen"}
     figures = {"measure": "near_copies", "value": 2.0, "low": np.nan, "high": np.nan, "floor": 0.0, "n": 70, "note": ""}
+    figures |= {"class": ALL, "direction": "lower", "unit": ""}
     found = {**key, **figures, "verdict": verdict, "reason": "2 near copies of training records were found"}
-    write_parquet(folder / "privacy.parquet", pd.DataFrame([found]))
+    by_class = {**found, "class": "AFIB", "value": np.nan, "note": "no synthetic record"}
+    write_parquet(folder / "privacy.parquet", pd.DataFrame([found, by_class]))
     pair = {"synthetic": "s7", "training": "t3", "kind": "near", "similarity": 0.991, "shift": -0.5, "distance": 0.2}
     write_parquet(folder / "copies.parquet", pd.DataFrame([{**key, **pair}]))
     curve = {**key, "picture": "RR", "class": "SR", "lead": "II", "n": 3, "x": np.arange(4.0), "y": np.ones(4)}
@@ -69,6 +71,7 @@ def test_a_fair_generator_is_not_called_out(results, tmp_path):
     assert '<span class="beyond-floor">3</span> [2.5, 3.5]' in html
     assert '<span class="at-floor">0.9</span>' in html
     assert 'title="no synthetic record of AFIB"' in html
+    assert 'title="no synthetic record"' in html
     assert html.count('name="picture-1"') == len(PICTURES)
     for name in PICTURES:
         svg = (tmp_path / "closeness" / "a" / f"{name}.svg").read_text(encoding="utf-8")
@@ -84,10 +87,10 @@ def test_without_tables_the_section_says_so(results, tmp_path):
     [
         ({}, "beyond floor"),
         ({"low": 1.1}, "at floor"),
-        ({"better": "higher"}, "past floor"),
-        ({"better": "higher", "low": 0.1, "high": 0.5}, "beyond floor"),
+        ({"direction": "higher"}, "past floor"),
+        ({"direction": "higher", "low": 0.1, "high": 0.5}, "beyond floor"),
         ({"low": 0.1, "high": 0.5}, "past floor"),
-        ({"better": "floor", "low": 0.1, "high": 0.5}, "beyond floor"),
+        ({"direction": "floor", "low": 0.1, "high": 0.5}, "beyond floor"),
         ({"low": np.nan}, ""),
     ],
 )
