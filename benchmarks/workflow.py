@@ -203,14 +203,14 @@ def render(table: pd.DataFrame) -> str:
     if (estimated := parts.get("estimated")) is not None:
         lines += [
             "",
-            "What `ecgpipe plan` estimated for it in a folder without results, and what its jobs took (`ecgpipe took`):",
+            "What `ecgpipe plan` calibrated for it in a folder without results, and what its jobs took (`ecgpipe took`):",
             "",
             "| jobs | estimated, s | took, s |",
             "|---|---:|---:|",
             *(f"| {name} | {seconds:.0f} | {parts['took'][name]:.0f} |" for name, seconds in estimated.items()),
             "",
             "Calibration has a core for itself and looks at few validation records; in the study two jobs share the machine, and classifiers look at more.",
-            "Jobs of other rules are estimated only where such a job has run before.",
+            "Rules that are not in the table had no estimate then.",
         ]
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _LOADED = time.perf_counter()
+KEPT = "made by the start that was waited for: kept"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
@@ -58,15 +59,26 @@ def _sum(path: Path) -> str:
     return sha256(path)
 
 
-def divide(args: argparse.Namespace) -> None:
+def _sums(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the sums of a job's inputs, by name, as they stand in its provenance."""
+    return {str(path): _sum(path) for path in paths}
+
+
+def divide(args: argparse.Namespace, *inputs: Path) -> None:
     """Give way to torchrun and ``args.processes`` processes of this script, if there are to be several.
 
-    They share the job's threads; on GPUs there are no more of them than GPUs.
+    They share the job's threads; on GPUs there are no more of them than GPUs. If another start of this job has just made
+    its result, from these inputs, there is nothing to do.
     """
     number = min(args.processes, args.gpu) if args.gpu else args.processes
     args.threads = max(1, args.threads // number)
     if number > 1 and "LOCAL_RANK" not in os.environ:
         args.log.parent.mkdir(parents=True, exist_ok=True)
+        began = time.time()
+        # The lock falls with this program, in the next lines; the first of the processes takes it anew.
+        if _wait_for_other_starts(args.log) and _made_since(began, args, _sums(inputs)):
+            print(KEPT, file=sys.stderr)
+            sys.exit()
         args.log.write_text("", encoding="utf-8")
         claim_gpus(args.gpu)
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
@@ -174,9 +186,9 @@ def running(
         if process in (None, "0"):
             _remove_halves(args)
         claim_gpus(getattr(args, "gpu", 0))
-        sums = {str(path): _sum(path) for path in inputs}
+        sums = _sums(inputs)
         if waited and process is None and _made_since(began, args, sums):
-            logging.info("made by the start that was waited for: kept")
+            logging.info(KEPT)
             sys.exit()
         handed, ready = time.perf_counter(), list[float]()
         yield lambda: ready.append(time.perf_counter())

@@ -20,9 +20,9 @@ def main() -> None:
     add_training_arguments(arguments)
     arguments.add_argument("--processes", type=int, default=1, help="processes of this job, which share its threads")
     args = arguments.parse_args()
-    divide(args)
     settings = json.loads(args.settings)
     inputs = [args.model / "model.safetensors", args.model / "model.json", args.data / "records.parquet"]
+    divide(args, *inputs)
     modules = [module_of(args.name, settings["class"])]
     with running(args, inputs=inputs, modules=modules, threads=args.threads) as ready:
         from ecgpipe.sample.run import draw_samples

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from pydantic import BaseModel
 
 from ecgpipe.classify import experiments
@@ -87,7 +88,7 @@ def _most(settings: BaseModel, field: str) -> int:
     return max(1, int(getattr(settings, field, 1)), *inner)
 
 
-def generator_speed(name: str, given: GeneratorSettings, rate: float, length: int) -> GeneratorSpeed:
+def generator_speed(name: str, given: GeneratorSettings, rate: float, length: int, threads: int) -> GeneratorSpeed:
     """Time a few steps and draws of a generator on this machine's GPU, or its CPU if there is none.
 
     Args:
@@ -95,7 +96,9 @@ def generator_speed(name: str, given: GeneratorSettings, rate: float, length: in
         given: its settings there.
         rate: sampling rate in Hz.
         length: samples a record.
+        threads: of a job; this process keeps them.
     """
+    torch.set_num_threads(threads)
     found = load_class(name, given.class_)
     settings = parse_settings(name, found.Settings, given.train, "train")
     drawing = parse_settings(name, found.SampleSettings, given.sample, "sample")

@@ -20,7 +20,7 @@ def _plan(configfile: Path, snakemake: Sequence[str]) -> None:
     logging.getLogger("ecgpipe.workflow").setLevel(logging.INFO)
     jobs = pending([*snakemake, "--configfile", str(configfile)])
     planner = plan.Planner(load(configfile), Path("results"))
-    estimates = [planner.estimate(job) for job in jobs]
+    estimates = planner.estimates(jobs)
     plan.save(estimates, Path())
     print(plan.table(estimates))
     disk = planner.disk()

@@ -1,7 +1,7 @@
 """What a study would take before it is started: ``ecgpipe plan``; and afterwards what it took: ``ecgpipe took``.
 
 Trainings and sampling are estimated from a short calibration on this machine; all other jobs from what such jobs took when
-they last ran in this folder, which their provenance says.
+they last ran in this folder, which their provenance says, and before that roughly, from what they took elsewhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.classify.subsets import fillable
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.training import pick_device
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.pending import Job
 
@@ -35,6 +36,19 @@ RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
 """Records of the projects whose number is known without asking."""
 CALIBRATED = frozenset({"generate", "sample", "classify"})
 """Scripts whose time is estimated from a calibration."""
+ROUGHLY = {
+    "acquire": (1.0, 0.005),
+    "preprocess": (2.0, 0.0015),
+    "merge": (2.5, 0.0003),
+    "pool": (1.0, 0.0),
+    "closeness_generator": (6.0, 0.018),
+    "closeness_controls": (5.0, 0.038),
+    "closeness_tables": (1.0, 1.2),
+    "result_tables": (8.0, 0.068),
+    "report_page": (0.0, 2.0),
+}
+"""Seconds of a job of which none has run in this folder: of any, and more for each thing that :meth:`Planner.size` counts.
+From the default study, ``configs/matrix.yaml`` and ``benchmarks/full_scale.py`` on two slow cores; a download's network not in it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ class Estimate:
         trainings: networks it trains.
         seconds: wall time on one device; None if nothing is known.
         provenance: where it will say what it took.
+        basis: where the seconds come from: ``CPU`` or ``GPU`` (calibrated on it), ``past`` or ``rough``; empty if nothing is known.
     """
 
     rule: str
@@ -54,6 +69,7 @@ class Estimate:
     trainings: int
     seconds: float | None
     provenance: str
+    basis: str
 
 
 def mixtures(settings: Any, real: int | None, synthetic: int) -> int:
@@ -121,10 +137,13 @@ class Planner:
 
     def __init__(self, config: Config, past: Path) -> None:
         self.config = config
-        self._past: dict[str, list[float]] = {}
+        self._past: dict[tuple[str | None, int], list[float]] = {}
         for path in sorted(past.glob("**/*provenance.json")):
             made = read_json(path)
-            self._past.setdefault(made["job"], []).append(made["seconds"])
+            # The depth tells closeness' generators, controls and tables from each other.
+            kind = made["job"], len(path.relative_to(past.parent).parts)
+            self._past.setdefault(kind, []).append(made["seconds"])
+        self._device = "GPU" if pick_device("auto") == "cuda" else "CPU"
         self._speed = functools.cache(self._measure)
 
     def _measure(self, generator: str, dataset: str) -> GeneratorSpeed:
@@ -136,6 +155,7 @@ class Planner:
             GeneratorSettings(class_=given.class_, train=train, sample=given.sample),
             signal.rate,
             signal.length,
+            self.config.compute.threads,
         )
 
     @functools.cached_property
@@ -152,31 +172,65 @@ class Planner:
         """Count the networks that a job trains, with the records that its dataset and its synthetic set will have."""
         if "generator" not in job.wildcards:
             return trainings(job.script, job.settings)
-        dataset, samples = job.wildcards["dataset"], self.config.samples
+        dataset = job.wildcards["dataset"]
         whole = records(self.config, dataset)
-        merge = self.config.dataset_settings[dataset]
-        sets = len(self.config.generators) if job.wildcards["generator"] == "all" else 1
-        sets *= len(merge.merge) if merge.merge is not None and merge.synthetic == "union" else 1
-        drawn = samples.number if samples.counts is None else sum(samples.counts.values())
         real = None if whole is None else round(TRAINING_SHARE * whole)
-        return trainings(job.script, job.settings, real, sets * round(TRAINING_SHARE * drawn))
+        drawn = self._drawn(dataset, job.wildcards["generator"])
+        return trainings(job.script, job.settings, real, round(TRAINING_SHARE * drawn))
 
-    def estimate(self, job: Job) -> Estimate:
-        """Estimate one job."""
+    def _drawn(self, dataset: str, generator: str) -> int:
+        """Count the records of a synthetic set."""
+        samples, merge = self.config.samples, self.config.dataset_settings[dataset]
+        sets = len(self.config.generators) if generator == "all" else 1
+        sets *= len(merge.merge) if merge.merge is not None and merge.synthetic == "union" else 1
+        return sets * (samples.number if samples.counts is None else sum(samples.counts.values()))
+
+    def size(self, job: Job, trained: int) -> int | None:
+        """Count what the time of a job grows with: records, or cells of the study, or all its trainings.
+
+        Args:
+            job: one whose rule is in :data:`ROUGHLY`.
+            trained: trainings of the whole study.
+
+        Returns:
+            Their number; None if it is not known.
+        """
+        if job.rule == "result_tables":
+            return trained
+        if job.rule in ("closeness_tables", "report_page"):
+            return len(self.config.datasets) * len(self.config.generators)
+        whole = records(self.config, job.wildcards["dataset"])
+        if not job.rule.startswith("closeness") or whole is None:
+            return whole
+        closeness, held_out = self.config.closeness, round((1 - TRAINING_SHARE) * whole)
+        if closeness.measures == "full":
+            return None
+        controls = job.rule == "closeness_controls"
+        other = whole - held_out if controls else self._drawn(job.wildcards["dataset"], job.wildcards["generator"])
+        return min(held_out, closeness.records) + min(other, closeness.records)
+
+    def estimates(self, jobs: Sequence[Job]) -> list[Estimate]:
+        """Estimate jobs."""
+        numbers = [self._trainings(job) for job in jobs]
+        return [self._estimate(job, number, sum(numbers)) for job, number in zip(jobs, numbers, strict=True)]
+
+    def _estimate(self, job: Job, number: int, trained: int) -> Estimate:
         settings, script = job.settings, job.script
-        number = self._trainings(job)
         seconds: float | None = None
+        basis = self._device
         if script == "generate":
-            seconds = self._speed(job.wildcards["generator"], job.wildcards["dataset"]).training
+            seconds = STARTING + self._speed(job.wildcards["generator"], job.wildcards["dataset"]).training
         elif script == "sample":
-            seconds = settings["number"] * self._speed(job.wildcards["generator"], job.wildcards["dataset"]).record
+            each = self._speed(job.wildcards["generator"], job.wildcards["dataset"]).record
+            seconds = STARTING + settings["number"] * each
         elif script == "classify":
-            seconds = number * self._classifier[job.wildcards["dataset"]]
-        elif script in self._past:
-            seconds = statistics.median(self._past[script])
-        if seconds is not None and script in CALIBRATED:
-            seconds += STARTING
-        return Estimate(job.rule, job.name, number, seconds, str(job.provenance))
+            seconds = STARTING + number * self._classifier[job.wildcards["dataset"]]
+        elif took := self._past.get((script, len(job.provenance.parts) if job.provenance is not None else 0)):
+            seconds, basis = statistics.median(took), "past"
+        elif job.rule in ROUGHLY and (size := self.size(job, trained)) is not None:
+            fixed, each = ROUGHLY[job.rule]
+            seconds, basis = STARTING + fixed + each * size, "rough"
+        return Estimate(job.rule, job.name, number, seconds, str(job.provenance), basis if seconds is not None else "")
 
     def disk(self) -> float | None:
         """Return the bytes of all arrays of records and samples; None if a dataset's records are not known."""
@@ -205,24 +259,30 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:,.2f} h" if seconds >= 360 else f"{seconds:,.0f} s"
 
 
+def _rules(estimates: Sequence[Estimate], basis: str) -> list[str]:
+    """Return the rules that have jobs estimated on this basis."""
+    return list(dict.fromkeys(e.rule for e in estimates if e.basis == basis))
+
+
 def table(estimates: Sequence[Estimate]) -> str:
     """Say what the jobs of each rule would take, and all together."""
     lines = [f"{'':<24}{'jobs':>6}{'trainings':>11}{'time':>12}"]
-    unknown = []
     for rule in dict.fromkeys(e.rule for e in estimates):
         mine = [e for e in estimates if e.rule == rule]
         known = [e.seconds for e in mine if e.seconds is not None]
-        if len(known) < len(mine):
-            unknown.append(rule)
         time = _hours(sum(known)) if known else "not known"
         lines.append(f"{rule:<24}{len(mine):>6}{sum(e.trainings for e in mine):>11}{time:>12}")
     total = sum(e.seconds for e in estimates if e.seconds is not None)
-    together = "in all, where known" if unknown else "in all"
+    together = "in all, where known" if _rules(estimates, "") else "in all"
     lines.append(f"{together:<24}{len(estimates):>6}{sum(e.trainings for e in estimates):>11}{_hours(total):>12}")
-    if unknown:
-        lines.append(
-            f"Without an estimate, and not in the time, until they have run once in this folder: {', '.join(unknown)}."
-        )
+    on_gpu = sum(e.seconds for e in estimates if e.basis == "GPU" and e.seconds is not None)
+    lines.append(f"{'of that on GPUs':<24}{'':>6}{'':>11}{_hours(on_gpu):>12}")
+    for title, rules in (
+        ("Only roughly, until they have run once in this folder", _rules(estimates, "rough")),
+        ("Without an estimate, and not in the time, until they have run once in this folder", _rules(estimates, "")),
+    ):
+        if rules:
+            lines.append(f"{title}: {', '.join(rules)}.")
     return "\n".join(lines)
 
 

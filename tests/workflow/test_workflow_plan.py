@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from generate.tiny_vqvae import NETWORKS
 
 from ecgpipe.config import GeneratorSettings, load
@@ -54,7 +55,7 @@ def test_ratios_that_there_are_too_few_samples_for_are_not_counted() -> None:
     settings = {**SETTINGS, "fractions": [0.1, 1.0], "settings": ["TrRSTeR"], "ratios": ["all", 4.0, "balance"]}
     assert plan.trainings("classify", settings, real=100, synthetic=56) == 3 * 5  # at all records 400 are wanted
     job = _job("classify_augmentation", "classify", settings, dataset="demo_ptbxl", generator="diffwave")
-    assert plan.Planner(CONFIG, Path("nowhere")).estimate(job).trainings == 3 * 5
+    assert plan.Planner(CONFIG, Path("nowhere"))._trainings(job) == 3 * 5
 
 
 def test_disk_of_the_tiny_study() -> None:
@@ -80,11 +81,23 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _job("sample", "sample", {"number": 70}, **where),
         _job("classify_real", "classify", SETTINGS, dataset="demo_ptbxl"),
     ]
-    estimates = [planner.estimate(job) for job in jobs]
-    assert [e.seconds for e in estimates] == [None, 20.0, 105.0, 40.0, 17.0]
+    jobs += [
+        _job("closeness_generator", "closeness", {}, **where),
+        _job("result_tables", "tables", {}),
+        _job("export_wfdb", "export_wfdb", {}, **where),
+    ]
+    estimates = planner.estimates(jobs)
+    held_out, drawn = 24, 70
+    rough = [5 + 1 + 0.005 * 120, 5 + 6 + 0.018 * (held_out + drawn), 5 + 8 + 0.068 * (1 + 6)]
+    assert [e.seconds for e in estimates] == [rough[0], 20.0, 105.0, 40.0, 17.0, rough[1], rough[2], None]
     table = plan.table(estimates)
-    assert "not in the time, until they have run once in this folder: acquire." in table
-    assert table.splitlines()[-2].split() == ["in", "all,", "where", "known", "5", "7", "182", "s"]
+    assert (
+        "Only roughly, until they have run once in this folder: acquire, closeness_generator, result_tables." in table
+    )
+    assert "not in the time, until they have run once in this folder: export_wfdb." in table
+    rows = {line[:24].strip(): line[24:].split() for line in table.splitlines()}
+    assert rows["in all, where known"] == ["8", "7", f"{182 + sum(rough):.0f}", "s"]
+    assert rows["of that on GPUs"] == (["0", "s"] if not torch.cuda.is_available() else ["162", "s"])
     plan.save(estimates, tmp_path)
     os.utime(tmp_path / plan.FILE, (0, 0))
     (tmp_path / "results/generate").mkdir()
@@ -94,8 +107,33 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     rows = {line[:24].strip(): line[24:].split() for line in plan.took(tmp_path).splitlines()[1:]}
     assert rows["generate"] == ["1", "of", "1", "105", "s", "90", "s"]
     assert rows["sample"] == ["0", "of", "1", "0", "s", "0", "s"]
-    assert rows["acquire"] == ["1", "of", "1", "not", "known", "3", "s"]
-    assert rows["all with an estimate"] == ["1", "of", "4", "105", "s", "90", "s"]
+    assert rows["acquire"] == ["1", "of", "1", "7", "s", "3", "s"]
+    assert rows["export_wfdb"] == ["0", "of", "1", "0", "s", "0", "s"]
+    assert rows["all with an estimate"] == ["2", "of", "7", "112", "s", "93", "s"]
+
+
+def test_full_closeness_and_sources_that_must_be_asked_are_not_guessed() -> None:
+    where = {"dataset": "demo_merged", "generator": "diffwave"}
+    job = _job("closeness_generator", "closeness", {}, **where)
+    quick = plan.Planner(CONFIG, Path("nowhere"))
+    assert quick.size(job, 0) == 48 + 2 * 70
+    assert quick.size(_job("closeness_controls", "closeness", {}, dataset="demo_merged"), 0) == 240
+    full = CONFIG.closeness.model_copy(update={"measures": "full"})
+    config = CONFIG.model_copy(update={"closeness": full})
+    assert plan.Planner(config, Path("nowhere")).size(job, 0) is None
+
+
+def test_past_closeness_jobs_are_told_apart(tmp_path: Path) -> None:
+    for name, seconds in (("demo_ptbxl/diffwave", 10.0), ("demo_ptbxl", 40.0)):
+        (tmp_path / "results/closeness" / name).mkdir(parents=True, exist_ok=True)
+        made = json.dumps({"job": "closeness", "seconds": seconds})
+        (tmp_path / "results/closeness" / name / "provenance.json").write_text(made)
+    jobs = [
+        _job("closeness/demo_ptbxl/diffwave", "closeness", {}, dataset="demo_ptbxl", generator="diffwave"),
+        _job("closeness/demo_ptbxl", "closeness", {}, dataset="demo_ptbxl"),
+    ]
+    estimates = plan.Planner(CONFIG, tmp_path / "results").estimates(jobs)
+    assert [(e.seconds, e.basis) for e in estimates] == [(10.0, "past"), (40.0, "past")]
 
 
 def test_without_a_plan_there_is_nothing_to_compare(tmp_path: Path) -> None:
@@ -107,13 +145,13 @@ def test_calibration_of_a_generator_without_steps_and_of_a_network() -> None:
     from ecgpipe.workflow.calibrate import classifier_seconds, generator_speed
 
     name = "class_mean_pca"
-    speed = generator_speed(name, CONFIG.generator(name), 100.0, 1000)
+    speed = generator_speed(name, CONFIG.generator(name), 100.0, 1000, 1)
     assert speed.training > 0
     assert speed.record > 0
     settings = CONFIG.classifiers["tiny"]
     one = classifier_seconds(settings.model_copy(update={"steps": 100}), 100.0, 1000, 96)
     assert one > 0
-    network = generator_speed("diffwave", CONFIG.generator("diffwave"), 100.0, 1000)
+    network = generator_speed("diffwave", CONFIG.generator("diffwave"), 100.0, 1000, 1)
     assert np.isfinite(network.training)
     assert network.training > 0
 
@@ -123,7 +161,7 @@ def test_calibration_counts_every_stage_of_a_training_to_its_end() -> None:
 
     stages = {stage: {"steps": 10**6} for stage in ("stage1", "lf_prior", "hf_prior")}
     gated = {**NETWORKS, "reconstruction_bound": 1e-9, **stages}
-    speed = generator_speed("time_vqvae", GeneratorSettings(train=gated), 100.0, 64)
+    speed = generator_speed("time_vqvae", GeneratorSettings(train=gated), 100.0, 64, 1)
     # No stage has a step below 10 us; a stage counted for its calibration's few steps alone would take less in all.
     assert speed.training > 3 * 10**6 * 1e-5
 

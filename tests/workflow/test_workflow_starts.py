@@ -13,9 +13,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from _setup import parser, running
+from _setup import divide, parser, running
 
-args = parser("A job that makes what it reads.").parse_args()
+arguments = parser("A job that makes what it reads.")
+for name in ("--threads", "--processes", "--gpu"):
+    arguments.add_argument(name, type=int, default=0)
+args = arguments.parse_args()
+divide(args)
 with running(args) as ready:
     ready()
     print("working", flush=True)
@@ -24,10 +28,11 @@ with running(args) as ready:
 """
 
 
-def _start(folder: Path, code: str = "0") -> subprocess.Popen[str]:
+def _start(folder: Path, code: str = "0", processes: int = 1) -> subprocess.Popen[str]:
     script = folder / "job.py"
     script.write_text(PROGRAM)
     arguments = ["--log", "log", "--provenance", "provenance.json", "--code", code]
+    arguments += ["--threads", "2", "--processes", str(processes)]
     return subprocess.Popen(
         [sys.executable, str(script), *arguments],
         cwd=folder,
@@ -63,3 +68,17 @@ def test_a_second_start_waits_and_keeps_what_the_first_made(tmp_path: Path, kill
     assert (tmp_path / "made").read_text() == made
     assert json.loads((tmp_path / "provenance.json").read_text())["code"]["digest"] == (code if "two" in made else "0")
     assert ("kept" in (tmp_path / "log").read_text()) == (made == "one\n")
+
+
+def test_a_second_start_that_would_be_divided_keeps_what_the_first_made(tmp_path: Path) -> None:
+    first = _start(tmp_path)
+    assert _line(first.stdout) == "working"
+    second = _start(tmp_path, processes=2)
+    assert _line(second.stderr) == "another start of this job is running; waiting for its end"
+    first.communicate("one\n")
+    assert first.returncode == 0
+    kept = second.communicate("two\n")[1]
+    assert second.returncode == 0
+    assert kept == "made by the start that was waited for: kept\n"
+    assert (tmp_path / "made").read_text() == "one\n"
+    assert "done" in (tmp_path / "log").read_text()
