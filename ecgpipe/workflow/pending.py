@@ -15,8 +15,9 @@ from typing import Any
 CONSEQUENCE = "Input files updated by another job"
 """Snakemake's reason for a job that follows from another."""
 
-_HEAD = re.compile(r"^(?:local)?rule (\w+):$")
-_FIELD = re.compile(r"^    (\w+): (.*)$")
+# Jobs of a group are indented once more.
+_HEAD = re.compile(r"^ *(?:local)?rule (\w+):$")
+_FIELD = re.compile(r"^ {4,}(\w+): (.*)$")
 
 
 class DryRunError(Exception):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from checkout import Checkout, copy_project
+
+from ecgpipe.workflow.pending import pending
 
 pytestmark = [pytest.mark.cluster]
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +31,9 @@ def test_profile_plans_the_whole_study(project: Checkout, name: str) -> None:
     planned = project.pending("all", "--workflow-profile", f"profiles/{name}")
     assert planned == project.pending("all")
     assert planned["classify_transfer"] == 3
+    # Jobs of groups are printed in another form.
+    read = pending(["all", "--workflow-profile", f"profiles/{name}", "--configfile", project.config], project.folder)
+    assert Counter(job.rule for job in read) == planned
 
 
 def test_kubernetes_runs_a_command_that_plans_the_whole_study(project: Checkout) -> None:

@@ -176,12 +176,23 @@ rule generate:
     wildcards: dataset=d, generator=g
 Shell command: python "${ECGPIPE_SCRIPTS}/generate.py" --settings '{"a": "it'"'"'s"}' --code 12
 
+group job data (jobs in lexicographical order):
+
+    [Mon Nov 23 03:15:04 2026]
+    rule merge:
+        input: results/a
+        output: results/m
+        reason: Input files updated by another job: results/a
+        wildcards: dataset=m
+Shell command: python "${ECGPIPE_SCRIPTS}/merge.py" --code 13
+
 rule all:
     input: results/x
 Shell command: None
 """
-    (job,) = read_jobs(text)
+    job, grouped = read_jobs(text)
     assert job.rule == "generate"
     assert job.output == ("results/x", "results/y")
     assert job.settings == {"a": "it's"}
     assert (job.script, job.name, job.argument("--code"), job.follows) == ("generate", "d/g", "12", False)
+    assert (grouped.rule, grouped.name, grouped.output, grouped.follows) == ("merge", "m", ("results/m",), True)

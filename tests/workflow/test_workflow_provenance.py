@@ -14,39 +14,47 @@ from ecgpipe.workflow import code, provenance
 ROOT = Path(__file__).resolve().parents[2]
 in_workflow = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
-FOLDERS = [
-    "data/demo_ptbxl",
-    "data/demo_merged",
-    "generators/demo_chapman/diffwave",
-    "samples/demo_ptbxl/diffwave",
-    "samples/demo_merged/diffwave",
-    "classifiers/demo_ptbxl/real",
-    "classifiers/demo_ptbxl/diffwave/augmentation",
-    "classifiers/demo_ptbxl/diffwave/transfer",
-    "closeness/demo_ptbxl/diffwave",
-    "closeness/demo_ptbxl",
-    "report",
+MADE = [
+    "raw/demo_ptbxl.provenance.json",
+    *(
+        f"{folder}/provenance.json"
+        for folder in (
+            "data/demo_ptbxl",
+            "data/demo_merged",
+            "generators/demo_chapman/diffwave",
+            "samples/demo_ptbxl/diffwave",
+            "samples/demo_merged/diffwave",
+            "classifiers/demo_ptbxl/real",
+            "classifiers/demo_ptbxl/diffwave/augmentation",
+            "classifiers/demo_ptbxl/diffwave/transfer",
+            "closeness/demo_ptbxl/diffwave",
+            "closeness/demo_ptbxl",
+            "report",
+        )
+    ),
+    "tables/closeness.provenance.json",
+    "tables/tables.provenance.json",
 ]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("name", MADE)
 class TestFinishedStudy:
     pytestmark = in_workflow
 
-    def test_provenance_says_what_made_it(self, finished: Checkout, folder: str) -> None:
-        made = json.loads((finished.folder / "results" / folder / "provenance.json").read_text())
+    def test_provenance_says_what_made_it(self, finished: Checkout, name: str) -> None:
+        made = json.loads((finished.folder / "results" / name).read_text())
         assert made["code"]["parts"] == code.parts(
             finished.folder / "workflow_scripts" / f"{made['job']}.py", made["code"]["by_name"]
         )
-        assert made["inputs"]
-        for name, digest in made["inputs"].items():
-            assert sha256(finished.folder / name) == digest, name
+        assert bool(made["inputs"]) == (made["job"] != "acquire")
+        for path, digest in made["inputs"].items():
+            assert sha256(finished.folder / path) == digest, path
         assert made["versions"]["pandas"]
         assert made["device"] in ("CPU, threads 1", "CPU, threads 2")
         assert made["seconds"] > 0
 
-    def test_what_is_imported_is_declared(self, finished: Checkout, folder: str) -> None:
-        job = json.loads((finished.folder / "results" / folder / "provenance.json").read_text())["job"]
+    def test_what_is_imported_is_declared(self, finished: Checkout, name: str) -> None:
+        job = json.loads((finished.folder / "results" / name).read_text())["job"]
         logs = [p for p in finished.folder.glob("results/logs/**/*.log") if f"/{job}.py" in p.read_text()]
         assert logs
         for path in logs:
