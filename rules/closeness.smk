@@ -2,13 +2,11 @@
 
 in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/pretrained.safetensors
 out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies,curves,points}.parquet
-     results/closeness/{dataset}/{controls,curves,points}.parquet
+     results/closeness/{dataset}/{controls,curves,points}.parquet, in full studies privacy.parquet
      results/tables/{closeness,privacy,copies,curves,points}.parquet
 """
 
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
-
-REAL_CURVES = ["curves", "points"]
 
 
 rule closeness_generator:
@@ -52,7 +50,7 @@ rule closeness_controls:
     output:
         tables=expand(
             "results/closeness/{{dataset}}/{table}.parquet",
-            table=["controls", *REAL_CURVES],
+            table=STUDY.control_parts.values(),
         ),
         provenance="results/closeness/{dataset}/provenance.json",
     log:

@@ -18,6 +18,8 @@ BEATS = ("heart_rate", "rr_variation")
 WAVES = ("pr_interval", "qrs_duration", "qt_interval", "qtc_interval", "p_amplitude", "t_amplitude", "st_level", "axis")
 
 FEWEST_BEATS = 3
+_R_BASE_MS = 160
+"""Width of the window around an R peak in which the QRS complex begins and ends. neurokit2's own 100 ms cut complexes of bundle branch blocks short."""
 _ST_SECONDS = 0.06
 """The ST level is read so long after the end of the QRS complex."""
 
@@ -76,7 +78,9 @@ def waves(record: np.ndarray, peaks: np.ndarray, clean: np.ndarray, leads: Seque
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:  # as above
-            _, found = neurokit2.ecg_delineate(clean, peaks, sampling_rate=rate, method="prominence")
+            _, found = neurokit2.ecg_delineate(
+                clean, peaks, sampling_rate=rate, method="prominence", max_r_basepoint_interval=_R_BASE_MS
+            )
         except Exception:
             return missing
         place = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}

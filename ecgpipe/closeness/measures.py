@@ -381,6 +381,9 @@ def _missing(feature: str) -> Callable[[Pair], Statistic]:
 
 FEWEST_FIGURES = 5
 
+_DELINEATED = "records that cannot be delineated, see their share; waves that are found in noise"
+_NO_P = f"{_DELINEATED}, or between the beats of fibrillation, where there is no P wave"
+
 MEASURES: dict[str, Measure] = {
     "frechet_kernels": Measure(
         "Fréchet distance, random kernels",
@@ -608,19 +611,19 @@ MEASURES: dict[str, Measure] = {
             unit,
             "lower",
             FEWEST_FIGURES,
-            "records that cannot be delineated, see their share",
+            blind,
             _figure("waves", clinical.WAVES.index(name)),
             level="full",
         )
-        for name, title, unit in (
-            ("pr_interval", "PR interval", "ms"),
-            ("qrs_duration", "QRS duration", "ms"),
-            ("qt_interval", "QT interval", "ms"),
-            ("qtc_interval", "QTc interval (Fridericia)", "ms"),
-            ("p_amplitude", "P amplitude", "mV"),
-            ("t_amplitude", "T amplitude", "mV"),
-            ("st_level", "ST level", "mV"),
-            ("axis", "frontal QRS axis", "°"),
+        for name, title, unit, blind in (
+            ("pr_interval", "PR interval", "ms", _NO_P),
+            ("qrs_duration", "QRS duration", "ms", _DELINEATED),
+            ("qt_interval", "QT interval", "ms", _DELINEATED),
+            ("qtc_interval", "QTc interval (Fridericia)", "ms", _DELINEATED),
+            ("p_amplitude", "P amplitude", "mV", _NO_P),
+            ("t_amplitude", "T amplitude", "mV", _DELINEATED),
+            ("st_level", "ST level", "mV", _DELINEATED),
+            ("axis", "frontal QRS axis", "°", _DELINEATED),
         )
     },
     "undelineated_share": Measure(

@@ -71,7 +71,8 @@ def compare(
 def controls(data: str | Path, network: str | Path, out: str | Path, settings: Settings, *, threads: int) -> None:
     """Compare what is known to be at fault with the real records and write ``controls.parquet``.
 
-    Curves and points of the real records, which all generators' are drawn beside, come with it.
+    Curves and points of the real records, which all generators' are drawn beside, come with it; at the level ``full`` also
+    ``privacy.parquet``, in which the copies have to be called out.
 
     Args:
         data: folder of the real dataset.
@@ -82,13 +83,17 @@ def controls(data: str | Path, network: str | Path, out: str | Path, settings: S
     """
     torch.set_num_threads(threads)
     real, train = _real(data, network)
-    yardstick, tables = Yardstick(real, train, settings), []
+    yardstick, tables, privacy = Yardstick(real, train, settings), [], []
     for place, (name, make) in enumerate(tqdm(CONTROLS.items(), desc="controls", disable=None)):
         rng = np.random.default_rng([settings.seed, place])
         made = make(train.records.take(some_of_each_class(train.records, settings.most, rng)), rng)
-        table = yardstick.compare(Source(made, real.maps))
-        tables.append(_with({"dataset": Path(data).name, "generator": CONTROL + name}, table))
-    write_parquet(Path(out) / "controls.parquet", pd.concat(tables, ignore_index=True))
+        synthetic, key = Source(made, real.maps), {"dataset": Path(data).name, "generator": CONTROL + name}
+        tables.append(_with(key, yardstick.compare(synthetic)))
+        if settings.level == "full":
+            privacy.append(_with(key, assess(real, synthetic, train, settings).table))
+    for name, found in (("controls", tables), ("privacy", privacy)):
+        if found:
+            write_parquet(Path(out) / f"{name}.parquet", pd.concat(found, ignore_index=True))
     _draw({HELD_OUT: real, TRAINING: train}, Path(data).name, out, settings)
 
 

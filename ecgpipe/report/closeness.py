@@ -115,7 +115,7 @@ def section(
                 ),
             }
         )
-    verdicts = privacy.drop_duplicates(["dataset", "generator"])
+    verdicts = privacy[privacy["generator"].isin(generators)].drop_duplicates(["dataset", "generator"])
     against = verdicts[verdicts["verdict"].isin([COPIES, MEMORISES])]
     return {
         "generators": generators,

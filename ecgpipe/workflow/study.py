@@ -164,12 +164,17 @@ class Study:
     @property
     def closeness_parts(self) -> dict[str, list[str]]:
         """Files, below ``results/closeness`` and without their suffix, that each table of the closeness stage is joined from."""
-        cells, datasets = [f"{d}/{g}" for d, g in self.cells], self.config.datasets
-        real = {"closeness": "controls", "curves": "curves", "points": "points"}
+        cells, datasets, real = [f"{d}/{g}" for d, g in self.cells], self.config.datasets, self.control_parts
         return {
             table: [f"{cell}/{table}" for cell in cells] + [f"{d}/{real[table]}" for d in datasets if table in real]
             for table in CLOSENESS_TABLES
         }
+
+    @property
+    def control_parts(self) -> dict[str, str]:
+        """Names of the files, below ``results/closeness/<dataset>``, of each table with rows of controls or of real records."""
+        privacy = {"privacy": "privacy"} if self.config.closeness.measures == "full" else {}
+        return {"closeness": "controls", "curves": "curves", "points": "points", **privacy}
 
     @property
     def benchmarks(self) -> list[str]:

@@ -36,7 +36,8 @@ def write_tables(folder, verdict):
     figures |= {"class": ALL, "direction": "lower", "unit": ""}
     found = {**key, **figures, "verdict": verdict, "reason": "2 near copies of training records were found"}
     by_class = {**found, "class": "AFIB", "value": np.nan, "note": "no synthetic record"}
-    write_parquet(folder / "privacy.parquet", pd.DataFrame([found, by_class]))
+    control = {**found, "generator": "control: copies", "verdict": COPIES}  # is no generator to call out
+    write_parquet(folder / "privacy.parquet", pd.DataFrame([found, by_class, control]))
     pair = {"synthetic": "s7", "training": "t3", "kind": "near", "similarity": 0.991, "shift": -0.5, "distance": 0.2}
     write_parquet(folder / "copies.parquet", pd.DataFrame([{**key, **pair}]))
     curve = {**key, "picture": "RR", "class": "SR", "lead": "II", "n": 3, "x": np.arange(4.0), "y": np.ones(4)}

@@ -31,3 +31,13 @@ def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -
     used = [study.pretrained_on(other, name) for name in study.config.datasets for other in study.yardsticks(name)]
     assert len(used) == 2
     assert set(used) <= set(study.classifier_folders)
+
+
+def test_full_studies_judge_the_controls_privacy():
+    parts = {}
+    for name in ("tiny", "paper"):
+        study = Study(load(ROOT / "configs" / f"{name}.yaml"), ROOT / "workflow_scripts")
+        assert study.config.closeness.measures == {"tiny": "quick", "paper": "full"}[name]
+        parts[name] = [part for part in study.closeness_parts["privacy"] if part.count("/") == 1]
+        expected = [f"{dataset}/privacy" for dataset in study.config.datasets]
+    assert parts == {"tiny": [], "paper": expected}
