@@ -101,7 +101,7 @@ def _starve(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("output", "train", "faults"),
     [
-        (f"{GENERATOR}/model.json", {"steps": 60, "checkpoint_seconds": 0}, [_kill, _terminate]),
+        (f"{GENERATOR}/model.json", {"steps": 90, "checkpoint_seconds": 0}, [_kill, _terminate, _kill]),
         (f"{AUGMENTATION}/training.parquet", {}, [_kill, _starve]),
     ],
     ids=["generate", "classify"],
@@ -172,21 +172,23 @@ def test_snakemake_killed_goes_on_to_the_same_tables(finished: Checkout, checkou
     (folder / "predictions.parquet").unlink()
     (checkout.folder / "results/tables/summary.parquet").unlink()
     log = checkout.folder / "results/logs/classify/demo_ptbxl/diffwave/transfer.log"
-    log.unlink()
-    process = subprocess.Popen(
-        checkout.command("all"),
-        cwd=checkout.folder,
-        env=ENVIRONMENT,
-        text=True,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _wait(process, log.exists)
-    time.sleep(np.random.default_rng(7).uniform(0, 1))
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait(60) != 0
-    _whole(folder)
+    for moment in np.random.default_rng(7).uniform(0, 1, 2):
+        log.unlink(missing_ok=True)
+        checkout.snakemake("--unlock")
+        process = subprocess.Popen(
+            checkout.command("all"),
+            cwd=checkout.folder,
+            env=ENVIRONMENT,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _wait(process, log.exists)
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait(60) != 0
+        _whole(folder)
     locked = checkout.snakemake("all", check=False)
     assert locked.returncode != 0
     assert "--unlock" in locked.stdout + locked.stderr
