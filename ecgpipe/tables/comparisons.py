@@ -34,6 +34,8 @@ REAL_ONLY = "real only"
 PRIMARY = "macro_f1"
 """The metric that decides, named before any result was seen; the others describe."""
 
+NO_EFFECT = "so few seeds or patients that no difference below 1 would have been shown with a probability of 80 %"
+
 HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL = "helps", "no difference shown", "harms", "cannot tell"
 
 CELL = ["dataset", "setting", "generator", "fraction", "ratio"]
@@ -228,7 +230,7 @@ def comparisons_table(
         and of the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the reference
         networks (1 for synthetic only), ``p_swap`` the p-value of :func:`swap_p_value` (reported, not deciding),
         ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
-        have been shown with a probability of 80 %, were it the first of its family.
+        have been shown with a probability of 80 %, were it the first of its family (missing, with a note, where it exceeds 1).
 
     Raises:
         ValueError: if two cells that belong together have different seeds.
@@ -242,6 +244,11 @@ def comparisons_table(
     table["family"] = families.transform("count").clip(lower=1).astype(int)
     alpha = 1 - confidence
     tests: list[PairedTest] = table["test"].to_list()
-    table["smallest_effect"] = [t.detectable(alpha / n) for t, n in zip(tests, table["family"], strict=True)]
+    smallest = np.array([t.detectable(alpha / n) for t, n in zip(tests, table["family"], strict=True)])
+    table["smallest_effect"] = np.where(smallest <= 1, smallest, np.nan)
+    table["note"] = [
+        "; ".join(part for part in (note, NO_EFFECT) if part) if effect > 1 else note
+        for note, effect in zip(table["note"], smallest, strict=True)
+    ]
     table["verdict"] = [_verdict(row, alpha) for _, row in table.iterrows()]
     return table[list(COLUMNS)]

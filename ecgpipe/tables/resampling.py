@@ -124,6 +124,11 @@ def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) 
     but one; those of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them, who has C
     known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count as three.
 
+    By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. But S2 holds
+    at least what patients do to one seed apart from the others (their bootstrap variance less C), so the degrees of
+    freedom are those of a sum whose first part is no smaller than this. The error itself is not raised: with its s - 1
+    degrees of freedom the t test allows for that already.
+
     Args:
         differences: of each seed on all patients, ``(s,)``.
         by_patient: bootstrap draws of them over patients, ``(b, s)``.
@@ -144,7 +149,9 @@ def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) 
     variance = of_seeds + of_patients
     if variance < ROUNDING**2:
         return PairedTest(difference, float("nan"), float("nan"))
-    freedom = variance**2 / (of_seeds**2 / (seeds - 1) + of_patients**2 / (patients - 1))
+    apart = max(0.0, float(np.trace(covariance)) / seeds - of_patients) / seeds
+    least = max(of_seeds, apart)
+    freedom = (least + of_patients) ** 2 / (least**2 / (seeds - 1) + of_patients**2 / (patients - 1))
     return PairedTest(difference, variance**0.5, freedom)
 
 

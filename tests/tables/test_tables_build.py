@@ -285,6 +285,25 @@ def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(cou
     assert table.loc["macro_roc_auc", "p_value"] > 0
 
 
+def test_a_smallest_effect_that_no_metric_can_reach_is_missing_and_said():
+    labels = np.repeat(np.arange(3), 4)
+    names = np.array([f"{i:02d}" for i in range(12)])
+
+    def cell(setting, generator, ratio, *answers):
+        scores = np.eye(3, dtype=np.float32)[np.array(answers)]
+        return Cell("d", setting, generator, 1.0, ratio, "d", tuple("ABC"), (0, 1), names, names, labels, scores)
+
+    half = np.where(np.arange(12) % 2, labels, (labels + 1) % 3)
+    cells = [
+        cell("TrRTeR", "none", "none", half, half),
+        cell("TrRSTeR", "g", "all", labels, (labels + 1) % 3),  # right in one seed, wrong in the other
+    ]
+    row = comparisons_table(cells, [1.0], [], Draws(200, 1), 0.95).set_index("metric").loc["macro_f1"]
+    assert np.isnan(row["smallest_effect"])
+    assert row["p_value"] > 0.5
+    assert row["note"].startswith("so few seeds or patients")
+
+
 def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp_path, write, make):
     """Also beside one without comparisons, and whatever the order of files."""
     labels = "SSSSSSAAAAAAVVVVVV"

@@ -124,6 +124,17 @@ def test_paired_test_is_the_t_test_over_patients_where_seeds_agree():
     assert test.freedom == pytest.approx(39)
 
 
+def test_seeds_that_agree_by_chance_do_not_get_the_freedom_of_many_patients():
+    rng = np.random.default_rng(4)
+    by_patient = 0.3 * rng.normal(size=(5000, 1)) + rng.normal(size=(5000, 3))  # patients move each seed by itself
+    test = paired_test(np.array([0.999, 1.0, 1.001]), by_patient, 40)
+    apart, together = 1 / 3, 0.09
+    assert test.error == pytest.approx(together**0.5, rel=0.15)
+    wanted = (apart + together) ** 2 / (apart**2 / 2 + together**2 / 39)
+    assert test.freedom == pytest.approx(wanted, rel=0.15)
+    assert test.p_value > 0.005
+
+
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
 def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
