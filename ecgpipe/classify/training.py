@@ -120,9 +120,11 @@ def losses(kind: Loss, train: Tensor) -> Losses:
     if kind != "weighted":
         return _focal if kind == "focal" else _cross_entropy
     counts = torch.bincount(train)
+    present = counts > 0
+    known = torch.where(present, len(train) / (counts.clamp(min=1) * present.sum()), 0.0)
 
     def weighted(logits: Tensor, labels: Tensor) -> Tensor:
-        weights = F.pad(len(train) / (counts.clamp(min=1) * (counts > 0).sum()), (0, logits.shape[1] - len(counts)))
+        weights = F.pad(known, (0, logits.shape[1] - len(counts)))
         return _cross_entropy(logits, labels) * weights[labels]
 
     return weighted

@@ -141,15 +141,17 @@ def test_learning_rate_of_a_budget_rises_and_falls_to_nothing(spec, settings, mo
 
 
 def test_losses():
-    logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(50) % 7 % 3  # uneven, and no record of class 3
+    logits = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 2, 3])[torch.arange(50) % 7 % 3]  # uneven, and no record of classes 1 and 4
     plain = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     assert torch.equal(losses("cross_entropy", labels)(logits, labels), plain)
-    counts = torch.bincount(labels, minlength=4)
+    counts = torch.bincount(labels, minlength=5)
     weighted = losses("weighted", labels)(logits, labels)
     balanced = torch.nn.CrossEntropyLoss(torch.where(counts > 0, 50 / (3 * counts), 0.0), reduction="sum")
     assert weighted.sum() == pytest.approx(float(balanced(logits, labels)), rel=1e-5)
-    assert sum(float((weighted / plain)[labels == k].sum()) for k in range(3)) == pytest.approx(50, rel=1e-5)
+    assert sum(float((weighted / plain)[labels == k].sum()) for k in (0, 2, 3)) == pytest.approx(50, rel=1e-5)
+    unseen = losses("weighted", labels)(logits, torch.arange(50) % 5)  # as of validation records
+    assert torch.equal(unseen > 0, (counts > 0)[torch.arange(50) % 5])
     right = torch.softmax(logits, 1)[torch.arange(50), labels]
     torch.testing.assert_close(losses("focal", labels)(logits, labels), -((1 - right) ** 2) * right.log())
 
