@@ -204,13 +204,16 @@ CONTENDERS = {
     ),
     "unet_diffusers": Contender("U-Net", "diffusers", "UNet1DModel", lambda: diffusers(16, 40, 56)),
     "wave": Contender(
-        "DiffWave and S4", "ecgpipe", "diffwave, dilated, patch 10", lambda: Ours("diffwave", channels=32, layers=6)
+        "DiffWave and S4",
+        "ecgpipe",
+        "diffwave, dilated, patch 10",
+        lambda: Ours("diffwave", conditioning="added", embedding=512, patch=10, channels=32, layers=6),
     ),
     "wave_s4": Contender(
         "DiffWave and S4",
         "ecgpipe",
         "diffwave, S4, patch 1",
-        lambda: Ours("diffwave", backbone="s4", patch=1, channels=32, layers=4),
+        lambda: Ours("diffwave", backbone="s4", conditioning="added", embedding=512, patch=1, channels=32, layers=4),
     ),
     "wave_ecgen": Contender("DiffWave and S4", "ecgen", "ssm (S4D)", lambda: ecgen("ssm", channels=96, depth=8)),
 }

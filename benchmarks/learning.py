@@ -49,7 +49,7 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
     "time_diffusion": {"guidance": 4.0, "sampler": "ancestral"},
     "time_vqvae": {"guidance": 2.0},
-    "diffwave": {"guidance": 3.0},
+    "diffwave": {"guidance": 4.0, "sampler": "ancestral"},
 }
 """Generators, and how they are drawn from where that is not their default."""
 JUDGE = ClassifierSettings(

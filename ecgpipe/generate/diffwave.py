@@ -5,6 +5,10 @@ class enters every layer behind the dilated convolution. ``backbone: s4`` is SSS
 2301.08227), the variant that the study's paper ran: a short convolution and two S4 layers, the class between them, in
 place of the dilated convolution, so that one layer sees the whole record.
 
+``conditioning: film`` is not DiffWave's: what enters a layer is normalised, then scaled and shifted by step and class
+(FiLM, arXiv 1709.07871; in diffusion models arXiv 2105.05233, section 3). A layer can then work differently at every
+noise level, which short trainings do not get from an added step: docs/generators.md tells what it brings.
+
 Convolutions run as 2-D ones of height 1, which torch computes up to twice as fast on a CPU as 1-D ones.
 """
 
@@ -14,18 +18,18 @@ import math
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
 from ecgpipe.generate.layers import FREQUENCIES, from_patches, sinusoids, to_patches
 from ecgpipe.generate.s4 import S4Layer
 
-WIDTH = 512
-"""Width of the embeddings of step and class."""
-
 LABEL_WIDTH = 128
 """Width of a class's entry in the table of classes."""
+GROUPS = 8
+"""Groups of a group norm."""
 
 
 class DiffWaveSettings(DiffusionSettings):
@@ -33,22 +37,27 @@ class DiffWaveSettings(DiffusionSettings):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
+            "conditioning": "film",
             "channels": 64,
-            "layers": 10,
+            "layers": 8,
             "cycle": 6,
-            "patch": 10,
+            "embedding": 128,
+            "patch": 8,
             "spectral": True,
-            "noise_log_mean": 0.7,
-            "noise_log_deviation": 1.3,
-            "steps": 400,
+            "noise_log_mean": 1.7,
+            "noise_log_deviation": 0.8,
+            "optimizer": "muon",
+            "steps": 1800,
             "batch": 16,
             "learning_rate": 3e-3,
             "warmup": 50,
             "ema_decay": 0.99,
             "balanced": True,
-            "validate_every": 200,
+            "validate_every": 300,
+            "validation_records": 64,
         },
         "full": {
+            "conditioning": "film",
             "channels": 128,
             "layers": 30,
             "cycle": 10,
@@ -89,14 +98,19 @@ class DiffWaveSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="Values that all other keys start from: `small` trains in about a minute on one CPU core, enough to try the study out but not to learn rhythms; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction, 200 steps).",
+        description="Values that all other keys start from: `small` trains in about five minutes on one CPU core; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction, 200 steps).",
     )
     backbone: Literal["dilated", "s4"] = Field(
         "dilated", description="What a layer sees its neighbours with: a dilated convolution, or two S4 layers."
     )
+    conditioning: Literal["added", "film"] = Field(
+        "added",
+        description="How a layer learns of the noise level: `added` to its input, as published, or `film`: the input is normalised, then scaled and shifted by level and class. Short trainings need `film`.",
+    )
     states: int = Field(64, ge=2, multiple_of=2, description="`backbone: s4`: states a channel.")
     channels: int = Field(64, ge=1, description="Residual channels C.")
-    layers: int = Field(10, ge=1, description="Residual layers N.")
+    layers: int = Field(8, ge=1, description="Residual layers N.")
+    embedding: int = Field(512, ge=1, description="Width of the embeddings of noise level and class.")
     cycle: int = Field(
         6,
         ge=1,
@@ -104,15 +118,21 @@ class DiffWaveSettings(DiffusionSettings):
         description="`backbone: dilated`: layers after which the dilation starts again at 1: layer i has the dilation 2^(i mod cycle).",
     )
     patch: int = Field(
-        10,
+        8,
         ge=1,
         description="Consecutive samples of every lead that the network sees as the channels of one position; 1 is DiffWave as published. More make it faster and its reach longer.",
     )
 
+    @model_validator(mode="after")
+    def _channels_make_groups(self) -> DiffWaveSettings:
+        if self.conditioning == "film" and self.channels % GROUPS:
+            raise ValueError(f"`conditioning: film` needs `channels` to be a multiple of {GROUPS}, not {self.channels}")
+        return self
 
-def embedding(inputs: int) -> nn.Sequential:
-    """Two dense layers with SiLU, to the width of all embeddings (figure 2, left)."""
-    return nn.Sequential(nn.Linear(inputs, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU())
+
+def embedding(inputs: int, width: int) -> nn.Sequential:
+    """Two dense layers with SiLU (figure 2, left)."""
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
 
 def gate(y: Tensor) -> Tensor:
@@ -122,41 +142,78 @@ def gate(y: Tensor) -> Tensor:
     return torch.sigmoid(a) * (2 * torch.sigmoid(2 * b) - 1)
 
 
-class ResidualLayer(nn.Module):
+class Added(nn.Module):
+    """The step, added to what enters a layer (figure 2, middle)."""
+
+    def __init__(self, settings: DiffWaveSettings) -> None:
+        super().__init__()
+        self.step = nn.Linear(settings.embedding, settings.channels)
+
+    def forward(self, h: Tensor, step: Tensor, label: Tensor) -> Tensor:
+        """Map h ``(b, C, 1, positions)`` and the two embeddings ``(b, embedding)`` to the like of h."""
+        out: Tensor = h + self.step(step)[:, :, None, None]
+        return out
+
+
+class Modulated(nn.Module):
+    """What enters a layer normalised, scaled and shifted by step and class (FiLM)."""
+
+    def __init__(self, settings: DiffWaveSettings) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, settings.channels)
+        self.film = nn.Linear(settings.embedding, 2 * settings.channels)
+
+    def forward(self, h: Tensor, step: Tensor, label: Tensor) -> Tensor:
+        """As :meth:`Added.forward`."""
+        scale, shift = self.film(F.silu(step + label))[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, self.norm(h), 1 + scale)
+
+
+class Layer(nn.Module):
+    """What layers of both backbones share: how step and class enter them, and what leaves them."""
+
+    def __init__(self, settings: DiffWaveSettings) -> None:
+        super().__init__()
+        film = settings.conditioning == "film"
+        self.enter = Modulated(settings) if film else Added(settings)
+        self.label = nn.Linear(settings.embedding, 2 * settings.channels)
+        self.kept = 1.0 if film else math.sqrt(0.5)
+        """Factor of the residual sum: a norm needs none."""
+
+
+class DilatedLayer(Layer):
     """A dilated convolution, its gate, and a 1x1 convolution to residual and skip (figure 2, middle)."""
 
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.step = nn.Linear(WIDTH, channels)
-        self.label = nn.Linear(WIDTH, 2 * channels)
-        self.dilated = nn.Conv2d(channels, 2 * channels, (1, 3), padding=(0, dilation), dilation=(1, dilation))
-        self.out = nn.Conv2d(channels, 2 * channels, 1)
+    def __init__(self, settings: DiffWaveSettings, dilation: int) -> None:
+        super().__init__(settings)
+        c = settings.channels
+        self.dilated = nn.Conv2d(c, 2 * c, (1, 3), padding=(0, dilation), dilation=(1, dilation))
+        self.out = nn.Conv2d(c, 2 * c, 1)
 
     def forward(self, h: Tensor, step: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Map h ``(b, C, 1, positions)`` and the two embeddings ``(b, 512)`` to the next h and this layer's skip."""
-        y = self.dilated(h + self.step(step)[:, :, None, None]) + self.label(label)[:, :, None, None]
+        """Map h ``(b, C, 1, positions)`` and the two embeddings ``(b, embedding)`` to the next h and this layer's skip."""
+        y = self.dilated(self.enter(h, step, label)) + self.label(label)[:, :, None, None]
         residual, skip = self.out(gate(y)).chunk(2, dim=1)
-        return (h + residual) * math.sqrt(0.5), skip
+        return (h + residual) * self.kept, skip
 
 
-class S4ResidualLayer(nn.Module):
+class S4ResidualLayer(Layer):
     """SSSD-ECG's layer: a convolution, S4, the class, S4, the gate, and a 1x1 convolution each to residual and skip."""
 
-    def __init__(self, channels: int, states: int) -> None:
-        super().__init__()
-        self.step = nn.Linear(WIDTH, channels)
-        self.label = nn.Linear(WIDTH, 2 * channels)
-        self.convolution = nn.Conv2d(channels, 2 * channels, (1, 3), padding=(0, 1))
-        self.first = S4Layer(2 * channels, states)
-        self.second = S4Layer(2 * channels, states)
-        self.residual = nn.Conv2d(channels, channels, 1)
-        self.skip = nn.Conv2d(channels, channels, 1)
+    def __init__(self, settings: DiffWaveSettings) -> None:
+        super().__init__(settings)
+        c = settings.channels
+        self.convolution = nn.Conv2d(c, 2 * c, (1, 3), padding=(0, 1))
+        self.first = S4Layer(2 * c, settings.states)
+        self.second = S4Layer(2 * c, settings.states)
+        self.residual = nn.Conv2d(c, c, 1)
+        self.skip = nn.Conv2d(c, c, 1)
 
     def forward(self, h: Tensor, step: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`ResidualLayer.forward`."""
-        y = self.first(self.convolution(h + self.step(step)[:, :, None, None]))
+        """As :meth:`DilatedLayer.forward`."""
+        y = self.first(self.convolution(self.enter(h, step, label)))
         gated = gate(self.second(y + self.label(label)[:, :, None, None]))
-        return (h + self.residual(gated)) * math.sqrt(0.5), self.skip(gated)
+        return (h + self.residual(gated)) * self.kept, self.skip(gated)
 
 
 class DiffWaveNetwork(nn.Module):
@@ -166,13 +223,13 @@ class DiffWaveNetwork(nn.Module):
         super().__init__()
         c, inputs = settings.channels, leads * settings.patch
         self.patch = settings.patch
-        self.step = embedding(2 * FREQUENCIES)
-        self.label = nn.Sequential(nn.Embedding(classes + 1, LABEL_WIDTH), embedding(LABEL_WIDTH))
+        self.step = embedding(2 * FREQUENCIES, settings.embedding)
+        self.label = nn.Sequential(nn.Embedding(classes + 1, LABEL_WIDTH), embedding(LABEL_WIDTH, settings.embedding))
         self.inward = nn.Conv2d(inputs, c, 1)
         self.layers = nn.ModuleList(
-            ResidualLayer(c, 2 ** (i % settings.cycle))
+            DilatedLayer(settings, 2 ** (i % settings.cycle))
             if settings.backbone == "dilated"
-            else S4ResidualLayer(c, settings.states)
+            else S4ResidualLayer(settings)
             for i in range(settings.layers)
         )
         self.skips = nn.Conv2d(c, c, 1)

@@ -18,7 +18,7 @@ from sine_records import LENGTH  # type: ignore[import-not-found]
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
-from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, ResidualLayer
+from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, DilatedLayer
 from ecgpipe.generate.layers import sinusoids
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
@@ -65,19 +65,27 @@ def sample(generator: DiffWave, places: slice = slice(None), settings: Any = SHO
 # -- the network ---------------------------------------------------------------------------------------------------
 
 
-def test_a_layer_is_that_of_the_paper() -> None:
+@pytest.mark.parametrize("conditioning", ["added", "film"])
+def test_a_layer_is_that_of_the_paper(conditioning: str) -> None:
     torch.manual_seed(0)
-    layer = ResidualLayer(4, 2)
-    h, step, label = torch.randn(3, 4, 1, 20), torch.randn(3, 512), torch.randn(3, 512)
-    shifted = torch.nn.functional.pad(h[:, :, 0] + layer.step(step)[:, :, None], (2, 2))
+    layer = DilatedLayer(DiffWave.Settings(conditioning=conditioning, channels=8, embedding=16), 2)
+    h, step, label = torch.randn(3, 8, 1, 20), torch.randn(3, 16), torch.randn(3, 16)
+    if conditioning == "added":
+        entered = h[:, :, 0] + layer.enter.step(step)[:, :, None]
+    else:  # a group is one channel here
+        mean, variance = h[:, :, 0].mean(2, keepdim=True), h[:, :, 0].var(2, keepdim=True, correction=0)
+        scale, shift = layer.enter.film(torch.nn.functional.silu(step + label))[:, :, None].chunk(2, dim=1)
+        entered = (h[:, :, 0] - mean) / (variance + 1e-5).sqrt() * (1 + scale) + shift
+    shifted = torch.nn.functional.pad(entered, (2, 2))
     weight = layer.dilated.weight[:, :, 0]
     y = sum(torch.einsum("oc,bcl->bol", weight[:, :, k], shifted[:, :, 2 * k : 2 * k + 20]) for k in range(3))
     y = y + layer.dilated.bias[None, :, None] + layer.label(label)[:, :, None]
-    gated = torch.sigmoid(y[:, :4]) * torch.tanh(y[:, 4:])
+    gated = torch.sigmoid(y[:, :8]) * torch.tanh(y[:, 8:])
     out = torch.einsum("oc,bcl->bol", layer.out.weight[:, :, 0, 0], gated) + layer.out.bias[None, :, None]
     residual, skip = layer(h, step, label)
-    torch.testing.assert_close(residual[:, :, 0], (h[:, :, 0] + out[:, :4]) / 2**0.5)
-    torch.testing.assert_close(skip[:, :, 0], out[:, 4:])
+    kept = 2**-0.5 if conditioning == "added" else 1
+    torch.testing.assert_close(residual[:, :, 0], (h[:, :, 0] + out[:, :8]) * kept)
+    torch.testing.assert_close(skip[:, :, 0], out[:, 8:])
 
 
 def test_step_embedding_is_that_of_the_paper() -> None:
@@ -91,7 +99,9 @@ def test_step_embedding_is_that_of_the_paper() -> None:
 @pytest.mark.parametrize(("patch", "reach"), [(1, 1 + 2 * (1 + 2 + 4 + 1)), (4, 4 * (1 + 2 * (1 + 2 + 4 + 1)))])
 def test_the_network_starts_at_zero_and_sees_as_far_as_it_should(patch: int, reach: int) -> None:
     torch.manual_seed(0)
-    network = DiffWaveNetwork(8, 3, DiffWave.Settings(channels=16, layers=4, cycle=3, patch=patch))
+    network = DiffWaveNetwork(
+        8, 3, DiffWave.Settings(conditioning="added", channels=16, layers=4, cycle=3, patch=patch)
+    )
     x = torch.randn(2, 8, 101, requires_grad=True)
     out = network(x, torch.tensor([1.0, 2.0]), torch.tensor([0, 3]))
     assert out.shape == x.shape
@@ -126,7 +136,7 @@ def test_paper_is_sssd_ecg() -> None:
 
 def test_with_s4_every_layer_is_told_step_and_class_and_sees_the_whole_record() -> None:
     torch.manual_seed(0)
-    network = DiffWaveNetwork(8, 3, DiffWave.Settings(backbone="s4", states=8, channels=8, layers=2, patch=1))
+    network = DiffWaveNetwork(8, 3, DiffWave.Settings(backbone="s4", states=8, channels=16, layers=2, patch=1))
     x = torch.randn(1, 8, 101, requires_grad=True)
     time, label = torch.tensor([5.0]), torch.tensor([0])
     assert not network(x, time, label).any()
@@ -165,6 +175,7 @@ def test_given_keys_replace_those_of_a_preset() -> None:
             {"schedule": "edm", "data_deviation": 0.5, "spectral": False},
             "`schedule: edm` is defined for `data_deviation: 1`",
         ),
+        ({"channels": 12}, "`channels` to be a multiple of 8, not 12"),
         ({"spectral": True, "prediction": "x0"}, "`spectral` is for `prediction: v`"),
         ({"schedule": "cosine", "zero_terminal_snr": True}, "`zero_terminal_snr` is for"),
         ({"schedule": "linear", "beta_start": 0.1, "beta_end": 0.01}, "must not exceed"),
