@@ -83,7 +83,8 @@ def waves(record: np.ndarray, peaks: np.ndarray, clean: np.ndarray, leads: Seque
             )
         except Exception:
             return missing
-        place = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+        # neurokit2 leaves out what would begin at the record's first sample: that is of the first beat.
+        place = {name: np.array([np.nan] * (len(peaks) - len(own)) + list(own)) for name, own in found.items()}
         onset, end = place["ECG_R_Onsets"], place["ECG_R_Offsets"]
         two = record[leads.index("II")].astype(np.float64)
         level = _read(two, onset)

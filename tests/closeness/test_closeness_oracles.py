@@ -87,12 +87,13 @@ def test_beats_of_intervals_that_take_turns():
 
 
 def test_waves_are_read_where_they_are(monkeypatch):
-    """Places of the waves are given: 0.8 s between beats, waves around each, one P wave not found."""
+    """Places of the waves are given: 0.8 s between beats, waves around each, one P wave not found, one left out."""
     peaks = np.arange(100, 900, 80)
     record = np.full((12, 1000), 0.02)
     places = {"P_Onsets": -20, "P_Peaks": -15, "R_Onsets": -4, "R_Offsets": 5, "T_Peaks": 25, "T_Offsets": 36}
     found = {f"ECG_{name}": (peaks + place).astype(float) for name, place in places.items()}
     found["ECG_P_Onsets"][2] = found["ECG_P_Peaks"][2] = np.nan
+    found["ECG_P_Onsets"] = found["ECG_P_Onsets"][1:]  # as neurokit2 does where a wave begins at sample 0
     for offset, height in ((-15, 0.15), (25, 0.3), (11, -0.05)):
         record[LEADS.index("II"), peaks + offset] += height
     for lead, area in (("I", np.cos(np.radians(40))), ("aVF", np.sin(np.radians(40)) * np.sqrt(3) / 2)):
