@@ -1,7 +1,10 @@
 """What every generator learns with its preset `small`, and in how long, into ``docs/data/learning.csv``.
 
-    python benchmarks/learning.py            # all that is missing in --work, then the table and docs/generators.md
-    python benchmarks/learning.py --table    # only what is there already
+    python benchmarks/learning.py                               # all that is missing in --work, then the tables
+    python benchmarks/learning.py --generators time_diffusion   # what is missing of these generators
+    python benchmarks/learning.py --table                       # only what is there already
+
+The tables are those of docs/generators.md.
 
 Each generator, and the control, is trained on the records of two simulated hospitals and, where ECGPIPE_PHYSIONET names
 a folder or address with real records, on those. Its samples are read by one judge: the study's classifier, trained on
@@ -34,6 +37,7 @@ from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
+from ecgpipe.generate.time_vqvae import ReconstructionError
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
 from ecgpipe.preprocess.dataset import merge, preprocess
 
@@ -41,8 +45,15 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
 CSV = ROOT / "docs" / "data" / "learning.csv"
+LOSSES_CSV = ROOT / "docs" / "data" / "learning_losses.csv"
 DOCUMENT = ROOT / "docs" / "generators.md"
-START, END = "<!-- table of docs/data/learning.csv -->\n", "<!-- end of table -->\n"
+END = "<!-- end of table -->\n"
+
+
+def start(csv: Path) -> str:
+    """Return the line that opens a CSV's table in the document."""
+    return f"<!-- table of docs/data/{csv.name} -->\n"
+
 
 SPEC = SignalSpec(100.0, 1000, RHYTHMS)
 GENERATORS: dict[str, dict[str, Any]] = {
@@ -56,6 +67,7 @@ JUDGE = ClassifierSettings(
     channels=24, width=64, dense_layers=2, dropout=0.2, learning_rate=1.5e-3, epochs=16, patience=6
 )
 SEED = 1
+LOSSES = ["stage", "step", "train_loss", "validation_loss"]
 REFERENCE, DRAWN = 490, 210
 """Real records that samples are compared with, and samples drawn; a class has its seventh of both."""
 
@@ -225,7 +237,7 @@ def measured(judge: Judge, signals: np.ndarray, labels: np.ndarray, data: Set) -
 
 
 def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
-    """Train a generator with its preset `small`, draw from it, and return what is measured."""
+    """Train a generator with its preset `small`, draw from it, and return what is measured; its losses go beside its model."""
     cls, draw = load_class(name, None), GENERATORS[name]
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
     generator = cls(cls.Settings(), data.dataset.spec)
@@ -234,6 +246,8 @@ def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
         history = generator.fit(train, validation, seed=SEED, state_dir=Path(state), device="cpu", progress=True)
     seconds = time.process_time() - clock
     generator.save(folder)
+    if "stage" in history:
+        history[LOSSES].to_csv(folder / "losses.csv", index=False, float_format="%.6g")
     present = np.unique(train.labels)
     labels, seeds = present[np.arange(DRAWN) % len(present)], np.arange(DRAWN)
     settings = cls.SampleSettings.model_validate(draw)
@@ -262,6 +276,33 @@ def collect(work: Path) -> pd.DataFrame:
     return cells.sort_values(["dataset", "generator"], ignore_index=True)
 
 
+def collect_losses(work: Path) -> pd.DataFrame:
+    """Return the losses at each look of all trainings that kept them: dataset, generator and :data:`LOSSES`."""
+    found = [pd.DataFrame(columns=["dataset", "generator", *LOSSES])]
+    for path in sorted((work / "models").glob("*/losses.csv")):
+        dataset, generator = path.parent.name.rsplit("-", 1)
+        losses = pd.read_csv(path)
+        losses.insert(0, "dataset", dataset)
+        losses.insert(1, "generator", generator)
+        found.append(losses)
+    return pd.concat(found[1:] or found, ignore_index=True)
+
+
+def losses_table(csv: Path = LOSSES_CSV) -> str:
+    """Return for each stage of each training how far apart training and validation end, as Markdown."""
+    lines = [
+        "| dataset | generator | stage | steps | training loss at the end | validation loss at the end | lowest validation loss, at step |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (dataset, generator, stage), rows in pd.read_csv(csv).groupby(["dataset", "generator", "stage"], sort=False):
+        last, best = rows.iloc[-1], rows.loc[rows["validation_loss"].idxmin()]
+        lines.append(
+            f"| {dataset} | {generator} | {stage} | {last['step']} | {last['train_loss']:.3f} | {last['validation_loss']:.3f} |"
+            f" {best['validation_loss']:.3f}, {best['step']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def table(csv: Path = CSV) -> str:
     """Return the CSV as a Markdown table."""
     found = pd.read_csv(csv)
@@ -270,6 +311,9 @@ def table(csv: Path = CSV) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in found.to_dict("records"):
+        if isinstance(row.get("refused"), str):
+            lines.append(f"| {row['dataset']} | {row['generator']} | refused: {row['refused']} | | | | | |")
+            continue
         held_out = "" if row["generator"] == "real" else f" (real: {row['nearest_train_mv_held_out']:.3f})"
         lines.append(
             f"| {row['dataset']} | {row['generator']} | {row['steps']:.0f} | {row['cpu_seconds']:.0f} |".replace(
@@ -285,6 +329,7 @@ def table(csv: Path = CSV) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
+    parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=list(GENERATORS))
     parser.add_argument("--table", action="store_true", help="compute nothing, write what is there")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
@@ -296,23 +341,31 @@ def main() -> None:
             makers["real"] = lambda: real_records(args.work)
         makers["hospital_b"] = lambda: hospital_records(args.work, "b")
         for dataset, make in makers.items():
-            missing = [g for g in ("real", *GENERATORS) if not (args.work / "cells" / f"{dataset}-{g}.json").exists()]
+            missing = [
+                g for g in ("real", *args.generators) if not (args.work / "cells" / f"{dataset}-{g}.json").exists()
+            ]
             data = make() if missing else None
             for name in missing:
                 assert data is not None
                 if name == "real":
                     cell = measured(judge, data.more.signals, data.more.labels, data)
                 else:
-                    cell = learned(name, judge, data, args.work / "models" / f"{dataset}-{name}")
+                    try:
+                        cell = learned(name, judge, data, args.work / "models" / f"{dataset}-{name}")
+                    except ReconstructionError as error:
+                        cell = {"refused": str(error).split(";")[0]}
                 log.info("%s, %s: %s", dataset, name, json.dumps(cell))
                 write_json(
                     args.work / "cells" / f"{dataset}-{name}.json", {"dataset": dataset, "generator": name, **cell}
                 )
     CSV.parent.mkdir(parents=True, exist_ok=True)
     collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
+    collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")
     text = DOCUMENT.read_text(encoding="utf-8")
-    head, rest = text.split(START)
-    DOCUMENT.write_text(head + START + table() + END + rest.split(END)[1], encoding="utf-8")
+    for csv, rows in ((CSV, table()), (LOSSES_CSV, losses_table())):
+        head, rest = text.split(start(csv))
+        text = head + start(csv) + rows + END + rest.split(END, 1)[1]
+    DOCUMENT.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -896,7 +896,7 @@ class TimeVQVAE(NeuralGenerator):
         log.info("stage 1 reconstructs validation records with a relative RMSE of %.3f (%s)", total, each)
         if not total < self.settings.reconstruction_bound:
             raise ReconstructionError(
-                f"stage 1 reconstructs validation records with a relative RMSE of {total:.2f}, `reconstruction_bound` is {self.settings.reconstruction_bound:g}; "
+                f"stage 1 reconstructs validation records with a relative RMSE of {total:.3f}, `reconstruction_bound` is {self.settings.reconstruction_bound:g}; "
                 f"by lead: {each}. Train it longer (`stage1.steps`), give it more tokens (fewer `lf_halvings`, `hf_halvings`) or more codes, or raise the bound"
             )
 
