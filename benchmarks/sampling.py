@@ -1,0 +1,195 @@
+"""What fast sampling costs in closeness: the same weights, labels and seeds drawn from faithfully and fast.
+
+    python benchmarks/learning.py    # trains generators and judge, once
+    python benchmarks/sampling.py    # draws what is missing in --work (that of learning.py), then the section
+    python benchmarks/sampling.py --render    # writes the section of docs/performance.md again
+
+The models are those of hospital a. Fréchet distances are of the judge's features, from the real records that samples are
+compared with there, and the share of samples in which the judge reads the rhythm asked for is agreement. A draw of the
+bootstrap takes the same real records and the same places of every set of samples, so that differences are paired. Chunks
+that are drawn are kept; an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from learning import DRAWN, GENERATORS, Judge, Set, hospital_records
+from measuring import ROOT, machine, write_section
+from tqdm import tqdm
+
+from ecgpipe.closeness.distances import frechet
+from ecgpipe.closeness.resampling import bootstrap_weights, interval
+from ecgpipe.files import atomic_path
+from ecgpipe.generate.registry import load_class
+
+CSV = ROOT / "docs" / "data" / "sampling.csv"
+CHUNK, BOOTSTRAP, SEED = 35, 500, 1
+EVALUATIONS = "evaluations"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to draw: of which generator, its name in the table, what it sets."""
+
+    generator: str
+    name: str
+    settings: dict[str, Any]
+
+
+SAMPLERS: tuple[dict[str, Any], ...] = (
+    {"sampler": "ancestral", EVALUATIONS: 200},
+    {"sampler": "ancestral", EVALUATIONS: 20},
+    {"sampler": "dpmpp_2m", EVALUATIONS: 20},
+)
+WAYS: tuple[Way, ...] = (
+    *(Way(name, s["sampler"], {**GENERATORS[name], **s}) for name in ("time_diffusion",) for s in SAMPLERS),
+    *(
+        Way("time_vqvae", name, {**GENERATORS["time_vqvae"], "lf_rounds": lf, "hf_rounds": hf})
+        for name, lf, hf in (("a token a round", 126, 63), ("ten rounds a band", 10, 10))
+    ),
+)
+"""What is drawn. Of one generator and guidance, the first is what the others are compared with."""
+
+
+def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
+    """Return the records ``(DRAWN, 12, 1000)``, the CPU milliseconds a record of the quickest chunk, and the evaluations.
+
+    What else runs on the machine costs CPU time too; the quickest chunk was disturbed least.
+
+    Raises:
+        FileNotFoundError: if the generator is not trained yet.
+    """
+    model = work / "models" / f"hospital_a-{way.generator}"
+    if not (model / "model.json").exists():
+        raise FileNotFoundError(
+            f"{model} holds no model: run `python benchmarks/learning.py` with the same --work first"
+        )
+    found: Any = load_class(way.generator, None)
+    generator, settings = found.load(model), found.SampleSettings.model_validate(way.settings)
+    classes = len(generator.spec.classes)
+    title = f"{way.generator} {way.name} {settings.evaluations} guidance {settings.guidance:g}"
+    parts, costs = [], []
+    for first in tqdm(range(0, DRAWN, CHUNK), desc=title, unit="chunk", disable=None):
+        note = work / "sampling" / title.replace(" ", "_") / f"{first}.npz"
+        if not note.exists():
+            places = np.arange(first, min(first + CHUNK, DRAWN))
+            began = time.process_time()
+            signals = generator.sample(places % classes, settings=settings, seeds=places, device="cpu")
+            taken = time.process_time() - began
+            with atomic_path(note) as temporary, open(temporary, "wb") as handle:
+                np.savez(handle, signals=signals, seconds=taken)
+        with np.load(note) as kept:
+            parts.append(kept["signals"])
+            costs.append(1000 * float(kept["seconds"]) / len(kept["signals"]))
+    return np.concatenate(parts), min(costs), settings.evaluations
+
+
+def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, float, int]]]) -> pd.DataFrame:
+    """Return a row a way, and first one for real records in the place of samples.
+
+    ``frechet`` and ``agreement`` come with ``_low`` and ``_high``; ``amplitude`` is the standard deviation of all samples over
+    that of as many real records; ``lost`` is a way's Fréchet distance less that of the
+    most faithful way of its generator and guidance, ``missed`` that way's agreement less its own: both good when small.
+    """
+    rng = np.random.default_rng(SEED)
+    real = judge(data.reference.signals)[1]
+    of_real, of_drawn = (bootstrap_weights(n, None, BOOTSTRAP, rng) for n in (len(real), DRAWN))
+
+    def read(signals: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+        classes, features = judge(signals)
+        right = of_drawn @ (classes == labels) / of_drawn.sum(axis=1)
+        return {"frechet": frechet(real, features, of_real, of_drawn), "agreement": right}
+
+    def stated(name: str, values: np.ndarray, *bounds: float) -> dict[str, float]:
+        return dict(zip((name, f"{name}_low", f"{name}_high"), interval(values, 0.95, bounds), strict=True))  # type: ignore[arg-type]
+
+    def row(values: dict[str, np.ndarray]) -> dict[str, float]:
+        return {**stated("frechet", values["frechet"], 0, np.inf), **stated("agreement", values["agreement"], 0, 1)}
+
+    rows: list[dict[str, Any]] = [{"generator": "real", **row(read(data.more.signals, data.more.labels))}]
+    faithful: dict[tuple[str, float], tuple[dict[str, np.ndarray], float]] = {}
+    labels = np.arange(DRAWN) % len(data.reference.spec.classes)
+    for way, (signals, cost, evaluations) in sets:
+        values, key = read(signals, labels), (way.generator, way.settings["guidance"])
+        first, most = faithful.setdefault(key, (values, cost))
+        amplitude = float(signals.std() / data.more.signals.std())
+        facts = {
+            "amplitude": amplitude,
+            "generator": way.generator,
+            "way": way.name,
+            "guidance": key[1],
+            EVALUATIONS: evaluations,
+            "ms": cost,
+        }
+        lost = stated("lost", values["frechet"] - first["frechet"], -np.inf, np.inf)
+        missed = stated("missed", first["agreement"] - values["agreement"], -1, 1)
+        rows.append({**facts, **row(values), "times": most / cost, **({} if first is values else {**lost, **missed})})
+    return pd.DataFrame(rows)
+
+
+def _between(row: Any, name: str, form: str) -> str:
+    value, low, high = (format(row[f"{name}{end}"], form) for end in ("", "_low", "_high"))
+    return f"{value} ({low} to {high})"
+
+
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/performance.md that a CSV of this benchmark says."""
+    real, ways = table.iloc[0], table.iloc[1:]
+    lines = [
+        "## Faithful and fast sampling",
+        "",
+        f"`python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average {real['load']:.0f}. The generators of "
+        f"[generators.md](generators.md#what-small-reaches), preset `small`, trained on simulated records; {DRAWN} records drawn by each way from the same weights, "
+        "labels and seeds; CPU time is that of the quickest of six chunks. *Fréchet distance* and *agreement* as there, with 95 % intervals of a bootstrap "
+        f"over records; *amplitude* is the standard deviation of the samples over that of real records. The last columns are differences from the first row of the same generator and guidance, paired record by record: above 0 is worse. "
+        f"Real records in the place of samples: distance {_between(real, 'frechet', '.1f')}, agreement {_between(real, 'agreement', '.2f')}.",
+        "",
+        "| generator | way | guidance | evaluations | CPU ms a record | times as fast | Fréchet distance | agreement | amplitude | distance added | agreement lost |",
+        "|---|---|---:|---:|---:|---:|---|---|---:|---|---|",
+    ]
+    for _, row in ways.iterrows():
+        cells = [row["generator"], row["way"], f"{row['guidance']:g}", f"{row[EVALUATIONS]:.0f}", f"{row['ms']:.0f}"]
+        cells += [f"{row['times']:.1f}", _between(row, "frechet", ".0f"), _between(row, "agreement", ".2f")]
+        cells.append(f"{row['amplitude']:.2f}")
+        differs = pd.notna(row["lost"])
+        cells += [_between(row, "lost", ".0f"), _between(row, "missed", ".2f")] if differs else ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "1,000 evaluations, five times as dear as 200, were not drawn, nor `diffwave`."]
+    fast = ways[ways["lost"].notna() & (ways["times"] >= 8)]
+    for title, kept in (
+        ("At least 8 times as fast, with no closeness and no agreement lost beyond the interval", True),
+        ("At least 8 times as fast, but with a loss that its interval does not explain", False),
+    ):
+        found = fast[((fast["lost_low"] <= 0) & (fast["missed_low"] <= 0)) == kept]
+        named = [f"`{r.generator}` {r.way}, guidance {r.guidance:g}" for r in found.itertuples()]
+        if named:
+            lines += ["", f"{title}: {'; '.join(named)}."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="that of learning.py")
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    args = arguments.parse_args()
+    if not args.render:
+        torch.set_num_threads(1)
+        load = os.getloadavg()[0]
+        sets = [(way, drawn(args.work, way)) for way in WAYS]
+        found = compare(Judge(args.work), hospital_records(args.work, "a"), sets)
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        found.assign(machine=machine(), date=day, load=load).to_csv(CSV, index=False, float_format="%.6g")
+    write_section(ROOT / "docs" / "performance.md", "sampling", render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The benchmark of faithful and fast sampling: its differences, and its section in the documentation."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("measuring", "learning", "sampling")
+
+
+@pytest.fixture
+def sampling(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    for name in NAMES:
+        sys.modules.pop(name, None)
+    yield importlib.import_module("sampling")
+    for name in NAMES:
+        sys.modules.pop(name, None)
+
+
+def test_the_document_says_what_was_measured(sampling: ModuleType) -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- sampling: begin -->\n")[1].split("\n<!-- sampling: end -->")[0]
+    assert shown == sampling.render(pd.read_csv(sampling.CSV))
+
+
+def test_a_loss_is_found_and_its_lack_is_not(sampling: ModuleType) -> None:
+    """Ways of one generator: the faithful one, one that differs by little noise, one whose features are off by 1."""
+    number, rng = sampling.DRAWN, np.random.default_rng(0)
+    features = rng.standard_normal((number, 4))
+
+    def judge(signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.arange(len(signals)) % 2 + (signals[:, 0] > 3), signals
+
+    real = SimpleNamespace(signals=rng.standard_normal((490, 4)), spec=SimpleNamespace(classes=("a", "b")))
+    more = SimpleNamespace(signals=features, labels=np.arange(number) % 2)
+    drawn = [
+        ("faithful", features, 100.0, 200),
+        ("fast", features + 0.01 * rng.standard_normal((number, 4)), 10.0, 20),
+        ("hasty", features + 1.0, 5.0, 10),
+    ]
+    sets = [(sampling.Way("g", name, {"guidance": 1.0}), (x, ms, evaluations)) for name, x, ms, evaluations in drawn]
+    table = sampling.compare(judge, SimpleNamespace(reference=real, more=more), sets)
+    rows = table.set_index("way", drop=False)
+    assert rows["times"].iloc[1:].tolist() == [1.0, 10.0, 20.0]
+    assert np.isnan(rows.loc["faithful", "lost"])
+    assert rows.loc["fast", "lost_low"] <= 0 <= rows.loc["fast", "lost_high"]
+    # Four means that are off by 1 add 4 to the squared distance.
+    assert rows.loc["hasty", "lost"] == pytest.approx(4, abs=0.6)
+    assert rows.loc["hasty", "lost_low"] > 0
+    page = sampling.render(table.assign(machine="m", date="d", load=1.0))
+    assert "no closeness and no agreement lost beyond the interval: `g` fast, guidance 1." in page
+    assert "with a loss that its interval does not explain: `g` hasty, guidance 1." in page
