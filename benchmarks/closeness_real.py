@@ -1,6 +1,6 @@
 """How close the generators come on the true records at hand.
 
-    ECGPIPE_PHYSIONET=... python benchmarks/closeness_real.py --work /tmp/closeness_real   # some minutes of one core
+    ECGPIPE_PHYSIONET=... python benchmarks/closeness_real.py --work /tmp/closeness_real   # a quarter of an hour of one core
     python benchmarks/closeness_real.py --render          # writes the tables into docs/closeness.md again
 
 Runs `configs/physionet.yaml` up to closeness, with the changes below; what is there already is kept. ECGPIPE_PHYSIONET names a
@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from learning import GENERATORS as SAMPLED
 from measuring import ROOT, write_section
 
 from ecgpipe.closeness.names import ALL, CONTROL
@@ -26,13 +27,14 @@ from ecgpipe.report.closeness import standing, written
 
 CSV = ROOT / "docs" / "data" / "closeness_real.csv"
 CONFIG = ROOT / "configs" / "physionet.yaml"
-GENERATORS = ("class_mean_pca", "diffwave")
+GENERATORS = ("class_mean_pca", "time_diffusion")
 MERGED = "merged"
 CHANGES: dict[str, Any] = {
     "datasets": [MERGED],
     "generators": list(GENERATORS),
+    "generator_settings": {name: {"sample": SAMPLED[name]} for name in GENERATORS},
     "samples": {"number": 400, "labels": "training"},
-    "closeness": {"measures": "quick", "bootstrap": 100},
+    "closeness": {"measures": "full"},
 }
 """One data set, both databases together, on which every generator is trained; its samples have its mix of rhythms."""
 
