@@ -28,7 +28,7 @@ HEAD = """# The experiment matrix on true records, at a small scale
 
 Written by `python benchmarks/results_page.py` from the tables of a run of `{config}`; not by hand. {records} Signals have
 {rate} Hz, classifiers are small and trained for {steps} steps at most with {seeds} seeds, all classes weighted alike. Generators are {generators}, `time_diffusion`
-with its `small` preset for {generator_steps} steps, {number} samples of each. 
+with its `small` preset for {generator_steps} steps, {number} samples of each.
 With more steps, at 100 Hz, that preset's samples of these data sets show the rhythm asked for [no more often than by chance](generators.md#what-small-reaches). So **this page shows what can and cannot be concluded from little, not how good generators are**. Not in this run: `time_vqvae`,
 whose `small` preset does not pass its own check of reconstructions after so few records at this rate; `diffwave`;
 pooled generators and ratios, which `configs/matrix.yaml` runs on simulated records. How often verdicts like these are
