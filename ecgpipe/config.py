@@ -381,7 +381,9 @@ class Samples(Section):
         None,
         description="Records of each class by its name, in place of `number` and `labels`; null: these two decide.",
     )
-    chunk: int = Field(64, ge=1, description="Records drawn at a time; bounds memory, does not change the result.")
+    chunk: int = Field(
+        64, ge=1, description="Records drawn at a time; bounds memory, changes the result in rounding at most."
+    )
 
     @model_validator(mode="after")
     def _something_to_draw(self) -> Samples:

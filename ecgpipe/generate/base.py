@@ -23,7 +23,7 @@ from ecgpipe.generate.protocol import Generator, Settings, Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.leads import LEADS, independent_from_twelve, twelve_from_independent
 
-FORMAT = 2
+FORMAT = 3
 """Version of the model file; one of another version is refused."""
 
 Leads = Literal["independent8", "all12"]
@@ -124,6 +124,18 @@ def check_drawable(labels: np.ndarray, spec: SignalSpec, facts: Mapping[str, Any
         raise ValueError(f"this generator saw no training record of class {', '.join(strange)}: it cannot draw one")
 
 
+def check_guidance(guidance: float, class_dropout: float) -> None:
+    """Refuse guidance by a network that never learns "no class".
+
+    Raises:
+        ValueError: saying what to change.
+    """
+    if guidance != 1 and class_dropout == 0:
+        raise ValueError(
+            f"`guidance` {guidance:g} needs a training with `class_dropout` above 0; without, only 1 is allowed"
+        )
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
@@ -171,11 +183,12 @@ def save_model(
     )
 
 
-def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def load_model(folder: Path, cls: type[Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read what :func:`save_model` wrote, as (contents of ``model.json``, tensors).
 
     Raises:
-        ModelFileError: if a file is missing, damaged, of another format or class, or the two do not belong together.
+        ModelFileError: if a file is missing, damaged, of another format or class, its class has other settings by now, or
+            the two do not belong together.
     """
     description, weights = Path(folder) / "model.json", Path(folder) / "model.safetensors"
     for path in (description, weights):
@@ -187,6 +200,14 @@ def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch
         raise ModelFileError(f"{description} does not say its `{absent[0]}`; train the generator again")
     if facts["class"] != class_path_of(cls):
         raise ModelFileError(f"{description} is a model of {facts['class']}, not of {class_path_of(cls)}")
+    if not all(isinstance(facts.get(name, {}), dict) for name in ("settings", "training_records")):
+        raise ModelFileError(
+            f"{description}: `settings` and `training_records` must be mappings; train the generator again"
+        )
+    if other := set(facts["settings"]) ^ set(cls.Settings.model_fields):
+        raise ModelFileError(
+            f"{description} was written by ecgpipe {_writer(facts)}, whose {cls.__name__} has other settings ({', '.join(sorted(other))}); train the generator again"
+        )
     if sha256(weights) != facts["sha256"]:
         raise ModelFileError(
             f"{weights} is not the file that {description} describes (its SHA-256 differs: truncated, damaged or of another training); train the generator again"
@@ -195,6 +216,13 @@ def load_model(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, torch
         return facts, load_file(weights)
     except SafetensorError as error:
         raise ModelFileError(f"{weights} cannot be read ({error}); train the generator again") from error
+
+
+def _writer(facts: dict[str, Any]) -> str:
+    versions = facts.get("versions")
+    return (
+        str(versions.get("ecgpipe", "of an unknown version")) if isinstance(versions, dict) else "of an unknown version"
+    )
 
 
 def _check_format(description: Path, facts: Any) -> None:
@@ -222,9 +250,9 @@ def load_generator(name: str, folder: Path, spec: SignalSpec) -> Generator:
         raise ModelFileError(f"{description} is missing: {folder} is not a trained generator; train it first")
     facts = read_json(description)
     _check_format(description, facts)
-    for name, kind in (("class", str), ("signals", dict)):
-        if not isinstance(facts.get(name), kind):
-            raise ModelFileError(f"{description} does not say its `{name}`; train the generator again")
+    for entry, kind in (("class", str), ("signals", dict)):
+        if not isinstance(facts.get(entry), kind):
+            raise ModelFileError(f"{description} does not say its `{entry}`; train the generator again")
     for key, wanted in spec.to_json().items():
         if (found := facts["signals"].get(key)) != wanted:
             raise ModelFileError(
@@ -301,7 +329,11 @@ class NeuralGenerator:
             out.module.load_state_dict(tensors)
             out.scale = float(stored["scale"])
             out.facts = {k: stored[k] for k in ("seed", "training_records")}
-        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        except RuntimeError as error:  # torch's message lists every weight
+            raise ModelFileError(
+                f"{Path(folder) / 'model.safetensors'} holds the weights of another network than {cls.__name__} builds from {Path(folder) / 'model.json'}, written by ecgpipe {_writer(stored)}; train the generator again"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise ModelFileError(
                 f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
             ) from error

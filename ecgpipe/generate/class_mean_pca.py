@@ -9,6 +9,7 @@ do better has learned nothing that matters.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,12 +186,14 @@ class ClassMeanPCA:
             yield self.layout.pick(x).flatten(1).double().numpy(), y.numpy()
 
     def _missed(self, signals: Signals) -> float:
-        """Return the mean square, in mV², of what class mean and components leave of the records."""
-        mean, total, size = self._fitted_mean(), 0.0, max(1, len(signals))
+        """Return the mean square, in mV², of what class mean and components leave of the records; NaN of none."""
+        mean, total = self._fitted_mean(), 0.0
+        if not len(signals):
+            return math.nan
         for x, y in self._batches(signals, 1):
             x = x - mean[y]
             total += float(np.square(x).sum() - np.square(x @ self.components.T).sum())
-        return total / (size * self.layout.channels * self.spec.length)
+        return total / (len(signals) * self.layout.channels * self.spec.length)
 
     def _fitted_mean(self) -> np.ndarray:
         if self.mean is None:

@@ -24,7 +24,7 @@ from torch import nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable, check_guidance
 from ecgpipe.generate.preconditioning import SpectralPreconditioning, measured, no_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise, Sampler, draw, guided
@@ -151,10 +151,7 @@ class DiffusionGenerator(NeuralGenerator):
             ValueError: if guidance is asked of a network that never learns "no class", or there are more evaluations
                 than steps in the schedule.
         """
-        if sample.guidance != 1 and settings.class_dropout == 0:
-            raise ValueError(
-                f"`guidance` {sample.guidance:g} needs a training with `class_dropout` above 0; without, only 1 is allowed"
-            )
+        check_guidance(sample.guidance, settings.class_dropout)
         settings.noise_schedule().grid(sample.evaluations)
 
     def network(self, channels: int, classes: int) -> nn.Module:

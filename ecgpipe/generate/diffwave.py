@@ -7,7 +7,8 @@ place of the dilated convolution, so that one layer sees the whole record.
 
 ``conditioning: film`` is not DiffWave's: what enters a layer is normalised, then scaled and shifted by step and class
 (FiLM, arXiv 1709.07871; in diffusion models arXiv 2105.05233, section 3). A layer can then work differently at every
-noise level, which short trainings do not get from an added step: docs/generators.md tells what it brings.
+noise level. The norm takes the place of the sum's factor sqrt(1/2). Presets `small` and `full` have it; with
+``backbone: dilated``, ``conditioning: added`` and ``patch: 1`` the network is DiffWave as published.
 
 Convolutions run as 2-D ones of height 1, which torch computes up to twice as fast on a CPU as 1-D ones.
 """
@@ -105,7 +106,7 @@ class DiffWaveSettings(DiffusionSettings):
     )
     conditioning: Literal["added", "film"] = Field(
         "added",
-        description="How a layer learns of the noise level: `added` to its input, as published, or `film`: the input is normalised, then scaled and shifted by level and class. Short trainings need `film`.",
+        description="How a layer learns of the noise level: `added` to its input, as published, or `film`: the input is normalised, then scaled and shifted by level and class.",
     )
     states: int = Field(64, ge=2, multiple_of=2, description="`backbone: s4`: states a channel.")
     channels: int = Field(64, ge=1, description="Residual channels C.")

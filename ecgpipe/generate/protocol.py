@@ -96,7 +96,7 @@ class Generator(Protocol):
 
     SampleSettings: ClassVar[type[BaseModel]]
     """How to draw, as written under ``sample``. A static method ``check_together(settings, sample_settings)``, if there is
-    one, raises ValueError where the two do not go together. Fields named ``sampler`` (str), ``evaluations`` (int; network passes a
+    one, raises ValueError where the two do not go together. Fields named ``sampler`` (str), ``evaluations`` (int; levels or rounds a
     record) and ``guidance`` (float) are written into the samples' table."""
 
     def __init__(self, settings: BaseModel, spec: SignalSpec) -> None:

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import processes, training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable, check_guidance
 from ecgpipe.generate.layers import attend
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import guided
@@ -127,13 +127,13 @@ class TimeVQVAESettings(PresetSettings):
             },
             "lf_prior": {
                 "optimizer": "muon",
-                "steps": 500,
+                "steps": 1500,
                 "batch": 16,
                 "learning_rate": 2e-3,
                 "warmup": 50,
                 "ema_decay": 0.99,
                 "balanced": True,
-                "validate_every": 125,
+                "validate_every": 300,
             },
             "hf_prior": {
                 "layers": 1,
@@ -780,6 +780,11 @@ class TimeVQVAE(NeuralGenerator):
         super().__init__(settings, spec)
         self.module = self._network()
 
+    @staticmethod
+    def check_together(settings: TimeVQVAESettings, sample: TimeVQVAESampleSettings) -> None:
+        """Refuse to draw in a way that this training does not allow; see :func:`ecgpipe.generate.base.check_guidance`."""
+        check_guidance(sample.guidance, settings.class_dropout)
+
     def _network(self) -> TimeVQVAENetwork:
         return TimeVQVAENetwork(self.layout.channels, self.spec.length, len(self.spec.classes), self.settings)
 
@@ -789,7 +794,7 @@ class TimeVQVAE(NeuralGenerator):
         """Train stage after stage; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
-            ValueError: if a class has no training record, or there are no validation records.
+            ValueError: if there are no validation records.
             TrainingError: if a loss is not finite.
             ReconstructionError: if stage 1 reconstructs the validation records worse than ``reconstruction_bound``.
         """

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,8 @@ HISTORY: tuple[str, ...] = (
 FLUSH_EVERY = 20
 """Steps between looks at the losses: asking for each would make a GPU wait for the CPU at every step."""
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
 """loss(module, signals ``(b, 12, length)`` in mV, labels ``(b,)``, generator on the device) -> scalar.
 
@@ -81,7 +83,7 @@ class TrainingSettings(Settings):
     )
     warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
-    betas: tuple[float, float] = Field((0.9, 0.999), strict=False, description="Decay rates of AdamW's two moments.")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), strict=False, description="Decay rates of AdamW's two moments.")
     gradient_clip: float = Field(1.0, gt=0, description="Gradients of a larger norm are scaled down to this.")
     ema_decay: float = Field(
         0.999,

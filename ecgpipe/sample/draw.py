@@ -138,6 +138,8 @@ def synthetic_records(
             "age": np.nan,
             "sex": "unknown",
             "codes": "",
+            "also": "",
+            "suspected": "",
             "generator": name,
             "seed": seeds,
             "sampler": pd.Series([getattr(settings, "sampler", None)] * number, dtype="string"),

@@ -101,3 +101,12 @@ def test_bad_input_is_refused(sines: Dataset, tmp_path: Path, pca: ClassMeanPCA)
     (tmp_path / "model" / "model.json").write_text(text.replace('"length": 64', '"length": 65'))
     with pytest.raises(ModelFileError, match="other sizes"):
         ClassMeanPCA.load(tmp_path / "model")
+
+
+def test_without_validation_records_their_loss_is_missing(sines: Dataset, tmp_path: Path) -> None:
+    train = Signals.of(sines, "train")
+    pca = ClassMeanPCA(ClassMeanPCA.Settings(), sines.spec)
+    nothing = Signals(sines, np.arange(0))
+    history = pca.fit(train, nothing, seed=0, state_dir=tmp_path, device="cpu", progress=False)
+    assert history["validation_loss"].isna().all()
+    assert history["train_loss"].notna().all()

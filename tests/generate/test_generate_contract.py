@@ -147,7 +147,10 @@ def test_a_model_of_another_kind_is_refused(model: Generator, saved: Path) -> No
     for change, message in (
         ({"format": FORMAT + 1}, f"is of format {FORMAT + 1}, this version of ecgpipe reads format {FORMAT}"),
         ({"class": "my.module:Other"}, f"is a model of my.module:Other, not of .*:{type(model).__name__}"),
-        ({"settings": {"colour": "red"}}, f"does not fit this version of {type(model).__name__}"),
+        (
+            {"settings": {**facts["settings"], "colour": "red"}},
+            rf"whose {type(model).__name__} has other settings \(colour\)",
+        ),
     ):
         write_json(saved / "model.json", {**facts, **change})
         with pytest.raises(ModelFileError, match=message):

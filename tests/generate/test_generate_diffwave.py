@@ -66,7 +66,7 @@ def sample(generator: DiffWave, places: slice = slice(None), settings: Any = SHO
 
 
 @pytest.mark.parametrize("conditioning", ["added", "film"])
-def test_a_layer_is_that_of_the_paper(conditioning: str) -> None:
+def test_a_layer_is_that_of_figure_2_but_for_how_it_is_entered(conditioning: str) -> None:
     torch.manual_seed(0)
     layer = DilatedLayer(DiffWave.Settings(conditioning=conditioning, channels=8, embedding=16), 2)
     h, step, label = torch.randn(3, 8, 1, 20), torch.randn(3, 16), torch.randn(3, 16)

@@ -123,6 +123,9 @@ def test_types_are_not_converted_but_a_list_may_stand_for_a_tuple() -> None:
 def test_sampling_that_the_training_does_not_allow_is_told_before_training(
     train: dict[str, object], sample: dict[str, object], words: str
 ) -> None:
-    check_settings("diffwave", None, {"preset": "small"}, {"guidance": 2.0})
+    for name in ("diffwave", "time_vqvae"):
+        check_settings(name, None, {"preset": "small"}, {"guidance": 2.0})
+    with pytest.raises(GeneratorError, match="needs a training with `class_dropout` above 0"):
+        check_settings("time_vqvae", None, {"class_dropout": 0.0}, {"guidance": 2.0})
     with pytest.raises(GeneratorError, match=words):
         check_settings("diffwave", None, {"preset": "small", **train}, sample)

@@ -197,6 +197,15 @@ def test_a_model_of_other_signals_is_an_error(
         (lambda facts: {**facts, "signals": 3}, r"model\.json does not say its `signals`"),
         (lambda facts: [facts], r"model\.json is of format None"),
         (lambda facts: {**facts, "scale": None}, r"model\.json does not fit this version"),
+        (lambda facts: {**facts, "training_records": None}, "`settings` and `training_records` must be mappings"),
+        (
+            lambda facts: {**facts, "settings": {k: v for k, v in facts["settings"].items() if k != "conditioning"}},
+            r"written by ecgpipe \S+, whose DiffWave has other settings \(conditioning\)",
+        ),
+        (
+            lambda facts: {**facts, "settings": {**facts["settings"], "layers": 7}},
+            r"^\S+model\.safetensors holds the weights of another network than DiffWave builds from \S+, written by .{,60}$",
+        ),
     ],
 )
 def test_a_wrong_model_json_is_one_clear_error(
@@ -206,6 +215,16 @@ def test_a_wrong_model_json_is_one_clear_error(
     description = tmp_path / "model" / "model.json"
     write_json(description, edit(read_json(description)))
     with pytest.raises(ModelFileError, match=message):
+        load_generator("diffwave", tmp_path / "model", sines.spec)
+
+
+def test_a_class_that_is_not_there_is_told_by_the_generators_name(
+    sines_folder: Path, sines: Dataset, tmp_path: Path
+) -> None:
+    train(sines_folder, tmp_path / "model")
+    description = tmp_path / "model" / "model.json"
+    write_json(description, {**read_json(description), "class": "nosuch:Thing"})
+    with pytest.raises(GeneratorError, match="generator 'diffwave': there is no module nosuch"):
         load_generator("diffwave", tmp_path / "model", sines.spec)
 
 

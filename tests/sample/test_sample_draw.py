@@ -102,7 +102,16 @@ def test_seeds_are_distinct_and_do_not_depend_on_the_number() -> None:
 def test_a_synthetic_set_is_a_dataset(tmp_path: Path) -> None:
     data = make(tmp_path / "set", Echo(), number=60, settings=Chosen())
     assert data.signals.shape == (60, 12, 50)
-    assert tuple(data.records.columns) == (*COLUMNS, "generator", "seed", "sampler", "evaluations", "guidance")
+    assert tuple(data.records.columns) == (
+        *COLUMNS,
+        "also",
+        "suspected",
+        "generator",
+        "seed",
+        "sampler",
+        "evaluations",
+        "guidance",
+    )
     row = data.records.iloc[0]
     assert (row["record"], row["patient"], row["source"], row["sex"], row["codes"]) == (
         "s000001",
