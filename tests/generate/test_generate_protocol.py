@@ -70,7 +70,7 @@ def peak():
 
 dataset, state = Dataset.load(sys.argv[1]), Path(sys.argv[2])
 rows = dataset.indices("train")
-generator = DiffWave(DiffWave.Settings(channels=8, layers=1, steps=3, batch=64, warmup=0, balanced=False, spectral=False), dataset.spec)
+generator = DiffWave(DiffWave.Settings(channels=8, layers=1, steps=3, batch=64, warmup=0, balanced=True, spectral=True), dataset.spec)
 peaks = []
 for number in (2000, 2000, len(rows)):  # twice: what the allocator keeps settles
     train = Signals(dataset, rows[:number])

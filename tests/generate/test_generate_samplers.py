@@ -113,9 +113,12 @@ COMMON = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "ti
 @pytest.mark.parametrize("evaluations", [1, 5, 20, 50])
 def test_ddim_is_that_of_diffusers(prediction: str, evaluations: int) -> None:
     diffusers = pytest.importorskip("diffusers")
-    theirs = _theirs(diffusers.DDIMScheduler(**COMMON, clip_sample=False, prediction_type=prediction), evaluations)
+    scheduler = diffusers.DDIMScheduler(**COMMON, clip_sample=False, prediction_type=prediction)
+    # Its own table is a product of a thousand float32, which predicting noise magnifies; that of ours is compared elsewhere.
+    scheduler.alphas_cumprod = torch.from_numpy(linear_alpha_bar(1000, 1e-4, 0.02)).float()
+    theirs = _theirs(scheduler, evaluations)
     ours = _ours(linear_alpha_bar(1000, 1e-4, 0.02), evaluations, "ddim", prediction)
-    assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-5 * (100 if prediction == "epsilon" else 1)
+    assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("evaluations", [2, 5, 20, 50])
