@@ -27,7 +27,7 @@ from ecgpipe.report.closeness import standing, written
 
 CSV = ROOT / "docs" / "data" / "closeness_real.csv"
 CONFIG = ROOT / "configs" / "physionet.yaml"
-GENERATORS = ("class_mean_pca", "time_diffusion")
+GENERATORS = ("class_mean_pca", "diffwave", "time_diffusion")
 MERGED = "merged"
 CHANGES: dict[str, Any] = {
     "datasets": [MERGED],
