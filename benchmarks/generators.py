@@ -303,7 +303,7 @@ def render(table: pd.DataFrame) -> str:
         "leads as one position, which is where most of its speed comes from; `patch 1` is the like-for-like network. A training step of ecgpipe "
         "includes reading, drawing the batch and one look at the validation loss; peers get their batch for nothing, and diffusers' network is not told the class. "
         "The dilated `diffwave` is its preset `small` but wider; with S4 it has 8 layers of 56 channels (112 inside), ecgen 8 of 96. The aim was 1.5 times a peer's training "
-        "throughput at matched parameters and length: see the columns above: with patches it is reached, without them by diffwave's S4 alone.",
+        "throughput at matched parameters and length: with patches it is reached, without them by diffwave's S4 alone.",
     ]
     return "\n".join(lines)
 

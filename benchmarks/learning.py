@@ -27,11 +27,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from measuring import ROOT, write_section
 from safetensors.torch import load_file, save_file
 
 from ecgpipe.acquire.dataset import acquire
 from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.classify import inputs, training
+from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
 from ecgpipe.files import read_json, write_json
@@ -43,18 +45,9 @@ from ecgpipe.preprocess.dataset import merge, preprocess
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[1]
 CSV = ROOT / "docs" / "data" / "learning.csv"
 LOSSES_CSV = ROOT / "docs" / "data" / "learning_losses.csv"
 DOCUMENT = ROOT / "docs" / "generators.md"
-END = "<!-- end of table -->\n"
-
-
-def start(csv: Path) -> str:
-    """Return the line that opens a CSV's table in the document."""
-    return f"<!-- table of docs/data/{csv.name} -->\n"
-
-
 SPEC = SignalSpec(100.0, 1000, RHYTHMS)
 GENERATORS: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
@@ -195,11 +188,7 @@ class Judge:
 
 def frechet(one: np.ndarray, two: np.ndarray) -> float:
     """Return the squared Fréchet distance of the Gaussians of two sets of features ``(n, d)``."""
-    a, b = np.cov(one.T), np.cov(two.T)
-    values, vectors = np.linalg.eigh(a)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(0)).sum()
-    return float(np.square(one.mean(0) - two.mean(0)).sum() + np.trace(a) + np.trace(b) - 2 * cross)
+    return frechet_distance(one.mean(0), np.cov(one.T), two.mean(0), np.cov(two.T))
 
 
 def wilson(right: int, number: int, z: float = 1.959964) -> tuple[float, float]:
@@ -361,11 +350,8 @@ def main() -> None:
     CSV.parent.mkdir(parents=True, exist_ok=True)
     collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
     collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")
-    text = DOCUMENT.read_text(encoding="utf-8")
     for csv, rows in ((CSV, table()), (LOSSES_CSV, losses_table())):
-        head, rest = text.split(start(csv))
-        text = head + start(csv) + rows + END + rest.split(END, 1)[1]
-    DOCUMENT.write_text(text, encoding="utf-8")
+        write_section(DOCUMENT, csv.stem, rows)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from ecgpipe.closeness.comparison import Settings, Yardstick
 from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.kernels import Judge
 from ecgpipe.closeness.measures import MEASURES, Maps, Source
+from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.config import ClassifierSettings
@@ -159,7 +160,7 @@ def measure(defects: list[str]) -> pd.DataFrame:
         frames.append(pooled[columns].assign(defect=name, size=level))
         if name in ("none", "copies", "control: copies"):
             private = assess(real[0], Source(spoilt, maps), real[1], SETTINGS).table
-            private = private[private["class"] == "all"]
+            private = private[private["class"] == ALL]
             private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
             frames.append(private.reindex(columns=columns).assign(defect=name, size=level))
     table = pd.concat(frames, ignore_index=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.closeness.comparison import COLUMNS, Settings, evaluate
-from ecgpipe.closeness.measures import Maps, Source
+from ecgpipe.closeness.comparison import COLUMNS, Settings, Yardstick, sources
 from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.privacy import Privacy, assess
 from ecgpipe.closeness.reading import labelled, read_records
@@ -72,13 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _judged(sets: dict[str, Records], settings: Settings) -> tuple[pd.DataFrame, Privacy | None]:
     """Return the table of closeness, and with training records privacy, whose rows then stand in the table too."""
-    train = sets.get("train")
-    maps = Maps.fit(sets["real"] if train is None else train, None)
-    table = evaluate(sets["real"], sets["synthetic"], train=train, settings=settings, maps=maps)
+    real, synthetic, train = sources(sets["real"], sets["synthetic"], sets.get("train"))
+    table = Yardstick(real, train, settings).compare(synthetic)
     if train is None:
         return table, None
-    real, synthetic, learnt = (Source(records, maps) for records in (sets["real"], sets["synthetic"], train))
-    privacy = assess(real, synthetic, learnt, settings)
+    privacy = assess(real, synthetic, train, settings)
     rows = privacy.table.assign(lead=ALL).reindex(columns=list(COLUMNS)).astype(table.dtypes)
     return pd.concat([table, rows], ignore_index=True), privacy
 

@@ -369,23 +369,29 @@ def evaluate(
         raise ValueError(f"there are {len(given)} sets and labels of {len(labels)}: give those of every set, or none")
     labelled: Sequence[Sequence[str] | None] = [None] * len(given) if labels is None else labels
     sets = [_records(one, rate, own) for one, own in zip(given, labelled, strict=True)]
-    return _evaluate(sets[0], sets[1], None if train is None else sets[2], judge, settings or Settings(), maps, only)
+    held_out, judged, learnt = sources(sets[0], sets[1], None if train is None else sets[2], judge, maps)
+    return Yardstick(held_out, learnt, settings or Settings()).compare(judged, only)
 
 
-def _evaluate(
-    real: Records,
-    synthetic: Records,
-    train: Records | None,
-    judge: Judge | None,
-    settings: Settings,
-    maps: Maps | None,
-    only: Sequence[str] | None,
-) -> pd.DataFrame:
+def sources(
+    real: Records, synthetic: Records, train: Records | None, judge: Judge | None = None, maps: Maps | None = None
+) -> tuple[Source, Source, Source | None]:
+    """Return real, synthetic and training records with their feature maps; without labels unless all have some.
+
+    Args:
+        real: held-out real records.
+        synthetic: what is judged.
+        train: real records the generator was trained on, if they are known.
+        judge: the real-trained classifier.
+        maps: of an earlier call; None fits them on ``train`` or else ``real``.
+
+    Raises:
+        ValueError: if the sets differ in rate, leads or length, or one of them is empty.
+    """
     if any(records.labels is None for records in (real, synthetic, train) if records is not None):
         real, synthetic = (replace(records, labels=None, checked=True) for records in (real, synthetic))
         train = None if train is None else replace(train, labels=None, checked=True)
     for what, records in (("real", real), ("synthetic", synthetic)):
         _require_some(what, records, real)
     maps = maps or Maps.fit(real if train is None else train, judge)
-    yardstick = Yardstick(Source(real, maps), None if train is None else Source(train, maps), settings)
-    return yardstick.compare(Source(synthetic, maps), only)
+    return Source(real, maps), Source(synthetic, maps), None if train is None else Source(train, maps)

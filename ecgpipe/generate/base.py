@@ -220,9 +220,8 @@ def load_model(folder: Path, cls: type[Any]) -> tuple[dict[str, Any], dict[str, 
 
 def _writer(facts: dict[str, Any]) -> str:
     versions = facts.get("versions")
-    return (
-        str(versions.get("ecgpipe", "of an unknown version")) if isinstance(versions, dict) else "of an unknown version"
-    )
+    known = versions if isinstance(versions, dict) else {}
+    return str(known.get("ecgpipe", "of an unknown version"))
 
 
 def _check_format(description: Path, facts: Any) -> None:

@@ -34,8 +34,6 @@ TRAINING_SHARE = 0.8
 """Share of a set's records that trains; records that will be excluded are not known before."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
 """Records of the projects whose number is known without asking."""
-CALIBRATED = frozenset({"generate", "sample", "classify"})
-"""Scripts whose time is estimated from a calibration."""
 ROUGHLY = {
     "acquire": (1.0, 0.005),
     "preprocess": (2.0, 0.0015),

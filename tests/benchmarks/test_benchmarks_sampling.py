@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -13,17 +11,11 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("measuring", "learning", "sampling")
 
 
 @pytest.fixture
-def sampling(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    yield importlib.import_module("sampling")
-    for name in NAMES:
-        sys.modules.pop(name, None)
+def sampling(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("sampling")
 
 
 def test_the_document_says_what_was_measured(sampling: ModuleType) -> None:
