@@ -1,14 +1,17 @@
 """How much is a configuration's matrix? Jobs, trainings, and hours from the throughput measured here.
 
-``python benchmarks/matrix.py configs/paper.yaml`` makes a dry run, counts the trainings each classification job would do,
-times a training step and a validation pass of each classifier on this machine, and what a cell costs the tables, and
-writes docs/data/matrix.csv. Numbers of records of data sets that are not there are the published ones.
+    python benchmarks/matrix.py                       # of configs/paper.yaml: docs/data/matrix.csv, docs/statistics.md
+    python benchmarks/matrix.py configs/matrix.yaml   # of another configuration: prints only
+    python benchmarks/matrix.py --render              # writes docs/statistics.md again
+
+Makes a dry run, counts the trainings each classification job would do, times a training step and a validation pass of
+each classifier on this machine, and what a cell costs the tables. Numbers of records of data sets that are not there are
+the published ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import subprocess
 import sys
@@ -19,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from measuring import ROOT, write_section
 
 from ecgpipe.classify.training import build
 from ecgpipe.config import AnyClassifier, Config, load
@@ -28,6 +32,8 @@ from ecgpipe.tables.classification import metrics_of, summary_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.workflow.study import Study
 
+PAPER, CSV = ROOT / "configs" / "paper.yaml", ROOT / "docs" / "data" / "matrix.csv"
+DOCUMENT = ROOT / "docs" / "statistics.md"
 PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52_546, 6_568)}
 """Training and validation records: 80 % and 10 % of those with a study rhythm (study facts: 20,629 and 45,053)."""
 
@@ -112,16 +118,32 @@ def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int])
     return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])
 
 
+def render(table: pd.DataFrame) -> str:
+    """Say how much it is in all, and which experiment takes most of it."""
+    judging, one = table["experiment"] == "tables", table.iloc[0]
+    hours = table[~judging].groupby("experiment")["hours"].sum()
+    return (
+        f"`{one['config']}`: {one['jobs']} jobs, {table['trainings'].sum():,} trainings, about {hours.sum():,.0f} hours of them on one {'core' if one['device'] == 'cpu' else one['device']} "
+        f"of the machine it was measured on, assuming {one['epochs']} epochs until the early stop where steps are not given. "
+        f"{hours.max() / hours.sum():.0%} of that is {hours.idxmax()}. "
+        f"The tables take one core {table.loc[judging, 'hours'].sum():.1f} hours more (rows `tables`), nearly all of it the bootstrap; they hold one data set's "
+        "predictions in memory at a time."
+    )
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("config", type=Path)
+    arguments.add_argument("config", type=Path, nargs="?", default=PAPER)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument(
         "--epochs", type=int, default=40, help="epochs until the early stop, where none are budgeted"
     )
     arguments.add_argument("--records", type=int, nargs="*", default=[], help="training records, dataset by dataset")
-    arguments.add_argument("--out", type=Path, default=Path("docs/data/matrix.csv"))
+    arguments.add_argument("--render", action="store_true", help="write the document from the last run")
     args = arguments.parse_args()
+    if args.render:
+        write_section(DOCUMENT, "matrix", render(pd.read_csv(CSV)))
+        return
     torch.set_num_threads(1)
     config = load(args.config)
     study = Study(config, Path("workflow_scripts"))
@@ -167,17 +189,13 @@ def main() -> None:
             milliseconds_a_record=("milliseconds_a_record", "first"),
         )
     )
-    result = result.reset_index().assign(config=args.config.name, device=args.device, jobs=jobs)
+    result = result.reset_index().assign(config=args.config.name, device=args.device, jobs=jobs, epochs=args.epochs)
     result["hours"] = result["hours"].round(2)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    result.to_csv(args.out, index=False)
     print(result.to_string(index=False))
-    judging = result["experiment"] == "tables"
-    total = result.loc[~judging, "hours"].sum()
-    print(
-        f"{jobs} jobs, {result['trainings'].sum():,} trainings, {total:,.0f} hours of classifiers on one {args.device}"
-        f" (of {math.ceil(total / 24):,} days), {result.loc[judging, 'hours'].sum():.1f} hours of tables on one core"
-    )
+    print(render(result))
+    if args.config.resolve() == PAPER:
+        result.to_csv(CSV, index=False)
+        write_section(DOCUMENT, "matrix", render(result))
 
 
 if __name__ == "__main__":
