@@ -641,6 +641,18 @@ class Config(Section):
             raise ValueError(
                 "`experiments.cross` adds records to TrRSTeR, which `experiments.settings` must contain then"
             )
+        if self.experiments.ratios != ["all"] and "TrRSTeR" not in self.experiments.settings:
+            raise ValueError(
+                "`experiments.ratios` are those of TrRSTeR, which `experiments.settings` must contain then; without it leave them out"
+            )
+        if self.experiments.pooled and len(self.generators) < 2:
+            raise ValueError(
+                f"`experiments.pooled` pools the samples of several generators; `generators` has {len(self.generators)}"
+            )
+        if self.experiments.transfer.from_real and not self.experiments.transfer.fractions:
+            raise ValueError(
+                "`experiments.transfer.from_real` is a transfer, and `experiments.transfer.fractions` has no share to run one on"
+            )
         sourced = [
             name for name in self.datasets if name in self.dataset_settings and not self.dataset_settings[name].merge
         ]
@@ -686,6 +698,11 @@ class Config(Section):
         for name, generator in self.generator_settings.items():
             for dataset_name in generator.train_by_dataset:
                 self._known(f"generator_settings.{name}.train_by_dataset", dataset_name, self.dataset_settings)
+                dataset = self.dataset_settings[dataset_name]
+                if dataset.merge and dataset.synthetic == "union":
+                    raise ValueError(
+                        f"`generator_settings.{name}.train_by_dataset`: nothing is trained on {dataset_name}, whose synthetic set is the union of its members'; name these, or give it `synthetic: trained`"
+                    )
         if taken := RESERVED_GENERATOR_NAMES & set(self.generators):
             raise ValueError(f"`generators`: {', '.join(sorted(taken))} is a reserved word; choose another name")
         return self

@@ -94,6 +94,7 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("dataset_settings.demo_ptbxl.synthetic", "trained", ["demo_ptbxl", "synthetic", "merge only"]),
         ("generator_settings.diffwave.trian", {}, ["diffwave.trian", "no such key", "class, train"]),
         ("generator_settings.diffwave.train_by_dataset", {"demo": {}}, ["train_by_dataset", "'demo'", "demo_ptbxl"]),
+        ("generator_settings.diffwave.train_by_dataset", {"demo_merged": {}}, ["demo_merged", "synthetic: trained"]),
         ("seed", -1, ["seed", "-1", "greater than or equal to 0"]),
         ("datasets", ["nowhere"], ["datasets", "'nowhere'", "demo_ptbxl"]),
         ("datasets", [], ["datasets", "at least 1"]),
@@ -108,6 +109,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
         ("experiments.ratios", [0.12345671, 0.12345672], ["experiments.ratios", "0.123457 more than once"]),
         ("experiments", {"settings": ["TrRTeR", "TrSTeR"], "cross": True}, ["experiments.cross", "TrRSTeR"]),
+        ("experiments", {"settings": ["TrRTeR"], "ratios": [0.5]}, ["experiments.ratios", "TrRSTeR"]),
+        ("experiments", {"transfer": {"fractions": [], "from_real": True}}, ["from_real", "transfer.fractions"]),
         ("dataset_settings.demo_ptbxl.classifier", "huge", ["demo_ptbxl.classifier", "'huge'", "demo"]),
         ("dataset_settings.demo_ptbxl.format", "edf", ["demo_ptbxl.format", "'edf'", "ecg_arrhythmia"]),
         ("dataset_settings.demo_ptbxl.merge", ["demo_chapman", "demo_merged"], ["demo_ptbxl", "not both"]),
@@ -134,6 +137,14 @@ def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any],
     validate(raw)
     raw["datasets"] = ["demo_ptbxl"]
     with pytest.raises(ConfigError, match="needs two active datasets with a source"):
+        validate(raw)
+
+
+def test_one_generator_is_nothing_to_pool(raw: dict[str, Any]) -> None:
+    raw["experiments"] = {"pooled": True}
+    validate(raw)
+    raw["generators"] = ["diffwave"]
+    with pytest.raises(ConfigError, match="several generators; `generators` has 1"):
         validate(raw)
 
 
