@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ecgpipe.files import read_json
@@ -41,6 +42,12 @@ def _provenance(results: Path, stage: str, job: str) -> dict[str, object]:
         return {}
 
 
+def _start_up(seconds: float, told: dict[str, object]) -> float:
+    """Return what of a job's seconds it did not work: by its own account, and what that account does not see."""
+    start_up, own = _number(told.get("start_up_seconds")), _number(told.get("seconds"))
+    return float(np.clip(start_up + seconds - own, 0, seconds))
+
+
 def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], generators: Collection[str]) -> pd.DataFrame:
     """Tabulate the time and memory of jobs.
 
@@ -52,7 +59,7 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
 
     Returns:
         Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds (of
-        these, until the interpreter had its imports), cpu_seconds, peak_memory_mb (resident, MB), in the order of
+        these, until the interpreter had started and imported, and from the result to the end of the process), cpu_seconds, peak_memory_mb (resident, MB), in the order of
         ``paths``. What was not measured is NaN.
 
     Raises:
@@ -83,7 +90,7 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
                 "dataset": next((name for name in names if name in datasets), None),
                 "generator": next((name for name in names if name in generators), None),
                 "seconds": seconds,
-                "start_up_seconds": _number(told.get("start_up_seconds")),
+                "start_up_seconds": _start_up(seconds, told),
                 "cpu_seconds": _number(told.get("cpu_seconds")),
                 "peak_memory_mb": _number(measured.get("max_rss")),
             }

@@ -71,7 +71,7 @@ def write(
         threads: threads it was given.
         gpu: GPUs it was given.
         seconds: wall time of this run; of a job that was resumed, of its last run.
-        start_up_seconds: of these and before, until its imports were done.
+        start_up_seconds: of these, until its imports were done.
         cpu_seconds: processor time of this run, start-up included, with all processes it waited for.
     """
     if unseen := undeclared(script, modules, imported):

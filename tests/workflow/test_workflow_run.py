@@ -77,7 +77,7 @@ def test_classification_is_complete_and_has_its_support(finished: Checkout) -> N
     assert table["support"].notna().all()
     times = pd.read_parquet(tables / "runtime.parquet")
     assert (times["start_up_seconds"] > 0.05).all()
-    assert (times["start_up_seconds"] < times["seconds"] + 0.5).all()
+    assert (times["start_up_seconds"] < times["seconds"]).all()
     assert (times["cpu_seconds"] > 0.2).all()
     transfer = pd.read_parquet(tables / "transfer.parquet")
     assert set(transfer["fraction"]) == {0.5}
