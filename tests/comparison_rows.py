@@ -1,11 +1,12 @@
 """Rows of the comparisons table with each verdict, for whatever reads it."""
 
 import pandas as pd
+from scipy import stats
 
 BASE = {
     "dataset": "a",
     "experiment": "augmentation",
-    "generator": "gen",
+    "generator": "diffwave",
     "fraction": 1.0,
     "ratio": "all",
     "tested": "a",
@@ -33,4 +34,8 @@ WIDE = {**NONE, "low": -0.1, "high": 0.1}
 
 
 def table(*rows):
-    return pd.DataFrame([{**BASE, **row} for row in rows])
+    """Make rows; difference and error follow from the bounds of the interval where they are not given."""
+    table = pd.DataFrame([{**BASE, **row} for row in rows])
+    reach = stats.t.ppf(0.975, 9)
+    given = table.get("standard_error", pd.Series(float("nan"), table.index))
+    return table.assign(standard_error=given.fillna((table["high"] - table["low"]) / 2 / reach), degrees_of_freedom=9.0)

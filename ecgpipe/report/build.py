@@ -180,11 +180,17 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
         "reduced": len(shown) < every,
         "scale": Markup(figures.forest_scale(limits)),  # noqa: S704 - drawn from numbers only
         "conclusions": rows_of(inputs.table("verdicts")),
-        "smallest": number(float(primary["smallest_effect"].median()), 2),
+        "smallest": _middle(primary["smallest_effect"]),
     }
 
 
 # -- data ---------------------------------------------------------------------------------------------------------
+
+
+def _middle(effects: pd.Series) -> str:
+    """Write the middle one of the smallest effects; a missing one is more than there can be."""
+    middle = effects.fillna(np.inf).median()
+    return f"{number(middle, 2)} {METRIC_NAMES[PRIMARY]}" if middle <= 1 else "more than there can be"
 
 
 def _data(inputs: Inputs) -> list[dict[str, Any]]:
@@ -363,6 +369,8 @@ def _comparisons(inputs: Inputs) -> list[dict[str, Any]]:
                 )
             },
             "share": text.share(row["fraction"]),
+            "n_real": number(row["n_real"], 0),
+            "n_synthetic": number(row["n_synthetic"], 0),
             "metric": METRIC_NAMES[row["metric"]],
             "reference": number(row["reference"]),
             "value": number(row["value"]),

@@ -20,7 +20,7 @@ from ecgpipe.tables.classification import (
     transfer_cells,
     transfer_table,
 )
-from ecgpipe.tables.comparisons import comparisons_table, note_shortfalls
+from ecgpipe.tables.comparisons import comparisons_table, with_records
 from ecgpipe.tables.data import data_table, exclusions_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
@@ -110,9 +110,11 @@ def build(
         parts.append(_of_dataset(parameters, cells))
     tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
     trained = training_table(trainings)
-    tables["comparisons"] = note_shortfalls(tables["comparisons"], trained)
+    tables["comparisons"] = with_records(tables["comparisons"], trained)
     tables |= {
-        "verdicts": verdicts_table(tables["comparisons"], parameters.merged, parameters.simulated),
+        "verdicts": verdicts_table(
+            tables["comparisons"], parameters.merged, parameters.simulated, parameters.statistics.confidence
+        ),
         "training": trained,
         "data": data_table(data),
         "exclusions": exclusions_table(data),

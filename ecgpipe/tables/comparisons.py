@@ -50,6 +50,8 @@ COLUMNS = (
     "generator",
     "fraction",
     "ratio",
+    "n_real",
+    "n_synthetic",
     "tested",
     "against",
     "metric",
@@ -58,6 +60,8 @@ COLUMNS = (
     "difference",
     "low",
     "high",
+    "standard_error",
+    "degrees_of_freedom",
     "p_value",
     "p_holm",
     "p_swap",
@@ -134,7 +138,7 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
     ours, theirs = draws.of(cell), draws.of(reference)
     absent = [name for i, name in enumerate(cell.classes) if not (cell.labels == i).any()]
     patients = len(np.unique(cell.patients))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for place, (metric, key) in enumerate(COMPARED.items()):
         column = ours.column(key)
         differences = ours.observed[:, column] - theirs.observed[:, column]
@@ -156,6 +160,8 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "generator": cell.generator,
                 "fraction": reference.fraction,
                 "ratio": cell.ratio,
+                "n_real": np.nan,
+                "n_synthetic": np.nan,
                 "tested": cell.tested,
                 "against": REAL_ONLY if reference.setting == REAL else reference.generator,
                 "metric": metric,
@@ -164,6 +170,8 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "difference": test.difference,
                 "low": max(low, -1.0),
                 "high": min(high, 1.0),
+                "standard_error": test.error,
+                "degrees_of_freedom": test.freedom,
                 "p_value": test.p_value,
                 "p_swap": swap_p_value(differences, by_patient, draws.rng(*cell.key, metric)),
                 "seeds": len(cell.seeds),
@@ -176,13 +184,23 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
     return rows
 
 
-def note_shortfalls(comparisons: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
-    """Say in the notes of ratio ``balance`` which rhythms stayed rare, for want of synthetic records.
+def with_records(comparisons: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """Fill in how many records were learnt from, and say in the notes of ratio ``balance`` which rhythms stayed rare.
+
+    A share or ratio keeps at least one record of each rhythm, so that of few records more is taken than it says.
 
     Args:
         comparisons: of :func:`comparisons_table`.
         training: rows of all trainings; shares are stratified, so that the counts of one seed are those of all.
+
+    Returns:
+        The comparisons with ``n_real`` and ``n_synthetic``: training records of the network (of a pre-trained one those
+        it went on with), and in the note what was lacking to balance.
     """
+    numbers = training.drop_duplicates(CELL).set_index(CELL)[["n_real", "n_synthetic"]]
+    learnt = comparisons[CELL].assign(fraction=comparisons["fraction"].mask(comparisons["setting"] == SYNTHETIC, 0.0))
+    taken = numbers.reindex(pd.MultiIndex.from_frame(learnt))
+    comparisons = comparisons.assign(**{name: taken[name].to_numpy() for name in numbers.columns})
     counts = [name for name in training.columns if name.startswith(TRAINING_RECORDS)]
     lacking = {}
     for row in training[training["ratio"] == BALANCE].drop_duplicates(CELL).to_dict("records"):
@@ -229,7 +247,8 @@ def comparisons_table(
         Columns :data:`COLUMNS`: ``reference`` and ``value`` are the means over seeds of the networks compared ``against``
         and of the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the reference
         networks (1 for synthetic only), ``p_swap`` the p-value of :func:`swap_p_value` (reported, not deciding),
-        ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
+        ``n_real`` and ``n_synthetic`` are missing (:func:`with_records`), ``standard_error`` and ``degrees_of_freedom`` are
+        those of the difference, ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
         have been shown with a probability of 80 %, were it the first of its family (missing, with a note, where it exceeds 1).
 
     Raises:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import pandas as pd
+from scipy import stats
 
 from ecgpipe.tables.cells import ALL, FINETUNED, FROZEN, PROBE
 from ecgpipe.tables.comparisons import (
@@ -27,8 +28,13 @@ NOTICEABLE = 0.02
 
 AGREES, DISAGREES = "agrees", "disagrees"
 
+GENERATORS = ("diffwave", "time_diffusion", "time_vqvae")
+"""The paper's generators. Others, the control and pooled samples among them, decide nothing about its claims."""
+
 BEST = "time_vqvae"
 """The generator that the paper found best at transfer."""
+
+JUDGED = ["difference", "standard_error", "degrees_of_freedom"]
 
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""
@@ -71,9 +77,19 @@ def _differences(rows: pd.DataFrame) -> str:
 
 
 def _at_most_real(comparisons: pd.DataFrame, *experiments: str) -> pd.DataFrame:
-    """Return comparisons at the largest share of real records of each dataset and the main ratio."""
-    rows = main_ratio(comparisons[comparisons["experiment"].isin(experiments)])
+    """Return comparisons of the paper's generators at the largest share of real records of each dataset and the main ratio."""
+    rows = comparisons[comparisons["experiment"].isin(experiments) & comparisons["generator"].isin(GENERATORS)]
+    rows = main_ratio(rows)
     return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+
+
+def _together(rows: pd.DataFrame, number: int, confidence: float) -> tuple[pd.Series, pd.Series]:
+    """Return the bounds of intervals that all cover at once with this confidence (Bonferroni), as one of ``number``.
+
+    What a single one of several comparisons is to decide has to hold for the luckiest of them.
+    """
+    reach = stats.t.ppf(1 - (1 - confidence) / 2 / number, rows["degrees_of_freedom"]) * rows["standard_error"]
+    return rows["difference"] - reach, rows["difference"] + reach
 
 
 def _concluded(conclusion: int, claim: str, verdict: str, evidence: str, rows: pd.DataFrame) -> Conclusion:
@@ -84,15 +100,16 @@ def _concluded(conclusion: int, claim: str, verdict: str, evidence: str, rows: p
     return Conclusion(conclusion, claim, verdict, evidence)
 
 
-def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusion:
+def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str], confidence: float) -> Conclusion:
     claim = "Augmenting one data set with its own synthetic records brings a barely noticeable gain."
     rows = _at_most_real(comparisons, AUGMENTATION)
     rows = rows[(rows["metric"] == PRIMARY) & ~rows["dataset"].isin(merged)]
     if rows.empty:
-        return Conclusion(1, claim, CANNOT_TELL, "No single data set was augmented.")
+        return Conclusion(1, claim, CANNOT_TELL, "No single data set was augmented by a generator of the paper's.")
     evidence = f"Difference in {METRIC_NAMES[PRIMARY]}: {_differences(rows)}."
-    gain = (rows["verdict"] == HELPS) & (rows["low"] >= NOTICEABLE)
-    loss = (rows["verdict"] == HARMS) & (rows["high"] <= -NOTICEABLE)
+    low, high = _together(rows, len(rows), confidence)
+    gain = (rows["verdict"] == HELPS) & (low >= NOTICEABLE)
+    loss = (rows["verdict"] == HARMS) & (high <= -NOTICEABLE)
     small = (rows["high"] < NOTICEABLE) & (rows["low"] > -NOTICEABLE) & (rows["verdict"] != CANNOT_TELL)
     if (gain | loss).any():
         verdict = DISAGREES
@@ -105,12 +122,12 @@ def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusi
     return _concluded(1, claim, verdict, evidence, rows)
 
 
-def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str]) -> Conclusion:
+def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str], confidence: float) -> Conclusion:
     claim = "Augmenting the two data sets merged brings a gain in all metrics."
     rows = _at_most_real(comparisons, AUGMENTATION)
     rows = rows[rows["dataset"].isin(merged)]
     if rows.empty:
-        return Conclusion(2, claim, CANNOT_TELL, "No merged data set was augmented.")
+        return Conclusion(2, claim, CANNOT_TELL, "No merged data set was augmented by a generator of the paper's.")
     primary = rows[rows["metric"] == PRIMARY]
     told = [f"Difference in {METRIC_NAMES[PRIMARY]}: {_differences(primary)}."]
     for verdict, word in ((HELPS, "Gains"), (HARMS, "Losses")):
@@ -121,7 +138,9 @@ def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str]) -> Conc
         told.append(f"{word} shown: {'; '.join(cells) if cells else 'none in any metric'}.")
     if (rows["verdict"] == HELPS).all():
         verdict = AGREES
-    elif (rows["verdict"] == HARMS).any() or (primary["high"] <= 0).all():
+    elif ((rows["verdict"] == HARMS) & (_together(rows, len(rows), confidence)[1] < 0)).any() or (
+        primary["high"] <= 0
+    ).all():
         verdict = DISAGREES
     else:
         verdict = CANNOT_TELL
@@ -129,31 +148,32 @@ def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str]) -> Conc
 
 
 def _transferred(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparisons of pre-training on synthetic records with none, for every way of fine-tuning."""
+    """Return the comparisons of pre-training on synthetic records with none: the paper's way (frozen), without it all others."""
     rows = _at_most_real(comparisons, *(EXPERIMENTS[method] for method in (FROZEN, FINETUNED, PROBE)))
-    return rows[rows["metric"] == PRIMARY]
+    rows = rows[rows["metric"] == PRIMARY]
+    papers = rows["experiment"] == TRANSFER
+    return rows[papers] if papers.any() else rows
 
 
-def _transfer(comparisons: pd.DataFrame) -> Conclusion:
+def _transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusion:
     claim = "Synthetic pre-training and fine-tuning stays below training on real data alone."
     rows = _transferred(comparisons)
     if rows.empty:
-        return Conclusion(3, claim, CANNOT_TELL, "No transfer was run.")
+        return Conclusion(3, claim, CANNOT_TELL, "No transfer was run from a generator of the paper's.")
     evidence = f"Difference in {METRIC_NAMES[PRIMARY]}: {_differences(rows)}."
     verdict = CANNOT_TELL
     if (rows["verdict"] == HARMS).all():
         verdict = AGREES
-    elif (rows["verdict"] == HELPS).any():
+    elif ((rows["verdict"] == HELPS) & (_together(rows, len(rows), confidence)[0] > 0)).any():
         verdict = DISAGREES
     return _concluded(3, claim, verdict, evidence, rows)
 
 
-def _best_at_transfer(comparisons: pd.DataFrame) -> Conclusion:
+def _best_at_transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusion:
     claim = "Time-VQVAE is the best of the three generators at pre-training."
     rows = _transferred(comparisons)
-    rows = rows[rows["generator"] != ALL]
     if rows["generator"].nunique() < 2 or BEST not in set(rows["generator"]):
-        told = f"Says nothing without transfer from {BEST} and from another generator."
+        told = f"Says nothing without transfer from {BEST} and from another of these."
         return Conclusion(3, claim, CANNOT_TELL, told)
     means = rows.groupby("generator")["difference"].mean().sort_values(ascending=False)
     order = ", ".join(f"{name} {signed(mean)}" for name, mean in means.items())
@@ -162,36 +182,45 @@ def _best_at_transfer(comparisons: pd.DataFrame) -> Conclusion:
         rows[rows["generator"] != BEST], on=keys, suffixes=("", "_other"), validate="one_to_many"
     )
     above, below = pairs["low"] > pairs["high_other"], pairs["high"] < pairs["low_other"]
+    (_, high), (low, _) = (
+        _together(pairs[[f"{name}{side}" for name in JUDGED]].set_axis(JUDGED, axis=1), len(pairs), confidence)
+        for side in ("", "_other")
+    )
     evidence = (
         f"Mean difference in {METRIC_NAMES[PRIMARY]} from real data alone, best first: {order}. Of {len(pairs)} "
         f"comparisons with another generator on the same data, the interval of {BEST} lies wholly above the other's in "
         f"{above.sum()} and wholly below in {below.sum()}."
     )
-    verdict = AGREES if above.all() else DISAGREES if below.any() else CANNOT_TELL
+    verdict = AGREES if above.all() else DISAGREES if (high < low).any() else CANNOT_TELL
     return _concluded(3, claim, verdict, evidence, rows)
 
 
-def verdicts_table(comparisons: pd.DataFrame, merged: Collection[str], simulated: Collection[str]) -> pd.DataFrame:
+def verdicts_table(
+    comparisons: pd.DataFrame, merged: Collection[str], simulated: Collection[str], confidence: float
+) -> pd.DataFrame:
     """Set the paper's three conclusions beside this study's comparisons.
 
     The paper's are about real patients: where any data set is simulated the verdict is ``cannot tell``, and what was
-    found on the simulated records is only told. So it is where fewer than all real records were learnt from. Where
-    a claim is about several generators, data sets or ways of fine-tuning, it must hold for all of them to agree.
+    found on the simulated records is only told. So it is where fewer than all real records were learnt from. Only the
+    paper's generators count, and its way of fine-tuning where it was run. A claim about several generators or data sets
+    must hold for all of them to agree. One of them is enough to disagree, but its difference must then stand out of all
+    that the claim was judged by (Bonferroni).
 
     Args:
         comparisons: of :func:`ecgpipe.tables.comparisons.comparisons_table`.
         merged: names of datasets that are merges.
         simulated: names of datasets with simulated records.
+        confidence: level of the intervals; 1 - confidence is that of the tests.
 
     Returns:
         A row a claim: conclusion (1 to 3; the third makes two claims, judged apart), claim, verdict (``agrees``,
         ``disagrees``, ``cannot tell``), evidence.
     """
     found = [
-        _one_dataset(comparisons, merged),
-        _merged_datasets(comparisons, merged),
-        _transfer(comparisons),
-        _best_at_transfer(comparisons),
+        _one_dataset(comparisons, merged, confidence),
+        _merged_datasets(comparisons, merged, confidence),
+        _transfer(comparisons, confidence),
+        _best_at_transfer(comparisons, confidence),
     ]
     if simulated:
         told = "Simulated records say nothing about patients. On them: "

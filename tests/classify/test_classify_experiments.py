@@ -17,7 +17,7 @@ from ecgpipe.classify import experiments
 from ecgpipe.classify.inputs import Standardizer, select
 from ecgpipe.classify.pretrained import Pretrained
 from ecgpipe.classify.subsets import subset
-from ecgpipe.dataset import Dataset
+from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.files import read_parquet_metadata
 
 FRACTIONS, SEEDS = [0.5, 1.0], [4, 9]
@@ -170,21 +170,25 @@ def test_all_settings_use_the_same_real_records(folders, whole):
     assert all(rows == wanted[fraction, seed] for fraction, seed, rows in used)
 
 
-@pytest.mark.parametrize("poison", [1e6, np.nan])
+@pytest.mark.parametrize("poison", [1e6, np.nan, "labels"])
 def test_test_records_change_nothing_upstream(folders, whole, tmp_path, settings, poison):
-    """Weights and z-scores are equal to the bit when the test records of both sets are nonsense."""
+    """Weights and z-scores are equal to the bit when the test records of both sets, or their labels, are nonsense."""
     clean_out, clean = whole[0], whole[1].tensors
     poisoned = []
     for folder in folders:
         copy = tmp_path / "poisoned" / folder.name
         shutil.copytree(folder, copy)
-        signals = np.load(copy / "signals.npy")
-        signals[Dataset.load(copy).indices("test")] *= poison
-        np.save(copy / "signals.npy", signals)
+        dataset = Dataset.load(copy)
+        signals, records, test = np.array(dataset.signals), dataset.records.copy(), dataset.indices("test")
+        if poison == "labels":
+            records.loc[test, "label"] = records["label"].iloc[test[0]]
+        else:
+            signals[test] *= poison
+        save_dataset(copy, signals, records, dataset.spec)
         poisoned.append(copy)
     out = tmp_path / "out"
     with watched() as seen:
-        if np.isnan(poison):  # no prediction can be made, but the first network was trained by then
+        if poison is np.nan:  # no prediction can be made, but the first network was trained by then
             with pytest.raises(
                 ValueError, match=r"hospital: test record hospital\d+ has no finite prediction \(TrRTeR"
             ):

@@ -194,7 +194,9 @@ def test_real_data_has_no_notice(results, configure, tmp_path):
     source = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}
     config = configure(dataset_settings={"a": {"format": "ptbxl", "source": source}})
     tables = shutil.copytree(results.tables, tmp_path / "tables")
-    verdicts_table(pd.read_parquet(tables / "comparisons.parquet"), [], []).to_parquet(tables / "verdicts.parquet")
+    verdicts_table(pd.read_parquet(tables / "comparisons.parquet"), [], [], 0.95).to_parquet(
+        tables / "verdicts.parquet"
+    )
     text = squeezed(Page(make(results, tmp_path / "r.html", config=config, tables=tables)).text)
     assert "imulated" not in text
 

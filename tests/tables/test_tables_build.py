@@ -9,7 +9,7 @@ from ecgpipe.dataset import SignalSpec, save_records
 from ecgpipe.files import sha256, write_parquet
 from ecgpipe.tables.build import Parameters, build, training_table
 from ecgpipe.tables.cells import Cell
-from ecgpipe.tables.comparisons import comparisons_table, note_shortfalls
+from ecgpipe.tables.comparisons import comparisons_table, with_records
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
 
@@ -44,9 +44,10 @@ def study(tmp_path_factory, write, make):
     records = records.assign(split="test", source="a", age=50.0, sex="male", codes="")
     save_records(tmp_path / "data" / "a", records, SignalSpec(100.0, 1000, ("SR", "AFIB", "SVTAC")))
     write_parquet(tmp_path / "data" / "a" / "excluded.parquet", pd.DataFrame({"record": ["x"], "reason": ["nan"]}))
-    write_parquet(
-        tmp_path / "training.parquet", pd.DataFrame({"dataset": ["a"], "ratio": ["none"], "seed": [0], "n_train": [5]})
-    )
+    trained = [("TrRSTeR", 0.2, "all", 4, 30), ("TrRSTeR", 1.0, "all", 20, 30), ("TrSTeR", 0.0, "none", 0, 30)]
+    columns = ["setting", "fraction", "ratio", "n_real", "n_synthetic"]
+    training = pd.DataFrame(trained, columns=columns).assign(dataset="a", generator="good", seed=0)
+    write_parquet(tmp_path / "training.parquet", training)
     benchmark = tmp_path / "benchmarks" / "classify" / "a-good.jsonl"
     benchmark.parent.mkdir(parents=True)
     benchmark.write_text('{"s": 1.5, "cpu_time": 1.0, "max_rss": 300.0}\n')
@@ -96,7 +97,7 @@ def test_tables_hold_every_cell_once(tables):
     calibration = summary.loc[("TrRTeR", 0.2, "all", "calibration_error")]
     assert np.isnan(calibration["low"])
     assert calibration["note"] == "no interval: resampling biases it"
-    assert tables["training"]["n_train"].tolist() == [5]
+    assert tables["training"]["n_real"].tolist() == [4, 20, 0]
     assert tables["exclusions"]["records"].tolist() == [1]
     assert tables["runtime"]["generator"].tolist() == ["good"]
 
@@ -326,9 +327,11 @@ def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp
 def test_rhythms_that_could_not_be_filled_up_are_noted():
     key = {"dataset": "a", "setting": "TrRSTeR", "generator": "good", "fraction": 0.5}
     compared = pd.DataFrame([{**key, "ratio": ratio, "note": "rough"} for ratio in ("all", "balance")])
-    counts = {"n_train_SR": 12, "n_train_AFIB": 12, "n_train_SVTAC": 3}
+    counts = {"n_real": 15, "n_synthetic": 12, "n_train_SR": 12, "n_train_AFIB": 12, "n_train_SVTAC": 3}
     training = pd.DataFrame([{**key, "ratio": "balance", "seed": seed, **counts} for seed in (0, 1)])
-    noted = note_shortfalls(compared, training)["note"].tolist()
+    noted = with_records(compared, training)["note"].tolist()
     assert noted == ["rough", "rough; too few synthetic records to balance: SVTAC 3 of 12"]
-    filled = note_shortfalls(compared, training.assign(n_train_SVTAC=12))["note"].tolist()
+    filled = with_records(compared, training.assign(n_train_SVTAC=12))["note"].tolist()
     assert filled == ["rough", "rough"]
+    numbers = with_records(compared, training)[["n_real", "n_synthetic"]]
+    np.testing.assert_array_equal(numbers, [[np.nan, np.nan], [15, 12]])
