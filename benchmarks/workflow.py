@@ -157,7 +157,8 @@ def study(folder: Path, part: str) -> list[dict[str, Any]]:
         "seconds before the first job": (first - started).total_seconds(),
         "seconds of all jobs, by Snakemake": sum(job["s"] for job in ran),
         "core seconds of all jobs": sum(job["s"] * job["threads"] for job in ran),
-        "seconds of all jobs, by themselves": sum(job["seconds"] for job in own),
+        "start-up seconds of all jobs": sum(job["s"] for job in ran)
+        - sum(job["seconds"] - job["start_up_seconds"] for job in own),
         "CPU seconds of all jobs": sum(job["cpu_time"] for job in ran),
         "seconds with no job": float(busy.loc[busy["cores"] == 0, "seconds"].sum()),
         "seconds with a core free": float(busy.loc[busy["cores"].between(1, cores - 1), "seconds"].sum()),
@@ -177,8 +178,8 @@ def _finished(name: str, s: dict[str, float]) -> list[str]:
     return [
         f"**{name}** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores: {s['seconds']:.0f} s from Snakemake's start to the last job's end. Its jobs took {s['core seconds of all jobs']:.0f} core seconds, which {s['cores']:.0f} cores that are never",
         f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
-        "core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). By their own account, without starting Python, jobs took",
-        f"{s['seconds of all jobs, by themselves']:.0f} s; they used {s['CPU seconds of all jobs']:.0f} s of CPU time.",
+        f"core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). Of the jobs' {s['seconds of all jobs, by Snakemake']:.0f} s by the clock {s['start-up seconds of all jobs']:.0f} s ({s['start-up seconds of all jobs'] / s['seconds of all jobs, by Snakemake']:.0%})",
+        f"went into starting Python, imports and its end; they used {s['CPU seconds of all jobs']:.0f} s of CPU time.",
     ]
 
 
