@@ -165,7 +165,7 @@ def running(
         threads: threads of the job.
 
     Yields:
-        What the script calls when its imports are done: until then it starts up.
+        What the script calls when its imports are done: until then it starts up, and no garbage is collected.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)

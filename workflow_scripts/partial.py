@@ -16,7 +16,7 @@ def main() -> None:
     arguments.add_argument("--results", type=Path, required=True, help="folder of all results")
     arguments.add_argument("--out", type=Path, required=True, help="folder for tables and report")
     args = arguments.parse_args()
-    with running(args):
+    with running(args) as ready:
         from ecgpipe.closeness.tables import join
         from ecgpipe.config import validate
         from ecgpipe.report.build import build as build_report
@@ -26,6 +26,7 @@ def main() -> None:
         from ecgpipe.workflow.pending import pending
         from ecgpipe.workflow.study import Study
 
+        ready()
         here = Path(__file__).resolve().parent
         study = Study(validate(json.loads(args.settings)), here)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as config:

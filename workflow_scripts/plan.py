@@ -13,10 +13,11 @@ def main() -> None:
     arguments.add_argument("--settings", required=True, help="JSON: what to get, by dataset")
     arguments.add_argument("--raw", type=Path, required=True, help="folder of the raw records of all datasets")
     args = arguments.parse_args()
-    with running(args):
+    with running(args) as ready:
         from ecgpipe.acquire.dataset import described, planned
         from ecgpipe.config import DatasetSettings, SignalSettings
 
+        ready()
         for name, settings in json.loads(args.settings).items():
             dataset = DatasetSettings.model_validate(reached(name, settings["dataset"]))
             plan = planned(dataset, SignalSettings.model_validate(settings["signal"]), args.raw / name)
