@@ -50,6 +50,11 @@ def one_answer(counts: pd.Series) -> tuple[float, float]:
     return 2 * share / (1 + share) / len(present), 1 / len(present)
 
 
+def between(value: float, low: float, high: float) -> str:
+    """Write a value with its interval."""
+    return number(value, 2) + (f" [{number(low, 2)}, {number(high, 2)}]" if pd.notna(low) else "")
+
+
 def described(generator: str, train: dict[str, object]) -> str:
     """Name a generator and what its training departs from."""
     flat = pd.json_normalize(train).to_dict("records")
@@ -71,7 +76,7 @@ def learnt(summary: pd.DataFrame, tested: pd.DataFrame) -> str:
             [
                 row["dataset"],
                 f"{row['fraction']:g}",
-                f"{number(row['mean'], 2)} [{number(row['low'], 2)}, {number(row['high'], 2)}]",
+                between(row["mean"], row["low"], row["high"]),
                 number(f1_of_one, 2),
                 number(balanced[row["dataset"], row["fraction"]], 2),
                 number(balanced_of_one, 2),
@@ -107,16 +112,16 @@ def samples_are(folder: Path) -> str:
         for name in names:
             row = by_measure.loc[name]
             rows[-1] += [
-                f"{number(row['value'], 2)} {bounds(row['low'], row['high'])}",
-                f"{number(row['floor'], 2)} {bounds(row['floor_low'], row['floor_high'])}",
+                between(row["value"], row["low"], row["high"]),
+                between(row["floor"], row["floor_low"], row["floor_high"]),
                 str(row["n"]),
             ]
     heads = ["data set", "generator"]
     for name in names.values():
-        heads += [name, "training records in their place", "records"]
+        heads += [name, "real records", "records"]
     return (
-        "## What the samples are like\n\nAgainst held-out real records, by the networks that learnt from the real records alone; these read few real records right, too "
-        "(columns of the training records). More measures, on 100 Hz: [closeness](closeness.md).\n\n"
+        "## What the samples are like\n\nAgainst held-out real records, at their size and as often of each rhythm (so mostly of SR, but for chapman), by the networks that learnt from the real records "
+        "alone. *Real records*: training records in the samples' place for the distance, held-out ones for the reading. More measures, at 100 Hz: [closeness](closeness.md).\n\n"
         + table(heads, rows)
     )
 
@@ -158,7 +163,7 @@ def main() -> None:
     data, comparisons, training = read["data"], read["comparisons"], read["training"]
     tested = data[(data["class"] != "all") & (data["split"] != "all")]
     kept = data[(data["class"] == "all") & (data["split"] == "all")].set_index("dataset")["records"]
-    comparisons.round(5).to_csv(CSV, index=False)
+    comparisons.to_csv(CSV, index=False, float_format="%.4g")
     [classifier] = yaml.safe_load(Path(CONFIG).read_text())["classifiers"].values()
     page = HEAD.format(
         config=CONFIG,
