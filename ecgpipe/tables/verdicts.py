@@ -34,7 +34,7 @@ GENERATORS = ("diffwave", "time_diffusion", "time_vqvae")
 BEST = "time_vqvae"
 """The generator that the paper found best at transfer."""
 
-JUDGED = ["difference", "standard_error", "degrees_of_freedom"]
+_JUDGED = ["difference", "standard_error", "degrees_of_freedom"]
 
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""
@@ -183,7 +183,7 @@ def _best_at_transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusio
     )
     above, below = pairs["low"] > pairs["high_other"], pairs["high"] < pairs["low_other"]
     (_, high), (low, _) = (
-        _together(pairs[[f"{name}{side}" for name in JUDGED]].set_axis(JUDGED, axis=1), len(pairs), confidence)
+        _together(pairs[[f"{name}{side}" for name in _JUDGED]].set_axis(_JUDGED, axis=1), len(pairs), confidence)
         for side in ("", "_other")
     )
     evidence = (
