@@ -24,7 +24,7 @@ from measuring import ROOT
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from ecgpipe.classify.inputs import Selection, Standardizer, select, standardized
+from ecgpipe.classify.inputs import Standardizer, select, standardized
 from ecgpipe.classify.metrics import classification_metrics
 from ecgpipe.classify.training import build, fit, predict
 from ecgpipe.config import AnyClassifier, classifier_settings
@@ -61,7 +61,7 @@ def judged(dataset: Dataset, settings: AnyClassifier, seed: int) -> dict[str, fl
     probabilities = np.empty((len(records), len(dataset.spec.classes)), dtype=np.float32)
     for rest, fold in split(records.labels, patients, FOLDS, seed):
         learnt, stopping = split(records.labels[rest], patients[rest], STOPPING_FOLDS, seed)[0]
-        train: Selection = records.subset(rest[learnt])
+        train = records.subset(rest[learnt])
         standardizer = Standardizer.fit(train)
         parts = [standardized(part, standardizer, CPU) for part in (train, records.subset(rest[stopping]))]
         model = build(dataset.spec, settings, seed)

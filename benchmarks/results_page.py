@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from ecgpipe.config import load
 from ecgpipe.files import write_text
@@ -164,14 +163,14 @@ def main() -> None:
     tested = data[(data["class"] != "all") & (data["split"] != "all")]
     kept = data[(data["class"] == "all") & (data["split"] == "all")].set_index("dataset")["records"]
     comparisons.to_csv(CSV, index=False, float_format="%.4g")
-    [classifier] = yaml.safe_load(Path(CONFIG).read_text())["classifiers"].values()
+    [classifier] = config.classifiers.values()
     page = HEAD.format(
         config=CONFIG,
         records=f"Records kept: {', '.join(f'{name} {count}' for name, count in kept.items())}.",
         rate=config.signal.rate,
         steps=int(training["steps"].max()),
         seeds=training["seed"].nunique(),
-        classifier=", ".join(f"{key} {value}" for key, value in classifier.items()),
+        classifier=", ".join(f"{key} {value}" for key, value in classifier.model_dump(exclude_unset=True).items()),
         generators=listed([described(name, config.generator(name).train) for name in config.generators]),
         least_share=min(config.experiments.fractions),
         ratios=listed([f"`{ratio}`" for ratio in config.experiments.ratios]),

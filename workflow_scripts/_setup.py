@@ -183,15 +183,13 @@ def running(
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
     logging.captureWarnings(True)
     logging.info("started: %s", " ".join(sys.argv))
-    started = time.perf_counter()
     gc.disable()
     try:
+        importlib.import_module("ecgpipe.files")  # pandas and Arrow: start-up, not part of the sums that need it
+        started = time.perf_counter()
         if process in (None, "0"):
             _remove_halves(args)
         claim_gpus(getattr(args, "gpu", 0))
-        loading = time.perf_counter()
-        importlib.import_module("ecgpipe.files")  # pandas and Arrow: start-up, not part of the sums that need it
-        loaded = time.perf_counter() - loading
         sums = _sums(inputs)
         if waited and process is None and _made_since(began, args, sums):
             logging.info(KEPT)
@@ -206,7 +204,7 @@ def running(
 
         yield is_ready
         if hasattr(args, "provenance") and process in (None, "0"):
-            start_up = started - _LOADED + loaded + ready[0] - handed
+            start_up = started - _LOADED + ready[0] - handed
             _record(args, sums, modules, threads, time.perf_counter() - _LOADED, start_up)
     except Exception as error:
         to_terminal.setLevel(logging.CRITICAL)

@@ -184,13 +184,13 @@ def _answer(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-# -- data ---------------------------------------------------------------------------------------------------------
-
-
 def _middle(effects: pd.Series) -> str:
     """Write the middle one of the smallest effects; a missing one is more than there can be."""
     middle = effects.fillna(np.inf).median()
     return f"{number(middle, 2)} {METRIC_NAMES[PRIMARY]}" if middle <= 1 else "more than there can be"
+
+
+# -- data ---------------------------------------------------------------------------------------------------------
 
 
 def _data(inputs: Inputs) -> list[dict[str, Any]]:

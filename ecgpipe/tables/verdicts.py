@@ -34,8 +34,6 @@ GENERATORS = ("diffwave", "time_diffusion", "time_vqvae")
 BEST = "time_vqvae"
 """The generator that the paper found best at transfer."""
 
-_JUDGED = ["difference", "standard_error", "degrees_of_freedom"]
-
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""
 
@@ -83,13 +81,15 @@ def _at_most_real(comparisons: pd.DataFrame, *experiments: str) -> pd.DataFrame:
     return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
 
 
-def _together(rows: pd.DataFrame, number: int, confidence: float) -> tuple[pd.Series, pd.Series]:
-    """Return the bounds of intervals that all cover at once with this confidence (Bonferroni), as one of ``number``.
+def _together(rows: pd.DataFrame, confidence: float, side: str = "") -> tuple[pd.Series, pd.Series]:
+    """Return the bounds of the rows' intervals, widened so that all cover at once with this confidence (Bonferroni).
 
-    What a single one of several comparisons is to decide has to hold for the luckiest of them.
+    What a single one of several comparisons is to decide has to hold for the luckiest of them. ``side`` ends the names of
+    the columns, where a row is a pair of comparisons.
     """
-    reach = stats.t.ppf(1 - (1 - confidence) / 2 / number, rows["degrees_of_freedom"]) * rows["standard_error"]
-    return rows["difference"] - reach, rows["difference"] + reach
+    quantile = stats.t.ppf(1 - (1 - confidence) / 2 / len(rows), rows[f"degrees_of_freedom{side}"])
+    reach = quantile * rows[f"standard_error{side}"]
+    return rows[f"difference{side}"] - reach, rows[f"difference{side}"] + reach
 
 
 def _concluded(conclusion: int, claim: str, verdict: str, evidence: str, rows: pd.DataFrame) -> Conclusion:
@@ -107,7 +107,7 @@ def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str], confidence:
     if rows.empty:
         return Conclusion(1, claim, CANNOT_TELL, "No single data set was augmented by a generator of the paper's.")
     evidence = f"Difference in {METRIC_NAMES[PRIMARY]}: {_differences(rows)}."
-    low, high = _together(rows, len(rows), confidence)
+    low, high = _together(rows, confidence)
     gain = (rows["verdict"] == HELPS) & (low >= NOTICEABLE)
     loss = (rows["verdict"] == HARMS) & (high <= -NOTICEABLE)
     small = (rows["high"] < NOTICEABLE) & (rows["low"] > -NOTICEABLE) & (rows["verdict"] != CANNOT_TELL)
@@ -128,7 +128,7 @@ def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str], confide
     rows = rows[rows["dataset"].isin(merged)]
     if rows.empty:
         return Conclusion(2, claim, CANNOT_TELL, "No merged data set was augmented by a generator of the paper's.")
-    primary = rows[rows["metric"] == PRIMARY]
+    primary, harmed = rows[rows["metric"] == PRIMARY], rows["verdict"] == HARMS
     told = [f"Difference in {METRIC_NAMES[PRIMARY]}: {_differences(primary)}."]
     for verdict, word in ((HELPS, "Gains"), (HARMS, "Losses")):
         found: dict[str, list[str]] = {}
@@ -138,9 +138,7 @@ def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str], confide
         told.append(f"{word} shown: {'; '.join(cells) if cells else 'none in any metric'}.")
     if (rows["verdict"] == HELPS).all():
         verdict = AGREES
-    elif ((rows["verdict"] == HARMS) & (_together(rows, len(rows), confidence)[1] < 0)).any() or (
-        primary["high"] <= 0
-    ).all():
+    elif (harmed & (_together(rows, confidence)[1] < 0)).any() or (primary["high"] <= 0).all():
         verdict = DISAGREES
     else:
         verdict = CANNOT_TELL
@@ -164,7 +162,7 @@ def _transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusion:
     verdict = CANNOT_TELL
     if (rows["verdict"] == HARMS).all():
         verdict = AGREES
-    elif ((rows["verdict"] == HELPS) & (_together(rows, len(rows), confidence)[0] > 0)).any():
+    elif ((rows["verdict"] == HELPS) & (_together(rows, confidence)[0] > 0)).any():
         verdict = DISAGREES
     return _concluded(3, claim, verdict, evidence, rows)
 
@@ -182,16 +180,13 @@ def _best_at_transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusio
         rows[rows["generator"] != BEST], on=keys, suffixes=("", "_other"), validate="one_to_many"
     )
     above, below = pairs["low"] > pairs["high_other"], pairs["high"] < pairs["low_other"]
-    (_, high), (low, _) = (
-        _together(pairs[[f"{name}{side}" for name in _JUDGED]].set_axis(_JUDGED, axis=1), len(pairs), confidence)
-        for side in ("", "_other")
-    )
+    far_below = _together(pairs, confidence)[1] < _together(pairs, confidence, "_other")[0]
     evidence = (
         f"Mean difference in {METRIC_NAMES[PRIMARY]} from real data alone, best first: {order}. Of {len(pairs)} "
         f"comparisons with another generator on the same data, the interval of {BEST} lies wholly above the other's in "
         f"{above.sum()} and wholly below in {below.sum()}."
     )
-    verdict = AGREES if above.all() else DISAGREES if (high < low).any() else CANNOT_TELL
+    verdict = AGREES if above.all() else DISAGREES if far_below.any() else CANNOT_TELL
     return _concluded(3, claim, verdict, evidence, rows)
 
 
