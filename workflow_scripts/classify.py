@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from _setup import add_training_arguments, device, parser, running, state_folder
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import device, network_parser
+from ecgpipe.workflow.running import running, state_folder
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = network_parser(__doc__)
     arguments.add_argument("experiment", choices=["real", "augmentation", "transfer"])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
@@ -21,7 +24,6 @@ def main() -> None:
     arguments.add_argument("--also-test", type=Path, nargs="*", default=[], help="folders of datasets to test on too")
     arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds and what else is run")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
-    add_training_arguments(arguments)
     args = arguments.parse_args()
     settings = json.loads(args.settings)
     folders = [folder for folder in (args.data, args.samples, args.origin, *args.also_test) if folder]

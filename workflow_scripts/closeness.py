@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import parser, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.running import running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = result_parser(__doc__)
     arguments.add_argument("what", choices=["generator", "controls", "tables"])
     arguments.add_argument("--data", type=Path, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="generator: folder of the synthetic set")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import _setup  # noqa: F401  puts the repository on the import path
+import _repository  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 

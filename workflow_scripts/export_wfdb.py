@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _setup import parser, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.running import running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = result_parser(__doc__)
     arguments.add_argument("--dataset", type=Path, required=True, help="folder of the synthetic set")
     arguments.add_argument("--label-map", required=True, help="`rhythms7` or a CSV: codes of the classes")
     arguments.add_argument("--out", type=Path, required=True, help="folder to make")

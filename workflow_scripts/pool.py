@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _setup import parser, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.running import running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = result_parser(__doc__)
     arguments.add_argument("--members", nargs="+", required=True, help="names that tell the sets apart")
     arguments.add_argument("--folders", type=Path, nargs="+", required=True, help="folder of each")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")

@@ -73,6 +73,7 @@ def test_an_undeclared_import_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
         code="0" * 16,
         settings={"seed": 7},
         inputs={},
+        outputs={},
         imported=imported,
         threads=1,
         gpu=0,

@@ -104,7 +104,8 @@ def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
     checkout.edit(
         TINY,
         "dataset_settings:\n",
-        "dataset_settings:\n  third:\n    format: ptbxl\n    source: {kind: simulated, records: 120, seed: 3}\n    classifier: tiny\n",
+        "dataset_settings:\n  third:\n    format: ptbxl\n    source: {kind: simulated, records: 120, seed: 3}\n"
+        "    classifier: tiny\n",
     )
     new = ("acquire", "preprocess", "generate", "sample", "classify_real", "classify_augmentation", "classify_transfer")
     new += ("closeness_generator", "closeness_controls", "closeness_tables")

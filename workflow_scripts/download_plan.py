@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import parser, reached, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import job_parser
+from ecgpipe.workflow.running import running
+from ecgpipe.workflow.source_access import with_access
 
 
 def main() -> None:
-    arguments = parser(__doc__, results=False)
+    arguments = job_parser(__doc__)
     arguments.add_argument("--settings", required=True, help="JSON: what to get, by dataset")
     arguments.add_argument("--raw", type=Path, required=True, help="folder of the raw records of all datasets")
     args = arguments.parse_args()
@@ -19,7 +23,7 @@ def main() -> None:
 
         ready()
         for name, settings in json.loads(args.settings).items():
-            dataset = DatasetSettings.model_validate(reached(name, settings["dataset"]))
+            dataset = DatasetSettings.model_validate(with_access(name, settings["dataset"]))
             plan = planned(dataset, SignalSettings.model_validate(settings["signal"]), args.raw / name)
             simulated = dataset.source is not None and dataset.source.kind == "simulated"
             print(f"{name}: {'simulated, nothing to fetch' if simulated else described(plan)}", flush=True)
