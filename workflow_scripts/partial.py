@@ -19,10 +19,9 @@ def main() -> None:
     with running(args) as ready:
         from ecgpipe.closeness.tables import join
         from ecgpipe.config import validate
-        from ecgpipe.report.build import build as build_report
         from ecgpipe.report.provenance import git_state
-        from ecgpipe.tables.build import Parameters
-        from ecgpipe.tables.build import build as build_tables
+        from ecgpipe.report.run import build_report
+        from ecgpipe.tables.run import Parameters, build_tables
         from ecgpipe.workflow.pending import pending
         from ecgpipe.workflow.study import Study
 

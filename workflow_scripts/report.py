@@ -16,14 +16,14 @@ def main() -> None:
     args = arguments.parse_args()
     with running(args, inputs=sorted((args.results / "tables").glob("*.parquet"))) as ready:
         from ecgpipe.config import validate
-        from ecgpipe.report.build import build
         from ecgpipe.report.provenance import git_state
+        from ecgpipe.report.run import build_report
         from ecgpipe.workflow.study import Study
 
         ready()
         here = Path(__file__).resolve().parent
         study = Study(validate(json.loads(args.settings)), here)
-        build(
+        build_report(
             study.config,
             tables=args.results / "tables",
             data={name: args.results / "data" / name for name in study.datasets},

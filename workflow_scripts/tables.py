@@ -20,13 +20,13 @@ def main() -> None:
     args = arguments.parse_args()
     inputs = [*args.predictions, *args.training, *(folder / "records.parquet" for folder in args.data)]
     with running(args, inputs=inputs) as ready:
-        from ecgpipe.tables.build import Parameters, build
+        from ecgpipe.tables.run import Parameters, build_tables
 
         ready()
         lost = [str(path) for path in args.benchmarks if not path.exists()]
         if lost:
             logging.warning("runtime.parquet leaves out jobs whose benchmark files are gone: %s", ", ".join(lost))
-        build(
+        build_tables(
             Parameters.model_validate(json.loads(args.settings)),
             predictions=args.predictions,
             trainings=args.training,

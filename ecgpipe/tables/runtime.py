@@ -58,9 +58,9 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
         generators: names that are generators.
 
     Returns:
-        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds (of
-        these, until the interpreter had started and imported, and from the result to the end of the process), cpu_seconds, peak_memory_mb (resident, MB), in the order of
-        ``paths``. What was not measured is NaN.
+        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds
+        (of these, until the interpreter had started and imported, and from the result to the end of the process),
+        cpu_seconds, peak_memory_mb (resident, MB), in the order of ``paths``. What was not measured is NaN.
 
     Raises:
         FileNotFoundError: if a file is missing.

@@ -1,4 +1,4 @@
-"""All tables of a study, from explicit lists of files."""
+"""Make all tables of a study from explicit lists of files: what the workflow calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ecgpipe.config import Section, Setting, Statistics
 from ecgpipe.files import write_parquet
-from ecgpipe.tables.cells import FINETUNED, FROZEN, NO_GENERATOR, PROBE, REAL, Cell, by_dataset, read_all, selected
+from ecgpipe.tables.cells import Cell, by_dataset, read_all, selected
 from ecgpipe.tables.classification import (
     confusion_table,
     metrics_of,
@@ -26,6 +26,7 @@ from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
 from ecgpipe.tables.runtime import runtime_table
 from ecgpipe.tables.verdicts import verdicts_table
+from ecgpipe.vocabulary import METHODS, NO_GENERATOR, REAL
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
     every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
     metrics = metrics_of(every)
     draws = Draws(statistics.bootstrap, parameters.seed)
-    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN, FINETUNED, PROBE}]
+    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
     return {
         "classification": rows_of(metrics, reported),
@@ -78,7 +79,7 @@ def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table for table in tables if not table.empty] or tables[:1], ignore_index=True)
 
 
-def build(
+def build_tables(
     parameters: Parameters,
     *,
     predictions: Sequence[str | Path],
