@@ -38,10 +38,11 @@ from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
-from ecgpipe.tables.cells import AUGMENTED, REAL, Cell
-from ecgpipe.tables.comparisons import HARMS, HELPS, NO_DIFFERENCE, PRIMARY, comparisons_table
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.comparisons import comparisons_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.resampling import paired_test, patient_weights
+from ecgpipe.vocabulary import AUGMENTED, HARMS, HELPS, NO_DIFFERENCE, PRIMARY, REAL
 
 CSV, FULL_CSV, NULL_CSV, TAILS_CSV = (
     ROOT / "docs" / "data" / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")

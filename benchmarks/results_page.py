@@ -17,9 +17,9 @@ import pandas as pd
 
 from ecgpipe.config import load
 from ecgpipe.files import write_text
-from ecgpipe.tables.cells import ALL, REAL
-from ecgpipe.tables.comparisons import HARMS, HELPS, PRIMARY, main_ratio
-from ecgpipe.tables.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.vocabulary import ALL_SYNTHETIC, HARMS, HELPS, PRIMARY, REAL
 
 CONFIG = "configs/physionet_matrix.yaml"
 CSV = Path("docs/data/results.csv")
@@ -206,7 +206,7 @@ def main() -> None:
     page += compared(primary[shown])
 
     page += f"## All comparisons at the full share in {METRIC_NAMES[PRIMARY]}\n\n"
-    page += f"Ratio `{ALL}` only; the others are in [results.csv](data/results.csv).\n\n"
+    page += f"Ratio `{ALL_SYNTHETIC}` only; the others are in [results.csv](data/results.csv).\n\n"
     page += compared(main_ratio(primary[primary["fraction"] == primary["fraction"].max()]))
 
     page += "## How often each verdict was given\n\n"

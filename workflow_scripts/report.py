@@ -19,14 +19,14 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
     with running(args, inputs=sorted(args.tables.glob("*.parquet"))) as ready:
-        from ecgpipe.report.run import build
+        from ecgpipe.report.run import build_report
 
         from ecgpipe.config import validate
         from ecgpipe.report.provenance import git_state
 
         ready()
         shown = json.loads(args.shown)
-        build(
+        build_report(
             validate(json.loads(args.settings)),
             tables=args.tables,
             data={name: Path(folder) for name, folder in shown["data"]},

@@ -23,10 +23,10 @@ def main() -> None:
     args = arguments.parse_args()
     inputs = [*args.predictions, *args.training, *(folder / "records.parquet" for folder in args.data)]
     with running(args, inputs=inputs) as ready:
-        from ecgpipe.tables.run import Parameters, build
+        from ecgpipe.tables.run import Parameters, build_tables
 
         ready()
-        build(
+        build_tables(
             Parameters.model_validate(json.loads(args.settings)),
             predictions=args.predictions,
             trainings=args.training,

@@ -16,14 +16,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ecgpipe.files import read_parquet_metadata
+from ecgpipe.vocabulary import PROBABILITY, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
 
 KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction", "ratio", "tested")
-REAL, SYNTHETIC, AUGMENTED = "TrRTeR", "TrSTeR", "TrRSTeR"
-FROZEN, FINETUNED, PROBE = "frozen", "finetuned", "probe"
-ON_SYNTHETIC = ("TrSTeS", "TrRTeS")
-NO_GENERATOR = "none"
-ALL = "all"
-"""Ratio: all synthetic records are added."""
 
 Key = tuple[str, str, str, float, str, str]
 
@@ -84,7 +79,7 @@ def read_predictions(path: str | Path) -> list[Cell]:
         raise FileNotFoundError(f"{path} is missing: the classifiers have not run; the tables cannot be made")
     classes = tuple(read_parquet_metadata(path).get("classes", ()))
     frame = pd.read_parquet(path)
-    scores = [f"p_{name}" for name in classes]
+    scores = [f"{PROBABILITY}{name}" for name in classes]
     missing = [name for name in (*KEYS, "seed", "record", "patient", "label", *scores) if name not in frame.columns]
     if not classes or missing:
         what = "column " + ", ".join(missing) if missing else "the list of classes in its metadata"
@@ -185,5 +180,5 @@ def read_all(paths: Iterable[str | Path], known: dict[str, Cell] | None = None) 
 
 def selected(cells: Sequence[Cell], settings: Sequence[str], fractions: Sequence[float]) -> list[Cell]:
     """Return the cells of some settings; fractions count for cells that have real training and real test records."""
-    free = (SYNTHETIC, *ON_SYNTHETIC)
+    free = (SYNTHETIC, SYNTHETIC_ON_SYNTHETIC, REAL_ON_SYNTHETIC)
     return [c for c in cells if c.setting in settings and (c.setting in free or c.fraction in set(fractions))]

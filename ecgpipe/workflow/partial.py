@@ -7,12 +7,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-from ecgpipe.closeness.run import join
+from ecgpipe.closeness.tables import join
 from ecgpipe.config import validate
 from ecgpipe.report.provenance import git_state
-from ecgpipe.report.run import build as build_report
-from ecgpipe.tables.run import Parameters
-from ecgpipe.tables.run import build as build_tables
+from ecgpipe.report.run import build_report
+from ecgpipe.tables.run import Parameters, build_tables
 from ecgpipe.workflow.pending import pending
 from ecgpipe.workflow.study import Study
 

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from ecgpipe.report.build import MAX_ECGS, build
+from ecgpipe.report.ecgs import MAX_ECGS
+from ecgpipe.report.run import build_report
 from ecgpipe.tables.verdicts import verdicts_table
 
 VOID = {"meta", "img", "input", "br", "link", "circle", "line", "path", "rect"}
@@ -53,7 +54,7 @@ def make(results, out, **changes):
         "git": {"commit": "c" * 40, "date": "2026-01-02T03:04:05Z", "changed": 1},
     }
     config = changes.pop("config", results.config)
-    build(config, **{**arguments, **changes}, out=out)
+    build_report(config, **{**arguments, **changes}, out=out)
     return out.read_text(encoding="utf-8")
 
 
@@ -218,7 +219,7 @@ def test_a_study_without_synthetic_records_has_a_report(results, tmp_path):
 
 def test_number_of_drawings_is_bounded_and_what_is_left_out_is_named(results, tmp_path, monkeypatch):
     assert MAX_ECGS * 30_000 < 8_000_000
-    monkeypatch.setattr("ecgpipe.report.build.MAX_ECGS", 4)
+    monkeypatch.setattr("ecgpipe.report.ecgs.MAX_ECGS", 4)
     page = Page(make(results, tmp_path / "r.html"))
     assert sum(attributes.get("viewbox", "").startswith("0 0 270") for attributes in page.all("svg")) == 4
     assert "no examples are drawn of SVTAC" in squeezed(page.text)

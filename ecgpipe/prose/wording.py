@@ -1,4 +1,4 @@
-"""How figures are written in sentences."""
+"""How numbers, intervals, metrics and lists are written in sentences."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ METRIC_NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
 }
+"""Printed names of :data:`ecgpipe.vocabulary.COMPARED`."""
 
 MINUS = "\N{MINUS SIGN}"
 

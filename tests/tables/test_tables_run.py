@@ -7,11 +7,11 @@ import pytest
 from ecgpipe.config import Statistics
 from ecgpipe.dataset import SignalSpec, save_records
 from ecgpipe.files import sha256, write_parquet
-from ecgpipe.tables.build import Parameters, build, training_table
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.comparisons import comparisons_table, with_records
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
+from ecgpipe.tables.run import Parameters, build_tables, training_table
 
 SEEDS = tuple(range(8))
 
@@ -55,14 +55,14 @@ def study(tmp_path_factory, write, make):
         "predictions": [real, augmented, transfer],
         "trainings": [tmp_path / "training.parquet"],
         "data": {"a": tmp_path / "data" / "a"},
-        "benchmarks": [benchmark],
+        "jobs": [(benchmark, tmp_path / "provenance.json")],
     }
 
 
 @pytest.fixture(scope="module")
 def folder(study, parameters, tmp_path_factory):
     out = tmp_path_factory.mktemp("tables")
-    build(parameters, **study, out=out)
+    build_tables(parameters, **study, out=out)
     return out
 
 
@@ -130,10 +130,10 @@ def test_confusion_counts_every_test_record(tables):
 
 
 def test_same_input_same_bytes_and_the_order_of_files_does_not_matter(study, parameters, folder, tmp_path):
-    build(parameters, **study, out=tmp_path / "again")
+    build_tables(parameters, **study, out=tmp_path / "again")
     for name in TABLES:
         assert sha256(folder / f"{name}.parquet") == sha256(tmp_path / "again" / f"{name}.parquet"), name
-    build(parameters, **{**study, "predictions": study["predictions"][::-1]}, out=tmp_path / "reversed")
+    build_tables(parameters, **{**study, "predictions": study["predictions"][::-1]}, out=tmp_path / "reversed")
     keys = ["experiment", "fraction", "metric"]
     one, other = (pd.read_parquet(f / "comparisons.parquet").sort_values(keys) for f in (folder, tmp_path / "reversed"))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
@@ -145,7 +145,7 @@ def test_a_class_without_test_records_is_missing_with_a_note_and_not_dropped(stu
         write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels=labels)),
         write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels=labels, stream=1)),
     ]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["setting", "class", "metric"])
     absent = summary.loc[("TrRTeR", "SVTAC", "f1")]
     assert np.isnan(absent[["mean", "low", "high"]].astype(float)).all()
@@ -163,7 +163,7 @@ def test_one_rhythm_only_gives_no_auc_and_no_verdict_on_it(study, parameters, tm
         write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels="SSSSSS")),
         write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels="SSSSSS", stream=1)),
     ]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     rows = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
     assert rows.loc["macro_roc_auc", "verdict"] == "cannot tell"
     assert np.isnan(rows.loc["macro_roc_auc", "p_holm"])
@@ -175,7 +175,7 @@ def test_three_seeds_show_a_difference_that_is_plain(study, parameters, tmp_path
         write(make("TrRTeR", "none", 1.0, 0.0)),
         write(make("TrRSTeR", "good", 1.0, 9.0, stream=1)),
     ]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
     assert row["low"] > 0
     assert row["p_swap"] == 0.25
@@ -188,7 +188,7 @@ def test_one_seed_gives_no_verdict(study, parameters, tmp_path, write, make):
         write(make("TrRTeR", "none", 1.0, 0.0, seeds=(4,))),
         write(make("TrRSTeR", "good", 1.0, 9.0, stream=1, seeds=(4,))),
     ]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
     assert row["difference"] > 0.3
     assert np.isnan(row[["low", "high", "p_value", "p_holm", "smallest_effect"]].astype(float)).all()
@@ -197,7 +197,7 @@ def test_one_seed_gives_no_verdict(study, parameters, tmp_path, write, make):
 
 def test_one_seed_has_intervals_over_patients_only_and_says_so(study, parameters, tmp_path, write, make):
     files = [write(make("TrRTeR", "none", 1.0, 1.0, seeds=(4,)))]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     row = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["class", "metric"]).loc[("macro", "f1")]
     assert np.isnan(row["sd"])
     assert row["low"] < row["high"]
@@ -207,12 +207,12 @@ def test_one_seed_has_intervals_over_patients_only_and_says_so(study, parameters
 
 def test_cells_without_a_partner_are_left_out_and_other_seeds_refused(study, parameters, tmp_path, write, make, caplog):
     files = [write(make("TrRTeR", "none", 0.2, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0))]
-    build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     assert pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").empty
     assert "no real-only cell of fraction 1" in caplog.text
     files = [write(make("TrRTeR", "none", 1.0, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0, seeds=(0, 1)))]
     with pytest.raises(ValueError, match=r"seeds \[0, 1\].*\[0, 1, 2\].*cannot be paired"):
-        build(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+        build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
 
 
 def test_missing_trainings_are_named(tmp_path):
@@ -243,7 +243,7 @@ def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, wri
     ]
     wanted = parameters.model_copy(update={"settings": ["TrRTeR", "TrRSTeR", "TrSTeS", "TrRTeS"], "fractions": [1.0]})
     files = [write(*real, away), write(*augmented, *synthetic), write(*transferred)]
-    build(wanted, **{**study, "predictions": files}, out=tmp_path / "tables")
+    build_tables(wanted, **{**study, "predictions": files}, out=tmp_path / "tables")
     comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").query("metric == 'macro_f1'")
     keys = ["experiment", "generator", "ratio", "tested", "against"]
     found = comparisons.set_index(keys)["verdict"].to_dict()
@@ -313,15 +313,15 @@ def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp
         write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", labels=labels)),
     )
     augmented = write(make("TrRSTeR", "good", 1.0, 9.0, stream=1))
-    build(parameters, **{**study, "predictions": [real, other, augmented]}, out=tmp_path / "both")
-    build(parameters, **{**study, "predictions": [real, augmented]}, out=tmp_path / "one")
+    build_tables(parameters, **{**study, "predictions": [real, other, augmented]}, out=tmp_path / "both")
+    build_tables(parameters, **{**study, "predictions": [real, augmented]}, out=tmp_path / "one")
     for name in ("comparisons", "summary", "classification"):
         both, one = (pd.read_parquet(tmp_path / folder / f"{name}.parquet") for folder in ("both", "one"))
         pd.testing.assert_frame_equal(both[both["dataset"] == "a"].reset_index(drop=True), one)
     assert set(both["dataset"]) == {"a", "b"}
     elsewhere = write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", tested="a", labels=labels))
     with pytest.raises(ValueError, match="not tested on the same records"):
-        build(parameters, **{**study, "predictions": [real, elsewhere]}, out=tmp_path / "wrong")
+        build_tables(parameters, **{**study, "predictions": [real, elsewhere]}, out=tmp_path / "wrong")
 
 
 def test_rhythms_that_could_not_be_filled_up_are_noted():

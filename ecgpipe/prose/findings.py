@@ -1,14 +1,14 @@
-"""The report's sentences: what was found, in words that say no more than the figures do."""
+"""The report's sentences on what was found, in words that say no more than the numbers do."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
 
 import pandas as pd
 
-from ecgpipe.tables.comparisons import (
+from ecgpipe.prose.rows import Row, rows_of
+from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.vocabulary import (
     AUGMENTATION,
     CANNOT_TELL,
     HARMS,
@@ -18,15 +18,6 @@ from ecgpipe.tables.comparisons import (
     TRANSFER,
     YARDSTICK,
 )
-from ecgpipe.tables.wording import METRIC_NAMES, bounds, listed, number, signed
-
-Row = Mapping[str, Any]
-"""A row of a table, by column."""
-
-
-def rows_of(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a table."""
-    return cast(list[Row], frame.to_dict("records"))
 
 
 def probability(value: float) -> str:

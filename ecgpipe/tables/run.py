@@ -1,4 +1,4 @@
-"""All tables of a study, from explicit lists of files."""
+"""Make all tables of a study from explicit lists of files: what the workflow calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ecgpipe.config import Section, Setting, Statistics
 from ecgpipe.files import write_parquet
-from ecgpipe.tables.cells import FINETUNED, FROZEN, NO_GENERATOR, PROBE, REAL, Cell, by_dataset, read_all, selected
+from ecgpipe.tables.cells import Cell, by_dataset, read_all, selected
 from ecgpipe.tables.classification import (
     confusion_table,
     metrics_of,
@@ -26,6 +26,7 @@ from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.names import TABLES
 from ecgpipe.tables.runtime import runtime_table
 from ecgpipe.tables.verdicts import verdicts_table
+from ecgpipe.vocabulary import METHODS, NO_GENERATOR, REAL
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
     every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
     metrics = metrics_of(every)
     draws = Draws(statistics.bootstrap, parameters.seed)
-    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, FROZEN, FINETUNED, PROBE}]
+    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
     return {
         "classification": rows_of(metrics, reported),
@@ -78,13 +79,13 @@ def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table for table in tables if not table.empty] or tables[:1], ignore_index=True)
 
 
-def build(
+def build_tables(
     parameters: Parameters,
     *,
     predictions: Sequence[str | Path],
     trainings: Sequence[str | Path],
     data: Mapping[str, Path],
-    benchmarks: Sequence[str | Path],
+    jobs: Sequence[tuple[Path, Path]],
     out: str | Path,
 ) -> None:
     """Make every table of :data:`TABLES` in ``out``; where they name a dataset they say whether it is ``simulated``.
@@ -94,12 +95,15 @@ def build(
         predictions: all ``predictions.parquet`` of the study.
         trainings: all ``training.parquet`` of the study.
         data: folder of each dataset, by name.
-        benchmarks: benchmark files ``benchmarks/<stage>/<job>.jsonl``.
+        jobs: benchmark file ``benchmarks/<stage>/<job>.jsonl`` and provenance of each job; those without a benchmark
+            file are left out, with a warning.
         out: folder for the tables.
 
     Raises:
         FileNotFoundError, ValueError: naming the input that is missing or wrong.
     """
+    if lost := [str(benchmark) for benchmark, _ in jobs if not benchmark.exists()]:
+        log.warning("runtime.parquet leaves out jobs whose benchmark files are gone: %s", ", ".join(lost))
     out = Path(out)
     known: dict[str, Cell] = {}
     generators: set[str] = set()
@@ -118,7 +122,7 @@ def build(
         "training": trained,
         "data": data_table(data),
         "exclusions": exclusions_table(data),
-        "runtime": runtime_table(benchmarks, data, generators),
+        "runtime": runtime_table([job for job in jobs if job[0].exists()], data, generators),
     }
     for name in TABLES:
         table = tables[name]
