@@ -19,10 +19,9 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
     with running(args, inputs=sorted(args.tables.glob("*.parquet"))) as ready:
-        from ecgpipe.report.run import build_report
-
         from ecgpipe.config import validate
         from ecgpipe.report.provenance import git_state
+        from ecgpipe.report.run import build_report
 
         ready()
         shown = json.loads(args.shown)

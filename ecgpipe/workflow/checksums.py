@@ -101,7 +101,7 @@ def verified(paths: Iterable[Path]) -> dict[str, str]:
 def _changed(path: Path, recorded: Path) -> str:
     return (
         f"{path} is not the file that its job wrote: its SHA-256 differs from {recorded}. "
-        "Put the original back, or delete it and that file; the next run then makes it again"
+        "Put the original back, or delete it and that file: the next run that needs it makes it again"
     )
 
 
