@@ -1,23 +1,15 @@
-"""Write configs/schema.json and the comments of every configuration from the model in ecgpipe/config.py."""
+"""Write configs/schema.json and the comments of every configuration from the models in ecgpipe/config/."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import _setup  # noqa: F401  puts the repository on the import path
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-
-def main() -> None:
-    from ecgpipe.config import commented, json_schema
-    from ecgpipe.files import write_text
-    from ecgpipe.generate.registry import settings_model
-
-    write_text(ROOT / "configs" / "schema.json", json_schema())
-    for path in [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]:
-        write_text(path, commented(path, settings_model))
-
+from ecgpipe.config.writer import rewrite  # noqa: E402
+from ecgpipe.generate.registry import settings_model  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    rewrite(ROOT, settings_model)

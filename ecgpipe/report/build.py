@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ecgpipe.closeness.names import PICTURES
 from ecgpipe.config import Config
+from ecgpipe.config.derived import is_simulated
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec
 from ecgpipe.files import read_json, read_parquet_metadata, write_text
 from ecgpipe.leads import LEADS
@@ -95,7 +96,7 @@ class Inputs:
     @cached_property
     def simulated(self) -> list[str]:
         """Datasets in which a record is simulated."""
-        return [name for name in self.data if self.config.is_simulated(name)]
+        return [name for name in self.data if is_simulated(self.config.dataset_settings, name)]
 
     def in_order(self, names: pd.Series) -> list[str]:
         """Return the datasets among ``names``, in the order of ``data``."""
