@@ -45,11 +45,12 @@ def _shown(value: object) -> str:
 def _keys_beside(place: Sequence[str | int]) -> list[str]:
     """Return the keys that are allowed where pydantic found an unknown one."""
     model: Any = Config
+    kind = str(place[-2]).strip("<>") if len(place) > 1 else None
     for part in place[:-1]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
             model = fields.get(str(part), model)  # none: the name of an alternative, which pydantic puts among the keys
         elif typing.get_origin(model) in (dict, list):
             model = typing.get_args(model)[-1]
-        model = model_of(model, {"kind": place[-2]}) or model
+        model = model_of(model, {"kind": kind}) or model
     return [field.alias or name for name, field in model.model_fields.items()]
