@@ -17,8 +17,22 @@ from ecgpipe.dataset import SignalSpec
 FOLDS = 5
 CNN_SEEDS = 5
 CNN = ClassifierSettings(
-    blocks=5, channels=8, kernel=7, width=32, dense_layers=1, learning_rate=2e-3, batch=32, epochs=12, patience=4
+    kind="cnn",
+    blocks=5,
+    channels=8,
+    kernel=7,
+    width=32,
+    dense_layers=1,
+    dropout=0.25,
+    learning_rate=2e-3,
+    batch=32,
+    loss="cross_entropy",
+    epochs=12,
+    steps=None,
+    patience=4,
+    min_delta=1e-5,
 )
+"""Every value stands here: this module is in the jobs' digests, and the defaults of the configuration are not."""
 
 
 def score(correct_a: np.ndarray, correct_b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:

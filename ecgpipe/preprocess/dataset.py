@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ecgpipe.arrays import signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
+from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SPLITS, SignalSpec, concatenate, require_distinct, save_records
 from ecgpipe.files import read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
@@ -117,7 +118,7 @@ def preprocess(
     job = _Job(raw, system, label_map, signal, options)
     kept: list[_Kept] = []
     excluded = list(listed.excluded)
-    with signal_writer(out / "signals.npy", (len(LEADS), signal.length)) as writer:
+    with signal_writer(out / "signals.npy", (len(LEADS), record_length(signal))) as writer:
         for batch in _read_all(listed.entries, job, workers, source_name):
             writer.append(batch.signals)
             kept += batch.kept
@@ -127,7 +128,7 @@ def preprocess(
             raise ValueError(f"{source_name}: none of {len(excluded)} records in {raw} could be kept ({reasons})")
         records = _records(kept, source_name, options.split_seed)
         splits.check_patients(records)
-    spec = SignalSpec(float(signal.rate), signal.length, label_map.classes)
+    spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
     save_records(out, records, spec)
     excluded.sort(key=lambda row: (row.record, row.reason))
     table = pd.DataFrame(
@@ -226,7 +227,7 @@ def _batches(chunks: Sequence[Sequence[Entry]], job: _Job, workers: int) -> Iter
 
 def _read_batch(entries: Sequence[Entry], job: _Job) -> _Batch:
     """Read, screen and resample records; what is refused is listed."""
-    shape = (len(LEADS), job.signal.length)
+    shape = (len(LEADS), record_length(job.signal))
     signals: list[np.ndarray] = []
     kept: list[_Kept] = []
     excluded: list[Excluded] = []
@@ -261,7 +262,7 @@ def _rhythms(codes: Sequence[str], job: _Job) -> list[str]:
 
 def _signals(header: Header, folder: Path, job: _Job) -> tuple[np.ndarray, str]:
     """Return a record's signals in the study's form, ``(12, length)``, float32, mV, and what they are suspected of."""
-    target, length = job.signal.rate, job.signal.length
+    target, length = job.signal.rate, record_length(job.signal)
     native = crop(read_leads(header, folder), header.rate, target, length)
     sound, suspected = screen(native, gains(header), header.rate, job.options.quality)
     clean = filtered(sound, header.rate, job.options.filters)

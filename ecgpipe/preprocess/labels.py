@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.config.derived import LABEL_MAPS
 
 SYSTEMS: tuple[str, ...] = ("SCP", "SNOMED-CT")
 MAP_COLUMNS: tuple[str, ...] = ("class", "system", "code", "acronym")

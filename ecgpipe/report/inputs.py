@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecgpipe.config import Config
+from ecgpipe.config.derived import is_simulated
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.files import read_parquet_metadata
 from ecgpipe.report.provenance import GitState
@@ -60,7 +61,7 @@ class Inputs:
     @cached_property
     def simulated(self) -> list[str]:
         """Datasets in which a record is simulated."""
-        return [name for name in self.data if self.config.is_simulated(name)]
+        return [name for name in self.data if is_simulated(self.config.dataset_settings, name)]
 
     def in_order(self, names: pd.Series) -> list[str]:
         """Return the datasets among ``names``, in the order of ``data``."""

@@ -23,7 +23,7 @@ import pandas as pd
 import wfdb
 from tqdm import tqdm
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.config.derived import LABEL_MAPS
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256, write_text
 from ecgpipe.preprocess import labels

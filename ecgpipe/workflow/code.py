@@ -21,11 +21,13 @@ NOT_FOLLOWED = ("ecgpipe.config", "ecgpipe.redaction", "ecgpipe.workflow")
 """Modules, with all below them, that are in no digest, since they decide no result. Values of the config reach a job as
 its parameters, validated and with all defaults filled in. The others run jobs: logs, locks, GPUs, checksums,
 provenance."""
+FOLLOWED = ("ecgpipe.config.derived",)
+"""Modules below :data:`NOT_FOLLOWED` that are in the digests all the same: jobs compute with them."""
 
 
 def is_followed(module: str) -> bool:
     """Say whether a module's meaning is part of the digests of the jobs that import it."""
-    return not any(module == name or module.startswith(f"{name}.") for name in NOT_FOLLOWED)
+    return module in FOLLOWED or not f"{module}.".startswith(tuple(f"{name}." for name in NOT_FOLLOWED))
 
 
 def _locate(module: str) -> Path | None:

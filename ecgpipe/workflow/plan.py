@@ -21,6 +21,7 @@ from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.classify.subsets import fillable
 from ecgpipe.config import Config, GeneratorSettings
+from ecgpipe.config.derived import record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
@@ -145,7 +146,7 @@ class Planner:
             generator,
             GeneratorSettings(class_=given.class_, train=train, sample=given.sample),
             signal.rate,
-            signal.length,
+            record_length(signal),
             self.config.compute.threads,
         )
 
@@ -156,7 +157,7 @@ class Planner:
         for name in self.config.datasets:
             settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
             log.info("calibrating the classifier of %s", name)
-            found[name] = classifier_seconds(settings, signal.rate, signal.length, records(self.config, name) or 1)
+            found[name] = classifier_seconds(settings, signal.rate, record_length(signal), records(self.config, name) or 1)
         return found
 
     def _trainings(self, job: Job) -> int:
@@ -229,7 +230,7 @@ class Planner:
             return None
         cells = len(self.config.datasets) * len(self.config.generators)
         all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
-        return float(all_records * 12 * self.config.signal.length * 4)
+        return float(all_records * 12 * record_length(self.config.signal) * 4)
 
     def downloads(self) -> list[str]:
         """Say for each dataset what would be fetched."""

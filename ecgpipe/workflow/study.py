@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.config import Config, ConfigError, PhysioNetSource, canonical
+from ecgpipe.config.derived import is_simulated
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.redaction import without_passwords
@@ -211,7 +212,7 @@ class Study(Layout):
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],
-                "simulated": [name for name in self.config.datasets if self.config.is_simulated(name)],
+                "simulated": [name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)],
                 "seed": self.config.seed,
             }
         )

@@ -120,6 +120,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("classifiers.demo.kind", "vgg", ["classifiers.demo", "cnn, resnet1d_wang or xresnet1d"]),
         ("classifiers.demo", {"kind": "xresnet1d", "depth": 19}, ["classifiers.demo.depth", "19"]),
         ("classifiers.demo.kernel", 6, ["classifiers.demo", "odd"]),
+        ("classifiers.demo.kernels", 6, ["classifiers.demo.kernels", "no such key", "blocks, channels, kernel"]),
+        ("classifiers.demo", {"kind": "resnet1d_wang", "width": 6}, ["demo.width", "no such key", "kind, channels"]),
         ("classifiers.demo.dropout", float("nan"), ["classifiers.demo.dropout"]),
     ],
 )

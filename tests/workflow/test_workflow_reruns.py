@@ -74,7 +74,7 @@ EDITS = {
         {"preprocess": 2, "merge": 1, **CLASSIFIERS, **GENERATORS},
     ),
     "a docstring of the data's code": (("ecgpipe/files.py", '"""Write UTF-8 text', '"""Write a UTF-8 text'), {}),
-    "a description in the config's model": (("ecgpipe/config.py", "Title of the report.", "Title."), {}),
+    "a description in the config's model": (("ecgpipe/config/sections/study.py", "Title of the report.", "Title."), {}),
 }
 
 
