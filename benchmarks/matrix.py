@@ -26,6 +26,7 @@ from measuring import ROOT, write_section
 
 from ecgpipe.classify.training import build
 from ecgpipe.config import AnyClassifier, Config, load
+from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.classification import metrics_of, summary_table
@@ -40,7 +41,7 @@ PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52
 
 def seconds_a_record(config: Config, settings: AnyClassifier, device: torch.device) -> tuple[float, float]:
     """Time a training step and a pass without gradients, per record."""
-    spec = SignalSpec(config.signal.rate, config.signal.length, tuple("ABCDEFG"))
+    spec = SignalSpec(config.signal.rate, record_length(config.signal), tuple("ABCDEFG"))
     model = build(spec, settings, 0).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     x = torch.randn(settings.batch, spec.length, 12, device=device).transpose(1, 2)

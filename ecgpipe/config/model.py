@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from ecgpipe.config import checks
-from ecgpipe.config.derived import is_simulated
 from ecgpipe.config.sections.base import Name, Section, WorkflowPath
 from ecgpipe.config.sections.classifiers import AnyClassifier, ClassifierSettings
 from ecgpipe.config.sections.closeness import Closeness
@@ -66,10 +65,6 @@ class Config(Section):
     def _consistent(self) -> Config:
         checks.check(self)
         return self
-
-    def is_simulated(self, dataset: str) -> bool:
-        """Say whether a dataset has simulated records, of its own or a member's."""
-        return is_simulated(self.dataset_settings, dataset)
 
     def generator(self, name: str) -> GeneratorSettings:
         """Return a generator's settings, the defaults if the config has none."""

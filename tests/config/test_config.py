@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from ecgpipe.config import Config, ConfigError, canonical, commented, json_schema, load, validate
+from ecgpipe.config.derived import record_length
 from ecgpipe.generate.registry import settings_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -238,7 +239,7 @@ def test_defaults_are_the_papers() -> None:
             },
         }
     )
-    assert (config.signal.rate, config.signal.length) == (100, 1000)
+    assert (config.signal.rate, record_length(config.signal)) == (100, 1000)
     assert len(config.experiments.seeds) == 20
     assert config.samples.number == 21000
     assert (config.classifiers["cnn"].patience, config.classifiers["cnn"].min_delta) == (10, 1e-5)

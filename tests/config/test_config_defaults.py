@@ -311,8 +311,6 @@ def test_every_key_that_is_named_here_is_one() -> None:
 
 LOGIC = {
     "Config.generator",  # gives parameters; jobs do not have it
-    "Config.is_simulated",  # is derived.is_simulated, which jobs use
-    "SignalSettings.length",  # is derived.record_length, which jobs use
     "FolderSource.connections",  # how many files are copied at once
     "ClassifierSettings.shortest_record",  # of a check
     "WangSettings.shortest_record",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ecgpipe.config.derived import record_length
 from ecgpipe.config.sections.base import Section
 
 
@@ -24,8 +23,3 @@ class SignalSettings(Section):
         description="Length of every signal, in seconds: longer recordings are cropped to their first part, shorter "
         "ones are refused.",
     )
-
-    @property
-    def length(self) -> int:
-        """Samples a record."""
-        return record_length(self)
