@@ -1,4 +1,4 @@
-"""The benchmarks of closeness: their documents say what was measured."""
+"""The benchmarks of closeness: the documents show what was measured."""
 
 from __future__ import annotations
 
