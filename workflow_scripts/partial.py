@@ -17,7 +17,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder for tables and report")
     args = arguments.parse_args()
     with running(args) as ready:
-        from ecgpipe.closeness.tables import join
+        from ecgpipe.closeness.run import join_tables
         from ecgpipe.config import validate
         from ecgpipe.report.build import build as build_report
         from ecgpipe.report.provenance import git_state
@@ -60,7 +60,7 @@ def main() -> None:
             for table, names in study.closeness_parts.items()
         }
         if all(parts.values()):
-            join(parts, args.out / "tables")
+            join_tables(parts, args.out / "tables")
         samples = {(d, g): args.results / "samples" / d / g for d, g in study.cells}
         models = {(d, g): args.results / "generators" / d / g for d, g in study.models}
         page = args.out / "report" / "index.html"
