@@ -31,9 +31,12 @@ from tqdm import tqdm
 
 from ecgpipe.closeness import distances
 from ecgpipe.closeness.comparison import Settings, evaluate
-from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
+from ecgpipe.closeness.feature_maps import FeatureMaps
+from ecgpipe.closeness.measures import MEASURES
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.signals import projections
+from ecgpipe.closeness.statistics import Pair
 
 CSV = DATA / "closeness_benchmark.csv"
 
@@ -93,8 +96,8 @@ def ours(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
         return
     names = [name for names in NAMES.values() for name in names] if kind == TOGETHER else NAMES[kind]
     by_kernels = set(names) - {"spectrum", "sliced_wasserstein", "nearest_distance"}
-    maps = Maps.fit(a if by_kernels else a.view(np.arange(40)), None)
-    pair = Pair(*(Sample(Source(side, maps), np.arange(len(side))) for side in (a, b)), 0)
+    maps = FeatureMaps.fit(a if by_kernels else a.view(np.arange(40)), None)
+    pair = Pair(*(Sample(FeatureCache(side, maps), np.arange(len(side))) for side in (a, b)), 0)
     for name in names:
         MEASURES[name].statistic(pair)(np.ones((1, len(a))), np.ones((1, len(b))))
 
@@ -160,7 +163,7 @@ def plain(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
         a, b = projections(real), projections(synthetic)
         np.mean([stats.wasserstein_distance(x, y) for x, y in zip(a.T, b.T, strict=True)])
         return
-    maps = Maps.fit(Records(real, 100.0), None)
+    maps = FeatureMaps.fit(Records(real, 100.0), None)
     a, b = (maps.projection(maps.kernels(x)) for x in (real, synthetic))
     if kind == "MMD":
         median = np.median(cdist(a, a))

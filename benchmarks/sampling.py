@@ -25,8 +25,8 @@ from learning import DRAWN, GENERATORS, Judge, Set, hospital_records
 from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 from tqdm import tqdm
 
+from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
 from ecgpipe.closeness.distances import frechet
-from ecgpipe.closeness.resampling import bootstrap_weights, interval
 from ecgpipe.files import atomic_path
 from ecgpipe.generate.registry import load_class
 
@@ -113,7 +113,7 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, flo
         return {"frechet": frechet(real, features, of_real, of_drawn), "agreement": right}
 
     def stated(name: str, values: np.ndarray, *bounds: float) -> dict[str, float]:
-        return dict(zip((name, f"{name}_low", f"{name}_high"), interval(values, 0.95, bounds), strict=True))  # type: ignore[arg-type]
+        return dict(zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(values, 0.95, bounds), strict=True))  # type: ignore[arg-type]
 
     def row(values: dict[str, np.ndarray]) -> dict[str, float]:
         return {**stated("frechet", values["frechet"], 0, np.inf), **stated("agreement", values["agreement"], 0, 1)}

@@ -23,13 +23,15 @@ from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
-from ecgpipe.closeness.comparison import Settings, Yardstick
+from ecgpipe.closeness.comparison import Reference
 from ecgpipe.closeness.controls import CONTROLS
-from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps, Source
+from ecgpipe.closeness.feature_cache import FeatureCache
+from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
+from ecgpipe.closeness.measures import MEASURES
 from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
+from ecgpipe.closeness.settings import Settings
 from ecgpipe.config import ClassifierSettings
 from ecgpipe.dataset import SignalSpec
 
@@ -143,22 +145,22 @@ def measure(defects: list[str]) -> pd.DataFrame:
     torch.set_num_threads(1)
     held_out, train, fresh = simulated(HELD_OUT, 11), simulated(TRAIN, 12), simulated(SYNTHETIC, 13)
     judged = judge(train, simulated(49, 14))
-    maps = Maps.fit(train, judged)
-    real = Source(held_out, maps), Source(train, maps)
-    with_labels = Yardstick(*real, SETTINGS)
-    without = Yardstick(*(Source(replace(source.records, labels=None), maps) for source in real), SETTINGS)
+    maps = FeatureMaps.fit(train, judged)
+    real = FeatureCache(held_out, maps), FeatureCache(train, maps)
+    with_labels = Reference(*real, SETTINGS)
+    without = Reference(*(FeatureCache(replace(source.records, labels=None), maps) for source in real), SETTINGS)
     columns = ["measure", "value", "low", "high", "floor", "floor_low", "floor_high", "direction", "n"]
     frames = []
     for name, level in tqdm([(defect, size) for defect in defects for size in DEFECTS[defect][1]]):
         spoilt = DEFECTS[name][0](fresh, level, train)
         tables = [
-            without.compare(Source(replace(spoilt, labels=None), maps)),
-            with_labels.compare(Source(spoilt, maps), only=[*JUDGED, "class_mix"]),
+            without.compare(FeatureCache(replace(spoilt, labels=None), maps)),
+            with_labels.compare(FeatureCache(spoilt, maps), only=[*JUDGED, "class_mix"]),
         ]
         pooled = pd.concat([t[(t["class"] == "all") & (t["lead"] == "all")].dropna(subset=["value"]) for t in tables])
         frames.append(pooled[columns].assign(defect=name, size=level))
         if name in ("none", "copies", "control: copies"):
-            private = assess(real[0], Source(spoilt, maps), real[1], SETTINGS).table
+            private = assess(real[0], FeatureCache(spoilt, maps), real[1], SETTINGS).table
             private = private[private["class"] == ALL]
             private = private.assign(floor_low=private["floor"], floor_high=private["floor"])
             frames.append(private.reindex(columns=columns).assign(defect=name, size=level))

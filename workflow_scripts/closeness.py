@@ -33,20 +33,20 @@ def main() -> None:
     inputs += [path for paths in parts.values() for path in paths or []]
     with running(args, inputs=inputs, threads=args.threads) as ready:
         if args.what == "tables":
-            from ecgpipe.closeness.tables import join
+            from ecgpipe.closeness.run import join_tables
 
             ready()
-            join(parts, args.out)
+            join_tables(parts, args.out)
             return
         from ecgpipe.closeness import run
-        from ecgpipe.closeness.comparison import Settings
+        from ecgpipe.closeness.settings import Settings
 
         ready()
         settings = Settings(**json.loads(args.settings))
         if args.what == "generator":
-            run.compare(args.data, args.samples, args.network, args.out, settings, threads=args.threads)
+            run.compare_generator(args.data, args.samples, args.network, args.out, settings, threads=args.threads)
         else:
-            run.controls(args.data, args.network, args.out, settings, threads=args.threads)
+            run.compare_controls(args.data, args.network, args.out, settings, threads=args.threads)
 
 
 if __name__ == "__main__":

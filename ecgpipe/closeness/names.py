@@ -1,10 +1,10 @@
-"""Words that the tables of this stage are written with; imports nothing, for the report needs them too."""
+"""Words in the tables of this stage. The report reads them too, so this module imports nothing."""
 
 ALL = "all"
 """Class and lead of pooled rows."""
 
 CONTROL = "control: "
-"""What stands before a control's name in the column `generator`."""
+"""Prefix of a control's name in the column `generator`."""
 
 CLASS_MIX = "class_mix"
 
@@ -12,7 +12,7 @@ COPIES, MEMORISES, NO_SIGN, CANNOT_TELL = "copies", "memorises", "no sign of cop
 """Verdicts on privacy."""
 
 HELD_OUT, TRAINING = "real: held out", "real: training"
-"""What stands in the column `generator` of curves and points of real records."""
+"""Values of the column `generator` for curves and points of real records."""
 
 SPECTRUM, AUTOCORRELATION, AMPLITUDE, BEAT, RR = "spectrum", "autocorrelation", "amplitude", "beat", "RR"
 INTERVALS = ("PR", "QRS", "QT")

@@ -1,4 +1,4 @@
-"""Other people's ECGs: a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe; and tables of their labels."""
+"""Read ECGs to compare (a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe) and tables of labels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
     """Read a set of 12-lead ECGs.
 
     Args:
-        path: a ``.npy`` file with an array (n, 12, length) in mV, leads in standard order; a folder of WFDB records, which
-            are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``.
+        path: a ``.npy`` file with an array (n, 12, length) in mV, leads in standard order; a folder of WFDB records,
+            which are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``.
         rate: Hz; of the array, or to bring WFDB records to.
         seconds: length to crop WFDB records to.
 

@@ -7,7 +7,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from ecgpipe.closeness.tables import join
+from ecgpipe.closeness.run import join_tables
 from ecgpipe.config import validate
 from ecgpipe.report.provenance import git_state
 from ecgpipe.report.run import build_report
@@ -56,7 +56,7 @@ def write_partial_results(settings: str, out: Path, *, repository: Path) -> None
     )
     parts = {table: current(*names) for table, names in study.closeness_parts.items()}
     if all(parts.values()):
-        join(parts, out / "tables")
+        join_tables(parts, out / "tables")
     page = out / "report" / "index.html"
     build_report(
         study.config,

@@ -1,4 +1,4 @@
-"""Bootstrap by weights: what was computed once from the signals is weighted anew, never computed anew."""
+"""Bootstrap over patients, as weights: each record's features are computed once, and every draw only weights them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 import scipy.stats
 
 _NONE = 1e-9
-"""A share below this is one of no record: sums of weights are rounded."""
+"""A share below this counts as 0, since sums of weights are rounded."""
 
 
 def bootstrap_weights(n: int, patients: np.ndarray | None, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each record is taken, ``(1 + draws, n)``, float32; row 0 takes each once.
+    """Return how often each record is drawn, ``(1 + draws, n)``, float32; row 0 takes each record once.
 
-    Patients are drawn with replacement, and all records of a patient with it.
+    Patients are drawn with replacement, each with all of its records (cluster bootstrap).
 
     Args:
         n: number of records.
-        patients: patient of each record, ``(n,)``; None if each is of another one.
+        patients: patient of each record, ``(n,)``; None if every record has a patient of its own.
         draws: number of bootstrap draws.
         rng: source of randomness.
     """
@@ -27,21 +27,22 @@ def bootstrap_weights(n: int, patients: np.ndarray | None, draws: int, rng: np.r
     return np.concatenate([np.ones((1, n)), counts[:, unit]]).astype(np.float32)
 
 
-def interval(
+def bootstrap_interval(
     values: np.ndarray, confidence: float, bounds: tuple[float, float], records: int | None = None
 ) -> tuple[float, float, float]:
-    """Return value and interval from a statistic's values ``(1 + draws,)``, the first of them on the data as they are.
+    """Return a statistic's value and its percentile bootstrap interval, corrected for bias: value, low, high.
 
-    Distances between two samples are biased upwards, and on bootstrap samples once more. So the draws are moved to have
-    their mean at the value (percentiles of the moved draws), and cut to the measure's range.
+    Distances between two samples are biased upwards, and on bootstrap samples once more. The draws are therefore
+    shifted so that their mean is the value, and the interval is clipped to the statistic's range. It is NaN if the
+    value or all but one of the draws are not finite.
 
     Args:
-        values: on the data, and on each draw.
-        confidence: level.
+        values: the statistic on the data, then on each draw, ``(1 + draws,)``.
+        confidence: level of the interval.
         bounds: range of the statistic.
-        records: of a share of independent records, their number: draws from records that are all alike do not vary, though the
-            share of all records might be another. The interval then reaches at least as far as the binomial one (Clopper and Pearson, 1934) of a
-            share of 0 or 1. None: the statistic is no share.
+        records: number of independent records behind a share; None if the statistic is no share. When all records
+            or none have a property, bootstrap draws do not vary. The interval then reaches at least as far as the
+            binomial one (Clopper and Pearson, 1934).
     """
     value, draws = float(values[0]), values[1:]
     draws = draws[np.isfinite(draws)]

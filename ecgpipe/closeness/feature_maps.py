@@ -1,9 +1,9 @@
-"""Feature maps that never change from call to call: fixed random kernels over all leads, and the real-trained classifier.
+"""Fixed feature maps: random convolution kernels over all leads, and the real-trained classifier.
 
-The kernels follow MiniRocket (Dempster, Schmidt, Webb, KDD 2021): patterns of nine weights, six of -1 and three of 2 (so
-that an offset changes nothing), dilated, and the share of outputs above a bias. Here every kernel reads its own fixed
-mix of all leads, so that relations between leads are seen too. Kernels and mixes come from a fixed seed; biases and
-the projection on principal components come from real reference records only.
+The kernels follow MiniRocket (Dempster, Schmidt, Webb, KDD 2021): patterns of nine weights, six of -1 and three of 2
+(so that an offset changes nothing), dilated, and the share of outputs above a bias. Here every kernel reads its own
+fixed mix of all leads, so that relations between leads are seen too. Kernels and mixes come from a fixed seed. Biases
+and principal components are fitted on real records only.
 """
 
 from __future__ import annotations
@@ -28,15 +28,31 @@ _PATTERNS = tuple(combinations(range(_TAPS), 3))
 """The taps of weight 2 of the 84 patterns; each dilation takes every third of them."""
 
 _KERNELS = len(_PATTERNS) // 3
-_REFERENCE = 128
-"""Reference records that the biases are taken from."""
+_BIAS_RECORDS = 128
+"""Real records that the biases are taken from."""
 
 _BLOCK = 64
+
+KERNEL_COMPONENTS = 32
+JUDGE_COMPONENTS = 16
+_FITTED = 1000
+"""Real records that the feature maps are fitted on."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Standardisation by reference features and projection on their first principal components."""
+    """Z-score and principal components of features, fitted on real records.
+
+    This is scikit-learn's ``StandardScaler`` followed by ``PCA(svd_solver="covariance_eigh")``, signs of the components
+    included, but for the order of sums. With scikit-learn 1.9 in its place, Fréchet distances in the tables of the
+    default study change by up to 9e-15 of their value and the ends of their intervals by up to 4e-12. So that tables
+    stay equal bit for bit whatever the version, it is written out.
+
+    Attributes:
+        mean: ``(d,)``.
+        deviation: ``(d,)``; infinite where a feature does not vary, so that it counts for nothing.
+        axes: principal axes, ``(d, components)``; the largest entry of each is positive.
+    """
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -47,13 +63,12 @@ class Projection:
         """Fit on the features ``(n, d)`` of real records; components beyond the rank are left out."""
         features = features.astype(np.float64)
         deviation = features.std(axis=0)
-        deviation = np.where(deviation > 1e-9, deviation, np.inf)  # what never varies among real records says nothing
+        deviation = np.where(deviation > 1e-9, deviation, np.inf)
         mean = features.mean(axis=0)
         values, vectors = np.linalg.eigh(np.cov((features - mean) / deviation, rowvar=False))
         chosen = np.argsort(values)[::-1][:components]
         chosen = chosen[values[chosen] > 1e-9 * values.max()]
         axes = vectors[:, chosen]
-        # The sign of an eigenvector is arbitrary: its largest entry is made positive.
         return cls(mean, deviation, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
@@ -74,24 +89,24 @@ class RandomKernels:
     biases: tuple[np.ndarray, ...]
 
     @classmethod
-    def fit(cls, reference: np.ndarray) -> RandomKernels:
-        """Scale the leads by, and take the biases from, the first reference records ``(n, leads, length)``.
+    def fit(cls, signals: np.ndarray) -> RandomKernels:
+        """Take the leads' scales and the biases from the first real records ``(n, leads, length)``, mV.
 
         Raises:
             ValueError: if the records are shorter than the widest kernel.
         """
-        reference = reference[:_REFERENCE]
-        _, leads, length = reference.shape
+        signals = signals[:_BIAS_RECORDS]
+        _, leads, length = signals.shape
         if length < _TAPS * _DILATIONS[-1]:
             raise ValueError(f"records of {length} samples are too short: {_TAPS * _DILATIONS[-1]} are needed")
-        scale = np.sqrt(np.mean(np.square(reference, dtype=np.float64), axis=(0, 2)))
+        scale = np.sqrt(np.mean(np.square(signals, dtype=np.float64), axis=(0, 2)))
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         rng = np.random.default_rng(_SEED)
         mixes, biases = [], []
         for place in range(len(_DILATIONS)):
             mixes.append((rng.standard_normal((_KERNELS, leads)) * inverse).astype(np.float32))
             thinned = [
-                output[:, :length:7].ravel().copy() for _, output in _outputs(np.asarray(reference), mixes[-1], place)
+                output[:, :length:7].ravel().copy() for _, output in _outputs(np.asarray(signals), mixes[-1], place)
             ]
             biases.append(np.quantile(thinned, _QUANTILES, axis=1).T.astype(np.float32))
         return cls(tuple(mixes), tuple(biases))
@@ -110,11 +125,11 @@ class RandomKernels:
 
 
 def _outputs(signals: np.ndarray, mixes: np.ndarray, place: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each kernel of a dilation with its outputs on all records, ``(n, length or more)``; what lies beyond is -inf.
+    """Yield each kernel of a dilation with its outputs on all records, ``(n, length or more)``, -inf beyond the length.
 
-    A kernel is three times its three taps less all nine, and the sum of nine taps is that of three sums of two: additions of
-    long vectors, several times faster than a convolution over the leads. Records lie one behind the other, zeros between
-    them; the next output overwrites one.
+    An output is three times the sum of its three taps minus the sum of all nine. The sum of nine is built from sums of
+    two and of four: additions of long vectors are several times faster than a convolution over the leads. Records are
+    laid out one after the other with zeros between them. Each yielded array is overwritten by the next.
     """
     n, leads, length = signals.shape
     dilation = _DILATIONS[place]
@@ -143,7 +158,7 @@ def _outputs(signals: np.ndarray, mixes: np.ndarray, place: int) -> Iterator[tup
 
 
 def _count(there: np.ndarray) -> np.ndarray:
-    """Count what is true in each row ``(n, a multiple of 8)``: eight columns are added at a time, as the bytes of one number."""
+    """Count the true values in each row ``(n, a multiple of 8)``, eight columns at a time as the bytes of a uint64."""
     eights = there.view(np.uint64)
     counts = np.zeros(len(there), dtype=np.int64)
     for start in range(0, eights.shape[1], 255):  # a byte holds no more
@@ -154,10 +169,10 @@ def _count(there: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """The real-trained classifier, as a feature map and as one who names the rhythm.
+    """The real-trained classifier, as a feature map and to name the rhythm.
 
     Attributes:
-        network: networks as the real experiment of the classify stage writes them; the one of the smallest seed judges.
+        network: networks as the real experiment of the classify stage writes them; that of the smallest seed is used.
     """
 
     network: Pretrained
@@ -192,3 +207,33 @@ class Judge:
                 features.append(hidden.numpy())
                 probabilities.append(torch.softmax(layers[-1](hidden), dim=1).numpy())
         return np.concatenate(features).astype(np.float64), np.concatenate(probabilities)
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """All feature maps of a comparison, fitted on real records once.
+
+    Attributes:
+        kernels: the fixed random kernels.
+        projection: of their features.
+        judge: the real-trained classifier and the projection of its features; None if there is none.
+    """
+
+    kernels: RandomKernels
+    projection: Projection
+    judge: tuple[Judge, Projection] | None
+
+    @classmethod
+    def fit(cls, records: Records, judge: Judge | None) -> FeatureMaps:
+        """Fit on the first real records.
+
+        Raises:
+            ValueError: if they are too short for the kernels, or not of the form that the classifier reads.
+        """
+        signals = np.asarray(records.signals[:_FITTED], dtype=np.float32)
+        kernels = RandomKernels.fit(signals)
+        projection = Projection.fit(kernels(signals), KERNEL_COMPONENTS)
+        if judge is None:
+            return cls(kernels, projection, None)
+        judge.require_fit(records)
+        return cls(kernels, projection, (judge, Projection.fit(judge(signals)[0], JUDGE_COMPONENTS)))
