@@ -60,6 +60,15 @@ def for_other(paths):
     return [for_other(path) for path in paths]
 
 
+def members_sets(wildcards, files):
+    """Return files of the sets that a merged dataset's synthetic set is the union of."""
+    return expand(
+        files,
+        dataset=STUDY.members(wildcards.dataset),
+        generator=wildcards.generator,
+    )
+
+
 def resources(job, **more):
     """Return a job's resources. It gets more memory at each attempt, where a profile has `retries`."""
     return dict(

@@ -46,20 +46,11 @@ rule sample:
         )
 
 
-def sets(wildcards, files):
-    """Return files of the sets that a merged dataset's synthetic set is the union of."""
-    return expand(
-        files,
-        dataset=STUDY.members(wildcards.dataset),
-        generator=wildcards.generator,
-    )
-
-
 rule pool:
     """Unite one generator's synthetic sets of several datasets."""
     input:
-        checksums=lambda w: sets(w, SAMPLES),
-        samples=lambda w: ancient(sets(w, SAMPLE_FILES)),
+        checksums=lambda w: members_sets(w, SAMPLES),
+        samples=lambda w: ancient(members_sets(w, SAMPLE_FILES)),
     output:
         **POOL.outputs(**SAMPLE_SET),
     log:
@@ -75,7 +66,7 @@ rule pool:
         **resources(POOL),
     params:
         members=lambda w: STUDY.members(w.dataset),
-        folders=lambda w: sets(w, "results/samples/{dataset}/{generator}"),
+        folders=lambda w: members_sets(w, "results/samples/{dataset}/{generator}"),
         out=lambda w: f"results/samples/{w.dataset}/{w.generator}",
         code=STUDY.code(POOL.script),
     shell:
