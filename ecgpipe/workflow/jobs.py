@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 RESULTS = "results"
 """Folder of all results, relative to the working directory."""
@@ -24,10 +25,10 @@ class JobKind:
 
     Attributes:
         rule: Snakemake rule.
-        script: script in ``workflow_scripts/``, without its suffix.
         name: of a job, below ``results/logs`` and ``results/benchmarks``. Its first part is the stage in
             ``runtime.parquet``.
         folder: of its results, below ``results``.
+        script: script in ``workflow_scripts/``, without its suffix.
         environment: conda environment in ``envs/``, without its suffix.
         mem_mb: memory in MB asked for at the first attempt.
         runtime: minutes asked for.
@@ -40,9 +41,9 @@ class JobKind:
     """
 
     rule: str
-    script: str
     name: str
     folder: str
+    script: str
     environment: str
     mem_mb: int
     runtime: int
@@ -110,108 +111,68 @@ _PAGE = ("report/template.html.j2", "report/closeness.html.j2", "report/style.cs
 
 
 def _classifier(rule: str, folder: str) -> JobKind:
-    return JobKind(rule, "classify", f"classify/{folder}", f"classifiers/{folder}", "torch", 4000, 1440, networks=True)
+    name, folder = f"classify/{folder}", f"classifiers/{folder}"
+    return JobKind(rule, name, folder, "classify", "torch", mem_mb=4000, runtime=1440, networks=True)
 
 
+def _network(rule: str, folder: str, runtime: int) -> JobKind:
+    name, folder = f"{rule}/{{dataset}}/{{generator}}", f"{folder}/{{dataset}}/{{generator}}"
+    return JobKind(rule, name, folder, rule, "torch", mem_mb=4000, runtime=runtime, networks=True)
+
+
+def _data(rule: str, name: str, folder: str, script: str, mem_mb: int, runtime: int, **more: Any) -> JobKind:
+    return JobKind(rule, name, folder, script, "data", mem_mb=mem_mb, runtime=runtime, **more)
+
+
+def _closeness(rule: str, name: str, folder: str, mem_mb: int, runtime: int, **more: Any) -> JobKind:
+    return JobKind(rule, name, folder, "closeness", "closeness", mem_mb=mem_mb, runtime=runtime, **more)
+
+
+_CELL = "{dataset}/{generator}"
 _KINDS = (
-    JobKind(
-        "acquire", "acquire", "acquire/{dataset}", "raw", "data", 1000, 720, prefix="{dataset}.", rough=(1.0, 0.005)
-    ),
-    JobKind(
-        "preprocess",
-        "preprocess",
-        "preprocess/{dataset}",
-        "data/{dataset}",
-        "data",
-        2000,
-        120,
+    # rule, name in logs and benchmarks, folder of the results, script, memory in MB, minutes
+    _data("acquire", "acquire/{dataset}", "raw", "acquire", 1000, 720, prefix="{dataset}.", rough=(1.0, 0.005)),
+    _data(
+        *("preprocess", "preprocess/{dataset}", "data/{dataset}", "preprocess", 2000, 120),
         data_files=_LABEL_MAPS,
         rough=(2.0, 0.0015),
     ),
-    JobKind("merge", "merge", "merge/{dataset}", "data/{dataset}", "data", 1000, 60, rough=(2.5, 0.0003)),
-    JobKind(
-        "generate",
-        "generate",
-        "generate/{dataset}/{generator}",
-        "generators/{dataset}/{generator}",
-        "torch",
-        4000,
-        1440,
-        networks=True,
-    ),
-    JobKind(
-        "sample",
-        "sample",
-        "sample/{dataset}/{generator}",
-        "samples/{dataset}/{generator}",
-        "torch",
-        4000,
-        480,
-        networks=True,
-    ),
-    JobKind(
-        "pool",
-        "pool",
-        "pool/{dataset}/{generator}",
-        "samples/{dataset}/{generator}",
-        "data",
-        1000,
-        60,
-        rough=(1.0, 0.0),
-    ),
-    JobKind(
-        "pool_generators", "pool", "pool/{dataset}/all", "samples/{dataset}/all", "data", 1000, 60, rough=(1.0, 0.0)
-    ),
-    JobKind(
-        "export_wfdb",
-        "export_wfdb",
-        "export_wfdb/{dataset}/{generator}",
-        "wfdb/{dataset}",
-        "data",
-        1000,
-        120,
+    _data("merge", "merge/{dataset}", "data/{dataset}", "merge", 1000, 60, rough=(2.5, 0.0003)),
+    _network("generate", "generators", 1440),
+    _network("sample", "samples", 480),
+    _data("pool", f"pool/{_CELL}", f"samples/{_CELL}", "pool", 1000, 60, rough=(1.0, 0.0)),
+    _data("pool_generators", "pool/{dataset}/all", "samples/{dataset}/all", "pool", 1000, 60, rough=(1.0, 0.0)),
+    _data(
+        *("export_wfdb", f"export_wfdb/{_CELL}", "wfdb/{dataset}", "export_wfdb", 1000, 120),
         prefix="{generator}.",
         data_files=_LABEL_MAPS,
     ),
     _classifier("classify_real", "{dataset}/real"),
     _classifier("classify_real_for_another", "{dataset}/real/for_{other}"),
     _classifier("classify_yardstick", "{dataset}/real/from_{other}"),
-    _classifier("classify_augmentation", "{dataset}/{generator}/augmentation"),
-    _classifier("classify_transfer", "{dataset}/{generator}/transfer"),
-    _classifier("classify_cross", "{dataset}/{generator}/with_{other}"),
-    JobKind(
-        "closeness_generator",
-        "closeness",
-        "closeness/{dataset}/{generator}",
-        "closeness/{dataset}/{generator}",
-        "closeness",
-        3000,
-        240,
-        rough=(6.0, 0.018),
-    ),
-    JobKind(
-        "closeness_controls",
-        "closeness",
-        "closeness/{dataset}/controls",
-        "closeness/{dataset}",
-        "closeness",
-        3000,
-        240,
+    _classifier("classify_augmentation", f"{_CELL}/augmentation"),
+    _classifier("classify_transfer", f"{_CELL}/transfer"),
+    _classifier("classify_cross", f"{_CELL}/with_{{other}}"),
+    _closeness("closeness_generator", f"closeness/{_CELL}", f"closeness/{_CELL}", 3000, 240, rough=(6.0, 0.018)),
+    _closeness(
+        *("closeness_controls", "closeness/{dataset}/controls", "closeness/{dataset}", 3000, 240),
         rough=(5.0, 0.038),
     ),
+    _closeness("closeness_tables", "closeness/tables", "tables", 1000, 30, prefix="closeness.", rough=(1.0, 1.2)),
     JobKind(
-        "closeness_tables",
-        "closeness",
-        "closeness/tables",
-        "tables",
-        "closeness",
-        1000,
-        30,
-        prefix="closeness.",
-        rough=(1.0, 1.2),
+        *("result_tables", "tables", "tables", "tables", "report"),
+        mem_mb=6000,
+        runtime=720,
+        prefix="tables.",
+        rough=(8.0, 0.068),
     ),
-    JobKind("result_tables", "tables", "tables", "tables", "report", 6000, 720, prefix="tables.", rough=(8.0, 0.068)),
-    JobKind("report_page", "report", "report", "report", "report", 3000, 60, data_files=_PAGE, rough=(0.0, 2.0)),
+    JobKind(
+        *("report_page", "report", "report", "report", "report"),
+        mem_mb=3000,
+        runtime=60,
+        data_files=_PAGE,
+        rough=(0.0, 2.0),
+    ),
 )
 
 JOBS = {kind.rule: kind for kind in _KINDS}
