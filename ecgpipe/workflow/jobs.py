@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 RESULTS = "results"
 """Folder of all results, relative to the working directory."""
@@ -115,59 +114,144 @@ def _classifier(rule: str, folder: str) -> JobKind:
     return JobKind(rule, name, folder, "classify", "torch", mem_mb=4000, runtime=1440, networks=True)
 
 
-def _network(rule: str, folder: str, runtime: int) -> JobKind:
-    name, folder = f"{rule}/{{dataset}}/{{generator}}", f"{folder}/{{dataset}}/{{generator}}"
-    return JobKind(rule, name, folder, rule, "torch", mem_mb=4000, runtime=runtime, networks=True)
-
-
-def _data(rule: str, name: str, folder: str, script: str, mem_mb: int, runtime: int, **more: Any) -> JobKind:
-    return JobKind(rule, name, folder, script, "data", mem_mb=mem_mb, runtime=runtime, **more)
-
-
-def _closeness(rule: str, name: str, folder: str, mem_mb: int, runtime: int, **more: Any) -> JobKind:
-    return JobKind(rule, name, folder, "closeness", "closeness", mem_mb=mem_mb, runtime=runtime, **more)
-
-
-_CELL = "{dataset}/{generator}"
 _KINDS = (
-    # rule, name in logs and benchmarks, folder of the results, script, memory in MB, minutes
-    _data("acquire", "acquire/{dataset}", "raw", "acquire", 1000, 720, prefix="{dataset}.", rough=(1.0, 0.005)),
-    _data(
-        *("preprocess", "preprocess/{dataset}", "data/{dataset}", "preprocess", 2000, 120),
+    JobKind(
+        rule="acquire",
+        name="acquire/{dataset}",
+        folder="raw",
+        script="acquire",
+        environment="data",
+        mem_mb=1000,
+        runtime=720,
+        prefix="{dataset}.",
+        rough=(1.0, 0.005),
+    ),
+    JobKind(
+        rule="preprocess",
+        name="preprocess/{dataset}",
+        folder="data/{dataset}",
+        script="preprocess",
+        environment="data",
+        mem_mb=2000,
+        runtime=120,
         data_files=_LABEL_MAPS,
         rough=(2.0, 0.0015),
     ),
-    _data("merge", "merge/{dataset}", "data/{dataset}", "merge", 1000, 60, rough=(2.5, 0.0003)),
-    _network("generate", "generators", 1440),
-    _network("sample", "samples", 480),
-    _data("pool", f"pool/{_CELL}", f"samples/{_CELL}", "pool", 1000, 60, rough=(1.0, 0.0)),
-    _data("pool_generators", "pool/{dataset}/all", "samples/{dataset}/all", "pool", 1000, 60, rough=(1.0, 0.0)),
-    _data(
-        *("export_wfdb", f"export_wfdb/{_CELL}", "wfdb/{dataset}", "export_wfdb", 1000, 120),
+    JobKind(
+        rule="merge",
+        name="merge/{dataset}",
+        folder="data/{dataset}",
+        script="merge",
+        environment="data",
+        mem_mb=1000,
+        runtime=60,
+        rough=(2.5, 0.0003),
+    ),
+    JobKind(
+        rule="generate",
+        name="generate/{dataset}/{generator}",
+        folder="generators/{dataset}/{generator}",
+        script="generate",
+        environment="torch",
+        mem_mb=4000,
+        runtime=1440,
+        networks=True,
+    ),
+    JobKind(
+        rule="sample",
+        name="sample/{dataset}/{generator}",
+        folder="samples/{dataset}/{generator}",
+        script="sample",
+        environment="torch",
+        mem_mb=4000,
+        runtime=480,
+        networks=True,
+    ),
+    JobKind(
+        rule="pool",
+        name="pool/{dataset}/{generator}",
+        folder="samples/{dataset}/{generator}",
+        script="pool",
+        environment="data",
+        mem_mb=1000,
+        runtime=60,
+        rough=(1.0, 0.0),
+    ),
+    JobKind(
+        rule="pool_generators",
+        name="pool/{dataset}/all",
+        folder="samples/{dataset}/all",
+        script="pool",
+        environment="data",
+        mem_mb=1000,
+        runtime=60,
+        rough=(1.0, 0.0),
+    ),
+    JobKind(
+        rule="export_wfdb",
+        name="export_wfdb/{dataset}/{generator}",
+        folder="wfdb/{dataset}",
+        script="export_wfdb",
+        environment="data",
+        mem_mb=1000,
+        runtime=120,
         prefix="{generator}.",
         data_files=_LABEL_MAPS,
     ),
     _classifier("classify_real", "{dataset}/real"),
     _classifier("classify_real_for_another", "{dataset}/real/for_{other}"),
     _classifier("classify_yardstick", "{dataset}/real/from_{other}"),
-    _classifier("classify_augmentation", f"{_CELL}/augmentation"),
-    _classifier("classify_transfer", f"{_CELL}/transfer"),
-    _classifier("classify_cross", f"{_CELL}/with_{{other}}"),
-    _closeness("closeness_generator", f"closeness/{_CELL}", f"closeness/{_CELL}", 3000, 240, rough=(6.0, 0.018)),
-    _closeness(
-        *("closeness_controls", "closeness/{dataset}/controls", "closeness/{dataset}", 3000, 240),
+    _classifier("classify_augmentation", "{dataset}/{generator}/augmentation"),
+    _classifier("classify_transfer", "{dataset}/{generator}/transfer"),
+    _classifier("classify_cross", "{dataset}/{generator}/with_{other}"),
+    JobKind(
+        rule="closeness_generator",
+        name="closeness/{dataset}/{generator}",
+        folder="closeness/{dataset}/{generator}",
+        script="closeness",
+        environment="closeness",
+        mem_mb=3000,
+        runtime=240,
+        rough=(6.0, 0.018),
+    ),
+    JobKind(
+        rule="closeness_controls",
+        name="closeness/{dataset}/controls",
+        folder="closeness/{dataset}",
+        script="closeness",
+        environment="closeness",
+        mem_mb=3000,
+        runtime=240,
         rough=(5.0, 0.038),
     ),
-    _closeness("closeness_tables", "closeness/tables", "tables", 1000, 30, prefix="closeness.", rough=(1.0, 1.2)),
     JobKind(
-        *("result_tables", "tables", "tables", "tables", "report"),
+        rule="closeness_tables",
+        name="closeness/tables",
+        folder="tables",
+        script="closeness",
+        environment="closeness",
+        mem_mb=1000,
+        runtime=30,
+        prefix="closeness.",
+        rough=(1.0, 1.2),
+    ),
+    JobKind(
+        rule="result_tables",
+        name="tables",
+        folder="tables",
+        script="tables",
+        environment="report",
         mem_mb=6000,
         runtime=720,
         prefix="tables.",
         rough=(8.0, 0.068),
     ),
     JobKind(
-        *("report_page", "report", "report", "report", "report"),
+        rule="report_page",
+        name="report",
+        folder="report",
+        script="report",
+        environment="report",
         mem_mb=3000,
         runtime=60,
         data_files=_PAGE,
