@@ -31,7 +31,6 @@ from measuring import ROOT, write_section
 from safetensors.torch import load_file, save_file
 
 from ecgpipe.acquire.dataset import acquire
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.classify import inputs, training
 from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings
@@ -42,6 +41,9 @@ from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.time_vqvae import ReconstructionError
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
 from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 
 log = logging.getLogger(__name__)
 

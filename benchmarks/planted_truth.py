@@ -33,11 +33,13 @@ from sklearn.metrics import f1_score
 from torch import nn
 from tqdm import tqdm
 
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 from ecgpipe.tables.cells import AUGMENTED, REAL, Cell
 from ecgpipe.tables.comparisons import HARMS, HELPS, NO_DIFFERENCE, PRIMARY, comparisons_table
 from ecgpipe.tables.draws import Draws

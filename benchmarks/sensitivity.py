@@ -20,7 +20,6 @@ from measuring import ROOT, write_section
 from scipy.ndimage import map_coordinates
 from tqdm import tqdm
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
@@ -33,6 +32,9 @@ from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.config import ClassifierSettings
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 CSV = ROOT / "docs" / "data" / "sensitivity.csv"
 CLASSES = ("AFIB", "AFLT", "SARRH", "SBRAD", "SR", "STACH", "SVTAC")

@@ -32,9 +32,9 @@ def acquire(settings: DatasetSettings, signal: SignalSettings, folder: str | Pat
     if source is None or format is None:
         raise AcquireError("a merged dataset has no records of its own to acquire; acquire its members")
     if isinstance(source, SimulatedSource):
-        from ecgpipe.acquire.simulated import simulate  # the heart model is of no use to those who fetch
+        from ecgpipe.acquire.simulated import acquire_simulated  # the simulator is of no use to those who fetch
 
-        return simulate(source, format, signal.rate, Path(folder))
+        return acquire_simulated(source, format, signal.rate, Path(folder))
     return physionet.fetch(source, format, signal.rate, folder, subset=settings.subset or settings.folder)
 
 

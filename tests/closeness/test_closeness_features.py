@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.closeness import clinical, signals
 from ecgpipe.closeness.kernels import Projection, RandomKernels
 from ecgpipe.leads import LEADS
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 RATE = 100.0
 
