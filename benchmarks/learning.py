@@ -30,7 +30,7 @@ import torch
 from measuring import ROOT, write_section
 from safetensors.torch import load_file, save_file
 
-from ecgpipe.acquire.dataset import acquire
+from ecgpipe.acquire.run import acquire
 from ecgpipe.classify import inputs, training
 from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings

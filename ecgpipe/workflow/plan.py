@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.acquire.run import plan_download
 from ecgpipe.classify.subsets import fillable
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.files import read_json, write_json
@@ -246,8 +246,8 @@ class Planner:
             if settings.source is None or settings.source.kind == "simulated":
                 continue
             try:
-                plan = planned(settings, self.config.signal, Path(self.config.raw_dir) / name)
-                lines.append(f"{name}: {described(plan)}")
+                plan = plan_download(settings, self.config.signal, Path(self.config.raw_dir) / name)
+                lines.append(f"{name}: {plan}")
             except AcquireError as error:
                 lines.append(f"{name}: not known ({error})")
         return lines

@@ -26,7 +26,7 @@ from raw_records import (
 from scipy.signal import resample_poly
 from test_preprocess_headers import DIGITAL, READ_RIGHT, REFUSED
 
-from ecgpipe.acquire.dataset import acquire
+from ecgpipe.acquire.run import acquire
 from ecgpipe.config import DatasetSettings, Filtering, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
