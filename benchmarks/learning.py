@@ -40,7 +40,7 @@ from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.time_vqvae import ReconstructionError
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
-from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.run import merge, preprocess
 from ecgpipe.simulator.ecg import simulate_ecg
 from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
 from ecgpipe.simulator.patients import draw_patient

@@ -28,7 +28,7 @@ from ecgpipe.acquire.physionet import Download
 from ecgpipe.acquire.retry import RetryPolicy
 from ecgpipe.acquire.run import acquire, manifest_path, plan_download, write_manifest
 from ecgpipe.config import DatasetSettings, PhysioNetSource, SignalSettings
-from ecgpipe.layouts import Format
+from ecgpipe.layouts import Format, subset_of
 
 
 @pytest.fixture(scope="module")
@@ -551,6 +551,22 @@ def test_subsets_of_ecg_arrhythmia(subset: str | None, records: list[str]) -> No
     assert len(found) == 2 + 2 * len(records)
 
 
+@pytest.mark.parametrize(
+    ("record", "subset"),
+    [
+        ("JS00001", "chapman"),
+        ("JS10646", "chapman"),
+        ("JS10647", "ningbo"),
+        ("JS45551", "ningbo"),
+        ("E00001", None),
+        ("JS", None),
+        ("JS00001b", None),
+    ],
+)
+def test_the_number_of_a_record_tells_its_hospital(record: str, subset: str | None) -> None:
+    assert subset_of(record) == subset
+
+
 def test_the_wrong_project_and_no_records_are_said() -> None:
     with pytest.raises(
         AcquireError,
@@ -589,10 +605,8 @@ def test_faults_of_a_folder_are_named(tmp_path: Path, contents: dict[str, bytes]
     (project / LICENCE).unlink()
     with pytest.raises(AcquireError) as raised:
         Download(source(tmp_path), "ptbxl", 100, tmp_path / "raw").fetch()
-    assert (
-        f"{FIRST}: expected SHA-256 {hashlib.sha256(contents[FIRST]).hexdigest()}, got {hashlib.sha256(b'other').hexdigest()}"
-        in str(raised.value)
-    )
+    expected, found = (hashlib.sha256(data).hexdigest() for data in (contents[FIRST], b"other"))
+    assert f"{FIRST}: expected SHA-256 {expected}, got {found}" in str(raised.value)
     assert f"{LICENCE}: there is no {project / LICENCE}" in str(raised.value)
     with pytest.raises(AcquireError, match=r"SHA256SUMS.txt of .*nowhere.* could not be read: there is no"):
         Download(source(tmp_path / "nowhere"), "ptbxl", 100, tmp_path / "raw").fetch()

@@ -358,10 +358,14 @@ def test_a_plan_of_many_files_asks_for_few_sizes(tmp_path: Path) -> None:
 def test_the_workflow_tells_the_plan(tmp_path: Path, contents: dict[str, bytes]) -> None:
     """`snakemake download_plan` says how much would come, and fetches nothing."""
     write_project(tmp_path / "served", "ptb-xl", "1.0.3", contents)
-    write_project(tmp_path / "served", "ecg-arrhythmia", "1.0.0", {
-        "ConditionNames_SNOMED-CT.csv": b"x", "WFDBRecords/01/010/JS00001.hea": b"h", "WFDBRecords/01/010/JS00001.mat": b"m",
-    })  # fmt: skip
-    command = [sys.executable, "-m", "snakemake", "download_plan", "-c1", "-s", ROOT / "Snakefile", "--configfile", ROOT / "configs/physionet.yaml"]  # fmt: skip
+    arrhythmia = {
+        "ConditionNames_SNOMED-CT.csv": b"x",
+        "WFDBRecords/01/010/JS00001.hea": b"h",
+        "WFDBRecords/01/010/JS00001.mat": b"m",
+    }
+    write_project(tmp_path / "served", "ecg-arrhythmia", "1.0.0", arrhythmia)
+    command = [sys.executable, "-m", "snakemake", "download_plan", "-c1", "-s", ROOT / "Snakefile"]
+    command += ["--configfile", ROOT / "configs/physionet.yaml"]
     with PhysioNetServer(tmp_path / "served") as server:
         environment = {
             **os.environ,
@@ -403,11 +407,13 @@ def test_no_password_is_in_a_message(base: str, tmp_path: Path, caplog: pytest.L
 def test_no_password_is_in_a_log(tmp_path: Path, contents: dict[str, bytes]) -> None:
     project = write_project(tmp_path / "served", "ptb-xl", "1.0.3", contents)
     (project / FIRST).unlink()
-    settings = {"dataset": {"format": "ptbxl", "source": {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}}, "signal": {}}  # fmt: skip
+    project_source = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}
+    settings = {"dataset": {"format": "ptbxl", "source": project_source}, "signal": {}}
     with PhysioNetServer(tmp_path / "served") as server:
         place = {"set": {"base_url": server.url.replace("//", "//user:secret@")}}
         command = [
-            sys.executable, ROOT / "workflow_scripts/acquire.py", "--dataset", "set", "--settings", json.dumps(settings),
+            sys.executable, ROOT / "workflow_scripts/acquire.py",
+            "--dataset", "set", "--settings", json.dumps(settings),
             "--manifest", tmp_path / "raw/set.parquet", "--log", tmp_path / "job.log",
             "--provenance", tmp_path / "raw/set.provenance.json", "--code", "0",
         ]  # fmt: skip
