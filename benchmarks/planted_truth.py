@@ -37,6 +37,9 @@ from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 from ecgpipe.tables.cells import AUGMENTED, REAL, Cell
 from ecgpipe.tables.comparisons import HARMS, HELPS, NO_DIFFERENCE, PRIMARY, comparisons_table
 from ecgpipe.tables.draws import Draws
@@ -45,9 +48,6 @@ from ecgpipe.tables.resampling import paired_test, patient_weights
 CSV, FULL_CSV, NULL_CSV, TAILS_CSV = (
     ROOT / "docs" / "data" / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")
 )
-from ecgpipe.simulator.ecg import simulate_ecg
-from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
-from ecgpipe.simulator.patients import draw_patient
 
 LEVELS = (0.05, 0.01, 0.002, 0.0006)
 """Levels of one comparison: Holm's first in families of 1, 5, 25, and some 80 as in configs/matrix.yaml."""
