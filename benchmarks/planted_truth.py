@@ -48,7 +48,6 @@ from ecgpipe.tables.resampling import paired_test, patient_weights
 CSV, FULL_CSV, NULL_CSV, TAILS_CSV = (
     ROOT / "docs" / "data" / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")
 )
-
 LEVELS = (0.05, 0.01, 0.002, 0.0006)
 """Levels of one comparison: Holm's first in families of 1, 5, 25, and some 80 as in configs/matrix.yaml."""
 TAIL_DRAWS, TAIL_PATIENTS = 6000, 48
