@@ -71,7 +71,9 @@ NAMES = {
 
 def write_sets(folder: Path, n: int) -> None:
     """Write ``real.npy`` and ``synthetic.npy``, ``(n, 12, 1000)``: few hearts, each record scaled, with new noise."""
-    from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
+    from ecgpipe.simulator.ecg import simulate_ecg
+    from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+    from ecgpipe.simulator.patients import draw_patient
 
     rng, hospital = np.random.default_rng(0), HOSPITALS["a"]
     drawn = [(name, draw_patient(rng, hospital, name)) for name in list(RHYTHMS)[:7] for _ in range(30)]

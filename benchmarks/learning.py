@@ -27,8 +27,7 @@ import torch
 from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
 from safetensors.torch import load_file, save_file
 
-from ecgpipe.acquire.dataset import acquire
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
+from ecgpipe.acquire.run import acquire
 from ecgpipe.classify import inputs, training
 from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings
@@ -38,7 +37,10 @@ from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.time_vqvae import ReconstructionError
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
-from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.run import merge, preprocess
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 
 log = logging.getLogger(__name__)
 

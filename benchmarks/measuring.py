@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -23,10 +24,12 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ecgpipe.acquire import simulated  # noqa: E402
-from ecgpipe.acquire.heart import Patient  # noqa: E402
 from ecgpipe.config import SimulatedSource  # noqa: E402
 from ecgpipe.files import write_text  # noqa: E402
+from ecgpipe.leads import LEADS  # noqa: E402
+from ecgpipe.simulator.patients import Patient  # noqa: E402
+from ecgpipe.simulator.records import SECONDS, PlannedRecord, draw_record  # noqa: E402
+from ecgpipe.simulator.run import simulate  # noqa: E402
 
 DOCS = ROOT / "docs"
 DATA = DOCS / "data"
@@ -63,15 +66,12 @@ def simulate_many(source: SimulatedSource, format: str, rate: int, folder: Path)
     new noise. This is several times faster than drawing every record, and the same work for whatever reads them.
     """
     drawn: dict[tuple[str, bool, int], tuple[Patient, np.ndarray]] = {}
-    bank = np.random.default_rng(source.seed).normal(0, 8, (12, 2 * round(simulated.SECONDS * max(rate, 500))))
-    original = simulated._recorded
+    bank = np.random.default_rng(source.seed).normal(0, 8, (12, 2 * round(SECONDS * max(rate, 500))))
 
-    def recorded(
-        source: SimulatedSource, format: str, record: simulated._Record, rate: int
-    ) -> tuple[Patient, np.ndarray]:
-        key = (record.rhythm, not record.stated, record.number % HEARTS)
+    def draw(source: SimulatedSource, format: str, record: PlannedRecord, rate: int) -> tuple[Patient, np.ndarray]:
+        key = (record.rhythm, not record.coded, record.number % HEARTS)
         if key not in drawn:
-            patient, samples = original(source, format, record, rate)
+            patient, samples = draw_record(source, format, record, rate)
             drawn[key] = patient, samples.astype(np.float32)
         patient, heart = drawn[key]
         length = heart.shape[1]
@@ -83,15 +83,12 @@ def simulate_many(source: SimulatedSource, format: str, rate: int, folder: Path)
         one, two = varied[0], varied[1]
         varied[2:6] = two - one, -(one + two) / 2, one - two / 2, two - one / 2
         samples = np.clip(np.rint(varied), -32767, 32767).astype("<i2")
-        if record.flat is not None:
-            samples[simulated.LEADS.index(record.flat)] = 0
+        if record.flat_lead is not None:
+            samples[LEADS.index(record.flat_lead)] = 0
         return patient, samples
 
-    simulated._recorded = recorded
-    try:
-        return simulated.simulate(source, format, rate, folder)
-    finally:
-        simulated._recorded = original
+    shutil.rmtree(folder, ignore_errors=True)
+    return simulate(source, format, rate, folder, draw)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,13 @@ from sklearn.metrics import f1_score
 from torch import nn
 from tqdm import tqdm
 
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.comparisons import comparisons_table
 from ecgpipe.tables.draws import Draws

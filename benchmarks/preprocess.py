@@ -77,10 +77,10 @@ def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
     from scipy.signal import resample as fourier
 
     from ecgpipe.config import Quality
+    from ecgpipe.preprocess.quality import check_quality
     from ecgpipe.preprocess.reading import gains, read_header, read_leads
-    from ecgpipe.preprocess.reasons import Refusal
+    from ecgpipe.preprocess.reasons import InvalidRecord
     from ecgpipe.preprocess.resample import resample
-    from ecgpipe.preprocess.screen import screen
 
     spent: Counter[tuple[str, str]] = Counter()
 
@@ -96,8 +96,8 @@ def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
         header = timed("ecgpipe", "header", read_header, path)
         signals = timed("ecgpipe", "samples, checksums, mV", read_leads, header, path.parent)
         try:
-            timed("ecgpipe", "quality screen", screen, signals, gains(header), header.rate, Quality())
-        except Refusal:
+            timed("ecgpipe", "quality screen", check_quality, signals, gains(header), header.rate, Quality())
+        except InvalidRecord:
             continue
         timed("ecgpipe", "resampling", resample, signals, header.rate, RATE, LENGTH)
         record = timed("plain loop", "wfdb.rdrecord", wfdb.rdrecord, str(path.with_suffix("")))

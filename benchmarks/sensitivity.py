@@ -19,7 +19,6 @@ from measuring import DATA, DOCS, parser, write_section
 from scipy.ndimage import map_coordinates
 from tqdm import tqdm
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
@@ -34,6 +33,9 @@ from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
 from ecgpipe.config import ClassifierSettings
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 CSV = DATA / "sensitivity.csv"
 CLASSES = ("AFIB", "AFLT", "SARRH", "SBRAD", "SR", "STACH", "SVTAC")

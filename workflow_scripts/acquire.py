@@ -19,7 +19,7 @@ def main() -> None:
     arguments.add_argument("--manifest", type=Path, required=True, help="Parquet to write; records lie beside it")
     args = arguments.parse_args()
     with running(args) as ready:
-        from ecgpipe.acquire.dataset import acquire, write_manifest
+        from ecgpipe.acquire.run import acquire, write_manifest
         from ecgpipe.config import DatasetSettings, SignalSettings
 
         ready()

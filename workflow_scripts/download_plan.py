@@ -18,15 +18,15 @@ def main() -> None:
     arguments.add_argument("--raw", type=Path, required=True, help="folder of the raw records of all datasets")
     args = arguments.parse_args()
     with running(args) as ready:
-        from ecgpipe.acquire.dataset import described, planned
+        from ecgpipe.acquire.run import plan_download
         from ecgpipe.config import DatasetSettings, SignalSettings
 
         ready()
         for name, settings in json.loads(args.settings).items():
             dataset = DatasetSettings.model_validate(with_access(name, settings["dataset"]))
-            plan = planned(dataset, SignalSettings.model_validate(settings["signal"]), args.raw / name)
+            plan = plan_download(dataset, SignalSettings.model_validate(settings["signal"]), args.raw / name)
             simulated = dataset.source is not None and dataset.source.kind == "simulated"
-            print(f"{name}: {'simulated, nothing to fetch' if simulated else described(plan)}", flush=True)
+            print(f"{name}: {'simulated, nothing to fetch' if simulated else plan}", flush=True)
 
 
 if __name__ == "__main__":

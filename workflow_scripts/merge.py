@@ -18,7 +18,7 @@ def main() -> None:
     args = arguments.parse_args()
     inputs = [args.data / name / file for name in args.members for file in ("signals.npy", "records.parquet")]
     with running(args, inputs=inputs) as ready:
-        from ecgpipe.preprocess.dataset import merge
+        from ecgpipe.preprocess.run import merge
 
         ready()
         merge({name: args.data / name for name in args.members}, args.out)

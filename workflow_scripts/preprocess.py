@@ -26,7 +26,7 @@ def main() -> None:
         import pandas as pd
 
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
-        from ecgpipe.preprocess.dataset import preprocess
+        from ecgpipe.preprocess.run import preprocess
 
         ready()
         preprocess(

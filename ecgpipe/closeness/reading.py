@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
 from ecgpipe.preprocess.reading import read_header, read_leads
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, resample
 
 
@@ -48,7 +48,7 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
             header = read_header(header_path)
             leads = crop(read_leads(header, header_path.parent), header.rate, rate, round(rate * seconds))
             signals.append(resample(leads, header.rate, rate, round(rate * seconds)).astype(np.float32))
-        except Refusal as error:
+        except InvalidRecord as error:
             raise ValueError(f"{header_path} cannot be used ({error}): leave it out") from error
     names = np.array([str(p.relative_to(path).with_suffix("")) for p in headers], dtype=object)
     return Records(np.stack(signals), rate, names=names)

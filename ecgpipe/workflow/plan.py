@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.acquire.run import plan_download
 from ecgpipe.classify.subsets import fillable
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.config.derived import record_length
@@ -239,8 +239,8 @@ class Planner:
             if settings.source is None or settings.source.kind == "simulated":
                 continue
             try:
-                plan = planned(settings, self.config.signal, Path(self.config.raw_dir) / name)
-                lines.append(f"{name}: {described(plan)}")
+                plan = plan_download(settings, self.config.signal, Path(self.config.raw_dir) / name)
+                lines.append(f"{name}: {plan}")
             except AcquireError as error:
                 lines.append(f"{name}: not known ({error})")
         return lines

@@ -8,10 +8,12 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.closeness import clinical, signals
 from ecgpipe.closeness.feature_maps import Projection, RandomKernels
 from ecgpipe.leads import LEADS
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 RATE = 100.0
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from checkout import ROOT, copy_project
 
-from ecgpipe.acquire.simulated import simulate
 from ecgpipe.config import ConfigError, SimulatedSource, validate
+from ecgpipe.simulator.run import simulate
 
 TINY = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
 TINY["dataset_settings"]["theirs"] = {

@@ -1,4 +1,4 @@
-"""Where a source's files come from, as its settings name it: a server, an S3 bucket, a folder or a zip archive."""
+"""From a source's settings to its mirror: an HTTP server, an S3 bucket, a folder or a zip archive."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from yarl import URL
 
 from ecgpipe.acquire.archive import ZipMirror
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import SUMS
-from ecgpipe.acquire.mirror import FolderMirror, HttpMirror, Mirror, Transfer
-from ecgpipe.acquire.store import StoreMirror
+from ecgpipe.acquire.http import HttpMirror
+from ecgpipe.acquire.mirror import FolderMirror, Mirror
+from ecgpipe.acquire.retry import RetryPolicy
+from ecgpipe.acquire.s3 import S3Mirror
 from ecgpipe.config import FolderSource, PhysioNetSource
+from ecgpipe.layouts import CHECKSUMS
 
 DEFAULT_URL = "https://physionet.org"
 ENVIRONMENT_VARIABLE = "ECGPIPE_PHYSIONET"
 
 
 def resolve_base_url(source: PhysioNetSource) -> str:
-    """Return the place of a source's files: of the config, of the environment, or PhysioNet's."""
+    """Return the base URL of a source: the config's, the environment's, or PhysioNet's."""
     return source.base_url or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL
 
 
-def open_mirror(source: PhysioNetSource | FolderSource, folder: Path, policy: Transfer) -> Mirror:
-    """Return the mirror of a source; ``folder`` is where its files will go, an archive lies beside it meanwhile.
+def open_mirror(source: PhysioNetSource | FolderSource, folder: Path, policy: RetryPolicy) -> Mirror:
+    """Return the mirror of a source; its files will go to ``folder``, and an archive lies beside that meanwhile.
 
     Raises:
         AcquireError: if ``base_url`` is no http(s), s3 or file address and no folder.
@@ -45,14 +47,14 @@ def open_mirror(source: PhysioNetSource | FolderSource, folder: Path, policy: Tr
     if parts.scheme == "s3":
         if source.transport == "zip" or not parts.hostname:
             raise AcquireError(f"`base_url` {base!r}: an S3 bucket holds single files; set `transport: files`")
-        return StoreMirror("/".join([parts.hostname, *filter(None, parts.path.split("/")), project]), policy)
+        return S3Mirror("/".join([parts.hostname, *filter(None, parts.path.split("/")), project]), policy)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return _local(Path(url2pathname(parts.path)), source)
+        return _local_mirror(Path(url2pathname(parts.path)), source)
     if "://" in base or parts.scheme == "file":
         raise AcquireError(
             f"`base_url` {base!r} cannot be read; allowed are http://, https://, s3:// and file: addresses and folders"
         )
-    return _local(Path(base).expanduser(), source)
+    return _local_mirror(Path(base).expanduser(), source)
 
 
 def _split(base: str) -> SplitResult:
@@ -64,17 +66,17 @@ def _split(base: str) -> SplitResult:
     return parts
 
 
-def _remote_archive(base: URL, source: PhysioNetSource, folder: Path, policy: Transfer) -> ZipMirror:
-    """Return the archive at an address that ends in ``.zip``, or PhysioNet's of the project."""
+def _remote_archive(base: URL, source: PhysioNetSource, folder: Path, policy: RetryPolicy) -> ZipMirror:
+    """Return the archive at an address that ends in ``.zip``, or PhysioNet's own archive of the project."""
     kept = folder.with_name(f".{folder.name}.zip")
     if base.path.endswith(".zip"):
         return ZipMirror(kept, (HttpMirror(base.parent, 1, policy), base.name))
     return ZipMirror(kept, (HttpMirror(base, 1, policy), f"content/{source.slug}/get-zip/{source.version}/"))
 
 
-def _local(base: Path, source: PhysioNetSource) -> Mirror:
+def _local_mirror(base: Path, source: PhysioNetSource) -> Mirror:
     if source.transport == "zip":
         return ZipMirror(base if base.suffix == ".zip" else base / f"{source.slug}-{source.version}.zip", None)
     folder = base / "files" / source.slug / source.version
-    # A downloaded copy may also be named itself.
-    return FolderMirror(base if not folder.is_dir() and (base / SUMS).is_file() else folder)
+    # `base_url` may also be the project's own folder.
+    return FolderMirror(base if not folder.is_dir() and (base / CHECKSUMS).is_file() else folder)

@@ -1,4 +1,4 @@
-"""The simulated heart: rhythms, leads, noise."""
+"""One simulated ECG: rhythms, leads, noise."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 from scipy.signal import butter, find_peaks, resample_poly, sosfiltfilt, welch
 
-from ecgpipe.acquire.heart import (
-    FINDINGS,
-    HOSPITALS,
-    RHYTHMS,
-    Patient,
-    draw_patient,
-    heart_vector,
-    noise,
-    simulate_ecg,
-)
 from ecgpipe.leads import LEADS, independent_from_twelve, limb_lead_residual
+from ecgpipe.simulator.ecg import heart_vector, simulate_ecg
+from ecgpipe.simulator.hospitals import FINDINGS, HOSPITALS, RHYTHMS
+from ecgpipe.simulator.noise import noise
+from ecgpipe.simulator.patients import Patient, draw_patient
 
 RATE, SECONDS = 500, 10.0
 HOSPITAL = HOSPITALS["a"]
