@@ -337,7 +337,7 @@ def _labels(sample: Sample) -> np.ndarray:
 
 def _warped(pair: Pair) -> Statistic:
     records, synthetic = (sample.records.take(np.arange(len(sample))) for sample in (pair.a, pair.b))
-    a, b = (side.signals.reshape(len(side), -1) for side in (records, synthetic))
+    a, b = (side.signals[:].reshape(len(side), -1) for side in (records, synthetic))
     leads = records.leads
     chosen = [leads.index(n) for n in INDEPENDENT] if set(INDEPENDENT) <= set(leads) else list(range(len(leads)))
     a_labels, b_labels = _labels(pair.a), _labels(pair.b)
