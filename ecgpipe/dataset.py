@@ -33,7 +33,7 @@ class SignalSpec:
     length: int
     """Samples a record."""
     classes: tuple[str, ...]
-    """Class names; a label's id is its place here."""
+    """Class names; a label's id is its index here."""
     leads: tuple[str, ...] = LEADS
 
     def to_json(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def save_records(folder: str | Path, records: pd.DataFrame, spec: SignalSpec) ->
 
 
 def save_dataset(folder: str | Path, signals: np.ndarray, records: pd.DataFrame, spec: SignalSpec) -> None:
-    """Write a whole set that is in memory; larger ones stream into ``signals.npy`` themselves."""
+    """Write a set that is in memory; one that is not goes through :func:`ecgpipe.arrays.signal_writer`."""
     Dataset(signals, records, spec)
     with atomic_path(Path(folder) / "signals.npy") as temporary, open(temporary, "wb") as handle:
         np.save(handle, np.ascontiguousarray(signals, dtype=np.float32), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""What a classifier reads: chosen records of one or more sets, standardised lead by lead, a batch at a time."""
+"""What a classifier reads: labelled records of one or more datasets, standardised lead by lead, batch by batch."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class Standardizer:
     def fit(cls, records: Selection) -> Standardizer:
         """Take mean and deviation of the training records in use, streamed in float64.
 
-        Moments of chunks are merged as in Chan, Golub, LeVeque (1979), which loses no precision on leads with an offset.
+        Moments of chunks are merged as in Chan, Golub and LeVeque (1979), which loses no precision on leads with an
+        offset.
 
         Raises:
             ValueError: if there is no record, or a sample is NaN or infinite.

@@ -12,7 +12,7 @@ from ecgpipe.dataset import Dataset
 from ecgpipe.leads import LEADS
 
 BLOCK = 256
-"""Records looked at a time."""
+"""Records read at a time."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Records:
     """ECGs of one kind.
 
     Attributes:
-        signals: ``(n, leads, length)`` in mV, in memory or read when asked for; ``signals[:]`` is an array in either case.
+        signals: ``(n, leads, length)`` in mV, in memory or read when asked for; ``signals[:]`` is an array either way.
         rate: sampling rate, Hz.
         labels: class name of each record, ``(n,)``; None if not known.
-        patients: patient of each record, ``(n,)``; None takes every record for a patient's only one.
+        patients: patient of each record, ``(n,)``; None takes every record for its patient's only one.
         leads: names of the leads, in order.
-        names: names of the records, ``(n,)``; None calls them by their place.
+        names: names of the records, ``(n,)``; None names each by its index.
 
     Raises:
         ValueError: if the parts do not fit together, or a sample is NaN or infinite.
@@ -98,7 +98,7 @@ class Records:
 
 
 def require_same_form(first: Records, second: Records, what: str) -> None:
-    """Refuse to compare sets whose rate, leads or length differ.
+    """Check that two sets can be compared: same rate, leads and length.
 
     Raises:
         ValueError: naming what differs; ``what`` says which two sets they are.

@@ -21,7 +21,7 @@ from ecgpipe.dataset import Dataset, SignalSpec
 
 
 class Settings(BaseModel):
-    """Settings of a generator: immutable; unknown keys and values of another type are errors; every field is described."""
+    """Settings of a generator: immutable and strict (unknown keys and other types are errors), all fields described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -65,9 +65,12 @@ class Generator(Protocol):
     """Hyper-parameters of model and training, as written under ``train`` in the configuration."""
 
     SampleSettings: ClassVar[type[BaseModel]]
-    """How to draw, as written under ``sample``. A static method ``check_together(settings, sample_settings)``, if there is
-    one, raises ValueError where the two do not go together. Fields named ``sampler`` (str), ``evaluations`` (int; levels
-    or rounds a record) and ``guidance`` (float) are written into the samples' table."""
+    """How to draw, as written under ``sample``.
+
+    A static method ``check_together(settings, sample_settings)``, if there is one, raises ValueError where the two do
+    not go together. Fields named ``sampler`` (str), ``evaluations`` (int; levels or rounds a record) and ``guidance``
+    (float) are written into the samples' table.
+    """
 
     def __init__(self, settings: BaseModel, spec: SignalSpec) -> None:
         """Make an untrained generator of signals as ``spec`` says; ``settings`` is an instance of ``Settings``."""
