@@ -84,13 +84,14 @@ class _MappedFile:
 
 
 def _is_mapped_file(array: np.ndarray) -> TypeGuard[np.memmap]:
-    """Tell whether an array is a whole file, mapped: a slice of one still has the offset of the whole."""
+    """Tell whether an array is a whole file, mapped read-only; a slice of one still has the offset of the whole."""
     base: object = array.base
     return (
         isinstance(array, np.memmap)
         and isinstance(base, mmap.mmap)
         and array.filename is not None
         and array.flags.c_contiguous
+        and not array.flags.writeable  # else changes to a copy-on-write map would not be seen
     )
 
 

@@ -27,14 +27,15 @@ class Settings(BaseModel):
 
 
 class Signals:
-    """Labelled records of a dataset, read when a batch is asked for (:class:`ecgpipe.arrays.SignalReader`)."""
+    """Labelled records of a dataset; no signal is read before :meth:`batch`."""
 
     def __init__(self, dataset: Dataset, rows: np.ndarray) -> None:
         """Take ``rows`` (row numbers of ``dataset``, any order)."""
         self.spec = dataset.spec
         self.labels: np.ndarray = dataset.labels[rows]
         """Class ids ``(n,)``, int64."""
-        self._reader = SignalReader.of(dataset.signals, rows)
+        self.signals = SignalReader.of(dataset.signals, rows)
+        """``(n, 12, length)`` in mV."""
 
     @classmethod
     def of(cls, dataset: Dataset, split: str) -> Signals:
@@ -53,7 +54,7 @@ class Signals:
         Raises:
             ValueError: if the file ends before a record does.
         """
-        signals = self._reader[indices].astype(np.float32, copy=False)
+        signals = self.signals[indices].astype(np.float32, copy=False)
         return torch.from_numpy(signals), torch.from_numpy(self.labels[indices])
 
 

@@ -26,10 +26,14 @@ def mapped(path: Path, signals: np.ndarray) -> np.ndarray:
 
 def arrays(tmp_path: Path) -> dict[str, np.ndarray]:
     more = np.concatenate([SIGNALS[:3], SIGNALS])
+    mapped(tmp_path / "changed.npy", np.zeros_like(SIGNALS))
+    changed = np.load(tmp_path / "changed.npy", mmap_mode="c")
+    changed[:] = SIGNALS
     return {
         "in memory": SIGNALS,
         "mapped": mapped(tmp_path / "mapped.npy", SIGNALS),
         "part of a map": mapped(tmp_path / "more.npy", more)[3:],
+        "changed in memory only": changed,
         "mapped, float64": mapped(tmp_path / "double.npy", SIGNALS.astype(np.float64)),
         "mapped, Fortran order": mapped(tmp_path / "fortran.npy", np.asfortranarray(SIGNALS)),
     }
