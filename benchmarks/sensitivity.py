@@ -19,6 +19,7 @@ from measuring import DATA, DOCS, parser, write_section
 from scipy.ndimage import map_coordinates
 from tqdm import tqdm
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build, fit
@@ -129,9 +130,7 @@ def judge(train: Records, validation: Records) -> Judge:
     """Train a small classifier on the training records."""
     spec = SignalSpec(100.0, train.signals.shape[2], CLASSES)
     parts = [
-        Selection(
-            (r.signals,), np.zeros(len(r), int), np.arange(len(r)), np.searchsorted(CLASSES, r.labels.astype(str))
-        )
+        Selection(SignalReader.of(r.signals), np.searchsorted(CLASSES, r.labels.astype(str)))
         for r in (train, validation)
     ]
     standardizer = Standardizer.fit(parts[0])

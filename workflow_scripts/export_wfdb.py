@@ -17,11 +17,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder to make")
     args = arguments.parse_args()
     with running(args, inputs=[args.dataset / "signals.npy", args.dataset / "records.parquet"]) as ready:
-        from ecgpipe.dataset import Dataset
-        from ecgpipe.sample.export import export, snomed_codes
+        from ecgpipe.sample.export import export_wfdb
 
         ready()
-        export(Dataset.load(args.dataset), args.out, snomed_codes(args.label_map))
+        export_wfdb(args.dataset, args.out, args.label_map)
 
 
 if __name__ == "__main__":

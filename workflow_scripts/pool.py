@@ -18,10 +18,10 @@ def main() -> None:
     args = arguments.parse_args()
     inputs = [folder / file for folder in args.folders for file in ("signals.npy", "records.parquet")]
     with running(args, inputs=inputs) as ready:
-        from ecgpipe.sample.pool import union
+        from ecgpipe.sample.pool import pool_samples
 
         ready()
-        union(dict(zip(args.members, args.folders, strict=True)), args.out)
+        pool_samples(dict(zip(args.members, args.folders, strict=True)), args.out)
 
 
 if __name__ == "__main__":

@@ -266,7 +266,7 @@ def _tested(cell: _Cell, model: nn.Module, test: _Test, inputs: Inputs) -> Tenso
     probabilities = predict(model, inputs)
     wrong = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
     if len(wrong):
-        record = test.dataset.records["record"].iloc[test.records.row[wrong[0]]]
+        record = test.dataset.records["record"].iloc[test.records.signals.rows[wrong[0]]]
         raise ValueError(
             f"{test.name}: test record {record} has no finite prediction ({cell}); look for NaN or huge values in its signals"
         )
@@ -338,7 +338,9 @@ def _finish(
     predicted = {cell: outcome.probabilities for cell, outcome in outcomes.items()} | (untrained or {})
     frames = []
     for test in tests:
-        tested = test.dataset.records.iloc[test.records.row][["record", "patient", "label"]].reset_index(drop=True)
+        tested = test.dataset.records.iloc[test.records.signals.rows][["record", "patient", "label"]].reset_index(
+            drop=True
+        )
         for cell, probabilities in predicted.items():
             if test.name not in probabilities:
                 continue

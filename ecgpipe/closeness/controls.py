@@ -15,7 +15,7 @@ from ecgpipe.closeness.records import Records
 
 def _noise(records: Records, rng: np.random.Generator) -> Records:
     """White noise with each lead's mean and deviation."""
-    signals = records.signals
+    signals = records.signals[:]
     mean, deviation = signals.mean(axis=2, keepdims=True), signals.std(axis=2, keepdims=True)
     return replace(records, signals=(mean + deviation * rng.standard_normal(signals.shape)).astype(np.float32))
 
@@ -27,7 +27,7 @@ def _surrogates(records: Records, rng: np.random.Generator) -> Records:
     PRL 1994.
     """
     length = records.signals.shape[2]
-    spectrum = np.fft.rfft(records.signals, axis=2)
+    spectrum = np.fft.rfft(records.signals[:], axis=2)
     rotations = np.exp(2j * np.pi * rng.random((len(records), 1, spectrum.shape[2])))
     rotations[..., 0] = 1
     if length % 2 == 0:
@@ -38,7 +38,7 @@ def _surrogates(records: Records, rng: np.random.Generator) -> Records:
 def _shuffled_leads(records: Records, rng: np.random.Generator) -> Records:
     """Leads of each record in a random order."""
     order = rng.permuted(np.tile(np.arange(len(records.leads)), (len(records), 1)), axis=1)
-    return replace(records, signals=np.take_along_axis(records.signals, order[:, :, None], axis=1))
+    return replace(records, signals=np.take_along_axis(records.signals[:], order[:, :, None], axis=1))
 
 
 def _copies(records: Records, rng: np.random.Generator) -> Records:

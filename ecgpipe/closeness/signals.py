@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.closeness import distances
 from ecgpipe.closeness.records import BLOCK, Records
 from ecgpipe.leads import LEADS, limb_lead_residual
@@ -116,7 +117,7 @@ def faulty(signals: np.ndarray) -> np.ndarray:
     return np.asarray((flat | clipped).any(axis=1), dtype=np.float64)
 
 
-def in_blocks(function: Callable[[np.ndarray], np.ndarray], signals: np.ndarray) -> np.ndarray:
+def in_blocks(function: Callable[[np.ndarray], np.ndarray], signals: np.ndarray | SignalReader) -> np.ndarray:
     """Apply ``function`` to blocks of records and join the results, so that memory stays bounded."""
     parts = [function(np.asarray(signals[i : i + BLOCK], dtype=np.float64)) for i in range(0, len(signals), BLOCK)]
     return np.concatenate(parts)

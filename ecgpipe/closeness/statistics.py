@@ -197,7 +197,7 @@ def nearest_distance(pair: Pair) -> Statistic:
 def dtw_distance(pair: Pair) -> Statistic:
     """Return the mean DTW distance of ``b`` to the nearest of ``a`` of the same class, on the independent leads, mV."""
     real, synthetic = (sample.records.take(np.arange(len(sample))) for sample in (pair.a, pair.b))
-    a, b = (side.signals.reshape(len(side), -1) for side in (real, synthetic))
+    a, b = (side.signals[:].reshape(len(side), -1) for side in (real, synthetic))
     leads = real.leads
     chosen = [leads.index(n) for n in INDEPENDENT] if set(INDEPENDENT) <= set(leads) else list(range(len(leads)))
     a_labels, b_labels = _labels(pair.a), _labels(pair.b)

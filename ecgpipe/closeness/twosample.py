@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.training import build, fit, predict
 from ecgpipe.closeness.records import Records
@@ -82,7 +83,7 @@ def cnn_correct(a: Records, b: Records, seed: int) -> tuple[np.ndarray, np.ndarr
     signals = np.concatenate([a.signals[:], b.signals[:]])
     truth = np.repeat([0, 1], [len(a), len(b)]).astype(np.int64)
     spec = SignalSpec(a.rate, signals.shape[2], ("first", "second"), a.leads)
-    records = Selection((signals,), np.zeros(len(truth), dtype=np.int64), np.arange(len(truth)), truth)
+    records = Selection(SignalReader.of(signals), truth)
     correct, tested = np.zeros(len(truth)), np.zeros(len(truth))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums, and so the result, depend on the number of threads

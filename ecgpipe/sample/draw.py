@@ -59,8 +59,8 @@ def draw(
 ) -> None:
     """Draw one record a label and write them to ``out``, an ``.npy`` of ``(n, 12, length)`` float32 mV.
 
-    The processes of a job take chunks in turn, and the first one writes ``out``. Chunks lie where they lie whoever
-    draws them and however often a job was killed, so that the bytes are the same.
+    The processes of a job take chunks in turn, and the process of rank 0 writes ``out``. Where chunks begin depends
+    neither on the number of processes nor on how often the job was killed, so that the bytes are the same.
 
     Args:
         generator: a trained one.
@@ -108,7 +108,8 @@ def _check(signals: np.ndarray, rows: slice, shape: tuple[int, int]) -> None:
         raise ValueError(f"the generator gave signals of shape {signals.shape} instead of {expected}")
     if not np.isfinite(signals).all():
         raise ValueError(
-            f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: it is not trained well enough"
+            f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: "
+            "it is not trained well enough"
         )
 
 

@@ -44,7 +44,8 @@ def counts_of_classes(dataset: Dataset, number: int, labels: Labels) -> np.ndarr
             raise ValueError(f"`samples.counts`: no class {', '.join(unknown)}; there are {', '.join(classes)}")
         if wanted := [label for label in absent if labels.get(label)]:
             raise ValueError(
-                f"`samples.counts`: the generator saw no training record of {', '.join(wanted)}; set 0 or leave them out"
+                f"`samples.counts`: the generator saw no training record of {', '.join(wanted)}; "
+                "set 0 or leave them out"
             )
         return np.array([labels.get(label, 0) for label in classes], dtype=np.int64)
     if absent:
@@ -84,7 +85,8 @@ def draw_samples(
 
     Raises:
         GeneratorError: if the generator's class cannot be had or the settings are wrong.
-        ModelFileError: if the model's files are damaged, or it is for other classes, leads, rate or length than the dataset's.
+        ModelFileError: if the model's files are damaged, or it is for other classes, leads, rate or length than the
+            dataset's.
         ValueError: if a class is asked for that the generator does not know, or what it gives cannot be used.
     """
     torch.set_num_threads(threads)

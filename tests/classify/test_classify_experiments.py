@@ -80,7 +80,7 @@ def watched() -> Iterator[Seen]:
         return result
 
     def watched_row(cell, data, records, *rest):
-        seen.real_rows.append((cell.fraction, cell.seed, records.real.row.tolist()))
+        seen.real_rows.append((cell.fraction, cell.seed, records.real.signals.rows.tolist()))
         return row(cell, data, records, *rest)
 
     with pytest.MonkeyPatch.context() as patch:

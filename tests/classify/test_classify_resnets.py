@@ -8,6 +8,7 @@ import pytest
 import torch
 from sine_classes import signals_of
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify import experiments
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.resnets import DEPTHS, ResNetWang, XResNet
@@ -69,7 +70,7 @@ def test_even_kernels_keep_the_length():
 def test_learns(spec, settings):
     def labelled(n, seed):
         labels = np.arange(n) % 3
-        records = Selection((signals_of(labels, seed),), np.zeros(n, dtype=np.int64), np.arange(n), labels)
+        records = Selection(SignalReader.of(signals_of(labels, seed)), labels)
         return standardized(records, Standardizer.fit(records), CPU)
 
     model = build(spec, settings, 0)

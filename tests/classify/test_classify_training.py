@@ -6,6 +6,7 @@ import torch
 from sine_classes import signals_of
 from torch import Tensor
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
 from ecgpipe.classify.training import build, convolution_features, fit, losses, mean_loss, predict
 
@@ -17,7 +18,7 @@ def labelled(n: int, seed: int, noise: float = 0.0) -> InMemory:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
     given = np.where(rng.random(n) < noise, rng.integers(0, 3, n), labels)
-    records = Selection((signals_of(labels, seed),), np.zeros(n, dtype=np.int64), np.arange(n), given)
+    records = Selection(SignalReader.of(signals_of(labels, seed)), given)
     return standardized(records, Standardizer.fit(records), CPU)
 
 
@@ -161,7 +162,7 @@ def test_rare_classes_are_found_more_often_with_weights(spec, settings):
     rng = np.random.default_rng(0)
     labels = np.where(rng.random(210) < 0.05, 1, 0)
     signals = signals_of(np.zeros(210, dtype=int), 1) + (0.4 * labels)[:, None, None].astype(np.float32)
-    records = Selection((signals,), np.zeros(210, dtype=np.int64), np.arange(210), labels)
+    records = Selection(SignalReader.of(signals), labels)
     train = standardized(records, Standardizer.fit(records), CPU)
     found = {}
     for loss in ("cross_entropy", "weighted"):

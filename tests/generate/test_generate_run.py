@@ -111,7 +111,7 @@ def test_the_test_split_is_never_read(
     batch = Signals.batch
 
     def watched(self: Signals, indices: np.ndarray) -> Any:
-        read.setdefault(len(self), set()).update(self._rows[indices].tolist())
+        read.setdefault(len(self), set()).update(self.signals.rows[indices].tolist())
         return batch(self, indices)
 
     monkeypatch.setattr(Signals, "batch", watched)
