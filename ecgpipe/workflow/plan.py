@@ -18,7 +18,7 @@ import numpy as np
 
 from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.classify.subsets import fillable
+from ecgpipe.classify.subsets import feasible_ratios
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
@@ -84,7 +84,9 @@ def mixtures(settings: Any, real: int | None, synthetic: int) -> int:
         return len(settings["fractions"]) * len(ratios)
     one_class = np.zeros(max(real, synthetic), dtype=np.int64)
     return sum(
-        len(ratios) - len(numbers) + len(fillable(numbers, one_class[: round(share * real)], one_class[:synthetic]))
+        len(ratios)
+        - len(numbers)
+        + len(feasible_ratios(numbers, one_class[: round(share * real)], one_class[:synthetic]))
         for share in settings["fractions"]
     )
 

@@ -63,7 +63,7 @@ def test_digest_follows_imports_of_a_users_package(module: Path) -> None:
 
 def test_data_files_are_part_of_their_script(monkeypatch: pytest.MonkeyPatch) -> None:
     report = code.parts(SCRIPTS / "report.py")
-    assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.build"} <= set(report)
+    assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.run"} <= set(report)
     assert "ecgpipe/report/style.css" not in code.parts(SCRIPTS / "tables.py")
 
 
