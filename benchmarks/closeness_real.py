@@ -20,9 +20,9 @@ import yaml
 from learning import GENERATORS as SAMPLED
 from measuring import DATA, DOCS, ROOT, parse, parser, write_section
 
-from ecgpipe.closeness.names import ALL, CONTROL
 from ecgpipe.files import read_parquet_metadata, write_text
 from ecgpipe.report.closeness import standing, written
+from ecgpipe.vocabulary import ALL, CONTROL
 
 CSV = DATA / "closeness_real.csv"
 CONFIG = ROOT / "configs" / "physionet.yaml"

@@ -28,7 +28,6 @@ from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.feature_cache import FeatureCache
 from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
 from ecgpipe.closeness.measures import MEASURES
-from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
@@ -37,6 +36,7 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.simulator.ecg import simulate_ecg
 from ecgpipe.simulator.hospitals import HOSPITALS
 from ecgpipe.simulator.patients import draw_patient
+from ecgpipe.vocabulary import ALL
 
 CSV = DATA / "sensitivity.csv"
 CLASSES = ("AFIB", "AFLT", "SARRH", "SBRAD", "SR", "STACH", "SVTAC")

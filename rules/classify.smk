@@ -86,13 +86,13 @@ use rule classify_real as classify_augmentation with:
         checksums=[
             DATA,
             SAMPLES,
-            *([REAL.checksums] if "TrRTeS" in STUDY.synthetic_settings else []),
+            *([REAL.checksums] if REAL_ON_SYNTHETIC in STUDY.synthetic_settings else []),
         ],
         data=ancient(DATA_FILES),
         samples=ancient(SAMPLE_FILES),
         real=ancient(
             [rules.classify_real.output.pretrained]
-            if "TrRTeS" in STUDY.synthetic_settings
+            if REAL_ON_SYNTHETIC in STUDY.synthetic_settings
             else []
         ),
     output:

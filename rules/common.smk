@@ -18,6 +18,7 @@ sys.path.append(str(Path.cwd()))
 from snakemake.exceptions import WorkflowError
 
 from ecgpipe.config import ConfigError, validate
+from ecgpipe.vocabulary import REAL_ON_SYNTHETIC
 from ecgpipe.workflow.checksums import ChangedFileError
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import one_of

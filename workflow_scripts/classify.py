@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import _repository  # noqa: F401
 
@@ -30,30 +29,34 @@ def main() -> None:
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
     inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
     with running(args, inputs=inputs, threads=args.threads) as ready:
-        from ecgpipe.classify import experiments
+        from ecgpipe.classify import run
+        from ecgpipe.classify.experiments import Experiment
         from ecgpipe.config import classifier_settings
 
         ready()
-        common: dict[str, Any] = {
-            **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
-            "settings": classifier_settings(settings["classifier"]),
-            "state_dir": state_folder(args, *inputs),
-            "device": device(args),
-        }
+        experiment = Experiment(
+            data=args.data,
+            out=args.out,
+            classifier=classifier_settings(settings["classifier"]),
+            fractions=settings["fractions"],
+            seeds=settings["seeds"],
+            state_dir=state_folder(args, *inputs),
+            device=device(args),
+            also_test=args.also_test,
+        )
         if args.experiment == "real":
-            experiments.real(args.data, args.out, also_test=args.also_test, **common)
+            run.run_real(experiment)
         elif args.experiment == "transfer":
-            experiments.transfer(args.data, args.pretrained, args.out, origin=args.origin, **common)
+            run.run_transfer(experiment, args.pretrained, methods=settings["methods"], origin=args.origin)
+        elif args.name:
+            run.run_cross_set(experiment, args.samples, args.name, ratios=settings["ratios"])
         else:
-            experiments.augmentation(
-                args.data,
+            run.run_augmentation(
+                experiment,
                 args.samples,
-                args.out,
-                which=settings["settings"],
-                name=args.name,
+                settings["settings"],
+                ratios=settings["ratios"],
                 real_networks=next(iter(args.real_networks), None),
-                also_test=args.also_test,
-                **common,
             )
 
 

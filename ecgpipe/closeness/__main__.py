@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from ecgpipe.closeness.comparison import COLUMNS, Reference, feature_caches
-from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.privacy import Privacy, assess
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
 from ecgpipe.files import atomic_path, write_parquet
+from ecgpipe.vocabulary import ALL
 
 SIDES = ("real", "synthetic", "train")
 

@@ -23,11 +23,12 @@ from ecgpipe.closeness.feature_cache import FeatureCache, Sample
 from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
 from ecgpipe.closeness.groups import Floors, Group, absent, class_mix
 from ecgpipe.closeness.measures import Measure
-from ecgpipe.closeness.names import ALL, CLASS_MIX
+from ecgpipe.closeness.names import CLASS_MIX
 from ecgpipe.closeness.records import Records, require_same_form
 from ecgpipe.closeness.settings import CHOICE_STREAM, SPLIT_STREAM
 from ecgpipe.closeness.settings import Settings as Settings
 from ecgpipe.closeness.stratified import StratifiedSamples, rows_by_class, split_halves
+from ecgpipe.vocabulary import ALL
 
 COLUMNS = (
     *("class", "measure", "lead", "value", "low", "high", "floor", "floor_low", "floor_high"),

@@ -14,8 +14,8 @@ import pandas as pd
 import scipy.fft
 
 from ecgpipe.closeness import distances, signals
-from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.records import Records
+from ecgpipe.vocabulary import ALL
 
 EXACT_MV = 0.001
 """Largest root mean square difference of an exact copy."""

@@ -11,11 +11,12 @@ import numpy as np
 from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
 from ecgpipe.closeness.feature_cache import NotComputed
 from ecgpipe.closeness.measures import SHARE, Measure
-from ecgpipe.closeness.names import ALL, CLASS_MIX
+from ecgpipe.closeness.names import CLASS_MIX
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import BOOTSTRAP_STREAM, MIX_STREAM, Settings
 from ecgpipe.closeness.statistics import Pair
 from ecgpipe.closeness.stratified import StratifiedSamples, rows_by_class
+from ecgpipe.vocabulary import ALL
 
 Floors = dict[tuple[str, bytes, bytes], np.ndarray]
 """Bootstrap values of a measure on real records alone, by its name and the rows of both sides."""

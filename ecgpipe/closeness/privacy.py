@@ -17,8 +17,8 @@ import pandas as pd
 from ecgpipe.closeness import copies, distances, signals
 from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
 from ecgpipe.closeness.feature_cache import FeatureCache
-from ecgpipe.closeness.names import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.settings import Settings
+from ecgpipe.vocabulary import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 
 NEAR = 0.01
 """A synthetic record is near if it is nearer to the training records than this share of the held-out ones is."""

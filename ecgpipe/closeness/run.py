@@ -17,7 +17,7 @@ from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.feature_cache import FeatureCache, Sample
 from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
 from ecgpipe.closeness.measures import described
-from ecgpipe.closeness.names import CONTROL, COPIES, HELD_OUT, MEMORISES, TABLES, TRAINING
+from ecgpipe.closeness.names import TABLES
 from ecgpipe.closeness.pictures import curves, map_points, points
 from ecgpipe.closeness.privacy import assess
 from ecgpipe.closeness.records import Records
@@ -25,6 +25,7 @@ from ecgpipe.closeness.settings import Settings
 from ecgpipe.closeness.stratified import draw_by_class
 from ecgpipe.dataset import SPLITS, Dataset
 from ecgpipe.files import read_parquet_metadata, write_parquet
+from ecgpipe.vocabulary import CONTROL, COPIES, MEMORISES, REAL_HELD_OUT, REAL_TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def compare_controls(
     for name, found in (("controls", tables), ("privacy", privacy)):
         if found:
             write_parquet(Path(out) / f"{name}.parquet", pd.concat(found, ignore_index=True))
-    _write_pictures({HELD_OUT: real, TRAINING: train}, Path(data).name, out, settings)
+    _write_pictures({REAL_HELD_OUT: real, REAL_TRAINING: train}, Path(data).name, out, settings)
 
 
 def _write_pictures(sets: dict[str, FeatureCache], dataset: str, out: str | Path, settings: Settings) -> None:
@@ -110,7 +111,7 @@ def _write_pictures(sets: dict[str, FeatureCache], dataset: str, out: str | Path
         rng, key = np.random.default_rng([settings.seed, _PICTURES_SEED]), {"dataset": dataset, "generator": name}
         some = Sample(source, draw_by_class(source.records, settings.most, rng))
         drawn.append(_with(key, curves(some, waves=settings.level == "full")))
-        if name != TRAINING:
+        if name != REAL_TRAINING:
             placed.append(_with(key, points(source, rng)))
     for what, frames in (("curves", drawn), ("points", placed)):
         write_parquet(Path(out) / f"{what}.parquet", pd.concat(frames, ignore_index=True))

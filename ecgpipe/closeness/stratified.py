@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ecgpipe.closeness.feature_cache import Sample
-from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.records import Records
+from ecgpipe.vocabulary import ALL
 
 
 def split_halves(records: Records, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ from ecgpipe.config.sections.preprocess import Filtering, Preprocess, Quality
 from ecgpipe.config.sections.samples import Samples
 from ecgpipe.config.sections.signal import SignalSettings
 from ecgpipe.config.sections.statistics import Statistics
-from ecgpipe.config.sections.study import Study
+from ecgpipe.config.sections.study import StudySettings
 from ecgpipe.config.writer import commented, json_schema
 
 __all__ = [
@@ -57,7 +57,7 @@ __all__ = [
     "SignalSettings",
     "SimulatedSource",
     "Statistics",
-    "Study",
+    "StudySettings",
     "Transfer",
     "WangSettings",
     "XResNetSettings",

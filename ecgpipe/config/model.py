@@ -16,13 +16,13 @@ from ecgpipe.config.sections.preprocess import Preprocess
 from ecgpipe.config.sections.samples import Samples
 from ecgpipe.config.sections.signal import SignalSettings
 from ecgpipe.config.sections.statistics import Statistics
-from ecgpipe.config.sections.study import Study
+from ecgpipe.config.sections.study import StudySettings
 
 
 class Config(Section):
     """A whole study."""
 
-    study: Study = Field(default_factory=Study, description="What the report calls this study.")
+    study: StudySettings = Field(default_factory=StudySettings, description="What the report calls this study.")
     seed: int = Field(
         2411,
         ge=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -89,17 +89,17 @@ def nothing_to_rank(best: str) -> str:
     return f"Says nothing without transfer from {best} and from another of these."
 
 
-def ranking(means: Mapping[str, float], best: str, pairs: int, above: int, below: int) -> str:
+def ranking(means: Sequence[tuple[str, float]], best: str, pairs: int, above: int, below: int) -> str:
     """Rank generators by their transfer.
 
     Args:
-        means: mean difference from real data alone, by generator, best first.
+        means: generators with their mean difference from real data alone, best first.
         best: the generator that the paper found best.
         pairs: comparisons of it with another generator on the same data.
         above: of these, those in which its interval lies wholly above the other's.
         below: those in which it lies wholly below.
     """
-    order = ", ".join(f"{name} {signed(mean)}" for name, mean in means.items())
+    order = ", ".join(f"{name} {signed(mean)}" for name, mean in means)
     return (
         f"Mean difference in {METRIC_NAMES[PRIMARY]} from real data alone, best first: {order}. Of {pairs} comparisons "
         f"with another generator on the same data, the interval of {best} lies wholly above the other's in {above} and "

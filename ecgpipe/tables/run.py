@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class Parameters(Section):
     """What the tables depend on besides their input files."""
 
-    statistics: Statistics = Field(default_factory=Statistics, description="Intervals and comparisons.")
+    statistics: Statistics = Field(description="Intervals and comparisons.")
     settings: list[Setting] = Field(description="Settings whose classification is reported.")
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")

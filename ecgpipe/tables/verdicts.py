@@ -142,7 +142,9 @@ def _best_at_transfer(comparisons: pd.DataFrame, confidence: float) -> Conclusio
     )
     above, below = pairs["low"] > pairs["high_other"], pairs["high"] < pairs["low_other"]
     far_below = _together(pairs, confidence)[1] < _together(pairs, confidence, "_other")[0]
-    evidence = say.ranking(means.to_dict(), BEST, len(pairs), above.sum(), below.sum())
+    evidence = say.ranking(
+        [(str(name), mean) for name, mean in means.items()], BEST, len(pairs), above.sum(), below.sum()
+    )
     verdict = AGREES if above.all() else DISAGREES if far_below.any() else CANNOT_TELL
     return _concluded(3, say.BEST_AT_TRANSFER, verdict, evidence, rows)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 from ecgpipe.config import Config, DatasetSettings
+from ecgpipe.vocabulary import POOLED, REAL, SYNTHETIC
 from ecgpipe.workflow.jobs import JOBS, RESULTS, JobKind
 
 NOTHING = r"(?!)"
@@ -70,8 +71,8 @@ class Layout:
 
     @property
     def pooled_generators(self) -> list[str]:
-        """``all``, the generators' samples together, if the study asks for it."""
-        return ["all"] if self.config.experiments.pooled else []
+        """The name of the generators' samples together, if the study asks for it."""
+        return [POOLED] if self.config.experiments.pooled else []
 
     @property
     def sources(self) -> list[str]:
@@ -95,9 +96,9 @@ class Layout:
     @property
     def synthetic_settings(self) -> list[str]:
         """Settings with synthetic records. TrSTeR is always among them: transfer starts from its networks."""
-        wanted = set(self.config.experiments.settings) - {"TrRTeR"}
+        wanted: set[str] = set(self.config.experiments.settings) - {REAL}
         if wanted or self.config.experiments.transfer.fractions:
-            wanted.add("TrSTeR")
+            wanted.add(SYNTHETIC)
         return sorted(wanted)
 
     def others(self, dataset: str) -> list[str]:

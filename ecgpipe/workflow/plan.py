@@ -15,15 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.run import plan_download
-from ecgpipe.classify.subsets import fillable
+from ecgpipe.classify.grid import count_trainings
 from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.config.derived import record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
+from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.jobs import JOBS, JobKind
 from ecgpipe.workflow.pending import Job
@@ -61,25 +60,6 @@ class Estimate:
     basis: str
 
 
-def mixtures(settings: Any, real: int | None, synthetic: int) -> int:
-    """Count the combinations of share and ratio that TrRSTeR trains on, at most.
-
-    Args:
-        settings: of the job.
-        real: training records; None if they are not known, and then no ratio is left out.
-        synthetic: training records of the synthetic set.
-    """
-    ratios = [str(ratio) for ratio in settings["ratios"]]
-    numbers = [ratio for ratio in ratios if ratio != "balance"]
-    if real is None:
-        return len(settings["fractions"]) * len(ratios)
-    one_class = np.zeros(max(real, synthetic), dtype=np.int64)
-    return sum(
-        len(ratios) - len(numbers) + len(fillable(numbers, one_class[: round(share * real)], one_class[:synthetic]))
-        for share in settings["fractions"]
-    )
-
-
 def trainings(script: str | None, settings: Any, real: int | None = None, synthetic: int = 0) -> int:
     """Count the networks that a job trains.
 
@@ -91,13 +71,7 @@ def trainings(script: str | None, settings: Any, real: int | None = None, synthe
     """
     if script == "generate":
         return 1
-    if script != "classify":
-        return 0
-    shares, seeds = len(settings["fractions"]), len(settings["seeds"])
-    if "settings" not in settings:
-        return shares * seeds * len(settings.get("methods", [""]))
-    mixed = mixtures(settings, real, synthetic) if "TrRSTeR" in settings["settings"] else 0
-    return seeds * (("TrSTeR" in settings["settings"]) + mixed)
+    return count_trainings(settings, real, synthetic) if script == "classify" else 0
 
 
 def records(config: Config, dataset: str) -> int | None:
@@ -157,7 +131,9 @@ class Planner:
         for name in self.config.datasets:
             settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
             log.info("calibrating the classifier of %s", name)
-            found[name] = classifier_seconds(settings, signal.rate, record_length(signal), records(self.config, name) or 1)
+            found[name] = classifier_seconds(
+                settings, signal.rate, record_length(signal), records(self.config, name) or 1
+            )
         return found
 
     def _trainings(self, job: Job) -> int:
@@ -173,7 +149,7 @@ class Planner:
     def _drawn(self, dataset: str, generator: str) -> int:
         """Count the records of a synthetic set."""
         samples, merge = self.config.samples, self.config.dataset_settings[dataset]
-        sets = len(self.config.generators) if generator == "all" else 1
+        sets = len(self.config.generators) if generator == POOLED else 1
         sets *= len(merge.merge) if merge.merge is not None and merge.synthetic == "union" else 1
         return sets * (samples.number if samples.counts is None else sum(samples.counts.values()))
 

@@ -17,6 +17,7 @@ from ecgpipe.config.derived import is_simulated
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.redaction import without_passwords
+from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
 from ecgpipe.workflow.checksums import ChangedFileError, changed_since
 from ecgpipe.workflow.code import digest
 from ecgpipe.workflow.layout import Layout
@@ -179,7 +180,7 @@ class Study(Layout):
         if experiment == "augmentation":
             values |= {"settings": self.synthetic_settings, "ratios": list(experiments.ratios)}
         if experiment == "cross":
-            values |= {"settings": ["TrRSTeR"], "ratios": ["all"]}
+            values |= {"settings": [AUGMENTED], "ratios": [ALL_SYNTHETIC]}
         if experiment == "transfer":
             values["methods"] = list(experiments.transfer.methods)
         return canonical(values)
@@ -212,7 +213,9 @@ class Study(Layout):
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],
-                "simulated": [name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)],
+                "simulated": [
+                    name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)
+                ],
                 "seed": self.config.seed,
             }
         )

@@ -45,7 +45,7 @@ def test_learns(spec, settings):
     assert result.validation_loss < 0.5
 
 
-def test_weights_are_those_of_the_best_look(spec, overfitting):
+def test_weights_are_those_of_the_best_validation(spec, overfitting):
     settings, train, validation = overfitting
     model = build(spec, settings, 0)
     result = fit(model, train, validation, settings, 0, CPU)
@@ -114,13 +114,13 @@ def test_no_record_is_dropped(spec, settings):
 
 
 def test_with_steps_every_training_is_as_long(spec, settings):
-    budget = settings.model_copy(update={"steps": 25, "patience": 100})  # no multiple of the ten looks
+    budget = settings.model_copy(update={"steps": 25, "patience": 100})  # no multiple of the ten validations
     for n in (9, 60):
         train, validation = Recording(labelled(n, 1)), Recording(labelled(12, 2))
         result = fit(build(spec, settings, 0), train, validation, budget, 0, CPU)
         assert result.steps == len(train.asked) == 25
         assert len(validation.asked) == 10
-        assert result.best_step in [25 * look // 10 for look in range(1, 11)]
+        assert result.best_step in [25 * validation // 10 for validation in range(1, 11)]
         seen = np.bincount(np.concatenate(train.asked), minlength=n)
         assert seen.max() - seen.min() <= 1
 

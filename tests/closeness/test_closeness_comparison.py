@@ -11,10 +11,11 @@ from ecgpipe.closeness.comparison import COLUMNS, evaluate
 from ecgpipe.closeness.controls import CONTROLS
 from ecgpipe.closeness.feature_maps import FeatureMaps
 from ecgpipe.closeness.measures import MEASURES
-from ecgpipe.closeness.names import ALL, CLASS_MIX
+from ecgpipe.closeness.names import CLASS_MIX
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
 from ecgpipe.closeness.stratified import split_halves
+from ecgpipe.vocabulary import ALL
 
 FAST = Settings(draws=60)
 QUICK = [name for name, measure in MEASURES.items() if measure.level == "quick"]

@@ -13,11 +13,11 @@ from ecgpipe.closeness.comparison import evaluate
 from ecgpipe.closeness.feature_cache import FeatureCache, Sample
 from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
 from ecgpipe.closeness.measures import MEASURES
-from ecgpipe.closeness.names import ALL
 from ecgpipe.closeness.settings import Settings
 from ecgpipe.closeness.statistics import Pair
 from ecgpipe.config import ClassifierSettings, WangSettings
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.vocabulary import ALL
 
 SPEC = SignalSpec(100.0, 1000, ("AFIB", "SR", "STACH"))
 SMALL = ClassifierSettings(blocks=4, channels=4, width=24, dense_layers=2)

@@ -9,7 +9,6 @@ from sklearn.metrics import roc_auc_score
 from ecgpipe.closeness.copies import similarity
 from ecgpipe.closeness.feature_cache import FeatureCache
 from ecgpipe.closeness.feature_maps import FeatureMaps
-from ecgpipe.closeness.names import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 from ecgpipe.closeness.privacy import (
     TABLE_COLUMNS,
     assess,
@@ -18,6 +17,7 @@ from ecgpipe.closeness.privacy import (
     near_share,
 )
 from ecgpipe.closeness.settings import Settings
+from ecgpipe.vocabulary import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 
 FAST = Settings(draws=60)
 

@@ -137,7 +137,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
 """Defaults to change to, for keys whose present default does not suggest one."""
 
 READ_BY: dict[str, set[str]] = {
-    "Study": set(),
+    "StudySettings": set(),
     "SignalSettings": {"acquire", "preprocess"},
     "Quality": {"preprocess"},
     "Filtering": {"preprocess"},

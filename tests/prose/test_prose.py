@@ -36,7 +36,8 @@ def test_numbers_have_their_sign_and_a_true_minus():
                 "p_holm": float("nan"),
                 "note": "one seed: the chance in training is not known",
             },
-            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined): one seed: the chance in training is not known",
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined): one seed: "
+            "the chance in training is not known",
         ),
         (
             {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},
@@ -57,7 +58,8 @@ def test_sentences_name_the_smallest_and_the_largest_share():
     assert "; with all real training records, macro F1 rose" in sentence
     assert "60 %" not in sentence
     assert findings.experiment_sentence(table(NONE), "transfer", "gen").startswith(
-        "Pre-training on synthetic records of gen, against training from scratch: with all real training records, no difference"
+        "Pre-training on synthetic records of gen, against training from scratch: with all real training records, "
+        "no difference"
     )
     assert findings.experiment_sentence(table(HARMS), "synthetic only", "gen").startswith(
         "Training on synthetic records of gen alone, against all real ones: macro F1 fell"
@@ -67,8 +69,8 @@ def test_sentences_name_the_smallest_and_the_largest_share():
 def test_tally_counts_every_verdict():
     rows = table({}, {}, HARMS, NONE, {"verdict": "cannot tell"})
     assert findings.tally(rows, "augmentation") == (
-        "Augmentation helps in 2, harms in 1, is not shown to differ in 1 and cannot be judged in 1 of 5 comparisons with "
-        "real records only."
+        "Augmentation helps in 2, harms in 1, is not shown to differ in 1 and cannot be judged in 1 of 5 comparisons "
+        "with real records only."
     )
     assert findings.tally(table(NONE), "transfer") == (
         "Synthetic pre-training is not shown to differ in 1 of 1 comparison with real records only."

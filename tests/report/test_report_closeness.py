@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.closeness.names import ALL, COPIES, NO_SIGN, PICTURES
+from ecgpipe.closeness.names import PICTURES
 from ecgpipe.files import write_parquet
 from ecgpipe.leads import LEADS
 from ecgpipe.report.closeness import section, standing, written
 from ecgpipe.report.run import build_report
 from ecgpipe.report.svg import image
+from ecgpipe.vocabulary import ALL, COPIES, NO_SIGN
 
 ABOUT = {"spectrum": {"title": "power spectrum", "definition": "Difference <of> spectra.", "blind": "phase"}}
 

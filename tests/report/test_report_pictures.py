@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, HELD_OUT, PICTURES, RR, SPECTRUM, TRAINING
+from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, PICTURES, RR, SPECTRUM
 from ecgpipe.leads import LEADS
 from ecgpipe.report import curves, pictures
+from ecgpipe.vocabulary import REAL_HELD_OUT, REAL_TRAINING
 
-SETS = (HELD_OUT, TRAINING, "gen")
+SETS = (REAL_HELD_OUT, REAL_TRAINING, "gen")
 
 
 def curves_table(classes):
@@ -30,7 +31,7 @@ def points_table(classes):
     rows = [
         {"dataset": "a", "generator": name, "class": label, "record": f"{name}{i}"}
         | dict(zip(("pca_1", "pca_2", "tsne_1", "tsne_2"), rng.normal(size=4), strict=True))
-        for name in (HELD_OUT, "gen")
+        for name in (REAL_HELD_OUT, "gen")
         for label in classes
         for i in range(4)
     ]

@@ -146,8 +146,8 @@ def test_missing_generator_results_are_told(results, configure, tmp_path):
     html = make(results, tmp_path / "r.html", config=config, samples=samples, models=models, git=None)
     text = squeezed(Page(html).text)
     assert (
-        "no augmentation results of other on a; no transfer results of other on a; no samples of gen for a; no samples of other for a"
-        in text
+        "no augmentation results of other on a; no transfer results of other on a; no samples of gen for a; "
+        "no samples of other for a" in text
     )
     assert "No synthetic records were found" in text
     assert "not a git checkout" in text

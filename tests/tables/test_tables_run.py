@@ -221,7 +221,7 @@ def test_missing_trainings_are_named(tmp_path):
 
 
 def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, write, make):
-    """Ratios, other hospitals, ways of fine-tuning and real pre-training, each against what it must be compared with."""
+    """Ratios, other hospitals, ways of fine-tuning and real pre-training, each against what it is compared with."""
     labels = "SSSSSSAAAAAAVVVVVV"
     real = [make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS), make("TrRTeR", "none", 0.5, 1.0, seeds=SEEDS)]
     away = make("TrRTeR", "none", 1.0, 0.0, seeds=SEEDS, tested="b", labels=labels)

@@ -7,7 +7,7 @@ from pydantic import Field
 from ecgpipe.config.sections.base import Name, Section
 
 
-class Study(Section):
+class StudySettings(Section):
     """What the report calls this study."""
 
     title: str = Field("Do synthetic 12-lead ECGs help a rhythm classifier?", description="Title of the report.")
