@@ -96,7 +96,7 @@ class Layout:
     @property
     def synthetic_settings(self) -> list[str]:
         """Settings with synthetic records. TrSTeR is always among them: transfer starts from its networks."""
-        wanted: set[str] = set(self.config.experiments.settings) - {REAL}
+        wanted = {str(setting) for setting in self.config.experiments.settings} - {REAL}
         if wanted or self.config.experiments.transfer.fractions:
             wanted.add(SYNTHETIC)
         return sorted(wanted)
