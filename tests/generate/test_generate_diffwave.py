@@ -19,7 +19,7 @@ from sine_records import LENGTH  # type: ignore[import-not-found]
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, DilatedLayer
-from ecgpipe.generate.layers import sinusoids
+from ecgpipe.generate.layers import sinusoidal_embedding
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
 
@@ -89,7 +89,7 @@ def test_a_layer_is_that_of_figure_2_but_for_how_it_is_entered(conditioning: str
 
 
 def test_step_embedding_is_that_of_the_paper() -> None:
-    embedded = sinusoids(torch.tensor([0.0, 7.0]))
+    embedded = sinusoidal_embedding(torch.tensor([0.0, 7.0]))
     assert embedded.shape == (2, 128)
     assert float(embedded[1, 0]) == pytest.approx(np.sin(7.0), abs=1e-6)
     assert float(embedded[1, 64 + 63]) == pytest.approx(np.cos(7.0 * 1e-4), abs=1e-6)
