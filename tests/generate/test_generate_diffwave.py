@@ -122,7 +122,8 @@ def test_paper_and_full_have_the_sizes_of_their_sources() -> None:
 
     c = 128  # layers of a dilated and a 1x1 convolution
     assert convolutions("full") == 30 * (2 * c * c * 3 + 2 * c * c) + 2 * 8 * c + c * c
-    c = 256  # layers of a convolution, two mixes of 2c channels and two 1x1 convolutions; parameters of S4 are no images
+    # Layers of a convolution, two mixes of 2c channels and two 1x1 convolutions; S4's parameters are no images.
+    c = 256
     s4 = 2 * (2 * c) * (32 * 2)
     assert convolutions("paper") == 36 * (2 * c * c * 3 + 2 * (2 * c) ** 2 + 2 * c * c + 2 * s4) + 2 * 12 * c + c * c
 
@@ -335,7 +336,8 @@ import torch
 from ecgpipe.generate.run import train_generator
 torch.set_num_threads(1)
 data, out, state = sys.argv[1:]
-train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2, "validate_every": 10, "checkpoint_seconds": 0.0}
+train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2}
+train |= {"validate_every": 10, "checkpoint_seconds": 0.0}
 train_generator("diffwave", None, train, data, out, seed=5, device="cpu", threads=1, state_dir=state)
 """
 

@@ -34,6 +34,7 @@ TRAIN = {
     "warmup": 2,
     "validate_every": 5,
     "learning_rate": 0.01,
+    "precision": "fp32",  # in bfloat16, which `auto` takes where the CPU has it, rounding decides much more
 }
 
 
@@ -49,7 +50,7 @@ def start(script: str, folder: Path, settings: dict[str, Any], *more: str) -> su
     return subprocess.run(command, env=environment, cwd=folder, text=True, capture_output=True, check=False)
 
 
-STAGE = {"steps": 6, "batch": 6, "learning_rate": 0.01, "warmup": 2, "validate_every": 3}
+STAGE = {"steps": 6, "batch": 6, "learning_rate": 0.01, "warmup": 2, "validate_every": 3, "precision": "fp32"}
 PRIOR = {**STAGE, "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
 VQ = {
     **NETWORKS,

@@ -116,7 +116,8 @@ COMMON = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "ti
 def test_ddim_is_that_of_diffusers(prediction: str, evaluations: int) -> None:
     diffusers = pytest.importorskip("diffusers")
     scheduler = diffusers.DDIMScheduler(**COMMON, clip_sample=False, prediction_type=prediction)
-    # Its own table is a product of a thousand float32, which predicting noise magnifies; that of ours is compared elsewhere.
+    # Its own table is a product of a thousand float32, whose rounding noise prediction magnifies; ours is tested
+    # against it elsewhere.
     scheduler.alphas_cumprod = torch.from_numpy(linear_alpha_bar(1000, 1e-4, 0.02)).float()
     theirs = _theirs(scheduler, evaluations)
     ours = _ours(linear_alpha_bar(1000, 1e-4, 0.02), evaluations, "ddim", prediction)
