@@ -13,7 +13,7 @@ import torch
 
 from ecgpipe.dataset import Dataset, save_records
 from ecgpipe.files import sha256
-from ecgpipe.generate import processes
+from ecgpipe.generate import distributed
 from ecgpipe.generate.base import load_generator
 from ecgpipe.generate.registry import parse_settings
 from ecgpipe.generate.training import pick_device
@@ -95,7 +95,7 @@ def draw_samples(
     settings = parse_settings(name, generator.SampleSettings, sample, "sample")
     ids = sample_labels(counts_of_classes(dataset, number, labels), seed)
     seeds = record_seeds(len(ids), seed)
-    with processes.joined(pick_device(device)) as where:
+    with distributed.process_group(pick_device(device)) as where:
         draw(
             generator,
             dataset.spec,
@@ -108,6 +108,6 @@ def draw_samples(
             device=where,
             identity=sha256(Path(model_folder) / "model.safetensors"),
         )
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             save_records(out_folder, synthetic_records(name, dataset.spec, ids, seeds, settings, seed), dataset.spec)
             shutil.rmtree(state_dir, ignore_errors=True)

@@ -204,7 +204,8 @@ def test_a_model_of_other_signals_is_an_error(
         ),
         (
             lambda facts: {**facts, "settings": {**facts["settings"], "layers": 7}},
-            r"^\S+model\.safetensors holds the weights of another network than DiffWave builds from \S+, written by .{,60}$",
+            r"^\S+model\.safetensors holds the weights of another network than DiffWave builds from \S+,"
+            r" written by .{,60}$",
         ),
     ],
 )
