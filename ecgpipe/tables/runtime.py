@@ -41,14 +41,15 @@ def runtime_table(
 
     Args:
         jobs: benchmark file ``benchmarks/<stage>/<job>.jsonl`` and provenance of each job. Where it ran more than once
-            the last line of the benchmark counts. Dataset and generator are found in the job's name, whose parts ``/``, ``.`` or ``-`` divide.
+            the last line of the benchmark counts. Dataset and generator are found in the job's name, whose parts
+            ``/``, ``.`` or ``-`` divide.
         datasets: names that are datasets.
         generators: names that are generators.
 
     Returns:
         Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds
         (of these, until the interpreter had started and imported, and from the result to the end of the process),
-        cpu_seconds, peak_memory_mb (resident, MB), in the order of ``paths``. What was not measured is NaN.
+        cpu_seconds, peak_memory_mb (resident, MB), in the order of ``jobs``. What was not measured is NaN.
 
     Raises:
         FileNotFoundError: if a file is missing.

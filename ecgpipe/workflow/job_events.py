@@ -1,7 +1,7 @@
 """Snakemake's events of jobs, written to a file: a logger plugin, registered for one run of Snakemake.
 
-``python -P job_events.py FILE …`` runs ``snakemake …`` in this process. It writes to FILE each job that starts, or that a
-dry run would start, one JSON object a line. It imports nothing of ecgpipe: a Snakefile imports what lies beside it.
+``python -P job_events.py FILE …`` runs ``snakemake …`` in this process. It writes to FILE each job that starts, or that
+a dry run would start, one JSON object a line. It imports nothing of ecgpipe: a Snakefile imports what lies beside it.
 """
 
 from __future__ import annotations

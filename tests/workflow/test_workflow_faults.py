@@ -36,7 +36,7 @@ def _value(command: list[str], name: str, value: str | None = None) -> str:
 
 
 def _elsewhere(study: Checkout, output: str, folder: Path, **train: object) -> list[str]:
-    """Return the command of a finished study's job that writes to ``folder``; ``train`` changes a generator's training."""
+    """Return a finished study's job, writing to ``folder``; ``train`` changes a generator's training."""
     command = study.job(output)
     for name, path in (
         ("--out", "out"),

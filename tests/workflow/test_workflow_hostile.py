@@ -106,7 +106,7 @@ TITLE = f"{ODD} </title></script><script>touch(pwned)</script> {{output}} %s \\\
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_odd_paths_and_titles_are_text(tmp_path: Path) -> None:
-    """The checkout, the raw data, a folder, the label map and the title have names that a careless shell would expand."""
+    """The checkout, the raw data, a folder, the label map and the title have names that a shell would expand."""
     checkout = copy_project(tmp_path / ODD)
     theirs = tmp_path / f"theirs {ODD}"
     simulate(SimulatedSource(kind="simulated", records=120, seed=11), "ptbxl", 100, theirs)

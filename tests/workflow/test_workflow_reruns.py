@@ -74,6 +74,10 @@ EDITS = {
         {"preprocess": 2, "merge": 1, **CLASSIFIERS, **GENERATORS},
     ),
     "a docstring of the data's code": (("ecgpipe/files.py", '"""Write UTF-8 text', '"""Write a UTF-8 text'), {}),
+    "a default in the config's model": (
+        ("ecgpipe/config/sections/classifiers.py", "dropout: float = Field(0.25", "dropout: float = Field(0.3"),
+        {**CLASSIFIERS},
+    ),
     "a description in the config's model": (("ecgpipe/config/sections/study.py", "Title of the report.", "Title."), {}),
 }
 
