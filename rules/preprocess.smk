@@ -4,7 +4,7 @@ in: {raw_dir}/{dataset}.parquet and the records it lists
 out: results/data/{dataset}/{signals.npy,records.parquet,excluded.parquet,summary.json}
 """
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.config.derived import LABEL_MAPS
 
 PREPROCESS, MERGE = JOBS["preprocess"], JOBS["merge"]
 DATASET = {

@@ -5,7 +5,6 @@ Nothing here imports torch, pandas or Snakemake, so that a wrong key is told in 
 
 from __future__ import annotations
 
-from ecgpipe.config.derived import LABEL_MAPS
 from ecgpipe.config.loading import canonical, load, validate
 from ecgpipe.config.messages import ConfigError
 from ecgpipe.config.model import Config
@@ -32,7 +31,6 @@ from ecgpipe.config.sections.study import StudySettings
 from ecgpipe.config.writer import commented, json_schema
 
 __all__ = [
-    "LABEL_MAPS",
     "AnyClassifier",
     "ClassifierSettings",
     "ClassifierTraining",

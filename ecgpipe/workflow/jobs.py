@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgpipe.config.derived import LABEL_MAPS
+
 RESULTS = "results"
 """Folder of all results, relative to the working directory."""
 CHECKSUMS = "SHA256SUMS"
@@ -105,7 +107,7 @@ class JobKind:
         yield from sorted(results.glob(pattern))
 
 
-_LABEL_MAPS = tuple(f"preprocess/{name}.csv" for name in ("rhythms7", "rhythms4", "superclasses5"))
+_LABEL_MAPS = tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS)
 _PAGE = ("report/template.html.j2", "report/closeness.html.j2", "report/style.css")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.files import write_json
-from ecgpipe.workflow.code import closure, digest, is_followed, parts
+from ecgpipe.workflow.code import FOLLOWED, closure, digest, is_followed, parts
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,9 @@ def undeclared(script: Path, modules: Iterable[str], imported: Collection[str]) 
     modules = list(modules)
     declared = closure(script, modules)
     local = {"ecgpipe", *(name.split(".")[0] for name in modules)}
-    return sorted(n for n in imported if n.split(".")[0] in local and n not in declared and is_followed(n))
+    # ecgpipe.config imports the followed ones of its modules for itself; a job that computes with them imports them.
+    passed_over = {*declared, *FOLLOWED}
+    return sorted(n for n in imported if n.split(".")[0] in local and n not in passed_over and is_followed(n))
 
 
 def _device(threads: int, gpu: int) -> str:
