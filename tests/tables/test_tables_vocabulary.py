@@ -1,8 +1,9 @@
-"""The configuration and the closeness stage use the vocabulary's words."""
+"""The configuration uses the vocabulary's words."""
 
 import typing
 
 from ecgpipe import config, vocabulary
+from ecgpipe.config.checks import RESERVED_GENERATOR_NAMES
 from ecgpipe.prose.wording import METRIC_NAMES
 
 
@@ -14,7 +15,7 @@ def test_configuration_names_the_same_settings_methods_and_ratios():
 
 
 def test_a_generator_cannot_take_a_word_of_the_tables():
-    assert vocabulary.POOLED in config.RESERVED_GENERATOR_NAMES
+    assert vocabulary.POOLED in RESERVED_GENERATOR_NAMES
 
 
 def test_every_compared_metric_has_a_printed_name():

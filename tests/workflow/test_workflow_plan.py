@@ -69,9 +69,9 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(plan, "generator_speed", lambda *_: GeneratorSpeed(training=100.0, record=0.5))
     monkeypatch.setattr(plan, "classifier_seconds", lambda *_: 2.0)
     for name, seconds in (("a", 10.0), ("b", 30.0)):
-        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / "data" / name).mkdir(parents=True)
         made = {"job": "preprocess", "seconds": seconds}
-        (tmp_path / "results" / name / "provenance.json").write_text(json.dumps(made))
+        (tmp_path / "results" / "data" / name / "provenance.json").write_text(json.dumps(made))
     planner = plan.Planner(CONFIG, tmp_path / "results")
     where = {"dataset": "demo_ptbxl", "generator": "diffwave"}
     jobs = [
@@ -129,8 +129,8 @@ def test_past_closeness_jobs_are_told_apart(tmp_path: Path) -> None:
         made = json.dumps({"job": "closeness", "seconds": seconds})
         (tmp_path / "results/closeness" / name / "provenance.json").write_text(made)
     jobs = [
-        _job("closeness/demo_ptbxl/diffwave", "closeness", {}, dataset="demo_ptbxl", generator="diffwave"),
-        _job("closeness/demo_ptbxl", "closeness", {}, dataset="demo_ptbxl"),
+        _job("closeness_generator", "closeness", {}, dataset="demo_ptbxl", generator="diffwave"),
+        _job("closeness_controls", "closeness", {}, dataset="demo_ptbxl"),
     ]
     estimates = plan.Planner(CONFIG, tmp_path / "results").estimates(jobs)
     assert [(e.seconds, e.basis) for e in estimates] == [(10.0, "past"), (40.0, "past")]
@@ -166,33 +166,28 @@ def test_calibration_counts_every_stage_of_a_training_to_its_end() -> None:
     assert speed.training > 3 * 10**6 * 1e-5
 
 
-def test_a_dry_run_is_read() -> None:
-    text = """
-[Mon Nov 23 03:15:04 2026]
-rule generate:
-    input: a, b
-    output: results/x, results/y
-    reason: Params have changed since last execution
-    wildcards: dataset=d, generator=g
-Shell command: python "${ECGPIPE_SCRIPTS}/generate.py" --settings '{"a": "it'"'"'s"}' --code 12
-
-group job data (jobs in lexicographical order):
-
-    [Mon Nov 23 03:15:04 2026]
-    rule merge:
-        input: results/a
-        output: results/m
-        reason: Input files updated by another job: results/a
-        wildcards: dataset=m
-Shell command: python "${ECGPIPE_SCRIPTS}/merge.py" --code 13
-
-rule all:
-    input: results/x
-Shell command: None
-"""
-    job, grouped = read_jobs(text)
+def test_events_of_a_dry_run_are_read() -> None:
+    command = """python "${ECGPIPE_SCRIPTS}/generate.py" \\
+    --settings '{"a": "it'"'"'s"}' \\
+    --code 12"""
+    said = {
+        "rule_name": "generate",
+        "wildcards": {"dataset": "d", "generator": "g"},
+        "reason": "Params have changed since last execution",
+        "output": ["results/x", "results/y"],
+        "shellcmd": command,
+    }
+    merge = {
+        "rule_name": "merge",
+        "wildcards": {"dataset": "m"},
+        "reason": "Input files updated by another job: results/a",
+        "output": ["results/m"],
+        "shellcmd": 'python "${ECGPIPE_SCRIPTS}/merge.py" --code 13',
+    }
+    target = {"rule_name": "all", "wildcards": {}, "reason": "", "output": [], "shellcmd": None}
+    job, second = read_jobs(json.dumps(event) for event in (said, merge, target))
     assert job.rule == "generate"
     assert job.output == ("results/x", "results/y")
     assert job.settings == {"a": "it's"}
     assert (job.script, job.name, job.argument("--code"), job.follows) == ("generate", "d/g", "12", False)
-    assert (grouped.rule, grouped.name, grouped.output, grouped.follows) == ("merge", "m", ("results/m",), True)
+    assert (second.rule, second.name, second.output, second.follows) == ("merge", "m", ("results/m",), True)
