@@ -22,7 +22,12 @@ include: "rules/tables.smk"
 include: "rules/report.smk"
 
 
+onsuccess:
+    remember_results()
+
+
 onerror:
+    remember_results()
     # With --keep-going all that does not depend on the failed jobs is done by now.
     if workflow.is_main_process and workflow.execution_settings.keep_going:
         shell(
@@ -54,17 +59,17 @@ rule all:
 
 rule data:
     input:
-        expand("results/data/{dataset}/records.parquet", dataset=STUDY.config.datasets),
+        expand(DATA, dataset=STUDY.config.datasets),
 
 
 rule generators:
     input:
-        [f"results/generators/{d}/{g}/model.safetensors" for d, g in STUDY.models],
+        [GENERATE.checksums.format(dataset=d, generator=g) for d, g in STUDY.models],
 
 
 rule samples:
     input:
-        [f"results/samples/{d}/{g}/records.parquet" for d, g in STUDY.cells],
+        [SAMPLE.checksums.format(dataset=d, generator=g) for d, g in STUDY.cells],
 
 
 rule wfdb:
@@ -74,7 +79,7 @@ rule wfdb:
 
 rule classifiers:
     input:
-        STUDY.classified("predictions.parquet"),
+        STUDY.classified(CHECKSUMS),
 
 
 rule closeness:

@@ -86,7 +86,11 @@ use rule classify_real as classify_augmentation with:
         checksums=[
             DATA,
             SAMPLES,
-            *([REAL.checksums] if REAL_ON_SYNTHETIC in STUDY.synthetic_settings else []),
+            *(
+                [REAL.checksums]
+                if REAL_ON_SYNTHETIC in STUDY.synthetic_settings
+                else []
+            ),
         ],
         data=ancient(DATA_FILES),
         samples=ancient(SAMPLE_FILES),
@@ -161,7 +165,7 @@ use rule classify_real as classify_yardstick with:
     input:
         checksums=lambda w: [
             *expand(DATA, dataset=[w.dataset, w.other]),
-            f"{STUDY.pretrained_on(w.other, w.dataset)}/SHA256SUMS",
+            f"{STUDY.pretrained_on(w.other, w.dataset)}/{CHECKSUMS}",
         ],
         data=ancient(DATA_FILES),
         other=ancient(for_other(DATA_FILES)),

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import time
 
 # A plan is made of millions of objects that stay. To search them for garbage as often as Python does by default takes a
 # tenth of the time of planning thousands of jobs.
@@ -19,18 +20,25 @@ from snakemake.exceptions import WorkflowError
 
 from ecgpipe.config import ConfigError, validate
 from ecgpipe.vocabulary import REAL_ON_SYNTHETIC
-from ecgpipe.workflow.checksums import ChangedFileError
-from ecgpipe.workflow.jobs import JOBS
+from ecgpipe.workflow.checksums import ChangedFileError, KnownFiles
+from ecgpipe.workflow.jobs import CHECKSUMS, JOBS
 from ecgpipe.workflow.layout import one_of
 from ecgpipe.workflow.study import Study
 
+STARTED = time.time()
+KNOWN_FILES = KnownFiles(Path(".snakemake") / "checked" / "results.json")
+# What only mends Snakemake's own bookkeeping must work whatever has happened to results.
+CHECKS_RESULTS = os.environ.get("ECGPIPE_CHECK_RESULTS") != "0" and not {
+    *("--unlock", "--touch", "-t", "--cleanup-metadata", "--cm")
+}.intersection(sys.argv)
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 
 try:
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
         STUDY.check_generators(Path(".snakemake") / "checked")
-        STUDY.check_results(Path(".snakemake") / "checked" / "results.json")
+        if CHECKS_RESULTS:
+            STUDY.check_results(KNOWN_FILES)
 except (ConfigError, ChangedFileError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -52,6 +60,12 @@ SAMPLE_FILES = [
     "results/samples/{dataset}/{generator}/signals.npy",
     "results/samples/{dataset}/{generator}/records.parquet",
 ]
+
+
+def remember_results():
+    """Note that what this run made is what its jobs wrote, so that the next start need not read it again."""
+    if workflow.is_main_process:
+        STUDY.remember_results(KNOWN_FILES, STARTED)
 
 
 def for_other(paths):

@@ -13,13 +13,14 @@ rule result_tables:
     """Turn all predictions of the study into its tables."""
     input:
         checksums=[
-            *STUDY.classified("SHA256SUMS"),
+            *STUDY.classified(CHECKSUMS),
             *expand(DATA, dataset=STUDY.config.datasets),
             # These jobs are in the table of run times too.
             *rules.closeness_tables.input.checksums,
         ],
         predictions=ancient(STUDY.classified("predictions.parquet")),
-        training=ancient(STUDY.classified("training.parquet")),
+        # These tell times, and are in no checksum file.
+        training=STUDY.classified("training.parquet"),
         records=ancient(
             expand(
                 "results/data/{dataset}/{file}.parquet",

@@ -9,6 +9,8 @@ import _repository  # noqa: F401
 from ecgpipe.workflow.arguments import result_parser
 from ecgpipe.workflow.running import running
 
+DATASET_FILES = ("signals.npy", "records.parquet", "excluded.parquet", "summary.json")
+
 
 def main() -> None:
     arguments = result_parser(__doc__)
@@ -16,7 +18,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder that holds them")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the union")
     args = arguments.parse_args()
-    inputs = [args.data / name / file for name in args.members for file in ("signals.npy", "records.parquet")]
+    inputs = [args.data / name / file for name in args.members for file in DATASET_FILES]
     with running(args, inputs=inputs) as ready:
         from ecgpipe.preprocess.run import merge
 

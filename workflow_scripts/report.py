@@ -10,6 +10,8 @@ import _repository  # noqa: F401
 from ecgpipe.workflow.arguments import result_parser
 from ecgpipe.workflow.running import running
 
+SIGNALS, MODEL = ("signals.npy", "records.parquet"), ("model.json", "history.parquet")
+
 
 def main() -> None:
     arguments = result_parser(__doc__)
@@ -18,13 +20,16 @@ def main() -> None:
     arguments.add_argument("--shown", required=True, help="JSON: names and folders of datasets, samples and models")
     arguments.add_argument("--out", type=Path, required=True, help="page to write")
     args = arguments.parse_args()
-    with running(args, inputs=sorted(args.tables.glob("*.parquet"))) as ready:
+    shown = json.loads(args.shown)
+    inputs = sorted(args.tables.glob("*.parquet"))
+    inputs += [Path(folder) / name for *_, folder in (*shown["data"], *shown["samples"]) for name in SIGNALS]
+    inputs += [Path(folder) / name for *_, folder in shown["models"] for name in MODEL]
+    with running(args, inputs=inputs) as ready:
         from ecgpipe.config import validate
         from ecgpipe.report.provenance import git_state
         from ecgpipe.report.run import build_report
 
         ready()
-        shown = json.loads(args.shown)
         build_report(
             validate(json.loads(args.settings)),
             tables=args.tables,

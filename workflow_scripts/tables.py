@@ -21,7 +21,11 @@ def main() -> None:
     arguments.add_argument("--settings", required=True, help="JSON: statistics, what is reported, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the tables")
     args = arguments.parse_args()
-    inputs = [*args.predictions, *args.training, *(folder / "records.parquet" for folder in args.data)]
+    inputs = [
+        *args.predictions,
+        *args.training,
+        *(folder / f"{name}.parquet" for folder in args.data for name in ("records", "excluded")),
+    ]
     with running(args, inputs=inputs) as ready:
         from ecgpipe.tables.run import Parameters, build_tables
 

@@ -1,27 +1,38 @@
 """Checksums of results: what jobs are compared by, and how a changed file is noticed.
 
-Each job writes ``SHA256SUMS`` (the format of ``sha256sum``) beside its results. Jobs that read these results depend on
-that small file, which Snakemake compares by content, and not on time stamps. A job checks what it reads against it.
-When Snakemake starts, files whose size or time stamp differ from what their job noted are read again.
+Each job notes the SHA-256 of its results in ``provenance.json``. It writes ``SHA256SUMS`` (the format of ``sha256sum``)
+beside them, without the files that tell times. Jobs that read these results depend on that small file, which Snakemake
+compares by content, and not on time stamps. A job checks what it reads against the provenance of the job that made it.
+When Snakemake starts, files whose size or time stamp is not known are read again.
 """
 
 from __future__ import annotations
 
 import functools
-import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ecgpipe.files import read_json, sha256, write_json, write_text
 from ecgpipe.workflow.jobs import CHECKSUMS, PROVENANCE
+
+log = logging.getLogger(__name__)
+
+TIMED = ("history.parquet", "runtime.parquet", "training.parquet")
+"""Results with columns that tell times. They differ from run to run, and are no part of what jobs are compared by."""
+MUCH = 2_000_000_000
+"""Bytes to read again at a start that are worth a word: some seconds."""
 
 
 class ChangedFileError(Exception):
     """A result is not what its job wrote. The message names the file and says what to do."""
 
 
-def beside(provenance: Path) -> Path:
+def checksum_file(provenance: Path) -> Path:
     """Return the checksum file that belongs to a provenance file."""
     return provenance.with_name(provenance.name.removesuffix(PROVENANCE) + CHECKSUMS)
 
@@ -35,6 +46,10 @@ def _files(outputs: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def _lines(noted: Mapping[str, Mapping[str, Any]]) -> str:
+    return "".join(f"{entry['sha256']}  {name}\n" for name, entry in noted.items() if Path(name).name not in TIMED)
+
+
 def write(provenance: Path, outputs: Sequence[Path]) -> dict[str, Any]:
     """Write the checksum file of a job.
 
@@ -43,38 +58,42 @@ def write(provenance: Path, outputs: Sequence[Path]) -> dict[str, Any]:
         outputs: all its outputs; its provenance and checksum files are left out.
 
     Returns:
-        By name relative to the folder of ``provenance``: sha256, bytes and mtime_ns of each file.
+        By name relative to the folder of ``provenance``: sha256 and bytes of each file.
     """
-    own = beside(provenance)
-    noted = {}
-    for path in _files(p for p in outputs if p not in (provenance, own)):
-        status = path.stat()
-        name = path.relative_to(provenance.parent).as_posix()
-        noted[name] = {"sha256": sha256(path), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-    write_text(own, "".join(f"{entry['sha256']}  {name}\n" for name, entry in noted.items()))
+    own = checksum_file(provenance)
+    noted = {
+        path.relative_to(provenance.parent).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+        for path in _files(p for p in outputs if p not in (provenance, own))
+    }
+    write_text(own, _lines(noted))
     return noted
 
 
-def read(path: Path) -> dict[str, str]:
-    """Read a checksum file: SHA-256 by name.
+def _noted(provenance: Path) -> dict[str, dict[str, Any]]:
+    """Return what a job noted of its results, by name relative to the folder of its provenance.
 
     Raises:
-        ChangedFileError: if it is damaged.
+        ChangedFileError: if the provenance, or the checksum file beside it, is damaged.
     """
-    sums = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        digest, separator, name = line.partition("  ")
-        if not separator or len(digest) != 64:
-            raise ChangedFileError(f"{path} is damaged: delete it, and the next run makes its folder's results again")
-        sums[name] = digest
-    return sums
+    advice = "delete it, and the next run that needs its folder's results makes them again"
+    try:
+        noted: dict[str, dict[str, Any]] = read_json(provenance).get("outputs", {})
+        lines = _lines(noted)
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ChangedFileError(f"{provenance} is damaged ({error}): {advice}") from error
+    sums = checksum_file(provenance)
+    if sums.exists() and sums.read_text(encoding="utf-8", errors="replace") != lines:
+        raise ChangedFileError(f"{sums} is not what {provenance} says: {advice}")
+    return noted
 
 
 @functools.cache
-def _recorded(folder: Path) -> dict[str, tuple[str, Path]]:
-    """Return the recorded checksum of each file in a folder, and where it is recorded."""
+def _noted_of_folder(folder: Path) -> dict[str, tuple[str, Path]]:
+    """Return the noted checksum of each result in a folder, and the provenance that notes it."""
     return {
-        name: (digest, path) for path in sorted(folder.glob(f"*{CHECKSUMS}")) for name, digest in read(path).items()
+        name: (entry["sha256"], path)
+        for path in sorted(folder.glob(f"*{PROVENANCE}"))
+        for name, entry in _noted(path).items()
     }
 
 
@@ -84,7 +103,7 @@ def _sum(path: Path) -> str:
 
 
 def verified(paths: Iterable[Path]) -> dict[str, str]:
-    """Return the SHA-256 of a job's inputs, by path, each compared with what the job that made it recorded.
+    """Return the SHA-256 of a job's inputs, by path, each compared with what the job that made it noted.
 
     Raises:
         ChangedFileError: if an input is not the file that its job wrote.
@@ -92,21 +111,22 @@ def verified(paths: Iterable[Path]) -> dict[str, str]:
     sums = {}
     for path in paths:
         sums[str(path)] = digest = _sum(path)
-        recorded = _recorded(path.parent).get(path.name)
-        if recorded is not None and recorded[0] != digest:
-            raise ChangedFileError(_changed(path, recorded[1]))
+        noted = _noted_of_folder(path.parent).get(path.name)
+        if noted is not None and noted[0] != digest:
+            raise ChangedFileError(_changed(path, noted[1]))
     return sums
 
 
-def _changed(path: Path, recorded: Path) -> str:
+def _changed(path: Path, provenance: Path) -> str:
+    sums = checksum_file(provenance)
     return (
-        f"{path} is not the file that its job wrote: its SHA-256 differs from {recorded}. "
-        "Put the original back, or delete it and that file: the next run that needs it makes it again"
+        f"{path} is not the file that its job wrote: its SHA-256 is not that in {provenance}. Put the original back, "
+        f"or delete it and {sums} and make it again: snakemake --cores 1 {sums}"
     )
 
 
 def damaged(provenances: Iterable[Path]) -> list[str]:
-    """Read all results again and compare them with their recorded checksums.
+    """Read all results again and compare them with their noted checksums.
 
     Args:
         provenances: provenance files of the jobs.
@@ -116,48 +136,126 @@ def damaged(provenances: Iterable[Path]) -> list[str]:
     """
     found = []
     for provenance in provenances:
-        sums = beside(provenance)
-        if not sums.exists():
-            found.append(f"{sums} is missing: the results beside {provenance} cannot be checked")
+        try:
+            noted = _noted(provenance)
+        except ChangedFileError as error:
+            found.append(str(error))
             continue
-        for name, digest in read(sums).items():
-            path = sums.parent / name
+        for name, entry in noted.items():
+            path = provenance.parent / name
             if not path.exists():
-                found.append(f"{path} is missing")
-            elif sha256(path) != digest:
-                found.append(_changed(path, sums))
+                found.append(f"{path} is missing: make it again with snakemake --cores 1 {checksum_file(provenance)}")
+            elif sha256(path) != entry["sha256"]:
+                found.append(_changed(path, provenance))
     return found
 
 
-def changed_since(provenances: Iterable[Path], remembered: Path) -> list[str]:
-    """Find results that were changed after their job had ended.
+def damaged_raw(manifest: Path) -> list[str]:
+    """Read all raw records of a dataset again and compare them with its manifest.
 
-    Only files whose size or time stamp is new are read.
+    Args:
+        manifest: Parquet with the columns path (below the folder of the records, which lies beside it) and sha256.
+
+    Returns:
+        One sentence for each file that is missing or changed.
+    """
+    listed = pd.read_parquet(manifest, columns=["path", "sha256"])
+    found = []
+    for name, digest in zip(listed["path"], listed["sha256"], strict=True):
+        path = manifest.with_suffix("") / name
+        if not path.exists() or sha256(path) != digest:
+            what = "is not the file that was fetched" if path.exists() else "is missing"
+            found.append(f"{path} {what}: delete {manifest} and run again; what is whole is not fetched anew")
+    return found
+
+
+class KnownFiles:
+    """Sizes and time stamps of results that were compared with their checksums, kept in a JSON file.
+
+    Args:
+        path: the JSON file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamps: dict[str, list[int]] = read_json(path) if path.exists() else {}
+
+    def save(self) -> None:
+        """Write the file."""
+        write_json(self.path, self._stamps)
+
+    def remember(self, provenances: Iterable[Path]) -> None:
+        """Take results as they are, without reading them: those of jobs that ended just now."""
+        for provenance in provenances:
+            for name in _noted(provenance):
+                path = provenance.parent / name
+                if path.exists():
+                    self._stamps[str(path)] = _stamp(path)
+
+    def changed(self, provenances: Iterable[Path]) -> dict[Path, str]:
+        """Find results that were changed after their job had ended.
+
+        Only files whose size or time stamp is not known are read.
+
+        Returns:
+            One sentence for each changed file. Files that are missing are Snakemake's business.
+        """
+        found: dict[Path, str] = {}
+        unknown: list[tuple[Path, Path, str]] = []
+        for provenance in provenances:
+            for name, entry in _noted(provenance).items():
+                path = provenance.parent / name
+                if not path.exists() or _stamp(path) == self._stamps.get(str(path)):
+                    continue
+                if path.stat().st_size != entry["bytes"]:
+                    found[path] = _changed(path, provenance)
+                else:
+                    unknown.append((path, provenance, entry["sha256"]))
+        if (total := sum(path.stat().st_size for path, _, _ in unknown)) > MUCH:
+            log.warning("comparing %.1f GB of results with their checksums", total / 1e9)
+        try:
+            for path, provenance, digest in unknown:
+                stamp = _stamp(path)
+                if sha256(path) == digest:
+                    self._stamps[str(path)] = stamp
+                else:
+                    found[path] = _changed(path, provenance)
+        finally:  # an interrupted start goes on where it was
+            if unknown:
+                self.save()
+        return found
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def renew_stale(provenances: Sequence[Path]) -> list[Path]:
+    """Give the checksum files of results that others were not made from a new time stamp.
+
+    Snakemake compares the content of an input only if it is newer than the outputs. A set that was put in the place of
+    another with an older time stamp would go unnoticed.
 
     Args:
         provenances: provenance files of the jobs.
-        remembered: JSON file of sizes and time stamps that were checked before; a copied study is read just once.
 
     Returns:
-        One sentence for each changed file. Files that are missing are Snakemake's business.
+        The checksum files that were touched.
     """
-    before: Mapping[str, list[int]] = read_json(remembered) if remembered.exists() else {}
-    found, checked = [], dict(before)
+    now: dict[str, tuple[str, Path]] = {}
+    read: list[Mapping[str, str]] = []
     for provenance in provenances:
-        outputs = json.loads(provenance.read_text(encoding="utf-8")).get("outputs", {})
-        for name, noted in outputs.items():
-            path = provenance.parent / name
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            now = [status.st_size, status.st_mtime_ns]
-            if now in ([noted["bytes"], noted["mtime_ns"]], before.get(str(path))):
-                continue
-            if status.st_size != noted["bytes"] or sha256(path) != noted["sha256"]:
-                found.append(_changed(path, beside(provenance)))
-            else:
-                checked[str(path)] = now
-    if checked != before:
-        write_json(remembered, checked)
-    return found
+        for name, entry in _noted(provenance).items():
+            now[str(provenance.parent / name)] = (entry["sha256"], provenance)
+        read.append(read_json(provenance).get("inputs", {}))
+    stale = {
+        checksum_file(now[path][1])
+        for inputs in read
+        for path, digest in inputs.items()
+        if path in now and now[path][0] != digest and Path(path).name not in TIMED
+    }
+    for sums in stale:
+        if sums.exists():
+            os.utime(sums)
+    return sorted(stale)

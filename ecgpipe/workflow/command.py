@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecgpipe.config import ConfigError, load
-from ecgpipe.workflow.checksums import ChangedFileError, damaged
+from ecgpipe.workflow.checksums import ChangedFileError
 from ecgpipe.workflow.code import PACKAGE_ROOT
 from ecgpipe.workflow.pending import DryRunError, pending
 from ecgpipe.workflow.study import Study
@@ -38,10 +38,9 @@ def _check(configfile: Path, results: bool) -> None:
     print(f"{configfile}: every key is known and every value allowed.")
     if not results:
         return
-    provenances = study.provenances
-    if found := damaged(provenances):
+    if found := study.damaged_results():
         raise ChangedFileError("\n".join(found))
-    print(f"{len(provenances)} jobs have results, and every file is what its job wrote.")
+    print("Every result is what its job wrote, and every raw record is what was fetched.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 from ecgpipe.config import Config, DatasetSettings
 from ecgpipe.vocabulary import POOLED, REAL, SYNTHETIC
-from ecgpipe.workflow.jobs import JOBS, RESULTS, JobKind
+from ecgpipe.workflow.jobs import JOBS, JobKind
 
 NOTHING = r"(?!)"
 """A wildcard constraint that no name meets."""
@@ -207,10 +207,3 @@ class Layout:
             "samples": [[d, g, f"results/samples/{d}/{g}"] for d, g in self.cells],
             "models": [[d, g, f"results/generators/{d}/{g}"] for d, g in self.models],
         }
-
-    @property
-    def provenances(self) -> list[Path]:
-        """Provenance files of all jobs that have results."""
-        found = [path for kind in JOBS.values() for path in kind.provenances(Path(RESULTS))]
-        found += Path(self.raw).glob("*.provenance.json")
-        return list(dict.fromkeys(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from pathlib import Path
 
@@ -12,18 +13,22 @@ from ecgpipe.config import validate
 from ecgpipe.report.provenance import git_state
 from ecgpipe.report.run import build_report
 from ecgpipe.tables.run import Parameters, build_tables
+from ecgpipe.workflow.checksums import KnownFiles
 from ecgpipe.workflow.pending import pending
 from ecgpipe.workflow.study import Study
 
 log = logging.getLogger(__name__)
 
 
-def _outdated(settings: str) -> set[str]:
-    """Return the outputs that a run would make anew: they are missing, or older than the config or the code."""
+def _outdated(settings: str, study: Study) -> set[str]:
+    """Return the outputs that a run would make anew (missing, or older than config or code) or that were changed."""
+    changed = study.changed_results(KnownFiles(Path(".snakemake") / "checked" / "results.json"))
+    os.environ["ECGPIPE_CHECK_RESULTS"] = "0"  # a dry run that stops at changed files would tell of nothing else
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
         config.write(settings)
         config.flush()
-        return {name for job in pending(["all", "--configfile", config.name]) for name in job.output}
+        jobs = pending(["all", "--configfile", config.name])
+    return {*map(str, changed), *(name for job in jobs for name in job.output)}
 
 
 def write_partial_results(settings: str, out: Path, *, repository: Path) -> None:
@@ -35,7 +40,7 @@ def write_partial_results(settings: str, out: Path, *, repository: Path) -> None
         repository: root of the checkout.
     """
     study = Study(validate(json.loads(settings)), repository / "workflow_scripts")
-    outdated = _outdated(settings)
+    outdated = _outdated(settings, study)
 
     def current(*paths: str) -> list[Path]:
         return [Path(path) for path in paths if Path(path).exists() and path not in outdated]

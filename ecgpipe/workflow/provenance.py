@@ -73,7 +73,7 @@ def write(
         code: digest of its code as the workflow computed it.
         settings: its section of the configuration.
         inputs: SHA-256 of the files it read, by name.
-        outputs: sha256, bytes and mtime_ns of the files it wrote, by name relative to the folder of ``path``.
+        outputs: sha256 and bytes of the files it wrote, by name relative to the folder of ``path``.
         imported: names of all modules that were imported when it ended.
         threads: threads it was given.
         gpu: GPUs it was given.

@@ -19,6 +19,7 @@ from pathlib import Path
 from ecgpipe.redaction import without_passwords
 from ecgpipe.workflow.distributed import local_rank
 from ecgpipe.workflow.gpus import claim_gpus
+from ecgpipe.workflow.jobs import PROVENANCE
 from ecgpipe.workflow.locks import KEPT, made_since, wait_for_other_start
 from ecgpipe.workflow.logs import start_logging
 
@@ -99,7 +100,7 @@ def running(
 
 def _remove_half_written(args: argparse.Namespace) -> None:
     """Remove what a killed run of this job was writing, from a folder that belongs to this job alone."""
-    if getattr(args, "provenance", None) is not None and args.provenance.name == "provenance.json":
+    if getattr(args, "provenance", None) is not None and args.provenance.name == PROVENANCE:
         for half in args.provenance.parent.glob(".*.tmp"):
             half.unlink()
 

@@ -18,8 +18,16 @@ from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.redaction import without_passwords
 from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
-from ecgpipe.workflow.checksums import ChangedFileError, changed_since
+from ecgpipe.workflow.checksums import (
+    ChangedFileError,
+    KnownFiles,
+    checksum_file,
+    damaged,
+    damaged_raw,
+    renew_stale,
+)
 from ecgpipe.workflow.code import digest
+from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import Layout
 
 PLACES = ("base_url", "connections", "transport")
@@ -43,17 +51,51 @@ class Study(Layout):
         super().__init__(config)
         self.scripts = scripts
 
-    def check_results(self, remembered: Path) -> None:
-        """Make sure that every result is still what its job wrote.
+    @property
+    def provenances(self) -> list[Path]:
+        """Provenance files of the jobs of this study that have run and whose results other jobs read."""
+        tables = [JOBS[rule].provenance for rule in ("closeness_tables", "result_tables")]
+        found = [Path(path) for path in (*(provenance for _, provenance in self.measured), *tables)]
+        return [path for path in found if path.exists()]
 
-        Args:
-            remembered: JSON file of what was checked before.
+    def damaged_results(self) -> list[str]:
+        """Read all results and raw records of this study; return what is changed, missing or without provenance."""
+        jobs = [*self.table_jobs, *((JOBS[rule], {}) for rule in ("closeness_tables", "result_tables", "report_page"))]
+        found, provenances = [], []
+        for kind, wildcards in jobs:
+            provenance = Path(self.own(kind.provenance).format(**wildcards))
+            if provenance.exists():
+                provenances.append(provenance)
+            elif checksum_file(provenance).exists():
+                found.append(
+                    f"{provenance} is missing: the results beside it cannot be checked; make them again: "
+                    f"snakemake --cores 1 --forcerun {kind.rule} {checksum_file(provenance)}"
+                )
+        manifests = [Path(self.raw) / f"{name}.parquet" for name in self.sourced]
+        return [
+            *found,
+            *damaged(provenances),
+            *(line for manifest in manifests if manifest.exists() for line in damaged_raw(manifest)),
+        ]
+
+    def changed_results(self, known: KnownFiles) -> dict[Path, str]:
+        """Return the results of this study that were changed after their job had ended, with what to do about each."""
+        return known.changed(self.provenances)
+
+    def check_results(self, known: KnownFiles) -> None:
+        """Make sure that every result is still what its job wrote, and that none was made from others' former results.
 
         Raises:
             ChangedFileError: naming the files that were changed.
         """
-        if changed := changed_since(self.provenances, remembered):
-            raise ChangedFileError("\n".join(changed))
+        if changed := self.changed_results(known):
+            raise ChangedFileError("\n".join(changed.values()))
+        renew_stale(self.provenances)
+
+    def remember_results(self, known: KnownFiles, since: float) -> None:
+        """Remember the results of jobs that ended after ``since`` (seconds since the epoch), which need not be read again."""
+        known.remember(path for path in self.provenances if path.stat().st_mtime >= since)
+        known.save()
 
     def check_generators(self, remembered: Path) -> None:
         """Validate every active generator's own settings, by importing it.
