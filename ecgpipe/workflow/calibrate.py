@@ -68,7 +68,7 @@ def _noise(folder: Path, rate: float, length: int, batch: int) -> Dataset:
 
 
 def _short(settings: BaseModel) -> BaseModel:
-    """Return settings of a training, in all its stages, of :data:`STEPS` steps with a look in the middle."""
+    """Return settings of a training, in all its stages, of :data:`STEPS` steps, validated in the middle."""
     short: dict[str, Any] = {"steps": STEPS, "warmup": 0, "validate_every": STEPS // 2, "patience": None}
     short["reconstruction_bound"] = 1e9  # what so few steps on noise give is no reason to stop
     update: dict[str, Any] = {}

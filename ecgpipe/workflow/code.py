@@ -88,7 +88,7 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; mend this file first") from error
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; correct this file first") from error
 
 
 def closure(script: Path | None, modules: Iterable[str] = ()) -> dict[str, Path]:
@@ -131,8 +131,20 @@ def closure(script: Path | None, modules: Iterable[str] = ()) -> dict[str, Path]
     return dict(sorted(reached.items()))
 
 
+EXPLANATIONS = {"Field": "description", "add_argument": "help"}
+"""Keywords that only explain: of settings (pydantic) and of arguments (argparse)."""
+
+
+def _explains(call: ast.AST, keyword: ast.AST) -> bool:
+    """Say whether a keyword of a call is a text for people, which decides no result."""
+    if not (isinstance(call, ast.Call) and isinstance(keyword, ast.keyword)):
+        return False
+    called = getattr(call.func, "attr", getattr(call.func, "id", None))
+    return isinstance(keyword.value, ast.Constant) and EXPLANATIONS.get(str(called)) == keyword.arg
+
+
 def _meaning(node: ast.AST, out: list[str]) -> None:
-    """Append a tree as text: no positions, no bare strings (docstrings), no empty fields, alike on every Python."""
+    """Append a tree as text: no positions, no texts for people, no empty fields, alike on every Python."""
     out.append(type(node).__name__)
     for name in node._fields:
         value = getattr(node, name, None)
@@ -148,7 +160,7 @@ def _meaning(node: ast.AST, out: list[str]) -> None:
                     isinstance(item, ast.Expr)
                     and isinstance(item.value, ast.Constant)
                     and type(item.value.value) is str
-                ):
+                ) or _explains(node, item):
                     continue
                 if isinstance(item, ast.AST):
                     _meaning(item, out)

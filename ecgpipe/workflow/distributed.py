@@ -27,12 +27,16 @@ def launch(args: argparse.Namespace, *inputs: Path) -> None:
     args.threads = max(1, args.threads // number)
     if number <= 1 or local_rank() is not None:
         return
-    from ecgpipe.workflow.checksums import verified
+    from ecgpipe.workflow.checksums import ChangedFileError, verified
 
     args.log.parent.mkdir(parents=True, exist_ok=True)
     began = time.time()
     # The lock ends with this program, in the next lines; the process of rank 0 takes it anew.
-    if wait_for_other_start(args.log) and made_since(began, args, verified(inputs)):
+    try:
+        kept = wait_for_other_start(args.log) and made_since(began, args, verified(inputs))
+    except ChangedFileError as error:
+        sys.exit(f"ERROR: {error}")
+    if kept:
         print(KEPT, file=sys.stderr)
         sys.exit()
     args.log.write_text("", encoding="utf-8")

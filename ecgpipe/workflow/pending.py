@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONSEQUENCE = "Input files updated by another job"
-"""Snakemake's reason for a job that follows from another."""
+CONSEQUENCE, MISSING = "Input files updated by another job", "Missing output files"
+"""How Snakemake's reasons begin for a job that follows from another, and for one without its results. Its events carry
+the reason as a sentence only."""
 
 
 class DryRunError(Exception):

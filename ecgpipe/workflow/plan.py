@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
-from ecgpipe.workflow.jobs import JOBS, JobKind
+from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.pending import Job
 
 log = logging.getLogger(__name__)
@@ -90,11 +90,11 @@ def records(config: Config, dataset: str) -> int | None:
     return source.limit or (len(source.records) if source.records else RECORDS.get(source.slug))
 
 
-def _seconds(kind: JobKind, results: Path) -> Iterator[float]:
-    """Yield the seconds that jobs of a kind took when they last ran."""
-    for path in kind.provenances(results):
+def _seconds(script: str, provenances: Iterable[Path]) -> Iterator[float]:
+    """Yield the seconds that jobs of a script took when they last ran."""
+    for path in provenances:
         made = read_json(path)
-        if made["job"] == kind.script:  # a merged dataset lies where another one's preprocessing would
+        if made["job"] == script:  # a merged dataset lies where another one's preprocessing would
             yield made["seconds"]
 
 
@@ -108,7 +108,8 @@ class Planner:
 
     def __init__(self, config: Config, past: Path) -> None:
         self.config = config
-        self._past = {rule: list(_seconds(kind, past)) for rule, kind in JOBS.items()}
+        self._past = {rule: list(_seconds(kind.script, kind.provenances(past))) for rule, kind in JOBS.items()}
+        self._past["acquire"] = list(_seconds("acquire", Path(config.raw_dir).expanduser().glob("*.provenance.json")))
         self._device = "GPU" if pick_device("auto") == "cuda" else "CPU"
         self._speed = functools.cache(self._measure)
 

@@ -93,7 +93,7 @@ class Study(Layout):
         renew_stale(self.provenances)
 
     def remember_results(self, known: KnownFiles, since: float) -> None:
-        """Remember the results of jobs that ended after ``since`` (seconds since the epoch), which need not be read again."""
+        """Remember results of jobs that ended after ``since``, in seconds since the epoch, as sound."""
         known.remember(path for path in self.provenances if path.stat().st_mtime >= since)
         known.save()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ecgpipe.files import read_json
 from ecgpipe.workflow.code import PACKAGE_ROOT, parts
-from ecgpipe.workflow.pending import Job
+from ecgpipe.workflow.pending import CONSEQUENCE, MISSING, Job
 
 SHOWN = 6
 """Differences named for one job; more are counted."""
@@ -58,16 +58,16 @@ def _code(job: Job, made: dict[str, Any]) -> Iterator[str]:
 def reasons(job: Job, folder: str | Path) -> list[str]:
     """Return a job's own reasons to run, one line each; none if it only follows from others."""
     provenance = Path(folder) / job.provenance if job.provenance is not None else None
-    if provenance is not None and provenance.exists() and "Missing output files" not in job.reason:
+    if provenance is not None and provenance.exists() and MISSING not in job.reason:
         made = read_json(provenance)
         found = [*(f"setting {line}" for line in differences(made["settings"], job.settings)), *_code(job, made)]
         if found:
             return found
     if job.follows:
         return []
-    if "Missing output files" in job.reason:
+    if MISSING in job.reason:
         return ["its results are not there"]
-    return [part.strip() for part in job.reason.split(";") if not part.strip().startswith("Input files updated by")]
+    return [part.strip() for part in job.reason.split(";") if not part.strip().startswith(CONSEQUENCE)]
 
 
 def explain(jobs: Sequence[Job], folder: str | Path = ".") -> str:

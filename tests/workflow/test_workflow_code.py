@@ -44,6 +44,7 @@ def _digest() -> str:
         ("x + VALUE", "x  +  VALUE  # why", False),
         ('"""Doc."""', '"""Another doc."""', False),
         ("return x + VALUE", "return (\n        x\n        + VALUE\n    )", False),
+        ("return x + VALUE", 'return x + Field(VALUE, description="Doc.")', True),
         ("x + VALUE", "x - VALUE", True),
         ("def f(x)", "def f(x=1)", True),
         ("def f(x)", "def g(x)", True),
@@ -54,6 +55,25 @@ def test_digest_of_an_edit(module: Path, old: str, new: str, changes: bool) -> N
     path = module / "model.py"
     path.write_text(path.read_text().replace(old, new))
     assert (_digest() != before) is changes
+
+
+@pytest.mark.parametrize(
+    ("call", "changes"),
+    [
+        ('Field(1, description="{}")', False),
+        ('pydantic.Field(1, description="{}")', False),
+        ('parser.add_argument("--x", help="{}")', False),
+        ('Field(1, title="{}")', True),
+        ('row(description="{}")', True),
+        ('parser.add_argument("--{}")', True),
+    ],
+)
+def test_texts_that_only_explain_are_in_no_digest(module: Path, call: str, changes: bool) -> None:
+    digests = []
+    for text in ("one", "another"):
+        (module / "helper.py").write_text(f"VALUE = 1\n\n\ndef f():\n    {call.format(text)}\n")
+        digests.append(_digest())
+    assert (digests[0] != digests[1]) is changes
 
 
 def test_digest_follows_imports_of_a_users_package(module: Path) -> None:

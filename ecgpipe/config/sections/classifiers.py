@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
+from ecgpipe.classify.pooling import shortest_length
 from ecgpipe.config.sections.base import Section
 
 Loss = Literal["cross_entropy", "weighted", "focal"]
@@ -28,7 +29,7 @@ class ClassifierTraining(Section):
         None,
         ge=1,
         description="Optimiser steps of every training, however many records it has, with a one-cycle learning rate "
-        "and ten looks at the validation records; null: `epochs` at a constant rate, a look after each.",
+        "and ten validations; null: `epochs` at a constant rate, with a validation after each.",
     )
     patience: int = Field(
         10, ge=1, description="Looks at the validation records without a lower loss after which training stops."
@@ -54,11 +55,8 @@ class ClassifierSettings(ClassifierTraining):
 
     @property
     def shortest_record(self) -> int:
-        """Samples of the shortest record that all poolings (5 samples, stride 2) leave something of."""
-        length = 1
-        for _ in range(self.blocks):
-            length = 2 * (length - 1) + 5
-        return length
+        """Samples of the shortest record that all poolings leave something of."""
+        return shortest_length(self.blocks)
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> ClassifierSettings:
