@@ -106,7 +106,9 @@ def standard_order(names: Sequence[str], aliases: Mapping[str, str | None] | Non
     if missing := [name for name in LEADS if name not in found]:
         raise ValueError(f"missing lead {', '.join(missing)}; there are {_listed(names)}")
     if twice := [name for name in LEADS if len(found[name]) > 1]:
-        told = "; ".join(f"{name} is there as {' and '.join(names[at].strip() for at in found[name])}" for name in twice)
+        told = "; ".join(
+            f"{name} is there as {' and '.join(names[at].strip() for at in found[name])}" for name in twice
+        )
         raise DuplicateLeadError(f"lead {told}; there are {_listed(names)}")
     return [found[name][0] for name in LEADS]
 
@@ -121,7 +123,7 @@ def _plain(name: str) -> str:
 
 def _listed(names: Sequence[str], most: int = 20) -> str:
     """Return the names that are there, cut short if there are many or long ones."""
-    shown = [name.strip()[:30] for name in names[:most]]
+    shown = ["".join(c if c.isprintable() else "?" for c in name.strip())[:30] for name in names[:most]]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -19,9 +19,10 @@ from ecgpipe.config.derived import record_length
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess.catalogue import Entry, Excluded, Stated
 from ecgpipe.preprocess.filtering import apply_filters
+from ecgpipe.preprocess.gains import GainCheck, check_gain
 from ecgpipe.preprocess.headers import Header
 from ecgpipe.preprocess.labels import LabelMap
-from ecgpipe.preprocess.quality import GainCheck, check_gain, check_quality
+from ecgpipe.preprocess.quality import check_quality
 from ecgpipe.preprocess.reading import read_header, read_recording
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import resample

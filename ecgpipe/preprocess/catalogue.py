@@ -39,8 +39,11 @@ _PTBXL_SEXES: dict[str, Sex] = {"0": "male", "1": "female"}
 class Stated(NamedTuple):
     """What a table or a header says of a patient, as text."""
 
-    age: str
-    sex: str
+    age: str = ""
+    sex: str = ""
+
+
+NOTHING_STATED = Stated()
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Entry:
     age: float = math.nan
     sex: Sex = "unknown"
     codes: tuple[str, ...] | None = None
-    stated: Stated = Stated("", "")
+    stated: Stated = NOTHING_STATED
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,10 @@ def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
         stem, dot, extension = path.rpartition(".")
         if path.startswith(folder) and dot and extension.lower() in ("hea", *DATA_EXTENSIONS):
             found[stem].add(extension.lower())
+    for stem in [stem for stem, extensions in found.items() if "hea" not in extensions]:
+        whole = re.sub(r"_[0-9]{1,2}$", "", stem)
+        if whole != stem and "hea" in found.get(whole, ()):  # one of several data files
+            found[whole] |= found.pop(stem)
     return found
 
 

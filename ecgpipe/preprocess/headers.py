@@ -20,7 +20,12 @@ from ecgpipe.leads import named_lead
 from ecgpipe.preprocess.comments import Sex, parse_age, parse_codes, parse_comments, parse_sex
 from ecgpipe.preprocess.reasons import InvalidRecord
 
-MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
+MILLIVOLTS = {
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1.0),
+    **dict.fromkeys(("uv", "µv", "μv", "microvolt", "microvolts"), 1e-3),
+    **dict.fromkeys(("v", "volt", "volts"), 1e3),
+    "nv": 1e-6,
+}
 """Size of a unit in mV, by its name in lower case (micro sign and Greek mu are two characters)."""
 
 MAX_SIGNALS = 256
@@ -130,10 +135,12 @@ def canonical(signals: Sequence[SignalLine], rate: float, length: int, record: s
 def _check_data_files(signals: tuple[SignalLine, ...], record: str) -> None:
     """Check that no standard lead is in a file of another record, or elsewhere; other signals are not read.
 
+    FLAC holds eight signals a file, so that wfdb writes ``<record>_1.dat`` and ``<record>_2.dat``.
+
     Raises:
         InvalidRecord: ``unreadable_header``.
     """
-    own = re.compile(rf"{re.escape(record)}\.(?:{_DATA_FILE})", re.IGNORECASE)
+    own = re.compile(rf"{re.escape(record)}(?:_[0-9]{{1,2}})?\.(?:{_DATA_FILE})", re.IGNORECASE)
     foreign = {s.file for s in signals if not own.fullmatch(s.file) and named_lead(s.lead) is not None}
     if foreign or not any(own.fullmatch(signal.file) for signal in signals):
         named = _short(", ".join(sorted(foreign or {signal.file for signal in signals})))
@@ -195,7 +202,7 @@ def _signal_line(words: list[str]) -> SignalLine:
     if not 0 < gain < math.inf:
         raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {scale[1]}")
     if unit.lower() not in MILLIVOLTS:
-        raise InvalidRecord("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, V")
+        raise InvalidRecord("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, nV, V")
     zero = _integer(words[4], "ADC zero")
     return SignalLine(
         lead=lead,

@@ -66,7 +66,9 @@ def load(name: str) -> LabelMap:
     if path.exists() and not path.is_file():
         raise ValueError(f"preprocess.label_map: {path} is no file")
     if path.exists() and path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"preprocess.label_map: {path} has more than {MAX_BYTES:,} bytes; a label map has a few thousand")
+        raise ValueError(
+            f"preprocess.label_map: {path} has more than {MAX_BYTES:,} bytes; a label map has a few thousand"
+        )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except FileNotFoundError as error:

@@ -59,7 +59,7 @@ def nothing_kept(name: str, raw: Path, excluded: pd.DataFrame, table: Path) -> s
         lines.append("; ".join([told, *([CODE_LINE] if without else [KEYS[reason]] if reason in KEYS else [])]))
     codes = _tally(pd.Series([c for text in excluded["codes"] for c in text.split(",") if c], dtype=object))
     if codes and (excluded["reason"] == "no_study_rhythm").any():
-        lines.append("codes found: " + ", ".join(f"{code} ({n})" for code, n in codes[:10]))
+        lines.append("codes found: " + ", ".join(f"{code[:40]!r} ({n})" for code, n in codes[:10]))
     return "\n  ".join([*lines, f"all records with their reasons: {table}"])
 
 
@@ -70,7 +70,8 @@ def _reasons(excluded: pd.DataFrame) -> list[str]:
         mine = excluded[excluded["reason"] == reason]
         detail = Counter(mine["detail"]).most_common(1)[0][0]  # of equals the first
         record = mine.loc[mine["detail"] == detail, "record"].iloc[0]
-        told.append(f"{count} {reason} ({record}: {detail})")
+        text = f"{count} {reason} ({record}: {detail})"  # names come from files
+        told.append("".join(letter if letter.isprintable() else "?" for letter in text))
     return told
 
 

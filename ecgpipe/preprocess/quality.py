@@ -2,39 +2,22 @@
 limb leads that contradict each other.
 
 The limits (``preprocess.quality`` in the config) were checked on 574 real records, 488 of PTB-XL at 100 Hz and 86 of
-ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`amplitude` measures it, has a median of 1.02 mV and lies
-between 0.21 and 4.07 mV (0.43 mV without records with a flat lead); their largest sample is 11.4 mV. No good lead stays at its extreme, nor are all leads
-constant, for more than 0.08 s, nor is a single lead constant for more than 0.39 s. The limb-lead identities hold to
-0.004 mV. Of these records only six are excluded, all for flat leads. PTB-XL's own 500 Hz files begin with up to 0.126 s
-of constant samples; runs as short as that are therefore accepted.
+ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`ecgpipe.preprocess.gains.amplitude` measures it, has a
+median of 1.02 mV and lies between 0.21 and 4.07 mV (0.43 and 4.07 mV without a flat lead); their largest sample is
+11.4 mV. No good lead stays at its extreme, nor are all leads constant, for more than 0.08 s, nor is a single lead
+constant for more than 0.39 s. The limb-lead identities hold to 0.004 mV. Of these records only six are excluded, all
+for flat leads. PTB-XL's own 500 Hz files begin with up to 0.126 s of constant samples; runs as short as that are
+therefore accepted.
 """
 
 from __future__ import annotations
-
-import statistics
-from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
 from ecgpipe.config import Quality
 from ecgpipe.leads import LEADS
+from ecgpipe.preprocess.gains import better_gain, check_amplitude, named_values
 from ecgpipe.preprocess.reasons import InvalidRecord
-
-GAIN_FACTOR = 3.0
-"""A gain that differs from the usual one by less than this factor is accepted: amplitudes of hearts differ as much."""
-
-PLAUSIBLE = (0.3, 4.5)
-"""mV; lowest and highest amplitude of a record that is believed at whatever gain the header states."""
-
-LIKE = (1 / 3, 5.0)
-"""Range of a chest lead over the median range of the other leads: of 568 real records, 98 % lie between, in each lead."""
-
-USUAL_MEDIAN = (0.5, 2.0)
-"""mV; between these lies the median amplitude of any set of adults: of PTB-XL's real records 1.01, of ecg-arrhythmia's 1.04."""
-
-MANY = 10
-"""Records with one gain from which on their median amplitude is judged."""
 
 MIN_CLIPPING = 1.0
 """mV; a saturated lead is at least this far from its median. Closer to it, samples of a quiet lead may be equal."""
@@ -61,12 +44,12 @@ def check_quality(signals: np.ndarray, gain: np.ndarray, rate: float, quality: Q
     high, low = signals.max(axis=1), signals.min(axis=1)
     flat = high - low < quality.flat_lead_mv
     if flat.any():
-        seconds, gain_is_wrong = signals.shape[1] / rate, _better_gain(signals, gain, quality)
-        told = f"range over {seconds:g} s: " + _leads(flat, high - low, "{:.4f} mV") + gain_is_wrong
+        seconds, gain_is_wrong = signals.shape[1] / rate, better_gain(signals, gain, quality)
+        told = f"range over {seconds:g} s: " + named_values(flat, high - low, "{:.4f} mV") + gain_is_wrong
         raise InvalidRecord("amplitude" if gain_is_wrong else "flat_lead", told)
     peak = np.maximum(high, -low)
     if peak.max() > quality.max_abs_mv:
-        beyond = _leads(peak > quality.max_abs_mv, peak, "{:.1f} mV") + _better_gain(signals, gain, quality)
+        beyond = named_values(peak > quality.max_abs_mv, peak, "{:.1f} mV") + better_gain(signals, gain, quality)
         raise InvalidRecord("amplitude", f"beyond {quality.max_abs_mv:g} mV: {beyond}")
     check_constant_samples(signals, high, low, rate, quality)
     check_amplitude(signals, gain, quality)
@@ -85,7 +68,7 @@ def interpolate_gaps(signals: np.ndarray, rate: float, quality: Quality) -> np.n
     missing = absent.sum(axis=1)
     beyond = missing > quality.missing_s * rate
     if beyond.any() or (missing == signals.shape[1]).any():
-        raise InvalidRecord("nan", _leads(missing > 0, missing, "{} samples"))
+        raise InvalidRecord("nan", named_values(missing > 0, missing, "{} samples"))
     closed = signals.copy()
     for lead in np.flatnonzero(missing):
         gap = absent[lead]
@@ -113,7 +96,7 @@ def check_constant_samples(
                     longest[lead] = max(longest[lead], longest_run(at[lead]))
         if (longest >= needed).any():
             raise InvalidRecord(
-                "saturation", "at its extreme: " + _leads(longest >= needed, longest / rate, "{:.3f} s")
+                "saturation", "at its extreme: " + named_values(longest >= needed, longest / rate, "{:.3f} s")
             )
     still = signals[:, 1:] == signals[:, :-1]
     if quality.dropped_s is not None:
@@ -128,154 +111,13 @@ def check_constant_samples(
         for lead in np.flatnonzero(still.sum(axis=1) + 1 >= needed):
             rest[lead] = longest_run(still[lead]) + 1
         if (rest >= needed).any():
-            raise InvalidRecord("flat_lead", "stands still: " + _leads(rest >= needed, rest / rate, "{:.3f} s"))
+            raise InvalidRecord("flat_lead", "stands still: " + named_values(rest >= needed, rest / rate, "{:.3f} s"))
 
 
 def longest_run(mask: np.ndarray) -> int:
     """Return the length of the longest run of True in ``(n,)``."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def check_amplitude(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> None:
-    """Check that the amplitude of signals ``(12, n)`` is plausible, and with it their gain ``(12,)``.
-
-    A header is believed, whatever gain it states, as long as the amplitude is a heart's. Amplitudes that no heart gives
-    are invalid. Rare ones (not within :data:`PLAUSIBLE`) are invalid if the usual gain, which differs by
-    :data:`GAIN_FACTOR` or more, gives a plausible amplitude. Of the 568 real records without a flat lead, this refuses
-    none at any gain; it finds 67 % of them with a gain of 200 in place of 1000, and 90 % with a gain of 4880.
-    :func:`doubtful_gains` looks at whole sets.
-
-    Raises:
-        InvalidRecord: ``amplitude``, with leads, gains and the setting.
-    """
-    ranges = lead_ranges(signals)
-    found = float(statistics.median(ranges.tolist()))
-    lowest, highest = quality.amplitude_mv
-    if not lowest <= found <= highest:
-        raise InvalidRecord(
-            "amplitude",
-            f"{found:.3f} mV (median over leads of the 1-99 % range) is not within {lowest:g} to {highest:g} mV"
-            + _better_gain(signals, gain, quality),
-        )
-    if quality.usual_gain is None:
-        return
-    _check_odd_gains(ranges, gain)
-    if not PLAUSIBLE[0] <= found <= PLAUSIBLE[1] and _better_gain(signals, gain, quality):
-        other = amplitude(signals * (gain / quality.usual_gain)[:, None])
-        largest = int(np.argmax(ranges))
-        raise InvalidRecord(
-            "amplitude",
-            f"gain {_gains(gain)} gives {found:.3f} mV (lead {LEADS[largest]} {ranges[largest]:.1f} mV), the usual "
-            f"{quality.usual_gain:g} gives {other:.3f} mV; if the header is right, set `preprocess.quality.usual_gain` "
-            "to its gain or to null",
-        )
-
-
-def _check_odd_gains(ranges: np.ndarray, gain: np.ndarray) -> None:
-    """Check that no chest lead has a gain of its own that makes it unlike the others, whose gain would make it alike.
-
-    Headers with many gains are believed: writers such as ``wfdb.wrsamp`` fit the gain of each lead to its range. Limb
-    leads are held against each other by :func:`check_limb_leads`.
-
-    Raises:
-        InvalidRecord: ``amplitude``.
-    """
-    common = float(np.median(gain))
-    odd = np.abs(np.log(gain / common)) >= np.log(GAIN_FACTOR)
-    odd[: LEADS.index("V1")] = False
-    if not odd.any() or len(np.unique(gain)) > 2:
-        return
-    ratio = ranges / np.median(ranges[~odd])
-    alike, alike_then = ((LIKE[0] < size) & (size < LIKE[1]) for size in (ratio, ratio * gain / common))
-    wrong = odd & ~alike & alike_then
-    if wrong.any():
-        raise InvalidRecord(
-            "amplitude",
-            f"gains of one record differ, and so do the leads' ranges: {_leads(wrong, gain, '{:g}')} "
-            f"({_leads(wrong, ranges, '{:.2f} mV')}), other leads {common:g} (median {np.median(ranges[~odd]):.2f} mV); "
-            "if the header is right, set `preprocess.quality.usual_gain` to null",
-        )
-
-
-def _better_gain(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> str:
-    """Say that the usual gain would give a plausible amplitude; nothing if it would not or is near the header's."""
-    usual = quality.usual_gain
-    if usual is None or np.abs(np.log(gain / usual)).max() < np.log(GAIN_FACTOR):
-        return ""
-    other = amplitude(signals * (gain / usual)[:, None])
-    if not PLAUSIBLE[0] <= other <= PLAUSIBLE[1]:
-        return ""
-    return (
-        f"; the header's gain is {_gains(gain)}, the usual {usual:g} (`preprocess.quality.usual_gain`) gives an "
-        f"amplitude of {other:.3f} mV"
-    )
-
-
-class GainCheck(NamedTuple):
-    """A record whose gain is not the usual one."""
-
-    gain: float
-    amplitude: float
-    """mV, at its header's gain."""
-    usual: float
-    """mV, at the usual gain."""
-
-
-def check_gain(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> GainCheck | None:
-    """Return what the gain of valid signals ``(12, n)`` makes of them if it is one gain and far from the usual."""
-    usual = quality.usual_gain
-    if usual is None or gain.min() < gain.max() or abs(np.log(gain[0] / usual)) < np.log(GAIN_FACTOR):
-        return None
-    found = amplitude(signals)
-    return GainCheck(float(gain[0]), found, found * float(gain[0]) / usual)
-
-
-def doubtful_gains(found: Iterable[GainCheck | None], usual: float | None) -> list[str]:
-    """Say which gains that many records of a set share make their amplitudes unlikely, while the usual gain would not.
-
-    One record may have a large or a small heart; a median of :data:`MANY` records outside :data:`USUAL_MEDIAN` is no
-    population's.
-    """
-    by_gain: dict[float, list[GainCheck]] = {}
-    for check in found:
-        if check is not None:
-            by_gain.setdefault(check.gain, []).append(check)
-    told = []
-    for gain, checks in sorted(by_gain.items()):
-        stated, other = (statistics.median(values) for values in zip(*(check[1:] for check in checks), strict=True))
-        likely = [USUAL_MEDIAN[0] <= value <= USUAL_MEDIAN[1] for value in (stated, other)]
-        if len(checks) >= MANY and likely == [False, True]:
-            told.append(
-                f"{len(checks)} records state a gain of {gain:g}, which gives a median amplitude of {stated:.2f} mV; the "
-                f"usual {usual:g} gives {other:.2f} mV: is the headers' gain right? "
-                "(`preprocess.quality.usual_gain`: null believes it)"
-            )
-    return told
-
-
-def _gains(gain: np.ndarray) -> str:
-    values = np.unique(gain)
-    return " and ".join(f"{value:g}" for value in values) if len(values) < 3 else f"{values[0]:g} to {values[-1]:g}"
-
-
-def amplitude(signals: np.ndarray) -> float:
-    """Return the median over leads of :func:`lead_ranges`: ``(12, n)`` in mV to mV."""
-    return float(statistics.median(lead_ranges(signals).tolist()))
-
-
-def lead_ranges(signals: np.ndarray) -> np.ndarray:
-    """Return the range that holds 98 % of each lead's samples: ``(12, n)`` in mV to ``(12,)`` in mV.
-
-    About a thousand samples, evenly spaced, are enough and save most of the sorting.
-    """
-    ordered = np.sort(signals[:, :: max(1, signals.shape[1] // 1000)], axis=1)
-    places = np.array([0.01, 0.99]) * (ordered.shape[1] - 1)
-    below = places.astype(int)
-    above = np.minimum(below + 1, ordered.shape[1] - 1)
-    low, high = (ordered[:, below] + (places - below) * (ordered[:, above] - ordered[:, below])).T
-    ranges: np.ndarray = high - low
-    return ranges
 
 
 def check_limb_leads(signals: np.ndarray, rate: float, quality: Quality) -> str:
@@ -312,7 +154,3 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Return the correlation of two leads ``(n,)`` that are not flat."""
     a, b = a - a.mean(), b - b.mean()
     return float(np.dot(a, b) / np.sqrt(np.dot(a, a) * np.dot(b, b)))
-
-
-def _leads(chosen: np.ndarray, values: np.ndarray, form: str) -> str:
-    return ", ".join(f"{LEADS[i]} {form.format(values[i])}" for i in np.flatnonzero(chosen))

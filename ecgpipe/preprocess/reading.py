@@ -73,9 +73,7 @@ def read_recording(
     return Recording(crop(signals, rate, target, length), rate, gains(header, aliases))
 
 
-def read_leads(
-    header: Header, folder: Path, samples: int | None = None, aliases: Aliases | None = None
-) -> np.ndarray:
+def read_leads(header: Header, folder: Path, samples: int | None = None, aliases: Aliases | None = None) -> np.ndarray:
     """Read the first ``samples`` samples of a record's twelve leads, or all: ``(12, n)`` as in :class:`Recording`.
 
     Fewer come back if the record has no more.

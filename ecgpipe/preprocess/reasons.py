@@ -41,7 +41,7 @@ KEYS: dict[str, str] = {
     "flat_lead": "`preprocess.quality.flat_lead_mv` and `flat_s` are the limits",
     "saturation": "`preprocess.quality.saturation_s` is the limit",
     "dropped_samples": "`preprocess.quality.dropped_s` is the limit",
-    "limb_leads": "`preprocess.quality.limb_leads_mv` is the limit",
+    "limb_leads": "`preprocess.quality.limb_leads_mv` is the limit, and `leads.aliases` can turn a lead upside down",
     "amplitude": "`preprocess.quality.usual_gain`, `amplitude_mv` and `max_abs_mv` are the limits",
     "duplicate_record": "a record is told from others by its name",
     "missing_data": "a header and a data file are needed; check the source's files",

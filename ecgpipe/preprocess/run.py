@@ -19,9 +19,9 @@ from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import catalogue, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
+from ecgpipe.preprocess.gains import doubtful_gains
 from ecgpipe.preprocess.labels import LabelMap
 from ecgpipe.preprocess.losses import nothing_kept
-from ecgpipe.preprocess.quality import doubtful_gains
 from ecgpipe.preprocess.summary import count_patients, count_records, count_unknown_codes
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def preprocess(
         source_name: name of the data set.
         workers: processes that read records.
         aliases: what leads are called beside the names that are known, as :func:`ecgpipe.leads.named_lead` takes it.
-        refused: where the table of excluded records is written if none is kept; ``excluded.parquet`` in ``out`` if None.
+        refused: where the table of excluded records is written if none is kept; None: ``excluded.parquet`` in ``out``.
 
     Raises:
         ValueError: if the raw folder, its tables or the label map are unusable, if no record could be kept, or if the

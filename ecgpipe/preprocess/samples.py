@@ -69,9 +69,8 @@ class DataFile:
 
     @property
     def has_checksums(self) -> bool:
-        """Whether its header has checksums, which are then not all 0, of samples as they are read."""
-        plain = all(signal.samples_per_frame == 1 and signal.skew == 0 for signal in self.signals)
-        return plain and any(signal.checksum for signal in self.signals)
+        """Whether its header has checksums, which are then not all 0, and samples are read in the order of the file."""
+        return any(signal.checksum for signal in self.signals) and not any(signal.skew for signal in self.signals)
 
 
 def regular_file(path: Path, missing: str, unreadable: str) -> tuple[Path, int]:
@@ -195,9 +194,7 @@ def _read_with_wfdb(file: DataFile, path: Path, wanted: list[int], length: int, 
     return np.ascontiguousarray(np.concatenate(parts, axis=1)[:, : needed * each])
 
 
-def _decode(
-    record: str, name: str, start: int, stop: int, in_units: bool
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _decode(record: str, name: str, start: int, stop: int, in_units: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Read some frames of a record with wfdb, each signal with all samples of its frames.
 
     Returns:
