@@ -140,6 +140,8 @@ def _check_data_files(signals: tuple[SignalLine, ...], record: str) -> None:
     Raises:
         InvalidRecord: ``unreadable_header``.
     """
+    if {signal.file for signal in signals} <= {f"{record}.dat", f"{record}.mat"}:  # nearly all: a pattern takes longer
+        return
     own = re.compile(rf"{re.escape(record)}(?:_[0-9]{{1,2}})?\.(?:{_DATA_FILE})", re.IGNORECASE)
     foreign = {s.file for s in signals if not own.fullmatch(s.file) and named_lead(s.lead) is not None}
     if foreign or not any(own.fullmatch(signal.file) for signal in signals):

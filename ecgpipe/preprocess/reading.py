@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgpipe.leads import DuplicateLeadError, named_lead, standard_order
 from ecgpipe.preprocess import headers
-from ecgpipe.preprocess.headers import MILLIVOLTS, RATES, Header
+from ecgpipe.preprocess.headers import MILLIVOLTS, RATES, Header, SignalLine
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, native_length
 from ecgpipe.preprocess.samples import DataFile, read_samples, regular_file
@@ -68,9 +68,10 @@ def read_recording(
     Raises:
         InvalidRecord: ``too_short``, or what :func:`read_leads` raises.
     """
-    rate = lead_rate(header, aliases)
-    signals = read_leads(header, folder, native_length(rate, target, length), aliases)
-    return Recording(crop(signals, rate, target, length), rate, gains(header, aliases))
+    chosen, signs = _leads(header, aliases)
+    rate = _common_rate(header, chosen)
+    signals = _read(header, folder, native_length(rate, target, length), chosen, signs)
+    return Recording(crop(signals, rate, target, length), rate, _gains(chosen))
 
 
 def read_leads(header: Header, folder: Path, samples: int | None = None, aliases: Aliases | None = None) -> np.ndarray:
@@ -79,57 +80,77 @@ def read_leads(header: Header, folder: Path, samples: int | None = None, aliases
     Fewer come back if the record has no more.
 
     Raises:
-        InvalidRecord: if a lead or a data file is missing, or the samples are not what the header says.
+        InvalidRecord: if a lead or a data file is missing, leads have different sampling rates, or the samples are not
+            what the header says.
     """
-    lead_rate(header, aliases)
-    lines, signs = _leads(header, aliases)
-    parts: dict[str, list[int]] = {}  # places among the twelve, by data file: nearly always one file
-    for place, line in enumerate(lines):
-        parts.setdefault(header.signals[line].file, []).append(place)
-    read = []
-    for name, places in parts.items():
-        in_file = [line for line, signal in enumerate(header.signals) if signal.file == name]
-        signals = tuple(header.signals[line] for line in in_file)
-        wanted = [in_file.index(lines[place]) for place in places]
-        read.append(read_samples(DataFile(folder / name, signals, header.rate, header.length), wanted, samples))
-    if len({part.shape[1] for part in read}) > 1:
-        raise InvalidRecord("short_data", f"{' and '.join(parts)} hold different numbers of samples")
-    physical = read[0] if len(read) == 1 else np.concatenate(read)[np.argsort(np.concatenate(list(parts.values())))]
-    factors = signs * np.array([MILLIVOLTS[header.signals[line].unit.lower()] for line in lines])
-    return physical if (factors == 1.0).all() else physical * factors[:, None]
+    chosen, signs = _leads(header, aliases)
+    _common_rate(header, chosen)
+    return _read(header, folder, samples, chosen, signs)
 
 
 def lead_rate(header: Header, aliases: Aliases | None = None) -> float:
     """Return the sampling rate of the twelve leads in Hz: frames a second by samples a frame.
 
     Raises:
-        InvalidRecord: ``sampling_rate``, if the leads have different ones or it is no rate of an ECG; or what
-            :func:`read_leads` raises for leads.
+        InvalidRecord: ``sampling_rate``, if the leads have different ones or it is no rate of an ECG; ``missing_lead``
+            or ``duplicate_lead``.
     """
-    chosen = [header.signals[line] for line in _leads(header, aliases)[0]]
+    return _common_rate(header, _leads(header, aliases)[0])
+
+
+def gains(header: Header, aliases: Aliases | None = None) -> np.ndarray:
+    """Return the gain of the twelve leads in standard order: ``(12,)``, ADC units a mV."""
+    return _gains(_leads(header, aliases)[0])
+
+
+def _read(
+    header: Header, folder: Path, samples: int | None, chosen: list[SignalLine], signs: list[float]
+) -> np.ndarray:
+    """Read the chosen signals, from one data file or several, in mV."""
+    names = [signal.file for signal in chosen]
+    parts, order = [], []
+    for name in dict.fromkeys(names):  # nearly always one
+        places = [place for place, file in enumerate(names) if file == name]
+        signals = tuple(signal for signal in header.signals if signal.file == name)
+        wanted = [_place(signals, chosen[place]) for place in places]
+        parts.append(read_samples(DataFile(folder / name, signals, header.rate, header.length), wanted, samples))
+        order += places
+    if len({part.shape[1] for part in parts}) > 1:
+        raise InvalidRecord("short_data", f"{' and '.join(dict.fromkeys(names))} hold different numbers of samples")
+    physical = parts[0] if len(parts) == 1 else np.concatenate(parts)[np.argsort(order)]
+    factors = [MILLIVOLTS[signal.unit.lower()] * sign for signal, sign in zip(chosen, signs, strict=True)]
+    return physical if set(factors) == {1.0} else physical * np.array(factors)[:, None]
+
+
+def _place(signals: tuple[SignalLine, ...], chosen: SignalLine) -> int:
+    """Return the place of a signal; lines of a header may be equal, but not those of two leads."""
+    return next(place for place, signal in enumerate(signals) if signal is chosen)
+
+
+def _common_rate(header: Header, chosen: list[SignalLine]) -> float:
     each = {signal.samples_per_frame: signal.lead for signal in reversed(chosen)}
     if len(each) > 1:
         told = ", ".join(f"{lead} has {header.rate * number:g} Hz" for number, lead in each.items())
         raise InvalidRecord("sampling_rate", f"leads with different sampling rates: {told}")
-    rate = header.rate * next(iter(each))
+    rate = header.rate * chosen[0].samples_per_frame
     if not RATES[0] <= rate <= RATES[1]:
         raise InvalidRecord("sampling_rate", f"{rate:g} Hz is not within {RATES[0]:g} to {RATES[1]:g} Hz")
     return rate
 
 
-def gains(header: Header, aliases: Aliases | None = None) -> np.ndarray:
-    """Return the gain of the twelve leads in standard order: ``(12,)``, ADC units a mV."""
-    chosen = [header.signals[line] for line in _leads(header, aliases)[0]]
+def _gains(chosen: list[SignalLine]) -> np.ndarray:
     return np.array([signal.gain / MILLIVOLTS[signal.unit.lower()] for signal in chosen])
 
 
-def _leads(header: Header, aliases: Aliases | None) -> tuple[list[int], np.ndarray]:
+def _leads(header: Header, aliases: Aliases | None) -> tuple[list[SignalLine], list[float]]:
     """Return the signal line of each standard lead, and its sign: -1 if it is stored upside down."""
-    return _order(tuple(signal.lead for signal in header.signals), tuple((aliases or {}).items()))
+    names = tuple([signal.lead for signal in header.signals])
+    order, signs = _order(names, tuple(aliases.items()) if aliases else ())
+    return [header.signals[line] for line in order], signs
 
 
 @functools.lru_cache(maxsize=64)
-def _order(names: tuple[str, ...], aliases: tuple[tuple[str, str | None], ...]) -> tuple[list[int], np.ndarray]:
+def _order(names: tuple[str, ...], aliases: tuple[tuple[str, str | None], ...]) -> tuple[list[int], list[float]]:
     further = dict(aliases)
     try:
         order = standard_order(names, further)
@@ -138,4 +159,4 @@ def _order(names: tuple[str, ...], aliases: tuple[tuple[str, str | None], ...]) 
     except ValueError as error:
         raise InvalidRecord("missing_lead", str(error)) from error
     found = [named_lead(names[line], further) for line in order]
-    return order, np.array([1.0 if lead is None else float(lead.sign) for lead in found])
+    return order, [1.0 if lead is None else float(lead.sign) for lead in found]

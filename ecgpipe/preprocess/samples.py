@@ -80,7 +80,8 @@ def regular_file(path: Path, missing: str, unreadable: str) -> tuple[Path, int]:
         InvalidRecord: ``missing`` if there is none; ``unreadable`` if it is a pipe, a device or a folder, which would
             never end or cannot be read.
     """
-    for candidate in (path, path.with_suffix(path.suffix.upper()), path.with_suffix(path.suffix.lower())):
+    for change in (None, str.upper, str.lower):
+        candidate = path if change is None else path.with_suffix(change(path.suffix))
         try:
             found = candidate.stat()
         except FileNotFoundError:
@@ -147,18 +148,20 @@ def _read_format_16(file: DataFile, path: Path, wanted: list[int], length: int, 
     count, offset = len(file.signals), file.signals[0].byte_offset
     digital = np.empty((len(wanted), needed), np.int16)
     sums = np.zeros(count, np.int64)
-    stop, step = length if file.has_checksums else needed, max(1, BLOCK_SAMPLES // count)
+    verify = file.has_checksums
+    stop, step = length if verify else needed, max(1, BLOCK_SAMPLES // count)
     for start in range(0, stop, step):
         size = min(step, stop - start) * count
         frames = np.fromfile(path, dtype="<i2", count=size, offset=offset + 2 * start * count)
         if len(frames) < size:
             raise InvalidRecord("short_data", f"{path.name} became shorter while it was read")
         block = np.ascontiguousarray(frames.reshape(-1, count).T)
-        if file.has_checksums:
+        if verify:
             sums += block.sum(axis=1, dtype=np.int64)
         if start < needed:
             digital[:, start : start + step] = block[wanted, : needed - start]
-    _verify_checksums(file, sums)
+    if verify:
+        _verify_checksums(file, sums)
     chosen = [file.signals[place] for place in wanted]
     baseline = np.array([float(signal.baseline) for signal in chosen])[:, None]
     gain = np.array([signal.gain for signal in chosen])[:, None]
@@ -170,8 +173,9 @@ def _read_format_16(file: DataFile, path: Path, wanted: list[int], length: int, 
 
 
 def _read_with_wfdb(file: DataFile, path: Path, wanted: list[int], length: int, needed: int) -> np.ndarray:
-    stop = length if file.has_checksums else needed
-    in_blocks = file.has_checksums and file.signals[0].format != DIFFERENCES
+    verify = file.has_checksums
+    stop = length if verify else needed
+    in_blocks = verify and file.signals[0].format != DIFFERENCES
     step = max(1, BLOCK_SAMPLES // file.frame) if in_blocks else max(1, stop)
     if step * file.frame > MAX_SAMPLES:
         raise InvalidRecord(
@@ -185,11 +189,12 @@ def _read_with_wfdb(file: DataFile, path: Path, wanted: list[int], length: int, 
         (Path(folder) / "record.hea").write_text(text, encoding="ascii", errors="replace")
         for start in range(0, stop, step):
             digital, physical = _decode(f"{folder}/record", path.name, start, min(stop, start + step), start < needed)
-            if file.has_checksums:
+            if verify:
                 sums += [signal.sum(dtype=np.int64) for signal in digital]
             if start < needed:
                 parts.append([physical[place] for place in wanted])
-    _verify_checksums(file, sums)
+    if verify:
+        _verify_checksums(file, sums)
     each = file.signals[wanted[0]].samples_per_frame
     return np.ascontiguousarray(np.concatenate(parts, axis=1)[:, : needed * each])
 
@@ -210,8 +215,6 @@ def _decode(record: str, name: str, start: int, stop: int, in_units: bool) -> tu
 
 def _verify_checksums(file: DataFile, sums: np.ndarray) -> None:
     """Verify the checksum of each signal: its sum modulo 2^16, which some headers give signed."""
-    if not file.has_checksums:
-        return
     wrong = [s.lead for s, total in zip(file.signals, sums, strict=True) if (int(total) - s.checksum) % 65536]
     if wrong:
         raise InvalidRecord("checksum", f"{file.path.name}: lead {', '.join(wrong)}")
