@@ -233,9 +233,10 @@ def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
         stem, dot, extension = path.rpartition(".")
         if path.startswith(folder) and dot and extension.lower() in ("hea", *DATA_EXTENSIONS):
             found[stem].add(extension.lower())
+    alone = {stem for stem, extensions in found.items() if extensions == {"hea"}}
     for stem in [stem for stem, extensions in found.items() if "hea" not in extensions]:
         whole = re.sub(r"_[0-9]{1,2}$", "", stem)
-        if whole != stem and "hea" in found.get(whole, ()):  # one of several data files
+        if whole != stem and whole in alone:  # one of several data files
             found[whole] |= found.pop(stem)
     return found
 

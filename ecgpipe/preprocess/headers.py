@@ -65,6 +65,8 @@ class SignalLine:
     zero: int
     initial: int
     checksum: int
+    uncalibrated: InvalidRecord | None
+    """Why its samples have no unit in V, if it is no lead (respiration, in litres): only then is that no fault."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ def _record_line(line: str, record: str) -> tuple[int, float, int | None]:
     _, slash, behind = words[0].rpartition("/")
     if slash and behind.isdigit() and behind != record:
         raise InvalidRecord("unreadable_header", f"a record of several segments ({_short(words[0])})")
+    if " " in record and line.startswith(f"{record} "):
+        raise InvalidRecord("unreadable_header", f"the record's name {_short(record)} has a blank: rename its files")
     count = _integer(words[1], "number of signals")
     match = _RATE.fullmatch(words[2])
     if count < 1 or match is None:
@@ -194,18 +198,16 @@ def _record_line(line: str, record: str) -> tuple[int, float, int | None]:
 def _signal_line(words: list[str]) -> SignalLine:
     if len(words) < 9:
         raise InvalidRecord("unreadable_header", f"signal line {_short(' '.join(words))} lacks fields")
-    storage, scale = _storage(words[1]), _scale(words[2])
+    storage, lead, zero = _storage(words[1]), words[8].strip(), _integer(words[4], "ADC zero")
     if storage is None:
         raise InvalidRecord("unreadable_header", f"storage format {_short(words[1])} is none")
-    lead = words[8].strip()
-    if scale is None:
-        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {_short(words[2])} is no number with a unit")
-    gain, unit = float(scale[1]), scale[3] or "mV"
-    if not 0 < gain < math.inf:
-        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {scale[1]}")
-    if unit.lower() not in MILLIVOLTS:
-        raise InvalidRecord("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, nV, V")
-    zero = _integer(words[4], "ADC zero")
+    uncalibrated = None
+    try:
+        gain, baseline, unit = _calibration(words[2], lead)
+    except InvalidRecord as invalid:
+        if named_lead(lead) is not None:
+            raise
+        gain, baseline, unit, uncalibrated = 1.0, None, "mV", invalid
     return SignalLine(
         lead=lead,
         file=words[0],
@@ -214,13 +216,31 @@ def _signal_line(words: list[str]) -> SignalLine:
         skew=int(storage[3] or 0),
         byte_offset=int(storage[4] or 0),
         gain=gain,
-        baseline=zero if scale[2] is None else int(scale[2]),
+        baseline=zero if baseline is None else baseline,
         unit=unit,
         resolution=_integer(words[3], "ADC resolution"),
         zero=zero,
         initial=_integer(words[5], "initial value"),
         checksum=_integer(words[6], "checksum"),
+        uncalibrated=uncalibrated,
     )
+
+
+def _calibration(word: str, lead: str) -> tuple[float, int | None, str]:
+    """Return gain, baseline, if it is given, and unit.
+
+    Raises:
+        InvalidRecord: ``uncalibrated`` or ``unknown_unit``.
+    """
+    scale = _scale(word)
+    if scale is None:
+        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {_short(word)} is no number with a unit")
+    gain, unit = float(scale[1]), scale[3] or "mV"
+    if not 0 < gain < math.inf:
+        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {scale[1]}")
+    if unit.lower() not in MILLIVOLTS:
+        raise InvalidRecord("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, nV, V")
+    return gain, None if scale[2] is None else int(scale[2]), unit
 
 
 # Cached: the leads of a record, and the records of a data set, mostly share these two words.

@@ -146,7 +146,11 @@ def _leads(header: Header, aliases: Aliases | None) -> tuple[list[SignalLine], l
     """Return the signal line of each standard lead, and its sign: -1 if it is stored upside down."""
     names = tuple([signal.lead for signal in header.signals])
     order, signs = _order(names, tuple(aliases.items()) if aliases else ())
-    return [header.signals[line] for line in order], signs
+    chosen = [header.signals[line] for line in order]
+    for signal in chosen:
+        if signal.uncalibrated is not None:  # a lead by an alias
+            raise signal.uncalibrated
+    return chosen, signs
 
 
 @functools.lru_cache(maxsize=64)

@@ -90,6 +90,18 @@ def test_further_leads_are_left_aside(tmp_path: Path) -> None:
     assert np.array_equal(read_leads(read_header(tmp_path / f"{NAME}.hea"), tmp_path), MILLIVOLTS)
 
 
+@pytest.mark.parametrize("scale", ["1000/%", "0", "nan/mV", "300/l"])
+def test_further_signals_need_no_voltage(tmp_path: Path, scale: str) -> None:
+    """Respiration or oxygen saturation beside the leads; under an alias the signal is a lead, and must have one."""
+    lines = [*signal_lines(f"{NAME}.mat", DIGITAL), *signal_lines(f"{NAME}.mat", DIGITAL[:, :1], leads=["SpO2"])]
+    lines[-1] = lines[-1].replace("1000/mV", scale)
+    write_record(tmp_path, NAME, np.concatenate([DIGITAL, DIGITAL[:, :1]], axis=1), lines=lines)
+    header = read_header(tmp_path / f"{NAME}.hea")
+    assert np.array_equal(read_leads(header, tmp_path), MILLIVOLTS)
+    with pytest.raises(InvalidRecord, match="lead 'SpO2'"):
+        read_leads(header, tmp_path, aliases={"SpO2": "V6", "V6": None})
+
+
 def test_baseline_and_gain_of_each_lead_count(tmp_path: Path) -> None:
     lines = plain_lines(scale="1000(50)/mV")
     lines[3] = lines[3].replace("1000(50)/mV", "500/mV").replace(" 16 0 ", " 16 -7 ")  # lead III

@@ -12,7 +12,8 @@ import pytest
 import wfdb
 from raw_records import SINUS_RHYTHM, challenge_settings, digital_ecg, manifest, signal_lines, write_record
 
-from ecgpipe.config import Preprocess, SignalSettings
+from ecgpipe.acquire.run import acquire
+from ecgpipe.config import FolderSource, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import labels, samples
@@ -96,11 +97,18 @@ def test_flac_is_read(tmp_path: Path, extension: str, storage: str) -> None:
     for path in raw.glob("*.dat"):
         path.rename(path.with_suffix(f".{extension}"))
     header.write_text(header.read_text().replace(".dat", f".{extension}"))
-    assert len(manifest(raw)) == 3
     assert np.array_equal(read_leads(read_header(header), raw), MILLIVOLTS)
-    found = run(raw, tmp_path / "out")
+    source = challenge_settings().model_copy(update={"source": FolderSource(kind="folder", path=str(raw))})
+    fetched = acquire(source, SignalSettings(), tmp_path / "fetched")
+    assert len(fetched) == 3
+    found = run(tmp_path / "fetched", tmp_path / "out", fetched)
     assert list(found.records["record"]) == ["A1"]
     assert len(pd.read_parquet(tmp_path / "out" / "excluded.parquet")) == 0
+    write_record(raw, "B1", digital_ecg(2))
+    (raw / "B1_9.dat").write_bytes(b"x")  # B1 has a data file: this one is not its
+    run(raw, tmp_path / "more")
+    excluded = pd.read_parquet(tmp_path / "more" / "excluded.parquet")
+    assert excluded[["record", "reason"]].to_numpy().tolist() == [["B1_9", "missing_header"]]
     header.write_text(header.read_text().replace("A1 12 500 5000", "A1 12 500"))
     assert reason(raw).detail == f"A1_1.{extension} is FLAC, and its header does not give its length"
 
@@ -234,6 +242,12 @@ def test_a_stretch_that_no_memory_holds_is_refused(tmp_path: Path, monkeypatch: 
     write_frames(tmp_path, 5, "212")
     monkeypatch.setattr(samples, "MAX_SAMPLES", 1000)
     assert "too many to decode at once" in reason(tmp_path).detail
+
+
+def test_a_blank_in_a_name_is_told(tmp_path: Path) -> None:
+    write_record(tmp_path, "a b", DIGITAL)
+    with pytest.raises(InvalidRecord, match=r"the record's name 'a b' has a blank: rename its files"):
+        read_header(tmp_path / "a b.hea")
 
 
 def test_extensions_in_capitals_are_found(tmp_path: Path) -> None:
