@@ -28,6 +28,9 @@ SNOMED_DICTIONARY = "ConditionNames_SNOMED-CT.csv"
 ARRHYTHMIA_RECORDS = "WFDBRecords"
 """Folder of all records in ecg-arrhythmia."""
 
+DATA_EXTENSIONS = ("dat", "mat", "flac")
+"""Ends of the names of the data files from which the twelve leads are read."""
+
 LAST_CHAPMAN = 10646
 """Records of ecg-arrhythmia up to JS10646 were made by Chapman University and Shaoxing hospital, the rest by Ningbo."""
 

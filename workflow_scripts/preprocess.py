@@ -15,7 +15,7 @@ def main() -> None:
     arguments = result_parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the dataset")
     arguments.add_argument("--manifest", type=Path, required=True, help="manifest of the raw records beside it")
-    arguments.add_argument("--settings", required=True, help="JSON: dataset, signal and preprocess sections")
+    arguments.add_argument("--settings", required=True, help="JSON: dataset, signal, leads and preprocess sections")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the dataset")
     arguments.add_argument("--workers", type=int, required=True, help="processes")
     args = arguments.parse_args()
@@ -38,6 +38,8 @@ def main() -> None:
             args.out,
             source_name=args.dataset,
             workers=args.workers,
+            aliases=settings["leads"]["aliases"],
+            refused=args.log.with_suffix(".excluded.parquet"),  # Snakemake removes the outputs of a failed job
         )
 
 

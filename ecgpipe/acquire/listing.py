@@ -61,7 +61,7 @@ def layout(format: Format, rate: int) -> Layout:
         record = re.compile(rf"{files.folder}/(?:.+/)?(?P<name>[^/]+){files.suffix}\.(?:hea|dat)")
         return Layout((PTBXL_DATABASE, SCP_DICTIONARY), record, "00001")
     if format == "challenge":
-        return Layout((), re.compile(r"(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat|dat)"), "E00001")
+        return Layout((), re.compile(r"(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat|dat|flac)"), "E00001")
     record = re.compile(rf"{ARRHYTHMIA_RECORDS}/(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat)")
     return Layout((SNOMED_DICTIONARY,), record, "JS00001")
 

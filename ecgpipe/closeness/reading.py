@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
-from ecgpipe.preprocess.reading import read_header, read_leads
+from ecgpipe.preprocess.reading import read_header, read_recording
 from ecgpipe.preprocess.reasons import InvalidRecord
-from ecgpipe.preprocess.resample import crop, resample
+from ecgpipe.preprocess.resample import resample
 
 
 def read_records(path: str | Path, rate: float, seconds: float) -> Records:
@@ -46,8 +46,8 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
     for header_path in tqdm(headers, desc=path.name, unit="record", disable=None):
         try:
             header = read_header(header_path)
-            leads = crop(read_leads(header, header_path.parent), header.rate, rate, round(rate * seconds))
-            signals.append(resample(leads, header.rate, rate, round(rate * seconds)).astype(np.float32))
+            found = read_recording(header, header_path.parent, rate, round(rate * seconds))
+            signals.append(resample(found.signals, found.rate, rate, round(rate * seconds)).astype(np.float32))
         except InvalidRecord as error:
             raise ValueError(f"{header_path} cannot be used ({error}): leave it out") from error
     names = np.array([str(p.relative_to(path).with_suffix("")) for p in headers], dtype=object)

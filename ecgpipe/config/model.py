@@ -12,6 +12,7 @@ from ecgpipe.config.sections.compute import Compute
 from ecgpipe.config.sections.datasets import DatasetSettings
 from ecgpipe.config.sections.experiments import Experiments
 from ecgpipe.config.sections.generators import GeneratorSettings
+from ecgpipe.config.sections.leads import Leads
 from ecgpipe.config.sections.preprocess import Preprocess
 from ecgpipe.config.sections.samples import Samples
 from ecgpipe.config.sections.signal import SignalSettings
@@ -34,6 +35,7 @@ class Config(Section):
         "is your home.",
     )
     signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")
+    leads: Leads = Field(default_factory=Leads, description="What leads are called in the files.")
     preprocess: Preprocess = Field(
         default_factory=Preprocess, description="How raw records become the arrays of the study."
     )

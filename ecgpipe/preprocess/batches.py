@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ from tqdm import tqdm
 from ecgpipe.config import Preprocess, SignalSettings
 from ecgpipe.config.derived import record_length
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess.catalogue import Entry, Excluded
+from ecgpipe.preprocess.catalogue import Entry, Excluded, Stated
 from ecgpipe.preprocess.filtering import apply_filters
+from ecgpipe.preprocess.gains import GainCheck, check_gain
 from ecgpipe.preprocess.headers import Header
 from ecgpipe.preprocess.labels import LabelMap
 from ecgpipe.preprocess.quality import check_quality
-from ecgpipe.preprocess.reading import gains, read_header, read_leads
+from ecgpipe.preprocess.reading import read_header, read_recording
 from ecgpipe.preprocess.reasons import InvalidRecord
-from ecgpipe.preprocess.resample import crop, resample
+from ecgpipe.preprocess.resample import resample
 
 BATCH = 32
 """Records that a process reads before it returns them: 15 MB at 500 Hz."""
@@ -44,6 +45,8 @@ class ReadingSettings:
     labels: LabelMap
     signal: SignalSettings
     options: Preprocess
+    aliases: Mapping[str, str | None]
+    """Names of leads beside those that are known."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Kept:
     """Its study rhythms, the label first."""
     suspected: str
     """What its signals are suspected of; empty if nothing."""
+    gain: GainCheck | None
+    """Of a record whose gain is far from the usual one."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +123,32 @@ def _read_batch(entries: Sequence[Entry], settings: ReadingSettings) -> Batch:
             path = settings.raw / f"{entry.stem}.hea"
             header = read_header(path)
             if entry.codes is None:
-                entry = dataclasses.replace(entry, age=header.age, sex=header.sex, codes=header.codes)
+                told = {key: header.comments.get(key, "") for key in ("age", "sex")}
+                entry = dataclasses.replace(
+                    entry, age=header.age, sex=header.sex, codes=header.codes, stated=Stated(**told)
+                )
+                _check_code_line(header)
             rhythms = _study_rhythms(entry.codes or (), settings)
-            found, suspected = _process_signals(header, path.parent, settings)
+            found, suspected, gain = _process_signals(header, path.parent, settings)
         except InvalidRecord as invalid:
             codes = ",".join(entry.codes or ())
             excluded.append(Excluded(entry.record, invalid.reason, invalid.detail, codes, entry.split or ""))
         else:
             signals.append(found)
-            kept.append(Kept(entry, rhythms, suspected))
+            kept.append(Kept(entry, rhythms, suspected, gain))
     stacked = np.stack(signals) if signals else np.empty((0, *shape), np.float32)
     return Batch(stacked, kept, excluded)
+
+
+def _check_code_line(header: Header) -> None:
+    """Check that a header has a line of codes at all.
+
+    Raises:
+        InvalidRecord: ``no_study_rhythm``, with the lines that there are.
+    """
+    if "dx" not in header.comments:
+        there = ", ".join(f"#{key[:30]}" for key in list(header.comments)[:10]) or "no line with a key"
+        raise InvalidRecord("no_study_rhythm", f"no codes at all (no #Dx line); comments: {there}")
 
 
 def _study_rhythms(codes: Sequence[str], settings: ReadingSettings) -> list[str]:
@@ -146,10 +166,17 @@ def _study_rhythms(codes: Sequence[str], settings: ReadingSettings) -> list[str]
     raise InvalidRecord("no_study_rhythm", f"none of its {len(codes)} codes means one" if codes else "no codes at all")
 
 
-def _process_signals(header: Header, folder: Path, settings: ReadingSettings) -> tuple[np.ndarray, str]:
-    """Return a record's signals in the study's form, ``(12, length)``, float32, mV, and what they are suspected of."""
+def _process_signals(
+    header: Header, folder: Path, settings: ReadingSettings
+) -> tuple[np.ndarray, str, GainCheck | None]:
+    """Return a record's signals in the study's form, ``(12, length)``, float32, mV.
+
+    With them comes what they are suspected of, and what an unusual gain makes of them.
+    """
     target, length = settings.signal.rate, record_length(settings.signal)
-    native = crop(read_leads(header, folder), header.rate, target, length)
-    valid, suspected = check_quality(native, gains(header), header.rate, settings.options.quality)
-    filtered = apply_filters(valid, header.rate, settings.options.filters)
-    return resample(filtered, header.rate, target, length).astype(np.float32), suspected
+    native = read_recording(header, folder, target, length, settings.aliases)
+    quality = settings.options.quality
+    valid, suspected = check_quality(native.signals, native.gain, native.rate, quality)
+    filtered = apply_filters(valid, native.rate, settings.options.filters)
+    signals = resample(filtered, native.rate, target, length).astype(np.float32)
+    return signals, suspected, check_gain(valid, native.gain, quality)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from ecgpipe.config import DatasetSettings
 from ecgpipe.layouts import (
     ARRHYTHMIA_RECORDS,
+    DATA_EXTENSIONS,
     PTBXL_DATABASE,
     SCP_DICTIONARY,
     SNOMED_DICTIONARY,
@@ -21,15 +24,9 @@ from ecgpipe.layouts import (
     ptbxl_records,
     subset_of,
 )
-from ecgpipe.preprocess.headers import Sex
+from ecgpipe.preprocess.comments import NINETY_OR_OVER, Sex, parse_age
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.splits import by_fold
-
-OLDEST_KNOWN = 89.0
-"""PTB-XL's ages above this are stored as 300."""
-
-NINETY_OR_OVER = 90.0
-"""What such an age becomes here."""
 
 CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
@@ -37,6 +34,16 @@ CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOM
 _DATABASE_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 _DICTIONARIES = {"SCP": (SCP_DICTIONARY, 0), "SNOMED-CT": (SNOMED_DICTIONARY, "Snomed_CT")}
 _PTBXL_SEXES: dict[str, Sex] = {"0": "male", "1": "female"}
+
+
+class Stated(NamedTuple):
+    """What a table or a header says of a patient, as text."""
+
+    age: str = ""
+    sex: str = ""
+
+
+NOTHING_STATED = Stated()
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Entry:
     age: float = math.nan
     sex: Sex = "unknown"
     codes: tuple[str, ...] | None = None
+    stated: Stated = NOTHING_STATED
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,13 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
             name = Path(stem).name.removesuffix(copy.suffix)
             builder.exclude(name, InvalidRecord("not_in_database", f"{stem} is not in {PTBXL_DATABASE}"))
             continue
-        name = f"{int(row['ecg_id']):05d}"
+        name = f"{_whole(row['ecg_id']):05d}"
         codes: tuple[str, ...] = ()
         try:
             codes = _scp_codes(row["scp_codes"])
             _check_files(stem, extensions)
-            entry = Entry(name, stem, _patient(row), _split(row), _ptbxl_age(row), _ptbxl_sex(row), codes)
+            stated = Stated(row["age"], row["sex"])
+            entry = Entry(name, stem, _patient(row), _split(row), _ptbxl_age(row), _ptbxl_sex(row), codes, stated)
         except InvalidRecord as invalid:
             builder.exclude(name, invalid, codes, _split_if_any(row))
             continue
@@ -142,6 +151,8 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
     """List the records below ``folder`` (or anywhere) of a PhysioNet/CinC Challenge 2021 folder.
 
     Age, sex and codes stand in their headers. These do not tell patients apart, so each record counts as a patient.
+    Where records of several folders have one name, as ``ecg`` of each in a folder a patient, their paths tell them
+    apart, and all in a folder count as one patient.
 
     Raises:
         ValueError: if the manifest has no record.
@@ -150,20 +161,27 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
     files = _files_by_stem(manifest, below)
     if not files:
         raise ValueError(f"{raw}: the manifest has no record{' below ' + below if below else ''}; check `folder`")
-    return _one_record_a_patient(files, not_requested=0)
+    same_name = Counter(Path(stem).name for stem in files)
+    shared = {stem: stem.removeprefix(below) for stem in files if same_name[Path(stem).name] > 1}
+    return _one_record_a_patient(files, not_requested=0, names=shared)
 
 
-def _one_record_a_patient(files: dict[str, set[str]], not_requested: int) -> Catalogue:
-    """List records of which all else stands in their headers; each counts as a patient of its own."""
+def _one_record_a_patient(
+    files: dict[str, set[str]], not_requested: int, names: Mapping[str, str] | None = None
+) -> Catalogue:
+    """List records of which all else stands in their headers; each counts as a patient of its own.
+
+    Records in ``names``, by path, have that name instead of their file's, and their folder is their patient.
+    """
     builder = _CatalogueBuilder()
     for stem, extensions in files.items():
-        name = Path(stem).name
+        name = (names or {}).get(stem, Path(stem).name)
         try:
             _check_files(stem, extensions)
         except InvalidRecord as invalid:
             builder.exclude(name, invalid)
             continue
-        builder.add(Entry(name, stem, name))
+        builder.add(Entry(name, stem, name.rpartition("/")[0] or name))
     return builder.finish(not_requested)
 
 
@@ -209,12 +227,17 @@ class _CatalogueBuilder:
 
 
 def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
-    """Return the extensions of each record's files, by path without extension, in order of the paths."""
+    """Return the extensions of each record's files, in lower case, by path without extension, in order of the paths."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted(manifest["path"]):
         stem, dot, extension = path.rpartition(".")
-        if path.startswith(folder) and dot and extension in ("hea", "dat", "mat"):
-            found[stem].add(extension)
+        if path.startswith(folder) and dot and extension.lower() in ("hea", *DATA_EXTENSIONS):
+            found[stem].add(extension.lower())
+    alone = {stem for stem, extensions in found.items() if extensions == {"hea"}}
+    for stem in [stem for stem, extensions in found.items() if "hea" not in extensions]:
+        whole = re.sub(r"_[0-9]{1,2}$", "", stem)
+        if whole != stem and whole in alone:  # one of several data files
+            found[whole] |= found.pop(stem)
     return found
 
 
@@ -227,7 +250,8 @@ def _check_files(stem: str, extensions: set[str]) -> None:
     if "hea" not in extensions:
         raise InvalidRecord("missing_header", f"{stem}.hea is not in the manifest")
     if len(extensions) < 2:
-        raise InvalidRecord("missing_data", f"{stem}.dat or .mat is not in the manifest")
+        allowed = " or ".join(f".{extension}" for extension in DATA_EXTENSIONS)
+        raise InvalidRecord("missing_data", f"{stem}{allowed} is not in the manifest")
 
 
 def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
@@ -238,7 +262,7 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
         raise ValueError(f"{path} is missing: it holds PTB-XL's codes, patients and folds") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"{path} is not PTB-XL's table ({error}); delete it and fetch it again") from error
-    bad = table.loc[~table["ecg_id"].str.fullmatch("[0-9]{1,9}"), "ecg_id"]
+    bad = table.loc[~table["ecg_id"].str.fullmatch(r"[0-9]{1,9}(\.0*)?"), "ecg_id"]
     if len(bad):
         raise ValueError(f"{path}: ecg_id {bad.iloc[0]!r} is no number; delete the file and fetch it again")
     twice = table.loc[table[column].duplicated() | table["ecg_id"].duplicated(), "ecg_id"]
@@ -266,7 +290,7 @@ def _patient(row: dict[str, str]) -> str:
 
 def _split(row: dict[str, str]) -> str:
     try:
-        return by_fold(int(row["strat_fold"]))
+        return by_fold(_whole(row["strat_fold"]))
     except ValueError as error:
         raise InvalidRecord("no_fold", f"strat_fold {row['strat_fold']!r}") from error
 
@@ -279,13 +303,17 @@ def _split_if_any(row: dict[str, str]) -> str:
 
 
 def _ptbxl_age(row: dict[str, str]) -> float:
-    try:
-        age = float(row["age"])
-    except ValueError:
-        return math.nan
-    if age > OLDEST_KNOWN:
-        return NINETY_OR_OVER
-    return age if age >= 0 else math.nan
+    """Return the age; PTB-XL states none above 89, so that an age above that can only be 90 or over."""
+    return min(parse_age(row["age"]), NINETY_OR_OVER)  # of NaN and 90, NaN, which comes first
+
+
+def _whole(text: str) -> int:
+    """Return a whole number that a spreadsheet may have written as ``1.0``.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    return int(re.sub(r"\.0*$", "", text.strip()))
 
 
 def _ptbxl_sex(row: dict[str, str]) -> Sex:

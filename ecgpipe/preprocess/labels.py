@@ -29,6 +29,9 @@ RULE = "of several study rhythms, the first by class name in alphabetical order 
 RESERVED = ("all", "macro")
 """What result tables write in place of a class."""
 
+MAX_BYTES = 1 << 22
+"""Bytes; the largest map of all SNOMED-CT codes of the Challenge has 10,000."""
+
 _CLASS = re.compile(r"[A-Za-z0-9][\w+-]*")
 
 
@@ -60,6 +63,12 @@ def load(name: str) -> LabelMap:
         ValueError: if there is no such file, or it is not such a table; the message says what to write.
     """
     path = Path(__file__).with_name(f"{name}.csv") if name in LABEL_MAPS else Path(name)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"preprocess.label_map: {path} is no file")
+    if path.exists() and path.stat().st_size > MAX_BYTES:
+        raise ValueError(
+            f"preprocess.label_map: {path} has more than {MAX_BYTES:,} bytes; a label map has a few thousand"
+        )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except FileNotFoundError as error:

@@ -2,28 +2,22 @@
 limb leads that contradict each other.
 
 The limits (``preprocess.quality`` in the config) were checked on 574 real records, 488 of PTB-XL at 100 Hz and 86 of
-ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`amplitude` measures it, has a median of 1.02 mV and lies
-between 0.21 and 4.07 mV; their largest sample is 11.4 mV. No good lead stays at its extreme, nor are all leads
-constant, for more than 0.08 s, nor is a single lead constant for more than 0.39 s. The limb-lead identities hold to
-0.004 mV. Of these records only six are excluded, all for flat leads. PTB-XL's own 500 Hz files begin with up to 0.126 s
-of constant samples; runs as short as that are therefore accepted.
+ecg-arrhythmia (Chapman and Ningbo). Their amplitude, as :func:`ecgpipe.preprocess.gains.amplitude` measures it, has a
+median of 1.02 mV and lies between 0.21 and 4.07 mV (0.43 and 4.07 mV without a flat lead); their largest sample is
+11.4 mV. No good lead stays at its extreme, nor are all leads constant, for more than 0.08 s, nor is a single lead
+constant for more than 0.39 s. The limb-lead identities hold to 0.004 mV. Of these records only six are excluded, all
+for flat leads. PTB-XL's own 500 Hz files begin with up to 0.126 s of constant samples; runs as short as that are
+therefore accepted.
 """
 
 from __future__ import annotations
-
-import statistics
 
 import numpy as np
 
 from ecgpipe.config import Quality
 from ecgpipe.leads import LEADS
+from ecgpipe.preprocess.gains import better_gain, check_amplitude, named_values
 from ecgpipe.preprocess.reasons import InvalidRecord
-
-USUAL_AMPLITUDE = 1.0
-"""mV; about the median amplitude of the real records."""
-
-GAIN_FACTOR = 3.0
-"""A gain that differs from the usual one by less than this factor is accepted: amplitudes of hearts differ as much."""
 
 MIN_CLIPPING = 1.0
 """mV; a saturated lead is at least this far from its median. Closer to it, samples of a quiet lead may be equal."""
@@ -50,11 +44,12 @@ def check_quality(signals: np.ndarray, gain: np.ndarray, rate: float, quality: Q
     high, low = signals.max(axis=1), signals.min(axis=1)
     flat = high - low < quality.flat_lead_mv
     if flat.any():
-        seconds = signals.shape[1] / rate
-        raise InvalidRecord("flat_lead", f"range over {seconds:g} s: " + _leads(flat, high - low, "{:.4f} mV"))
+        seconds, gain_is_wrong = signals.shape[1] / rate, better_gain(signals, gain, quality)
+        told = f"range over {seconds:g} s: " + named_values(flat, high - low, "{:.4f} mV") + gain_is_wrong
+        raise InvalidRecord("amplitude" if gain_is_wrong else "flat_lead", told)
     peak = np.maximum(high, -low)
     if peak.max() > quality.max_abs_mv:
-        beyond = _leads(peak > quality.max_abs_mv, peak, "{:.1f} mV")
+        beyond = named_values(peak > quality.max_abs_mv, peak, "{:.1f} mV") + better_gain(signals, gain, quality)
         raise InvalidRecord("amplitude", f"beyond {quality.max_abs_mv:g} mV: {beyond}")
     check_constant_samples(signals, high, low, rate, quality)
     check_amplitude(signals, gain, quality)
@@ -73,7 +68,7 @@ def interpolate_gaps(signals: np.ndarray, rate: float, quality: Quality) -> np.n
     missing = absent.sum(axis=1)
     beyond = missing > quality.missing_s * rate
     if beyond.any() or (missing == signals.shape[1]).any():
-        raise InvalidRecord("nan", _leads(missing > 0, missing, "{} samples"))
+        raise InvalidRecord("nan", named_values(missing > 0, missing, "{} samples"))
     closed = signals.copy()
     for lead in np.flatnonzero(missing):
         gap = absent[lead]
@@ -101,7 +96,7 @@ def check_constant_samples(
                     longest[lead] = max(longest[lead], longest_run(at[lead]))
         if (longest >= needed).any():
             raise InvalidRecord(
-                "saturation", "at its extreme: " + _leads(longest >= needed, longest / rate, "{:.3f} s")
+                "saturation", "at its extreme: " + named_values(longest >= needed, longest / rate, "{:.3f} s")
             )
     still = signals[:, 1:] == signals[:, :-1]
     if quality.dropped_s is not None:
@@ -116,55 +111,13 @@ def check_constant_samples(
         for lead in np.flatnonzero(still.sum(axis=1) + 1 >= needed):
             rest[lead] = longest_run(still[lead]) + 1
         if (rest >= needed).any():
-            raise InvalidRecord("flat_lead", "stands still: " + _leads(rest >= needed, rest / rate, "{:.3f} s"))
+            raise InvalidRecord("flat_lead", "stands still: " + named_values(rest >= needed, rest / rate, "{:.3f} s"))
 
 
 def longest_run(mask: np.ndarray) -> int:
     """Return the length of the longest run of True in ``(n,)``."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def check_amplitude(signals: np.ndarray, gain: np.ndarray, quality: Quality) -> None:
-    """Check that the amplitude of signals ``(12, n)`` is plausible, and with it their gain ``(12,)``.
-
-    Implausible amplitudes are invalid whatever the gain, and so are gains of one record that differ by
-    :data:`GAIN_FACTOR` or more. A gain that differs from the usual one by that factor is invalid if the usual gain
-    would give an amplitude closer to the usual one, as a ratio. This finds 99 % of the 574 real records with a gain of
-    200 in place of 1000, and 98 % with a gain of 4880, where fixed limits find few.
-
-    Raises:
-        InvalidRecord: ``amplitude``.
-    """
-    found = amplitude(signals)
-    lowest, highest = quality.amplitude_mv
-    if not lowest <= found <= highest:
-        limits = f"{lowest:g} to {highest:g} mV"
-        raise InvalidRecord(
-            "amplitude", f"{found:.3f} mV (median over leads of the 1-99 % range) is not within {limits}"
-        )
-    usual = quality.usual_gain
-    if usual is not None and gain.max() >= GAIN_FACTOR * gain.min():
-        raise InvalidRecord("amplitude", "gains of one record differ: " + _leads(gain > 0, gain, "{:g}"))
-    if usual is None or np.abs(np.log(gain / usual)).max() < np.log(GAIN_FACTOR):
-        return
-    other = amplitude(signals * (gain / usual)[:, None])
-    if abs(np.log(other / USUAL_AMPLITUDE)) < abs(np.log(found / USUAL_AMPLITUDE)):
-        gains = ", ".join(f"{value:g}" for value in np.unique(gain))
-        raise InvalidRecord("amplitude", f"gain {gains} gives {found:.3f} mV, the usual {usual:g} gives {other:.3f} mV")
-
-
-def amplitude(signals: np.ndarray) -> float:
-    """Return the median over leads of the range that holds 98 % of a lead's samples: ``(12, n)`` in mV to mV.
-
-    About a thousand samples, evenly spaced, are enough and save most of the sorting.
-    """
-    ordered = np.sort(signals[:, :: max(1, signals.shape[1] // 1000)], axis=1)
-    places = np.array([0.01, 0.99]) * (ordered.shape[1] - 1)
-    below = places.astype(int)
-    above = np.minimum(below + 1, ordered.shape[1] - 1)
-    low, high = (ordered[:, below] + (places - below) * (ordered[:, above] - ordered[:, below])).T
-    return float(statistics.median((high - low).tolist()))
 
 
 def check_limb_leads(signals: np.ndarray, rate: float, quality: Quality) -> str:
@@ -201,7 +154,3 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Return the correlation of two leads ``(n,)`` that are not flat."""
     a, b = a - a.mean(), b - b.mean()
     return float(np.dot(a, b) / np.sqrt(np.dot(a, a) * np.dot(b, b)))
-
-
-def _leads(chosen: np.ndarray, values: np.ndarray, form: str) -> str:
-    return ", ".join(f"{LEADS[i]} {form.format(values[i])}" for i in np.flatnonzero(chosen))

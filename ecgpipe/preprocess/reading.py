@@ -1,32 +1,38 @@
-"""One record from its two files to twelve leads in mV.
-
-Samples of format 16, which both data sets of the study use, are read with numpy: the same numbers as from
-``wfdb.rdrecord``, bit for bit, in a fraction of its time, most of which its header parser takes. Every other format is
-read by wfdb from a header rewritten in the form it expects.
-"""
+"""One record from its files to twelve leads in mV, found by name."""
 
 from __future__ import annotations
 
 import functools
-import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import wfdb
 
-from ecgpipe.leads import LEADS, standard_name, standard_order
+from ecgpipe.leads import DuplicateLeadError, named_lead, standard_order
 from ecgpipe.preprocess import headers
-from ecgpipe.preprocess.headers import MILLIVOLTS, Header, SignalLine
+from ecgpipe.preprocess.headers import MILLIVOLTS, RATES, Header, SignalLine
 from ecgpipe.preprocess.reasons import InvalidRecord
-
-MISSING = -32768
-"""The value that marks a missing sample in format 16."""
+from ecgpipe.preprocess.resample import crop, native_length
+from ecgpipe.preprocess.samples import DataFile, read_samples, regular_file
 
 MAX_HEADER_BYTES = 1 << 16
 """Bytes; a 12-lead header has about 700."""
 
-MAX_SAMPLES_PER_BYTE = 64
-"""No storage format packs an ECG more tightly than this."""
+Aliases = Mapping[str, str | None]
+"""Names of leads as :func:`ecgpipe.leads.named_lead` takes them."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The stretch of a recording that a study takes."""
+
+    signals: np.ndarray
+    """Twelve leads in standard order, ``(12, n)``, mV, float64, NaN where a sample is missing."""
+    rate: float
+    """Sampling rate of the leads, Hz."""
+    gain: np.ndarray
+    """ADC units a mV of each lead, as the header says: ``(12,)``."""
 
 
 def read_header(path: Path) -> Header:
@@ -35,11 +41,9 @@ def read_header(path: Path) -> Header:
     Raises:
         InvalidRecord: ``missing_header``, or what :func:`ecgpipe.preprocess.headers.parse` raises.
     """
-    try:
-        with open(path, "rb") as handle:
-            raw = handle.read(MAX_HEADER_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InvalidRecord("missing_header", f"{path.name} is not there") from error
+    found, _ = regular_file(path, "missing_header", "unreadable_header")
+    with open(found, "rb") as handle:
+        raw = handle.read(MAX_HEADER_BYTES + 1)
     if len(raw) > MAX_HEADER_BYTES:
         raise InvalidRecord("unreadable_header", f"{path.name} has more than {MAX_HEADER_BYTES} bytes")
     try:
@@ -49,104 +53,114 @@ def read_header(path: Path) -> Header:
     return headers.parse(text, path.stem)
 
 
-def read_leads(header: Header, folder: Path) -> np.ndarray:
-    """Read the twelve leads of a record: ``(12, n)`` in standard order, mV, float64, NaN where a sample is missing.
+def read_recording(
+    header: Header, folder: Path, target: float, length: int, aliases: Aliases | None = None
+) -> Recording:
+    """Read the first samples of a record, as many as give ``length`` samples at ``target`` Hz.
+
+    Args:
+        header: of the record.
+        folder: of its files.
+        target: sampling rate in Hz that the signals are to be brought to.
+        length: samples that are needed then.
+        aliases: further names of leads.
 
     Raises:
-        InvalidRecord: if a lead or the data file is missing, or the samples are not what the header says.
+        InvalidRecord: ``too_short``, or what :func:`read_leads` raises.
     """
-    lines = _line_of_each_lead(header)
-    path = folder / header.data_file
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise InvalidRecord("missing_data", f"{path.name} is not there") from error
-    if _is_plain_format_16(header):
-        physical = _read_format_16(header, lines, path, size)
-    else:
-        physical = _read_with_wfdb(header, lines, path, size)
-    units = np.array([MILLIVOLTS[header.signals[line].unit.lower()] for line in lines])
-    return physical if (units == 1.0).all() else physical * units[:, None]
+    chosen, signs = _leads(header, aliases)
+    rate = _common_rate(header, chosen)
+    signals = _read(header, folder, native_length(rate, target, length), chosen, signs)
+    return Recording(crop(signals, rate, target, length), rate, _gains(chosen))
 
 
-def _line_of_each_lead(header: Header) -> list[int]:
-    return _order(tuple(signal.lead for signal in header.signals))
+def read_leads(header: Header, folder: Path, samples: int | None = None, aliases: Aliases | None = None) -> np.ndarray:
+    """Read the first ``samples`` samples of a record's twelve leads, or all: ``(12, n)`` as in :class:`Recording`.
+
+    Fewer come back if the record has no more.
+
+    Raises:
+        InvalidRecord: if a lead or a data file is missing, leads have different sampling rates, or the samples are not
+            what the header says.
+    """
+    chosen, signs = _leads(header, aliases)
+    _common_rate(header, chosen)
+    return _read(header, folder, samples, chosen, signs)
+
+
+def lead_rate(header: Header, aliases: Aliases | None = None) -> float:
+    """Return the sampling rate of the twelve leads in Hz: frames a second by samples a frame.
+
+    Raises:
+        InvalidRecord: ``sampling_rate``, if the leads have different ones or it is no rate of an ECG; ``missing_lead``
+            or ``duplicate_lead``.
+    """
+    return _common_rate(header, _leads(header, aliases)[0])
+
+
+def gains(header: Header, aliases: Aliases | None = None) -> np.ndarray:
+    """Return the gain of the twelve leads in standard order: ``(12,)``, ADC units a mV."""
+    return _gains(_leads(header, aliases)[0])
+
+
+def _read(
+    header: Header, folder: Path, samples: int | None, chosen: list[SignalLine], signs: list[float]
+) -> np.ndarray:
+    """Read the chosen signals, from one data file or several, in mV."""
+    names = [signal.file for signal in chosen]
+    parts, order = [], []
+    for name in dict.fromkeys(names):  # nearly always one
+        places = [place for place, file in enumerate(names) if file == name]
+        signals = tuple(signal for signal in header.signals if signal.file == name)
+        wanted = [_place(signals, chosen[place]) for place in places]
+        parts.append(read_samples(DataFile(folder / name, signals, header.rate, header.length), wanted, samples))
+        order += places
+    if len({part.shape[1] for part in parts}) > 1:
+        raise InvalidRecord("short_data", f"{' and '.join(dict.fromkeys(names))} hold different numbers of samples")
+    physical = parts[0] if len(parts) == 1 else np.concatenate(parts)[np.argsort(order)]
+    factors = [MILLIVOLTS[signal.unit.lower()] * sign for signal, sign in zip(chosen, signs, strict=True)]
+    return physical if set(factors) == {1.0} else physical * np.array(factors)[:, None]
+
+
+def _place(signals: tuple[SignalLine, ...], chosen: SignalLine) -> int:
+    """Return the place of a signal; lines of a header may be equal, but not those of two leads."""
+    return next(place for place, signal in enumerate(signals) if signal is chosen)
+
+
+def _common_rate(header: Header, chosen: list[SignalLine]) -> float:
+    each = {signal.samples_per_frame: signal.lead for signal in reversed(chosen)}
+    if len(each) > 1:
+        told = ", ".join(f"{lead} has {header.rate * number:g} Hz" for number, lead in each.items())
+        raise InvalidRecord("sampling_rate", f"leads with different sampling rates: {told}")
+    rate = header.rate * chosen[0].samples_per_frame
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InvalidRecord("sampling_rate", f"{rate:g} Hz is not within {RATES[0]:g} to {RATES[1]:g} Hz")
+    return rate
+
+
+def _gains(chosen: list[SignalLine]) -> np.ndarray:
+    return np.array([signal.gain / MILLIVOLTS[signal.unit.lower()] for signal in chosen])
+
+
+def _leads(header: Header, aliases: Aliases | None) -> tuple[list[SignalLine], list[float]]:
+    """Return the signal line of each standard lead, and its sign: -1 if it is stored upside down."""
+    names = tuple([signal.lead for signal in header.signals])
+    order, signs = _order(names, tuple(aliases.items()) if aliases else ())
+    chosen = [header.signals[line] for line in order]
+    for signal in chosen:
+        if signal.uncalibrated is not None:  # a lead by an alias
+            raise signal.uncalibrated
+    return chosen, signs
 
 
 @functools.lru_cache(maxsize=64)
-def _order(names: tuple[str, ...]) -> list[int]:
+def _order(names: tuple[str, ...], aliases: tuple[tuple[str, str | None], ...]) -> tuple[list[int], list[float]]:
+    further = dict(aliases)
     try:
-        return standard_order(names)
+        order = standard_order(names, further)
+    except DuplicateLeadError as error:
+        raise InvalidRecord("duplicate_lead", str(error)) from error
     except ValueError as error:
-        found = {standard_name(name) for name in names}
-        raise InvalidRecord("duplicate_lead" if found.issuperset(LEADS) else "missing_lead", str(error)) from error
-
-
-def _is_plain_format_16(header: Header) -> bool:
-    """Return whether the data file is one block of 16-bit samples, frame after frame."""
-    first = header.signals[0]
-    return all(
-        (signal.format, signal.samples_per_frame, signal.skew, signal.byte_offset) == (16, 1, 0, first.byte_offset)
-        for signal in header.signals
-    )
-
-
-def _read_format_16(header: Header, lines: list[int], path: Path, size: int) -> np.ndarray:
-    count, offset = len(header.signals), header.signals[0].byte_offset
-    there = max(size - offset, 0) // (2 * count)
-    length = there if header.length is None else header.length
-    if there < length or there == 0:
-        raise InvalidRecord("short_data", f"{path.name} holds {there} samples a lead, its header says {length}")
-    frames = np.fromfile(path, dtype="<i2", count=length * count, offset=offset).reshape(length, count)
-    samples = np.ascontiguousarray(frames.T)
-    _verify_checksums(header.signals, samples, path)
-    digital = samples[lines]
-    chosen = [header.signals[line] for line in lines]
-    baseline = np.array([float(signal.baseline) for signal in chosen])[:, None]
-    gain = np.array([signal.gain for signal in chosen])[:, None]
-    physical: np.ndarray = digital - baseline
-    physical /= gain
-    if (digital.min(axis=1, initial=0) == MISSING).any():
-        physical[digital == MISSING] = np.nan
-    return physical
-
-
-def _verify_checksums(signals: tuple[SignalLine, ...], samples: np.ndarray, path: Path) -> None:
-    """Verify the checksum of each lead of ``(leads, n)``: its sum modulo 2^16, which some headers give signed.
-
-    If all are zero, the header has no checksums.
-    """
-    if not any(signal.checksum for signal in signals):
-        return
-    sums = samples.sum(axis=1, dtype=np.int64)
-    wrong = [s.lead for s, total in zip(signals, sums, strict=True) if (int(total) - s.checksum) % 65536]
-    if wrong:
-        raise InvalidRecord("checksum", f"{path.name}: lead {', '.join(wrong)}")
-
-
-def _read_with_wfdb(header: Header, lines: list[int], path: Path, size: int) -> np.ndarray:
-    if (header.length or 0) * len(header.signals) > MAX_SAMPLES_PER_BYTE * size:
-        raise InvalidRecord(
-            "short_data", f"{path.name} has {size} bytes, its header says {header.length} samples a lead"
-        )
-    with tempfile.TemporaryDirectory(prefix="ecgpipe-") as folder:
-        (Path(folder) / "record.dat").symlink_to(path.resolve())
-        text = headers.canonical(header, "record", "record.dat")
-        (Path(folder) / "record.hea").write_text(text, encoding="ascii", errors="replace")
-        try:
-            record = wfdb.rdrecord(f"{folder}/record", physical=False)
-            physical = record.dac(return_res=64)
-        # wfdb raises whatever its parts raise (IndexError, TypeError, ...), and one bad record must not end the run.
-        except Exception as error:
-            raise InvalidRecord("unreadable_data", f"{path.name}: {type(error).__name__}: {error}") from error
-    if all(
-        signal.samples_per_frame == 1 and signal.skew == 0 for signal in header.signals
-    ):  # otherwise not what was summed
-        _verify_checksums(header.signals, record.d_signal.T, path)
-    return np.ascontiguousarray(physical.T[lines])
-
-
-def gains(header: Header) -> np.ndarray:
-    """Return the gain of the twelve leads in standard order: ``(12,)``, ADC units a mV."""
-    chosen = [header.signals[line] for line in _line_of_each_lead(header)]
-    return np.array([signal.gain / MILLIVOLTS[signal.unit.lower()] for signal in chosen])
+        raise InvalidRecord("missing_lead", str(error)) from error
+    found = [named_lead(names[line], further) for line in order]
+    return order, [1.0 if lead is None else float(lead.sign) for lead in found]

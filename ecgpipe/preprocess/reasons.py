@@ -30,6 +30,26 @@ REASONS: dict[str, str] = {
 }
 """Every code of the column ``reason`` of ``excluded.parquet``, with its meaning."""
 
+CODE_LINE = "codes are read from a comment of the header such as `#Dx: 426783006,59118001` (SNOMED-CT)"
+
+KEYS: dict[str, str] = {
+    "missing_lead": "`leads.aliases` says what leads are called otherwise; all twelve are needed",
+    "duplicate_lead": "`leads.aliases` says which name is to be left aside (null)",
+    "no_study_rhythm": "`preprocess.label_map` says which codes make which class",
+    "too_short": "`signal.seconds` is the length that is needed",
+    "nan": "`preprocess.quality.missing_s` says how much may be missing",
+    "flat_lead": "`preprocess.quality.flat_lead_mv` and `flat_s` are the limits",
+    "saturation": "`preprocess.quality.saturation_s` is the limit",
+    "dropped_samples": "`preprocess.quality.dropped_s` is the limit",
+    "limb_leads": "`preprocess.quality.limb_leads_mv` is the limit, and `leads.aliases` can turn a lead upside down",
+    "amplitude": "`preprocess.quality.usual_gain`, `amplitude_mv` and `max_abs_mv` are the limits",
+    "duplicate_record": "a record is told from others by its name",
+    "missing_data": "a header and a data file are needed; check the source's files",
+    "missing_header": "a header and a data file are needed; check the source's files",
+    "not_in_database": "`dataset_settings` names the source; check its version",
+}
+"""Of each reason that a setting can mend: which, and what it does."""
+
 
 class InvalidRecord(Exception):
     """A record that failed validation; ``reason`` is a key of :data:`REASONS`, ``detail`` says what and where."""
@@ -40,3 +60,6 @@ class InvalidRecord(Exception):
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}, {self.detail}"

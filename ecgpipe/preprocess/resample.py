@@ -32,14 +32,23 @@ def factors(rate: float, target: float) -> tuple[int, int]:
     return near.numerator, near.denominator
 
 
+def native_length(rate: float, target: float, length: int) -> int:
+    """Return the samples at ``rate`` Hz that give ``length`` samples at ``target`` Hz.
+
+    Raises:
+        InvalidRecord: ``sampling_rate``, as :func:`factors`.
+    """
+    up, down = factors(rate, target)
+    return math.ceil(length * down / up)
+
+
 def crop(signals: np.ndarray, rate: float, target: float, length: int) -> np.ndarray:
     """Crop ``(12, n)`` to the first samples that give ``length`` samples at ``target`` Hz.
 
     Raises:
         InvalidRecord: ``too_short``, if there are fewer.
     """
-    up, down = factors(rate, target)
-    needed = math.ceil(length * down / up)
+    needed = native_length(rate, target, length)
     there = signals.shape[-1]
     if there < needed:
         raise InvalidRecord("too_short", f"{there / rate:.2f} s of {length / target:g} s ({there} of {needed} samples)")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,10 @@ from ecgpipe.leads import LEADS
 from ecgpipe.preprocess import catalogue, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
+from ecgpipe.preprocess.gains import doubtful_gains
 from ecgpipe.preprocess.labels import LabelMap
-from ecgpipe.preprocess.summary import count_records, count_unknown_codes
+from ecgpipe.preprocess.losses import nothing_kept
+from ecgpipe.preprocess.summary import count_patients, count_records, count_unknown_codes
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def preprocess(
     *,
     source_name: str,
     workers: int,
+    aliases: Mapping[str, str | None] | None = None,
+    refused: Path | None = None,
 ) -> None:
     """Write the data set ``source_name`` into ``out``: signals, records, excluded records and summary.
 
@@ -54,6 +57,8 @@ def preprocess(
         out: folder of the data set.
         source_name: name of the data set.
         workers: processes that read records.
+        aliases: what leads are called beside the names that are known, as :func:`ecgpipe.leads.named_lead` takes it.
+        refused: where the table of excluded records is written if none is kept; None: ``excluded.parquet`` in ``out``.
 
     Raises:
         ValueError: if the raw folder, its tables or the label map are unusable, if no record could be kept, or if the
@@ -76,7 +81,9 @@ def preprocess(
             options.label_map,
         )
     listed = catalogue.list_records(raw, manifest, dataset, signal.rate)
-    reading = ReadingSettings(raw, system, label_map, signal, options)
+    reading = ReadingSettings(raw, system, label_map, signal, options, aliases or {})
+    if refused is not None:
+        refused.unlink(missing_ok=True)  # of an earlier run
     kept: list[Kept] = []
     excluded = list(listed.excluded)
     with signal_writer(out / "signals.npy", (len(LEADS), record_length(signal))) as writer:
@@ -85,8 +92,10 @@ def preprocess(
             kept += batch.kept
             excluded += batch.excluded
         if not kept:
-            reasons = ", ".join(f"{reason} {n}" for reason, n in Counter(e.reason for e in excluded).most_common())
-            raise ValueError(f"{source_name}: none of {len(excluded)} records in {raw} could be kept ({reasons})")
+            table = _excluded_table(excluded, label_map, system)
+            refused = refused or out / "excluded.parquet"
+            write_parquet(refused, table.astype("string"))
+            raise ValueError(nothing_kept(source_name, raw, table, refused))
         records = _records_table(kept, source_name, options.split_seed)
         splits.check_patients(records)
     spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
@@ -98,11 +107,15 @@ def preprocess(
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
         **count_records(records, table, spec, listed.not_requested),
+        **count_patients([row.entry for row in kept]),
+        "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain),
         "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},
         "unknown_codes": count_unknown_codes(records, table, label_map, system, known),
         "signals_sha256": sha256(out / "signals.npy"),
     }
     write_json(out / "summary.json", summary)
+    for sentence in [*summary["losses"]["sentences"], *summary["doubtful_gains"]]:
+        log.warning("%s: %s", source_name, sentence)
     log.info("%s: kept %d of %d records", source_name, len(records), len(records) + len(table))
 
 
@@ -127,8 +140,10 @@ def merge(members: dict[str, Path], out: Path) -> None:
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
         **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts)),
-        "label_map": {name: part["label_map"] for name, part in zip(members, parts, strict=True)},
-        "unknown_codes": {name: part["unknown_codes"] for name, part in zip(members, parts, strict=True)},
+        **{
+            key: {name: part[key] for name, part in zip(members, parts, strict=True)}
+            for key in ("ages", "sexes", "doubtful_gains", "label_map", "unknown_codes")
+        },
         "signals_sha256": sha256(out / "signals.npy"),
     }
     write_json(out / "summary.json", summary)

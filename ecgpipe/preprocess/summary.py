@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from ecgpipe.dataset import SPLITS, SignalSpec
 from ecgpipe.preprocess import labels
+from ecgpipe.preprocess.catalogue import Entry
+from ecgpipe.preprocess.comments import is_stated
 from ecgpipe.preprocess.labels import LabelMap
+from ecgpipe.preprocess.losses import losses
 
 UNDECIDED = "undecided"
 """Split of records that were excluded before splits were drawn."""
@@ -33,6 +37,7 @@ def count_records(
         "excluded": len(excluded),
         "not_requested": not_requested,
         "excluded_by_reason": _tally(excluded["reason"]),
+        "losses": losses(records, excluded),
         "suspected": int((records["suspected"] != "").sum()),
         "counts_before_exclusion": {
             split: {name: before[split, name] for name in spec.classes} for split in (*SPLITS, UNDECIDED)
@@ -43,6 +48,26 @@ def count_records(
             "rule": labels.RULE,
             "combinations": dict(sorted(together.items())),
         },
+    }
+
+
+def count_patients(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Count ages and sexes of kept records: known, not stated, and stated in a way that could not be read."""
+    return {
+        "ages": _count_read([(entry.stated.age, entry.age == entry.age) for entry in entries]),
+        "sexes": _count_read([(entry.stated.sex, entry.sex != "unknown") for entry in entries]),
+    }
+
+
+def _count_read(values: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    """Count texts of which each was understood or not."""
+    unread = [text[:40] for text, known in values if not known and is_stated(text)]
+    known = sum(known for _, known in values)
+    return {
+        "known": known,
+        "not_stated": len(values) - known - len(unread),
+        "not_read": len(unread),
+        "not_read_texts": dict(list(_tally(pd.Series(unread, dtype=object)).items())[:20]),
     }
 
 

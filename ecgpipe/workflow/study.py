@@ -182,6 +182,7 @@ class Study(Layout):
             {
                 "dataset": self._wanted(dataset),
                 "signal": self.config.signal.model_dump(mode="json"),
+                "leads": self.config.leads.model_dump(mode="json"),
                 "preprocess": self.config.preprocess.model_dump(mode="json"),
             }
         )

@@ -160,6 +160,15 @@ def test_all_mistakes_are_told_at_once(raw: dict[str, Any]) -> None:
     assert "study.colour" in str(error.value)
 
 
+def test_names_of_records_that_yaml_reads_as_numbers_are_told(raw: dict[str, Any]) -> None:
+    """Plain 00010 is octal 8 in YAML 1.1, and not the record 00010."""
+    raw["dataset_settings"]["demo_ptbxl"]["source"] = yaml.safe_load("{kind: folder, path: in, records: [00010]}")
+    with pytest.raises(ConfigError, match=r"source.*records`: 8 is a number, .* write them in quotes"):
+        validate(raw)
+    raw["dataset_settings"]["demo_ptbxl"]["source"]["records"] = ["00010"]
+    validate(raw)
+
+
 def test_numbers_in_scientific_notation_are_numbers(raw: dict[str, Any]) -> None:
     raw["classifiers"]["demo"]["learning_rate"] = yaml.safe_load("1e-3")
     assert isinstance(raw["classifiers"]["demo"]["learning_rate"], str)

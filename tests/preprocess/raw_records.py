@@ -85,6 +85,11 @@ def arrhythmia_settings(subset: str | None = None) -> DatasetSettings:
     return DatasetSettings.model_validate({"format": "ecg_arrhythmia", "source": source, "subset": subset})
 
 
+def challenge_settings() -> DatasetSettings:
+    """Return a data set of format challenge."""
+    return DatasetSettings.model_validate({"format": "challenge", "source": {"kind": "folder", "path": "unused"}})
+
+
 def ptbxl_settings() -> DatasetSettings:
     """Return a data set of format ptbxl."""
     source = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}

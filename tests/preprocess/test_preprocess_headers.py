@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from raw_records import digital_ecg, signal_lines, write_record
 
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess.headers import parse, parse_age, parse_codes, parse_sex
+from ecgpipe.preprocess.comments import is_stated, parse_age, parse_codes, parse_sex
+from ecgpipe.preprocess.headers import parse
 from ecgpipe.preprocess.reading import gains, read_header, read_leads
 from ecgpipe.preprocess.reasons import InvalidRecord
 
@@ -57,6 +58,10 @@ READ_RIGHT: dict[str, list[str]] = {
     "named like its data file and run together": [f"{NAME}.mat 12 500 5000{plain_lines()[1]}", *plain_lines()[2:]],
     "counter frequency": first_line(f"{NAME} 12 500/500(0) 5000"),
     "empty lines": ["", "", *plain_lines(), ""],
+    "record named by its path": first_line(f"WFDBRecords/01/010/{NAME} 12 500 5000"),
+    "record named by a path of numbers": first_line(f"01/{NAME} 12 500 5000"),
+    "unit in words": plain_lines(scale="1000/millivolts"),
+    "nanovolts": plain_lines(scale="0.001/nV"),
 }
 
 
@@ -83,6 +88,18 @@ def test_further_leads_are_left_aside(tmp_path: Path) -> None:
     more = np.concatenate([DIGITAL[:, :1] * 2, DIGITAL], axis=1)
     write_record(tmp_path, NAME, more, leads=["X", *LEADS])
     assert np.array_equal(read_leads(read_header(tmp_path / f"{NAME}.hea"), tmp_path), MILLIVOLTS)
+
+
+@pytest.mark.parametrize("scale", ["1000/%", "0", "nan/mV", "300/l"])
+def test_further_signals_need_no_voltage(tmp_path: Path, scale: str) -> None:
+    """Respiration or oxygen saturation beside the leads; under an alias the signal is a lead, and must have one."""
+    lines = [*signal_lines(f"{NAME}.mat", DIGITAL), *signal_lines(f"{NAME}.mat", DIGITAL[:, :1], leads=["SpO2"])]
+    lines[-1] = lines[-1].replace("1000/mV", scale)
+    write_record(tmp_path, NAME, np.concatenate([DIGITAL, DIGITAL[:, :1]], axis=1), lines=lines)
+    header = read_header(tmp_path / f"{NAME}.hea")
+    assert np.array_equal(read_leads(header, tmp_path), MILLIVOLTS)
+    with pytest.raises(InvalidRecord, match="lead 'SpO2'"):
+        read_leads(header, tmp_path, aliases={"SpO2": "V6", "V6": None})
 
 
 def test_baseline_and_gain_of_each_lead_count(tmp_path: Path) -> None:
@@ -115,6 +132,15 @@ REFUSED: dict[str, tuple[Callable[[], list[str]], str, str]] = {
     "rate beyond floats": (lambda: first_line(f"{NAME} 12 1e999 5000"), "sampling_rate", "1e999"),
     "rate in words": (lambda: first_line(f"{NAME} 12 fast 5000"), "unreadable_header", "record line"),
     "number of leads with 5000 digits": (lambda: first_line(f"{NAME} {'9' * 5000} 500"), "unreadable_header", "999"),
+    "several segments below a folder": (
+        lambda: first_line(f"a/{NAME}/3 12 500 5000"),
+        "unreadable_header",
+        f"several segments ('a/{NAME}/3')",
+    ),
+    "negative length": (lambda: first_line(f"{NAME} 12 500 -5000"), "unreadable_header", "length '-5000'"),
+    "decimal length": (lambda: first_line(f"{NAME} 12 500 5000.5"), "unreadable_header", "length '5000.5'"),
+    "a frame in a minute": (lambda: first_line(f"{NAME} 12 0.0 5000"), "sampling_rate", "'0.0'"),
+    "more signals than any ECG has": (lambda: first_line(f"{NAME} 257 500 5000"), "unreadable_header", "257 signals"),
     "another record's file": (replaced(f"{NAME}.mat", "JS00002.mat"), "unreadable_header", "JS00002.mat"),
     "a file elsewhere": (
         lambda: [line.replace(f"{NAME}.mat", f"../{NAME}.mat") for line in plain_lines()],
@@ -237,10 +263,43 @@ def test_codes_age_and_sex() -> None:
     assert parse_codes("RBBB") == ("RBBB",)
     assert parse_codes("") == ()
     assert [parse_age(text) for text in ("85", "0", "56.5")] == [85.0, 0.0, 56.5]
-    assert all(math.isnan(parse_age(text)) for text in ("NaN", "Unknown", "", "-1", "300", "inf"))
-    assert [parse_sex(text) for text in ("Male", "female", " F", "m", "Unknown", "")] == [
-        "male", "female", "female", "male", "unknown", "unknown",
+    assert all(math.isnan(parse_age(text)) for text in ("NaN", "Unknown", "", "-1", "999", "inf", "5-6", "70+", "1e2"))
+    assert [parse_sex(text) for text in ("Male", "female", " F", "m", "W", "Unknown", "")] == [
+        "male", "female", "female", "male", "female", "unknown", "unknown",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("300", 90.0), ("300.0", 90.0), ("89+", 90.0), (">89", 90.0), (">= 90", 90.0), ("95", 95.0), ("56 years", 56.0),
+        ("056Y", 56.0), ("61 y/o", 61.0), ("56,5", 56.5), ("6 months", 0.5), ("006M", 0.5), ("012W", 12 * 7 / 365.25),
+        ("572d", 572 / 365.25), ("300 months", 25.0), ("300 days", 300 / 365.25),
+    ],
+)  # fmt: skip
+def test_ages_with_units_and_ages_that_privacy_hides(text: str, years: float) -> None:
+    assert parse_age(text) == pytest.approx(years)
+
+
+def test_what_is_not_stated_is_told_from_what_cannot_be_read() -> None:
+    assert not any(is_stated(text) for text in ("", " ", "NaN", "Unknown", "-1", "N/A", "?"))
+    assert all(is_stated(text) for text in ("abc", "999", "-2", "5-6"))
+
+
+@pytest.mark.parametrize(
+    ("comments", "age", "sex"),
+    [
+        (["#<age>: 65 <sex>: F <diagnoses> Coronary artery disease"], 65.0, "female"),
+        (["# <Age> 51 <Gender> M"], 51.0, "male"),
+        (["# age = 44", "#gender: Male"], 44.0, "male"),
+        (["#AGE (years): 33", "#SEX:F"], 33.0, "female"),
+        (["# no key here", "# 12:30 Age"], math.nan, "unknown"),
+    ],
+)
+def test_comments_of_other_collections(comments: list[str], age: float, sex: str) -> None:
+    header = parse("\n".join([*plain_lines(), *comments]), NAME)
+    assert header.age == pytest.approx(age, nan_ok=True)
+    assert header.sex == sex
 
 
 def test_a_key_that_comes_twice_adds_up() -> None:

@@ -15,7 +15,8 @@ from ecgpipe.arrays import signal_writer
 from ecgpipe.config import Filtering, Quality
 from ecgpipe.preprocess import labels, splits
 from ecgpipe.preprocess.filtering import apply_filters
-from ecgpipe.preprocess.quality import amplitude, check_quality, longest_run
+from ecgpipe.preprocess.gains import amplitude
+from ecgpipe.preprocess.quality import check_quality, longest_run
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, factors, resample
 

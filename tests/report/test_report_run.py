@@ -98,8 +98,11 @@ def test_page_opens_with_the_notice_and_the_answer(page):
     assert "Simulated records say nothing about patients." in text
 
 
-def test_records_are_accounted_for(page):
+def test_records_are_accounted_for(page, html):
     text = squeezed(page.text)
+    losses = "Records left out of a. 12 of 14 records were kept (86 %). Left out: 2 flat_lead (<b>x</b>: I)."
+    assert text.index("Simulated data.") < text.index(losses) < text.index("The answer")
+    assert "<b>x</b>" not in html
     assert "14 records were read: 12 kept, 2 left out. 3 of those kept had several" in text
     assert "AFIB + SR: 3" in text
     assert "flat_lead" in text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ecgpipe.config.sections.base import Name, Section
 
@@ -21,6 +21,17 @@ class RecordedSource(Section):
         min_length=1,
         description="Take only these records, by name (PTB-XL: `00001`; ecg-arrhythmia: `JS00001`); null: all.",
     )
+
+    @field_validator("records", mode="before")
+    @classmethod
+    def _names_are_text(cls, names: Any) -> Any:
+        numbers = [name for name in names if isinstance(name, int | float)] if isinstance(names, list) else []
+        if numbers:
+            raise ValueError(
+                f"{numbers[0]!r} is a number, and names of records are text: write them in quotes "
+                "(`records: ['00010']`), for YAML reads a plain 00010 as the number 8, and 00001 as 1"
+            )
+        return names
 
 
 class PhysioNetSource(RecordedSource):

@@ -53,7 +53,8 @@ class Quality(Section):
         1000.0,
         gt=0,
         description="Gain: ADC units a mV that the data are expected to have. A record whose header says another, "
-        "three times or more off, is refused if this one gives a likelier amplitude; null believes every header.",
+        "three times or more off, is refused if the header's makes the amplitude one that hardly any heart has and "
+        "this one a usual one; null believes every header.",
     )
     limb_leads_mv: float | None = Field(
         0.05,

@@ -1,0 +1,82 @@
+"""What the comment lines of a WFDB header say about the patient: age, sex and codes.
+
+``#Age: 59`` and ``# age = 59`` are read, and ``#<age>: 59 <sex>: F``, several keys in a line, of St Petersburg's INCART
+records.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+Sex = Literal["female", "male", "unknown"]
+
+MAX_AGE = 120.0
+"""Years; an age above this is an entry error or a code for something else."""
+
+TOP_CODE = "300"
+"""What PTB-XL, and sets made from it, state for every age above 89, for privacy."""
+
+NINETY_OR_OVER = 90.0
+"""What such an age becomes here; ``89+`` and ``>89`` become the same."""
+
+_YEARS = {"y": 1.0, "a": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
+"""Length of a unit in years, by its first letter (DICOM: ``056Y``, ``006M``, ``012W``, ``572D``)."""
+
+_AGE = re.compile(
+    r"(?P<above>>=?|≥)?\s*(?P<number>[0-9]{1,6}(?:[.,][0-9]*)?)\s*"
+    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|wk?|weeks?|d|days?)?\.?\s*(?P<more>\+)?"
+)
+_NOT_STATED = frozenset(["", "nan", "unknown", "unk", "u", "n/a", "na", "none", "null", "-", "--", "-1", "?", "."])
+_SEXES: dict[str, Sex] = {
+    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
+    **dict.fromkeys(("m", "male", "man"), "male"),
+}
+_PAIR = re.compile(r"#\s*([^\s:=<>(][^:=<>(]{0,60}?)\s*(?:\([^)]*\)\s*)?[:=](.*)")
+_BRACKETED = re.compile(r"<\s*([^<>]{1,60}?)\s*>\s*:?([^<]*)")
+_SAME_KEY = {"gender": "sex"}
+
+
+def parse_comments(lines: list[str]) -> dict[str, str]:
+    """Return the values of comment lines by key in lower case; several lines of codes are joined."""
+    found: dict[str, str] = {}
+    for line in lines:
+        pair = _PAIR.match(line)
+        for key, value in [pair.groups()] if pair else _BRACKETED.findall(line):
+            name = _SAME_KEY.get(key.lower(), key.lower())
+            found[name] = f"{found[name]},{value.strip()}" if name == "dx" and name in found else value.strip()
+    return found
+
+
+def parse_age(text: str) -> float:
+    """Return an age in years; NaN if the text gives none (``NaN``, ``Unknown``, ``-1``, ``999``).
+
+    Days, weeks and months become fractions of a year. :data:`TOP_CODE` and ages "above 89" become
+    :data:`NINETY_OR_OVER`.
+    """
+    match = _AGE.fullmatch(text.strip().lower())
+    if match is None:
+        return math.nan
+    number = float(match["number"].replace(",", "."))
+    if match["above"] or match["more"]:  # another bound than that of privacy rules is no age
+        return NINETY_OR_OVER if number >= NINETY_OR_OVER - 1 and (match["unit"] or "y")[0] in "ya" else math.nan
+    if match["unit"] is None and number == float(TOP_CODE):
+        return NINETY_OR_OVER
+    age = number * _YEARS[(match["unit"] or "y")[0]]
+    return age if age <= MAX_AGE else math.nan
+
+
+def is_stated(text: str) -> bool:
+    """Return whether a value is meant to say something; ``Unknown``, ``NaN`` and ``-1`` are not."""
+    return text.strip().lower() not in _NOT_STATED
+
+
+def parse_sex(text: str) -> Sex:
+    """Return the sex that ``Female``, ``F``, ``W``, ``Male``, ``M`` (in any case) stand for, else ``unknown``."""
+    return _SEXES.get(text.strip().lower(), "unknown")
+
+
+def parse_codes(text: str) -> tuple[str, ...]:
+    """Return comma-separated codes in order, each once, without the empty ones (``,284470004``)."""
+    return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
