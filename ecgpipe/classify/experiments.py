@@ -53,7 +53,8 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.subsets import companions, fillable, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
-from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_distinct, require_same_form
+from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_same_form
+from ecgpipe.duplicates import require_distinct
 from ecgpipe.files import atomic_path, write_parquet
 
 log = logging.getLogger(__name__)
