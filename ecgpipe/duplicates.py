@@ -42,8 +42,8 @@ SHIFT_S = 0.2
 SHIFT_STEP_S = 0.001
 
 SAME = 0.98
-"""Least correlation of a lead. The same recordings at two rates have 0.999 and more; the largest of 2.7 million pairs
-of different PTB-XL recordings is 0.90, of 2.2 billion pairs of simulated ones 0.96 (paced, of one patient)."""
+"""Least correlation of a lead. PTB-XL's recordings at two rates have 0.9998 and more. The largest of 118,828 pairs of
+different ones is 0.84. Of 2.2 billion pairs of simulated ones with prints of 0.95 or more it is 0.97."""
 
 SIMILAR = 0.98
 """Least correlation of the prints of the same recording."""

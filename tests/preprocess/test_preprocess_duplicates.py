@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import wfdb
 from raw_records import (
     SINUS_BRADYCARDIA,
     SINUS_RHYTHM,
@@ -87,6 +88,22 @@ def test_twins_of_a_challenge_folder_are_excluded_before_splits_are_drawn(
     assert duplicates(tmp_path / "once") == NONE
     assert "twice: 20 records repeat a recording that another record has" in caplog.text
     assert [path.name for path in (tmp_path / "twice").iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "gain", "rate"), [("16", 200, 500), ("24", 4e4, 500), ("212", 200, 250), ("32", 1e6, 1000)]
+)
+def test_twins_in_another_storage_format(tmp_path: Path, storage: str, gain: float, rate: int) -> None:
+    raw = write_challenge(tmp_path / "raw", {f"A{number}": number for number in range(4)})
+    for number in range(3):
+        millivolts = resample_poly(digital_ecg(number) / 1000, rate, 500, axis=0)
+        wfdb.wrsamp(
+            f"B{number}", rate, ["mV"] * 12, list(LEADS), millivolts, fmt=[storage] * 12, adc_gain=[gain] * 12,
+            baseline=[0] * 12, comments=[f"Dx: {SINUS_RHYTHM}"], write_dir=str(raw),
+        )  # fmt: skip
+    found = run(raw, tmp_path / "out", CHALLENGE)
+    assert found.records["record"].tolist() == ["A0", "A1", "A2", "A3"]
+    assert excluded(tmp_path / "out")["reason"].tolist() == ["duplicate_recording"] * 3
 
 
 def test_twins_in_two_of_ptbxls_folds_leave_one_record_in_one_split(tmp_path: Path) -> None:
