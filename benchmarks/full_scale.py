@@ -5,6 +5,7 @@
 
 As many records as the two databases have, 21,799 in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz),
 are simulated, served by a local HTTP server and processed by the workflow's scripts acquire, preprocess and merge.
+Then all of them are searched for recordings that are there twice.
 Each step is timed, together with the largest total resident memory of its processes. Finished steps are kept in the
 folder `--work`; an interrupted run resumes at the step it was in. Raw records are removed after use, the folder at
 the end.
@@ -22,11 +23,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from measuring import DATA, DOCS, ROOT, Cost, command_cost, machine, parser, simulate_many, write_section
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
+from ecgpipe.duplicates import TwinSearch
 from ecgpipe.files import read_json
 from ecgpipe.workflow.code import digest
 
@@ -37,6 +41,9 @@ SETS = {
     "chapman": ("ecg_arrhythmia", "ecg-arrhythmia", "1.0.0", "b", 45152),
 }
 """Format, slug, version, simulated hospital, number of records."""
+
+PLANTED = 38
+"""Recordings that the search for twins has to find under another name: as many as PTB-XL 1.0.1 had."""
 
 
 def script(name: str, log: Path, *arguments: object) -> list[str]:
@@ -131,6 +138,7 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
             cost = command_cost(command, env=ENVIRONMENT)
             told = read_json(out / "summary.json")
             assert told["read"] == records
+            assert told["duplicate_recordings"]["excluded"] == 0
             print(name, "kept", told["kept"], told["excluded_by_reason"], flush=True)
             measured.add("preprocess", name, records, int(pd.read_parquet(manifest)["bytes"].sum()), cost)
             shutil.rmtree(work / "raw" / name)
@@ -142,7 +150,25 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
         cost = command_cost(merging, env=ENVIRONMENT)
         assert len(Dataset.load(both)) == records
         measured.add("merge", "merged", records, size, cost)
+    if not measured.done("find twins", "merged"):
+        both = work / "data" / "merged"
+        cost = command_cost([sys.executable, __file__, "--work", str(work), "--search"], env=ENVIRONMENT)
+        size = (both / "signals.npy").stat().st_size
+        measured.add("find twins", "merged", len(Dataset.load(both)) + PLANTED, size, cost)
     return pd.DataFrame(measured.rows).assign(machine=machine())
+
+
+def search(folder: Path) -> None:
+    """Search all records of the merged set, and some that are in it under another gain and resolution, for twins."""
+    merged = Dataset.load(folder)
+    chosen = np.linspace(0, len(merged) - 1, PLANTED).astype(np.int64)
+    planted = np.round(merged.signals[chosen] * 1.3 / 0.005) * 0.005
+    records = SignalReader.of(merged.signals) + SignalReader.of(planted)
+    twins = TwinSearch(merged.spec.rate, merged.spec.length)
+    for block in records.blocks():
+        twins.add(block)
+    found = [(twin.first, twin.second) for twin in twins.find(records)]
+    assert found == [(int(row), len(merged) + place) for place, row in enumerate(chosen)], found
 
 
 def acquire(name: str, manifest: Path, connections: int, work: Path) -> Cost:
@@ -182,8 +208,9 @@ def render(table: pd.DataFrame) -> str:
             f"| {row.step} | {row.dataset} | {row.records:,} | {row.megabytes:,.0f} | {row.seconds:,.0f} "
             f"| {row.records / row.seconds:,.0f} | {row.cpu_seconds:,.0f} | {peak} |"
         )
-    work = table[table["step"] != "simulate"]
-    every = [(step, name) for name in SETS for step in ("simulate", "acquire", "preprocess")] + [("merge", "merged")]
+    work = table[~table["step"].isin(["simulate", "find twins"])]
+    every = [(step, name) for name in SETS for step in ("simulate", "acquire", "preprocess")]
+    every += [("merge", "merged"), ("find twins", "merged")]
     missing = [pair for pair in every if pair not in set(zip(table["step"], table["dataset"], strict=True))]
     if missing:
         lines += ["", "Not measured yet: " + ", ".join(f"{step} {name}" for step, name in missing) + "."]
@@ -191,7 +218,9 @@ def render(table: pd.DataFrame) -> str:
         lines += [
             "",
             "From the first request to the merged `records.parquet` it takes "
-            f"{work['seconds'].sum() / 60:.0f} minutes.",
+            f"{work['seconds'].sum() / 60:.0f} minutes. Preprocessing and the merge search for recordings that "
+            "are there twice. `find twins` is this search alone, among all records of both sets and "
+            f"{PLANTED} that are in them under another gain and resolution, of which it finds just these.",
         ]
     return "\n".join(lines)
 
@@ -207,9 +236,13 @@ def main() -> None:
     )
     arguments.add_argument("--simulate", choices=list(SETS), help=argparse.SUPPRESS)
     arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
+    arguments.add_argument("--search", action="store_true", help=argparse.SUPPRESS)
     args = arguments.parse_args()
     if args.simulate:
         simulate(args.simulate, args.records, args.work)
+        return
+    if args.search:
+        search(args.work / "data" / "merged")
         return
     if not args.render:
         work = args.work or Path(tempfile.mkdtemp(prefix="ecgpipe-full-scale-"))

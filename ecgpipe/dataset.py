@@ -5,8 +5,7 @@ Real, simulated and synthetic sets have the same form, so that whatever reads on
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,36 +142,15 @@ def require_same_form(specs: Mapping[str, SignalSpec]) -> SignalSpec:
     return spec
 
 
-def require_distinct(members: Mapping[str, Path]) -> None:
-    """Make sure that no recording is in two of several sets, by name.
-
-    A classifier could otherwise train on a recording in one set and be tested on it in the other.
-
-    Raises:
-        ValueError: naming a recording whose signals two sets have.
-    """
-    if len(members) < 2:  # nothing to compare, and hashing reads all signals
-        return
-    first: dict[bytes, tuple[str, int]] = {}
-    sets = {name: Dataset.load(folder) for name, folder in members.items()}
-    twins = []
-    for name, member in sets.items():
-        every = (signals for block in SignalReader.of(member.signals).blocks() for signals in block)
-        for row, signals in enumerate(every):
-            digest = hashlib.blake2b(signals, digest_size=16).digest()
-            other, place = first.setdefault(digest, (name, row))
-            if other != name:
-                twins.append(((other, place), (name, row)))
-    if twins:
-        one, two = (f"{sets[name].records['record'].iloc[row]} of {name}" for name, row in twins[0])
-        raise ValueError(
-            f"{one} and {two} have the same signals, and so have {len(twins)} pairs in all: sets that share recordings "
-            "cannot be merged or tested on each other; take other records or leave one set out"
-        )
-
-
-def concatenate(members: Mapping[str, Path], out: str | Path) -> tuple[pd.DataFrame, SignalSpec]:
+def concatenate(
+    members: Mapping[str, Path], out: str | Path, left_out: Mapping[str, Sequence[int]] | None = None
+) -> tuple[pd.DataFrame, SignalSpec]:
     """Write the signals of several sets, by name, one after the other into ``signals.npy`` in ``out``.
+
+    Args:
+        members: folder of each set.
+        out: folder for the signals.
+        left_out: rows of a set that are left out, by its name.
 
     Returns:
         Their records in the same order, and the specification they share. ``source`` is the set's name; a patient's
@@ -183,11 +161,13 @@ def concatenate(members: Mapping[str, Path], out: str | Path) -> tuple[pd.DataFr
     """
     sets = {name: Dataset.load(folder) for name, folder in members.items()}
     spec = require_same_form({str(members[name]): member.spec for name, member in sets.items()})
+    rows = {name: np.delete(np.arange(len(sets[name])), list((left_out or {}).get(name, ()))) for name in sets}
     with signal_writer(Path(out) / "signals.npy", (len(spec.leads), spec.length)) as writer:
         for name, member in sets.items():
-            blocks = SignalReader.of(member.signals).blocks()
+            blocks = SignalReader.of(member.signals, rows[name]).blocks()
             for block in tqdm(blocks, desc=f"copy {name}", unit="block", disable=None):
                 writer.append(block)
-    records = pd.concat([member.records.assign(source=name) for name, member in sets.items()], ignore_index=True)
+    tables = [member.records.iloc[rows[name]].assign(source=name) for name, member in sets.items()]
+    records = pd.concat(tables, ignore_index=True)
     records["patient"] = records["source"] + "/" + records["patient"]
     return records, spec

@@ -10,7 +10,8 @@ import numpy as np
 
 from ecgpipe.classify.inputs import Selection, select
 from ecgpipe.classify.subsets import subset
-from ecgpipe.dataset import SPLITS, Dataset, require_distinct, require_same_form
+from ecgpipe.dataset import SPLITS, Dataset, require_same_form
+from ecgpipe.duplicates import require_distinct
 
 
 @dataclass(frozen=True)

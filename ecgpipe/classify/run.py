@@ -15,7 +15,7 @@ from ecgpipe.classify.pretrained import Pretrained, load_matching
 from ecgpipe.classify.records import RealData, SyntheticData, folder_name
 from ecgpipe.classify.results import Outcome, run_trainings, save_networks, write_tables
 from ecgpipe.config import Method, Ratio, Setting
-from ecgpipe.dataset import require_distinct
+from ecgpipe.duplicates import require_distinct
 from ecgpipe.vocabulary import AUGMENTED, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
 
 

@@ -13,10 +13,11 @@ import pandas as pd
 from ecgpipe.arrays import signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.config.derived import record_length
-from ecgpipe.dataset import SignalSpec, concatenate, require_distinct, save_records
-from ecgpipe.files import read_json, sha256, write_json, write_parquet
+from ecgpipe.dataset import SignalSpec, concatenate, save_records
+from ecgpipe.duplicates import TwinSearch
+from ecgpipe.files import atomic_path, read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess import catalogue, labels, splits
+from ecgpipe.preprocess import catalogue, duplicates, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
 from ecgpipe.preprocess.gains import doubtful_gains
@@ -86,16 +87,21 @@ def preprocess(
         refused.unlink(missing_ok=True)  # of an earlier run
     kept: list[Kept] = []
     excluded = list(listed.excluded)
-    with signal_writer(out / "signals.npy", (len(LEADS), record_length(signal))) as writer:
-        for batch in read_batches(listed.entries, reading, workers, source_name):
-            writer.append(batch.signals)
-            kept += batch.kept
-            excluded += batch.excluded
+    search = TwinSearch(signal.rate, record_length(signal))
+    with atomic_path(out / "signals.npy") as signals:
+        with signal_writer(signals, (len(LEADS), record_length(signal))) as writer:
+            for batch in read_batches(listed.entries, reading, workers, source_name):
+                writer.append(batch.signals)
+                search.add(batch.signals)
+                kept += batch.kept
+                excluded += batch.excluded
         if not kept:
             table = _excluded_table(excluded, label_map, system)
             refused = refused or out / "excluded.parquet"
             write_parquet(refused, table.astype("string"))
             raise ValueError(nothing_kept(source_name, raw, table, refused))
+        once = duplicates.exclude(signals, search, kept, source_name)
+        kept, excluded = once.kept, excluded + once.excluded
         records = _records_table(kept, source_name, options.split_seed)
         splits.check_patients(records)
     spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
@@ -109,6 +115,7 @@ def preprocess(
         **count_records(records, table, spec, listed.not_requested),
         **count_patients([row.entry for row in kept]),
         "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain),
+        "duplicate_recordings": once.count,
         "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},
         "unknown_codes": count_unknown_codes(records, table, label_map, system, known),
         "signals_sha256": sha256(out / "signals.npy"),
@@ -122,15 +129,15 @@ def preprocess(
 def merge(members: dict[str, Path], out: Path) -> None:
     """Write the union of preprocessed data sets, by name, into ``out``; see :func:`ecgpipe.dataset.concatenate`.
 
+    A recording that several members have is taken from the first of them.
+
     Raises:
-        ValueError: if the members differ in rate, length, leads or classes, or hold the same recording.
+        ValueError: if the members differ in rate, length, leads or classes, or one has no recording of its own.
     """
-    require_distinct(members)
-    records, spec = concatenate(members, out)
-    excluded = pd.concat(
-        [pd.read_parquet(folder / "excluded.parquet").assign(source=name) for name, folder in members.items()],
-        ignore_index=True,
-    )
+    shared = duplicates.between(members, out.name)
+    records, spec = concatenate(members, out, shared.rows)
+    tables = [pd.read_parquet(folder / "excluded.parquet").assign(source=name) for name, folder in members.items()]
+    excluded = pd.concat([*tables, *shared.excluded], ignore_index=True)
     save_records(out, records, spec)
     write_parquet(out / "excluded.parquet", excluded.astype("string"))
     parts = [read_json(folder / "summary.json") for folder in members.values()]
@@ -140,6 +147,10 @@ def merge(members: dict[str, Path], out: Path) -> None:
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
         **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts)),
+        "duplicate_recordings": {
+            **shared.count,
+            "within": {name: part["duplicate_recordings"] for name, part in zip(members, parts, strict=True)},
+        },
         **{
             key: {name: part[key] for name, part in zip(members, parts, strict=True)}
             for key in ("ages", "sexes", "doubtful_gains", "label_map", "unknown_codes")

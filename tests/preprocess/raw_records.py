@@ -20,11 +20,16 @@ PTBXL_HEADER = "ecg_id,patient_id,age,sex,scp_codes,strat_fold,filename_lr,filen
 def digital_ecg(seed: int = 0, rate: int = 500, seconds: float = 10.0) -> np.ndarray:
     """Return ``(n, 12)`` int16 at 1000 units a mV: a heart-like spike train with some wander, about 1 mV high.
 
-    The limb leads obey their identities, to rounding.
+    The limb leads obey their identities, to rounding. Beats come a little irregularly, so that no two seeds give the
+    same recording.
     """
     generator = np.random.default_rng(seed)
     time = np.arange(round(rate * seconds)) / rate
-    phase = (time * generator.uniform(0.9, 1.4)) % 1.0
+    beats = time * generator.uniform(0.9, 1.4)
+    uneven = np.random.default_rng([seed, 1])
+    for cycles in (0.13, 0.31, 0.47):  # a second
+        beats += uneven.normal(0, 0.05) * np.sin(2 * np.pi * (cycles * time + uneven.uniform()))
+    phase = beats % 1.0
     beat = 1.1 * np.exp(-(((phase - 0.4) / 0.02) ** 2)) + 0.3 * np.exp(-(((phase - 0.7) / 0.06) ** 2))
     weights = np.array([0.6, 1.3, *generator.uniform(0.7, 1.5, 6)])
     wander = 0.2 * np.sin(2 * np.pi * (0.3 * time[:, None] + generator.uniform(size=8)))

@@ -59,7 +59,7 @@ def test_every_real_record_is_accounted_for(tmp_path: Path) -> None:
         listed = files["path"].str.startswith(below) & files["path"].str.endswith(".hea")
         assert listed.sum() == len(found) + len(excluded)
         assert set(found.records["record"]).isdisjoint(excluded["record"])
-        # On the sound records of this piece, none may be refused for its form or its amplitude.
+        # On the sound records of this piece, none may be refused for its form or its amplitude, or as a duplicate.
         assert set(excluded["reason"]) <= {"no_study_rhythm", "flat_lead"}
         assert found.records.groupby("patient")["split"].nunique().max() == 1
     expected = from_wfdb(PTBXL / "records100" / "00000" / "00001_lr.hea").astype(np.float32)
