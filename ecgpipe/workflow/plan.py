@@ -157,7 +157,9 @@ class Planner:
         for name in self.config.datasets:
             settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
             log.info("calibrating the classifier of %s", name)
-            found[name] = classifier_seconds(settings, signal.rate, record_length(signal), records(self.config, name) or 1)
+            found[name] = classifier_seconds(
+                settings, signal.rate, record_length(signal), records(self.config, name) or 1
+            )
         return found
 
     def _trainings(self, job: Job) -> int:

@@ -212,7 +212,9 @@ class Study(Layout):
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],
-                "simulated": [name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)],
+                "simulated": [
+                    name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)
+                ],
                 "seed": self.config.seed,
             }
         )
