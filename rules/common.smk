@@ -30,6 +30,7 @@ try:
     if workflow.is_main_process:
         STUDY.check_generators(Path(".snakemake") / "checked")
         STUDY.check_results(Path(".snakemake") / "checked" / "results.json")
+        STUDY.check_sources()
 except (ConfigError, ChangedFileError) as error:
     raise WorkflowError(str(error)) from None
 

@@ -18,9 +18,9 @@ from ecgpipe.acquire.selection import Selection, layout, select_files
 from ecgpipe.config import FolderSource
 from ecgpipe.folders import HIDDEN, FolderError, Found, PassedOver, abbreviate, walk
 from ecgpipe.layouts import CHECKSUMS, Format, ptbxl_records
+from ecgpipe.manifest import NOT_THERE
 
 NOT_LISTED = f"not in the folder's {CHECKSUMS}"
-NOT_THERE = f"in the folder's {CHECKSUMS}, but not there"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The manifest: the table of the files that belong to a dataset, and the account of what does not."""
+"""What an acquisition returns: the manifest of what it brought, or the plan of what it would bring."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import pandas as pd
 from ecgpipe import files
 from ecgpipe.acquire.listing import ProjectFile
 from ecgpipe.folders import PassedOver
-
-NOT_REQUESTED = "not_requested"
-"""Attribute of a manifest: number of records that ``records``, ``limit`` or a subset leave out."""
-PASSED_OVER = "passed_over"
-"""Attribute of a manifest: pairs of a path and the reason why what lies there was not taken."""
+from ecgpipe.manifest import NOT_REQUESTED, PASSED_OVER
 
 
 class DownloadPlan(NamedTuple):
@@ -39,7 +35,7 @@ class DownloadPlan(NamedTuple):
 def manifest(
     wanted: Sequence[ProjectFile], sizes: dict[str, int], not_requested: int, passed_over: Sequence[PassedOver] = ()
 ) -> pd.DataFrame:
-    """Return the manifest of files with these sizes in bytes."""
+    """Return the manifest of files with these sizes in bytes; its attributes are those of :mod:`ecgpipe.manifest`."""
     table = pd.DataFrame(
         {
             "path": [file.path for file in wanted],

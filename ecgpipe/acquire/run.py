@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe import files
+from ecgpipe import manifest
 from ecgpipe.acquire.copying import FolderCopy
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.manifest import DownloadPlan
@@ -26,7 +26,7 @@ def acquire(settings: DatasetSettings, signal: SignalSettings, folder: str | Pat
     Returns:
         The manifest, a row a file: path (below ``folder``), bytes, sha256. Only these files belong to the dataset,
         whatever else an earlier run left in the folder. Its attributes say what was not taken
-        (:mod:`ecgpipe.acquire.manifest`).
+        (:mod:`ecgpipe.manifest`).
 
     Raises:
         AcquireError: if the dataset is a merge, or its records cannot be acquired.
@@ -66,14 +66,8 @@ def _download(
     return Download(source, format, signal.rate, Path(folder), subset)
 
 
-def manifest_path(folder: str | Path) -> Path:
-    """Return where the manifest of a folder of raw records lies: beside it."""
-    folder = Path(folder)
-    return folder.with_name(f"{folder.name}.parquet")
-
-
-def write_manifest(folder: str | Path, manifest: pd.DataFrame) -> Path:
+def write_manifest(folder: str | Path, table: pd.DataFrame) -> Path:
     """Write what :func:`acquire` returned beside ``folder``, as the sign that the folder is complete and verified."""
-    path = manifest_path(folder)
-    files.write_parquet(path, manifest, metadata={str(key): value for key, value in manifest.attrs.items()})
+    path = manifest.path_of(folder)
+    manifest.write(path, table)
     return path

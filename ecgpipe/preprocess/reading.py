@@ -56,7 +56,7 @@ def read_leads(header: Header, folder: Path) -> np.ndarray:
         InvalidRecord: if a lead or the data file is missing, or the samples are not what the header says.
     """
     lines = _line_of_each_lead(header)
-    path = folder / header.data_file
+    path = _data_file(folder, header.data_file)
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
@@ -67,6 +67,14 @@ def read_leads(header: Header, folder: Path) -> np.ndarray:
         physical = _read_with_wfdb(header, lines, path, size)
     units = np.array([MILLIVOLTS[header.signals[line].unit.lower()] for line in lines])
     return physical if (units == 1.0).all() else physical * units[:, None]
+
+
+def _data_file(folder: Path, name: str) -> Path:
+    """Return a record's data file, in whichever capitals: some file systems tell ``A.DAT`` and ``a.dat`` apart."""
+    path = folder / name
+    if path.exists() or not folder.is_dir():
+        return path
+    return next((found for found in folder.iterdir() if found.name.lower() == path.name.lower()), path)
 
 
 def _line_of_each_lead(header: Header) -> list[int]:

@@ -17,7 +17,7 @@ from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SignalSpec, concatenate, require_distinct, save_records
 from ecgpipe.files import read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess import catalogue, labels, splits
+from ecgpipe.preprocess import account, catalogue, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
 from ecgpipe.preprocess.labels import LabelMap
@@ -47,7 +47,8 @@ def preprocess(
 
     Args:
         raw: folder of the raw records, in PhysioNet's layout.
-        manifest: the table of its files (column ``path``, relative to ``raw``); others are ignored.
+        manifest: the table of its files (column ``path``, relative to ``raw``); others are ignored. Its attributes
+            (:mod:`ecgpipe.manifest`) say what the acquisition left out.
         dataset: settings of the data set.
         signal: rate and length of the study's signals.
         options: label map, quality limits, filters, and the seed of the splits.
@@ -78,7 +79,9 @@ def preprocess(
     listed = catalogue.list_records(raw, manifest, dataset, signal.rate)
     reading = ReadingSettings(raw, system, label_map, signal, options)
     kept: list[Kept] = []
-    excluded = list(listed.excluded)
+    excluded = [*listed.excluded, *account.records_not_taken(manifest, dataset)]
+    # Of PTB-XL the catalogue knows it from the database.
+    not_requested = listed.not_requested + (dataset.format != "ptbxl") * account.count_not_requested(manifest)
     with signal_writer(out / "signals.npy", (len(LEADS), record_length(signal))) as writer:
         for batch in read_batches(listed.entries, reading, workers, source_name):
             writer.append(batch.signals)
@@ -97,7 +100,8 @@ def preprocess(
         "dataset": source_name,
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
-        **count_records(records, table, spec, listed.not_requested),
+        **count_records(records, table, spec, not_requested),
+        "passed_over": account.count_passed_over(manifest),
         "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},
         "unknown_codes": count_unknown_codes(records, table, label_map, system, known),
         "signals_sha256": sha256(out / "signals.npy"),
@@ -127,6 +131,7 @@ def merge(members: dict[str, Path], out: Path) -> None:
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
         **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts)),
+        "passed_over": {name: part["passed_over"] for name, part in zip(members, parts, strict=True)},
         "label_map": {name: part["label_map"] for name, part in zip(members, parts, strict=True)},
         "unknown_codes": {name: part["unknown_codes"] for name, part in zip(members, parts, strict=True)},
         "signals_sha256": sha256(out / "signals.npy"),

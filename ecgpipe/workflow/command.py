@@ -39,7 +39,9 @@ def _check(configfile: Path, results: bool) -> None:
     if not results:
         return
     provenances = study.provenances
-    if found := damaged(provenances):
+    sources = [source for name in study.sourced if (source := study.source_folder(name)) is not None]
+    changed = [said for source in sources if (said := source.changed(read_all=True)) is not None]
+    if found := [*damaged(provenances), *changed]:
         raise ChangedFileError("\n".join(found))
     print(f"{len(provenances)} jobs have results, and every file is what its job wrote.")
 
@@ -62,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     snakemake = rest or ["all"]
     try:
         if given.command == "why":
-            print(explain(pending([*snakemake, "--configfile", str(given.configfile)])))
+            jobs = pending([*snakemake, "--configfile", str(given.configfile)])
+            print(explain(jobs, study=Study(load(given.configfile), PACKAGE_ROOT / "workflow_scripts")))
         elif given.command == "plan":
             _plan(given.configfile, snakemake)
         elif given.command == "check":

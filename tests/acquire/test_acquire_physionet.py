@@ -26,9 +26,10 @@ from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import ProjectFile
 from ecgpipe.acquire.physionet import Download
 from ecgpipe.acquire.retry import RetryPolicy
-from ecgpipe.acquire.run import acquire, manifest_path, plan_download, write_manifest
+from ecgpipe.acquire.run import acquire, plan_download, write_manifest
 from ecgpipe.config import DatasetSettings, PhysioNetSource, SignalSettings
 from ecgpipe.layouts import Format, subset_of
+from ecgpipe.manifest import path_of
 
 
 @pytest.fixture(scope="module")
@@ -477,7 +478,9 @@ def test_the_folder_itself_may_be_a_link(root: Path, contents: dict[str, bytes],
 
 def test_flavours_of_the_list_are_read() -> None:
     one, two, three = "a" * 64, "B" * 64, "c" * 64
-    raw = f"\ufeff{one} first.csv\r\n\r\n{two}  second with blanks.csv\r\n   \n{three} *./sub//third.dat \t\r\n".encode()
+    raw = (
+        f"\ufeff{one} first.csv\r\n\r\n{two}  second with blanks.csv\r\n   \n{three} *./sub//third.dat \t\r\n".encode()
+    )
     assert listing.parse(raw) == [
         ProjectFile("first.csv", one),
         ProjectFile("second with blanks.csv", two.lower()),
@@ -808,7 +811,7 @@ def settings(base: str | Path | None, **more: object) -> DatasetSettings:
 
 def test_acquire_writes_the_manifest_beside_the_folder(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     manifest = acquire(settings(root, limit=2), SignalSettings(), folder)
-    assert not manifest_path(folder).exists()
+    assert not path_of(folder).exists()
     path = write_manifest(folder, manifest)
     assert path == folder.parent / "ptbxl.parquet"
     read = pd.read_parquet(path)
