@@ -19,7 +19,7 @@ from ecgpipe.acquire.mirror import FolderMirror
 from ecgpipe.acquire.origin import Seen, write_record
 from ecgpipe.acquire.transfer import checksums, for_each, verify
 from ecgpipe.config import FolderSource
-from ecgpipe.folders import HIDDEN, summary
+from ecgpipe.folders import EXPECTED, summary
 from ecgpipe.layouts import CHECKSUMS, Format
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class FolderCopy:
         """
         folder = self.folder
         with disk_errors(folder), locked(folder):
-            found = scan(self.source, self.format, self.rate, self.subset)
+            found = scan(self.source, self.format, self.rate, self.subset, self.folder)
             _tell(found)
             wanted = _with_checksums(found)
             listing.check_symlinks(folder, (file.path for file in wanted))
@@ -89,7 +89,7 @@ class FolderCopy:
             AcquireError: as :meth:`fetch`.
         """
         with disk_errors(self.folder):
-            found = scan(self.source, self.format, self.rate, self.subset)
+            found = scan(self.source, self.format, self.rate, self.subset, self.folder)
             here = [file for file in found.files if (self.folder / file.path).is_file()]
             own = checksums(self.folder, [file.path for file in here], "verify")
             there = checksums(found.folder, [file.source_path for file in here], "verify")
@@ -121,12 +121,12 @@ def _with_checksums(found: Scan) -> list[ProjectFile]:
 
 def _tell(found: Scan) -> None:
     """Log what is not taken of a folder; on the terminal, what a user may not expect."""
-    hidden = [entry for entry in found.passed_over if entry.reason == HIDDEN]
+    expected = [entry for entry in found.passed_over if entry.reason in EXPECTED]
     other = ", ".join(f"{number:,} {ending}" for ending, number in found.other.most_common())
     for what, said in (
         ("links to folders, followed", ", ".join(found.links)),
         ("files of no record", other),
-        ("passed over", "; ".join(summary(hidden))),
+        ("passed over", "; ".join(summary(expected))),
     ):
         if said:
             logger.info("%s: %s: %s", found.folder, what, said)

@@ -16,7 +16,7 @@ from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
 from ecgpipe.acquire.selection import Selection, layout, select_files
 from ecgpipe.config import FolderSource
-from ecgpipe.folders import HIDDEN, FolderError, Found, PassedOver, abbreviate, walk
+from ecgpipe.folders import EXPECTED, FolderError, Found, PassedOver, abbreviate, walk
 from ecgpipe.layouts import CHECKSUMS, Format, ptbxl_records
 from ecgpipe.manifest import NOT_THERE
 
@@ -45,8 +45,8 @@ class Scan:
 
     @property
     def notable(self) -> list[PassedOver]:
-        """What is passed over and a user may not expect: all but hidden files."""
-        return [entry for entry in self.passed_over if entry.reason != HIDDEN]
+        """What is passed over and a user may not expect."""
+        return [entry for entry in self.passed_over if entry.reason not in EXPECTED]
 
 
 def expanded(path: str, key: str) -> Path:
@@ -61,7 +61,7 @@ def expanded(path: str, key: str) -> Path:
         raise AcquireError(f"`{key}` {path!r}: this machine has no such user; write the whole path") from None
 
 
-def scan(source: FolderSource, format: Format, rate: int, subset: str | None) -> Scan:
+def scan(source: FolderSource, format: Format, rate: int, subset: str | None, raw: Path) -> Scan:
     """Find out what a dataset takes of a folder; no record is read.
 
     Args:
@@ -69,6 +69,7 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None) ->
         format: its layout.
         rate: the study's sampling rate in Hz.
         subset: of ecg_arrhythmia, ``chapman`` or ``ningbo``; of challenge, the folder that holds the records.
+        raw: the folder that the records are copied to. It, and the others beside it, may lie below the source.
 
     Raises:
         AcquireError: if the folder cannot be read, or holds no records of the format; the message names the folder that
@@ -76,9 +77,9 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None) ->
     """
     folder = expanded(source.path, "source.path")
     if not folder.exists():
-        raise AcquireError(f"there is no {folder}: check the `path` of the dataset's source")
+        raise AcquireError(f"there is no {folder.absolute()}: check the `path` of the dataset's source")
     try:
-        found = walk(folder)
+        found = walk(folder, [raw, raw.parent])
     except FolderError as error:
         raise AcquireError(str(error)) from error
     passed_over = list(found.passed_over)

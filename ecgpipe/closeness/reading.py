@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
-from ecgpipe.folders import HIDDEN, FolderError, summary, walk
+from ecgpipe.folders import EXPECTED, FolderError, summary, walk
 from ecgpipe.preprocess.reading import read_header, read_leads
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, resample
@@ -70,7 +70,7 @@ def _headers(folder: Path) -> list[Path]:
         found = walk(folder)
     except FolderError as error:
         raise ValueError(str(error)) from error
-    if odd := [entry for entry in found.passed_over if entry.reason != HIDDEN]:
+    if odd := [entry for entry in found.passed_over if entry.reason not in EXPECTED]:
         log.warning("%s: passed over: %s", folder, "; ".join(summary(odd)))
     return [folder / path for path in found.files if path.lower().endswith(".hea")]
 

@@ -26,7 +26,7 @@ KEYS = ("rule_name", "wildcards", "reason", "output", "shellcmd")
 class LogHandlerSettings(LogHandlerSettingsBase):
     """Options of the plugin."""
 
-    file: Path | None = field(default=None, metadata={"help": "file to write, one JSON object a line"})
+    file: Path | None = field(default=None, metadata={"help": "file to write, one JSON object a line", "type": Path})
 
 
 class LogHandler(LogHandlerBase):

@@ -124,7 +124,7 @@ class FolderState:
         assert isinstance(self.dataset.source, FolderSource)
         assert self.dataset.format is not None
         subset = self.dataset.subset or self.dataset.folder
-        return scan(self.dataset.source, self.dataset.format, self.signal.rate, subset)
+        return scan(self.dataset.source, self.dataset.format, self.signal.rate, subset, self.raw)
 
     @property
     def _is_gone(self) -> bool:
