@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 _USER = re.compile(r"(?<=://)[^/\s]*@")
-_QUERY = re.compile(r"((?:https?|s3)://[^\s?'\"]*)\?\S*")
+_QUERY = re.compile(r"((?:https?|s3)://[^\s?'\"]*)\?(?!\*\*\*)\S*")
 _HIDDEN = "***"
 SHORTEST = 4
 """A shorter password is not searched for by itself: it would stand in too many words."""
@@ -25,9 +25,12 @@ _secrets: set[str] = set()
 def _parts(address: str) -> tuple[str, str, str, str]:
     """Return scheme with ``://``, user and password, the rest, and the query of anything like an address.
 
-    All up to the last ``@`` counts as user and password, since a password may hold what should have been quoted.
+    All up to the last ``@`` counts as user and password, since a password may hold what should have been quoted. If
+    there is an ``@`` after a ``?``, nobody can tell where the query begins: all counts as secret.
     """
     scheme, separator, rest = address.partition("://")
+    if "@" in rest.partition("?")[2]:
+        return scheme + separator, rest, "", ""
     user, at, rest = rest.rpartition("@")
     rest, _, query = rest.partition("?")
     return scheme + separator, user + at, rest, query
@@ -38,13 +41,16 @@ def hide(address: str) -> None:
     if "://" not in address:
         return
     _, user, _, query = _parts(address)
+    before, _, after = user.partition("?")
     secrets = {user, user.removesuffix("@").partition(":")[2], query}
+    if after:  # both readings
+        user, at, _ = before.rpartition("@")
+        secrets |= {user + at, user.partition(":")[2], after}
     for secret in secrets:
-        if len(secret) >= SHORTEST:
-            for plain in (secret, unquote(secret)):
-                _secrets.update((plain, quote(plain), quote(plain, safe=""), quote(plain, safe="@:")))
-                _secrets.update((repr(plain)[1:-1], json.dumps(plain)[1:-1], shlex.quote(plain)[1:-1]))
-    _secrets.difference_update([secret for secret in _secrets if len(secret) < SHORTEST])
+        for plain in (secret, unquote(secret)):
+            forms = {plain, quote(plain), quote(plain, safe=""), quote(plain, safe="@:")}
+            forms |= {repr(plain)[1:-1], json.dumps(plain)[1:-1], shlex.quote(plain)[1:-1]}
+            _secrets.update(form for form in forms if len(form) >= SHORTEST)
 
 
 def without_secrets_of(address: str) -> str:
@@ -52,7 +58,8 @@ def without_secrets_of(address: str) -> str:
     if "://" not in address:
         return address
     scheme, user, rest, query = _parts(address)
-    return f"{scheme}{f'{_HIDDEN}@' if user else ''}{rest}{f'?{_HIDDEN}' if query else ''}"
+    hidden = (f"{_HIDDEN}@" if rest else _HIDDEN) if user else ""
+    return f"{scheme}{hidden}{rest}{f'?{_HIDDEN}' if query else ''}"
 
 
 def redacted(value: Any) -> Any:

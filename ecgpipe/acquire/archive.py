@@ -159,7 +159,11 @@ class ZipMirror:
             async with server:
                 logger.info("fetching %s into %s", self, self._archive)
                 await server.download(path, self._archive, self._check)
-        self._zip, self._top = _open(self._archive, self._version)
+        try:
+            self._zip, self._top = _open(self._archive, self._version)
+        except AcquireError:
+            self.remove_download()
+            raise
 
     def _check(self, path: Path) -> None:
         """Raise ValueError if a file is no whole archive of a project."""
@@ -176,7 +180,7 @@ class ZipMirror:
         try:
             return archive.getinfo(self._top + path)
         except KeyError:
-            raise FileFailed(f"{self} does not hold it") from None
+            raise DamagedArchive(f"{self} does not hold it") from None
 
     def _chunks(self, archive: zipfile.ZipFile, path: str) -> Iterator[bytes]:
         """Yield the bytes of a file in the archive.

@@ -80,7 +80,7 @@ class FolderCopy:
                 )
             )
             write_record(folder, record(found, {file.path: file.sha256 for file in wanted}))
-        return manifest(wanted, sizes, found.not_requested, found.notable)
+        return manifest(wanted, sizes, found.chosen.not_requested, found.notable)
 
     def plan(self) -> DownloadPlan:
         """Return what :meth:`fetch` would copy now; write nothing.
@@ -90,12 +90,12 @@ class FolderCopy:
         """
         with disk_errors(self.folder):
             found = scan(self.source, self.format, self.rate, self.subset, self.folder)
-            here = [file for file in found.files if (self.folder / file.path).is_file()]
+            here = [file for file in found.chosen.files if (self.folder / file.path).is_file()]
             own = checksums(self.folder, [file.path for file in here], "verify")
             there = checksums(found.folder, [file.source_path for file in here], "verify")
             present = [file for file in here if own[file.path] == there[file.source_path]]
-        size = sum(found.status[f.path].st_size for f in found.files) - sum(own[f.path][1] for f in present)
-        return DownloadPlan(len(found.files) - len(present), size, True, len(present))
+        size = sum(found.status[f.path].st_size for f in found.chosen.files) - sum(own[f.path][1] for f in present)
+        return DownloadPlan(len(found.chosen.files) - len(present), size, True, len(present))
 
 
 def record(found: Scan, sums: dict[str, str]) -> dict[str, Seen]:
@@ -114,15 +114,16 @@ def record(found: Scan, sums: dict[str, str]) -> dict[str, Seen]:
 def _with_checksums(found: Scan) -> list[ProjectFile]:
     """Return the files of a folder with their checksums: of its list, or else computed."""
     if found.sums is not None:
-        return found.files
-    sums = checksums(found.folder, [file.source_path for file in found.files], "read")
-    return [file._replace(sha256=sums[file.source_path][0]) for file in found.files]
+        return found.chosen.files
+    sums = checksums(found.folder, [file.source_path for file in found.chosen.files], "read")
+    return [file._replace(sha256=sums[file.source_path][0]) for file in found.chosen.files]
 
 
 def _tell(found: Scan) -> None:
     """Log what is not taken of a folder; on the terminal, what a user may not expect."""
+    found.chosen.tell_halves()
     expected = [entry for entry in found.passed_over if entry.reason in EXPECTED]
-    other = ", ".join(f"{number:,} {ending}" for ending, number in found.other.most_common())
+    other = ", ".join(f"{number:,} {ending}" for ending, number in found.chosen.other.most_common())
     for what, said in (
         ("links to folders, followed", ", ".join(found.links)),
         ("files of no record", other),

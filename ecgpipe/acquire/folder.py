@@ -28,18 +28,14 @@ class Scan:
     """What a dataset takes of a folder."""
 
     folder: Path
-    files: list[ProjectFile]
-    """Sorted by path; without a checksum where the folder has no list."""
+    chosen: Selection
+    """Its files are without a checksum where the folder has no list."""
     status: dict[str, os.stat_result]
-    """Of each of these, by path."""
+    """Of each of these files, by path."""
     sums: bytes | None
     """The folder's ``SHA256SUMS.txt``."""
-    not_requested: int
-    """Records that ``records``, ``limit`` or a subset leave out."""
     passed_over: list[PassedOver]
     """What was found, or listed, and is not taken."""
-    other: Counter[str]
-    """Files that are no part of the format, by ending."""
     links: list[str]
     """Links to folders that were followed."""
 
@@ -90,9 +86,7 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None, ra
     else:
         files = _listed(folder, sums, found, form.spelling, passed_over)
     place = FolderPlace(folder, found, sum(entry.reason == NOT_LISTED for entry in passed_over))
-    chosen: Selection = select_files(
-        files, format, rate, subset=subset, names=source.records, limit=source.limit, place=place
-    )
+    chosen = select_files(files, format, rate, subset=subset, names=source.records, limit=source.limit, place=place)
     for file in chosen.files:
         if not file.source_path.isprintable():  # a line break, or bytes that are not UTF-8
             raise AcquireError(
@@ -100,12 +94,10 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None, ra
             )
     return Scan(
         folder,
-        chosen.files,
+        chosen,
         {file.path: found.files[file.source_path] for file in chosen.files},
         sums,
-        chosen.not_requested,
         sorted([*passed_over, *chosen.passed_over]),
-        chosen.other,
         found.links,
     )
 

@@ -253,12 +253,15 @@ async def _body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         return
     if packing not in ("gzip", "x-gzip", "deflate"):
         raise FileFailed(f"the server packs it as {packing}, though it was asked not to")
-    unpacker = zlib.decompressobj(wbits=47)  # finds out by itself whether it is gzip or zlib
+    wbits = 47  # finds out by itself whether it is gzip or zlib
+    unpacker = zlib.decompressobj(wbits)
     try:
         async for packed in response.content.iter_chunked(CHUNK):
-            while packed and not unpacker.eof:
+            while packed:
+                if unpacker.eof:  # gzip may be several pieces in a row
+                    unpacker = zlib.decompressobj(wbits)
                 yield unpacker.decompress(packed, CHUNK)
-                packed = unpacker.unconsumed_tail
+                packed = unpacker.unconsumed_tail or unpacker.unused_data
     except zlib.error as error:
         raise CorruptResponse(f"it cannot be unpacked: {error}") from None
     if not unpacker.eof:

@@ -72,6 +72,7 @@ class Download:
                 listing.check_symlinks(folder, (file.path for file in project.wanted.files))
                 write_if_changed(folder / CHECKSUMS, raw)
                 write_origin(folder, project_key(self.source))
+            project.wanted.tell_halves()
             wanted, sizes = project.wanted.files, verify(folder, project.wanted.files)
             missing = [file for file in wanted if file.path not in sizes]
             logger.info(

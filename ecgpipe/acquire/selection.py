@@ -127,12 +127,23 @@ class Selection(NamedTuple):
 
     files: list[ProjectFile]
     """Sorted by path."""
+    halves: list[str]
+    """Records that have not just one header and one data file."""
     not_requested: int
     """Records that ``records``, ``limit`` or a subset leave out."""
     passed_over: list[PassedOver]
     """Files that differ from another only in capitals."""
     other: Counter[str]
     """Files that are no part of the format, by ending."""
+
+    def tell_halves(self) -> None:
+        """Warn of records that have not just one header and one data file."""
+        if self.halves:
+            logger.warning(
+                "records with other files than one header and one data file: %d: %s",
+                len(self.halves),
+                abbreviate(self.halves),
+            )
 
 
 def select_files(
@@ -173,11 +184,10 @@ def select_files(
     kept = sorted(records)[:limit]
     if not kept:
         raise AcquireError(place.lacks_records(format, rate, subset))
-    if halves := [name for name in kept if len(records[name]) != 2]:
-        logger.warning("%d records have not just one header and one data file: %s", len(halves), abbreviate(halves))
+    halves = [name for name in kept if len(records[name]) != 2]
     tables = [known[path] for path in dict.fromkeys((*form.required, *OPTIONAL)) if path in known]
     needed = sorted([*tables, *(file for name in kept for file in records[name])])
-    return Selection(needed, len(every) - len(kept), passed_over, other)
+    return Selection(needed, halves, len(every) - len(kept), passed_over, other)
 
 
 def _spelled(

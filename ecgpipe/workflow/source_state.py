@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ecgpipe import manifest
@@ -30,33 +30,51 @@ from ecgpipe.workflow.jobs import PROVENANCE
 
 log = logging.getLogger(__name__)
 
+ENDINGS = (".hea", ".mat", ".dat")
 STATE = "state"
 """Key of the state among a job's parameters."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """How a folder differs from what was taken of it."""
+    """How a folder differs from what was taken of it; records are named without the endings of their files."""
 
-    added: list[str]
-    removed: list[str]
-    changed: list[str]
+    records_more: list[str]
+    records_fewer: list[str]
+    files_more: list[str]
+    files_fewer: list[str]
+    files_changed: list[str]
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
+        return any((self.records_more, self.records_fewer, self.files_more, self.files_fewer, self.files_changed))
 
     def __str__(self) -> str:
-        """Say it in records where the files are records': ``6 records more (A0010, …), 1 file changed (A0003.hea)``."""
-        parts = []
-        for paths, word in ((self.added, "more"), (self.removed, "fewer")):
-            records = dict.fromkeys(str(PurePosixPath(path).with_suffix("")) for path in paths if _is_records(path))
-            parts += _said(list(records), "record", word)
-            parts += _said([path for path in paths if not _is_records(path)], "file", word)
-        return ", ".join([*parts, *_said(self.changed, "file", "changed")])
+        """Say it: ``6 records more (A0010, A0011, A0012 and 3 more), 1 file changed (A0003.hea)``."""
+        return ", ".join(
+            [
+                *_said(self.records_more, "record", "more"),
+                *_said(self.records_fewer, "record", "fewer"),
+                *_said(self.files_more, "file", "more"),
+                *_said(self.files_fewer, "file", "fewer"),
+                *_said(self.files_changed, "file", "changed"),
+            ]
+        )
 
 
-def _is_records(path: str) -> bool:
-    return path.endswith((".hea", ".mat", ".dat"))
+def _split(paths: Iterable[str], others: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return records all of whose files are among ``paths``, and paths that belong to none of them.
+
+    Args:
+        paths: of files that are on one side only.
+        others: of all files of the other side.
+    """
+    half = {_stem(path) for path in others}
+    whole = {path: _stem(path) for path in paths if path.endswith(ENDINGS) and _stem(path) not in half}
+    return list(dict.fromkeys(whole.values())), [path for path in paths if path not in whole]
+
+
+def _stem(path: str) -> str:
+    return path.rpartition(".")[0]
 
 
 def _said(names: Sequence[str], what: str, word: str) -> list[str]:
@@ -102,7 +120,11 @@ class FolderState:
             return before
         files = sorted((path, seen.bytes, seen.mtime_ns) for path, seen in record(now, {}).items())
         digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
-        return {"files": len(now.files), "bytes": sum(s.st_size for s in now.status.values()), "digest": digest[:20]}
+        return {
+            "files": len(now.chosen.files),
+            "bytes": sum(s.st_size for s in now.status.values()),
+            "digest": digest[:20],
+        }
 
     def changed(self, read_all: bool = False) -> str | None:
         """Say how the folder differs from what was taken of it; None if it does not, or nothing is noted of it.
@@ -163,7 +185,8 @@ def change(now: Scan, noted: Mapping[str, Seen], folder: Path, read_all: bool = 
         read_all: compare every file by its SHA-256.
     """
     files = record(now, {})
-    added, removed = sorted(files.keys() - noted.keys()), sorted(noted.keys() - files.keys())
+    more, files_more = _split(sorted(files.keys() - noted.keys()), noted)
+    fewer, files_fewer = _split(sorted(noted.keys() - files.keys()), files)
     both = [path for path in files if path in noted]
     changed = [path for path in both if files[path].bytes != noted[path].bytes]
     unsure = [
@@ -173,12 +196,12 @@ def change(now: Scan, noted: Mapping[str, Seen], folder: Path, read_all: bool = 
     ]
     unsure = [path for path in unsure if path in now.status]  # not what is passed over
     if unsure:
-        spelled = {file.path: file.source_path for file in now.files}
+        spelled = {file.path: file.source_path for file in now.chosen.files}
         sums = checksums(now.folder, [spelled[path] for path in unsure], "compare")
         same = [path for path in unsure if sums.get(spelled[path], ("", 0))[0] == noted[path].sha256]
         changed += sorted(set(unsure) - set(same))
         _remember(folder, noted, {path: files[path]._replace(sha256=noted[path].sha256) for path in same})
-    return Change(added, removed, sorted(changed))
+    return Change(more, fewer, files_more, files_fewer, sorted(changed))
 
 
 def _remember(folder: Path, noted: Mapping[str, Seen], same: Mapping[str, Seen]) -> None:

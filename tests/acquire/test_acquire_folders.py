@@ -1,4 +1,4 @@
-"""A folder of one's own: all that is found there is taken, or listed with a reason; wrong folders are told from right."""
+"""A folder of one's own: all that is found there is taken, or listed with a reason; the right folder is named."""
 
 from __future__ import annotations
 

@@ -583,8 +583,8 @@ def test_the_wrong_project_and_no_records_are_said() -> None:
 
 
 def test_half_a_record_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    selection.select_files([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100)
-    assert "1 records have not just one header and one data file: 00001" in caplog.text
+    selection.select_files([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100).tell_halves()
+    assert "records with other files than one header and one data file: 1: 00001" in caplog.text
 
 
 # Where it comes from
