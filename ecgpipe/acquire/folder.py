@@ -16,9 +16,10 @@ from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
 from ecgpipe.acquire.selection import Selection, layout, select_files
 from ecgpipe.config import FolderSource
-from ecgpipe.folders import EXPECTED, FolderError, Found, PassedOver, abbreviate, walk
+from ecgpipe.folders import EXPECTED, FolderError, Found, PassedOver, abbreviate, summary, walk
 from ecgpipe.layouts import CHECKSUMS, Format, ptbxl_records
 from ecgpipe.manifest import NOT_THERE
+from ecgpipe.redaction import without_secrets_of
 
 NOT_LISTED = f"not in the folder's {CHECKSUMS}"
 
@@ -71,6 +72,11 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None, ra
         AcquireError: if the folder cannot be read, or holds no records of the format; the message names the folder that
             was probably meant.
     """
+    if "://" in source.path or source.path.startswith("file:"):
+        raise AcquireError(
+            f"`source.path` {without_secrets_of(source.path)!r} is an address: give a folder, or `kind: physionet` "
+            "with `base_url`, `slug` and `version`"
+        )
     folder = expanded(source.path, "source.path")
     if not folder.exists():
         raise AcquireError(f"there is no {folder.absolute()}: check the `path` of the dataset's source")
@@ -118,7 +124,7 @@ def _listed(
     assert callable(spelling)
     try:
         listed = {spelling(file.path) or file.path: file for file in listing.parse(sums)}
-    except ValueError as error:
+    except (ValueError, AcquireError) as error:
         raise AcquireError(
             f"{folder / CHECKSUMS} is no whole list: {error}. Correct it, or remove it: a folder needs none."
         ) from None
@@ -178,9 +184,10 @@ class FolderPlace:
             return f"{start} below `folder` {subset}; its records are in {abbreviate(places) or 'no folder'}"
         if subset is not None:
             return f"{start} and subset {subset}; check `subset`, and that records are called as in JS00001"
-        kinds = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in self.found.files)
-        held = ", ".join(f"{number:,} files with {kind}" for kind, number in kinds.most_common(4)) or "no file at all"
-        return f"{start} (a header .hea, and .mat or .dat): it holds {held}; check `path` and `format`"
+        kinds = Counter(PurePosixPath(path).suffix.lower() or "without ending" for path in self.found.files)
+        held = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common(4)) or "no file"
+        odd = f" (passed over: {'; '.join(summary(self.found.passed_over))})" if self.found.passed_over else ""
+        return f"{start} (a header .hea, and .mat or .dat): it holds {held}{odd}; check `path` and `format`"
 
     def _elsewhere(self, table: str, format: Format) -> str:
         """Say where a table lies instead: below the folder, or above it."""

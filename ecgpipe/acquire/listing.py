@@ -88,8 +88,8 @@ def _normalised(path: str, number: int) -> str:
     parts = PurePosixPath(path)
     if leaves_folder(path) or not parts.parts:
         raise AcquireError(
-            f"{CHECKSUMS}, line {number}: the path {path!r} would leave the download folder; nothing was fetched. "
-            "Do not trust this source."
+            f"{CHECKSUMS}, line {number}: the path {path!r} would leave the download folder, or has backslashes; "
+            "nothing was fetched. Do not trust this source."
         )
     return str(parts)
 

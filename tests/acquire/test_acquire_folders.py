@@ -39,8 +39,8 @@ def sums(folder: Path, *names: str) -> None:
     (folder / "SHA256SUMS.txt").write_text("".join(lines))
 
 
-def copied(path: Path, raw: Path, format: Format = "challenge", **more: object) -> pd.DataFrame:
-    source = FolderSource(kind="folder", path=str(path), **more)
+def copied(path: Path | str, raw: Path, format: Format = "challenge", **more: object) -> pd.DataFrame:
+    source = FolderSource.model_validate({"kind": "folder", "path": str(path), **more})
     return FolderCopy(source, format, 100, raw).fetch()
 
 
@@ -223,7 +223,14 @@ def test_a_part_of_a_project_with_the_whole_list_is_taken_and_counted(tmp_path: 
     assert account.records_not_taken(table, dataset(project, "ptbxl")) == []
 
 
-@pytest.mark.parametrize("text", ["no list\n", f"{'0' * 64} A1.hea", "\x00\n", ""])
+@pytest.mark.parametrize("path", ["https://user:hqk@physionet.org/x?hqk", "s3://hqk@bucket", "file:///data"])
+def test_an_address_is_no_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(AcquireError, match=r"`source\.path` .* is an address: .*`kind: physionet`") as raised:
+        copied(path, tmp_path / "raw")
+    assert "hqk" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", [f"{'0' * 64} *a\\A1.hea\n", "no list\n", f"{'0' * 64} A1.hea", "\x00\n", ""])
 def test_a_list_that_is_none_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
     records(tmp_path / "in", "A1")
     (tmp_path / "in/SHA256SUMS.txt").write_text(text)
@@ -319,8 +326,9 @@ def _arrhythmia(folder: Path) -> None:
         (".", "ecg_arrhythmia", 100, "it is in {}/chapman"),
         ("chapman/WFDBRecords", "ecg_arrhythmia", 100, "it is in {}/chapman"),
         ("chapman", "ptbxl", 100, "it looks like format ecg_arrhythmia"),
-        ("tables", "challenge", 100, r"holds no record of format challenge .* it holds 2 files with \.csv"),
-        ("empty", "challenge", 100, "it holds no file at all"),
+        ("tables", "challenge", 100, r"holds no record of format challenge .* it holds 2 \.csv"),
+        ("empty", "challenge", 100, "it holds no file;"),
+        ("hidden", "challenge", 100, r"it holds no file \(passed over: 1 hidden: \.set\)"),
         ("nowhere", "challenge", 100, "there is no {}/nowhere: check the `path`"),
         ("tables/a.csv", "challenge", 100, "a.csv is a file and no folder"),
     ],
@@ -330,6 +338,7 @@ def test_the_folder_that_was_meant_is_named(tmp_path: Path, path: str, format: F
     _arrhythmia(tmp_path / "chapman")
     write(tmp_path / "tables", "a.csv", "b.csv")
     (tmp_path / "empty").mkdir()
+    records(tmp_path / "hidden", ".set/A1")
     source = FolderSource(kind="folder", path=str(tmp_path / path))
     with pytest.raises(AcquireError, match=said.format(tmp_path)) as raised:
         FolderCopy(source, format, rate, tmp_path / "raw").fetch()

@@ -1,4 +1,4 @@
-"""A source that is a folder: what has changed there reruns the acquisition and is named; what only looks so does not."""
+"""A source that is a folder: what has changed there is taken again and named; what only looks so is not."""
 
 from __future__ import annotations
 
