@@ -58,7 +58,7 @@ def ptbxl_records(rate: float) -> PtbxlRecords:
 
 def subset_of(record: str) -> Subset | None:
     """Return which part of ecg-arrhythmia a record belongs to, by its name (``JS00001``); None for any other name."""
-    match = _JS_NUMBER.fullmatch(record)
+    match = _JS_NUMBER.fullmatch(record.upper())
     if match is None:
         return None
     return "chapman" if int(match[1]) <= LAST_CHAPMAN else "ningbo"

@@ -39,6 +39,7 @@ try:
         STUDY.check_generators(Path(".snakemake") / "checked")
         if CHECKS_RESULTS:
             STUDY.check_results(KNOWN_FILES)
+        STUDY.check_sources()
 except (ConfigError, ChangedFileError) as error:
     raise WorkflowError(str(error)) from None
 

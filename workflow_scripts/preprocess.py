@@ -9,6 +9,7 @@ import _repository  # noqa: F401
 
 from ecgpipe.workflow.arguments import result_parser
 from ecgpipe.workflow.running import running
+from ecgpipe.workflow.source_access import with_access
 
 
 def main() -> None:
@@ -23,16 +24,15 @@ def main() -> None:
     own_labels = Path(settings["preprocess"]["label_map"])
     inputs = [args.manifest, *([own_labels] if own_labels.is_file() else [])]
     with running(args, inputs=inputs) as ready:  # one thread a process: workers share the cores already
-        import pandas as pd
-
+        from ecgpipe import manifest
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
         from ecgpipe.preprocess.run import preprocess
 
         ready()
         preprocess(
             args.manifest.with_suffix(""),
-            pd.read_parquet(args.manifest),
-            DatasetSettings.model_validate(settings["dataset"]),
+            manifest.read(args.manifest),
+            DatasetSettings.model_validate(with_access(args.dataset, settings["dataset"])),
             SignalSettings.model_validate(settings["signal"]),
             Preprocess.model_validate(settings["preprocess"]),
             args.out,

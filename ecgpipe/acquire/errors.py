@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
-from ecgpipe.redaction import without_passwords
+from ecgpipe.redaction import printable, without_passwords
 
 
 class AcquireError(Exception):
     """Records that could not be acquired; the message names the file or address, without passwords, and what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_passwords(message))
+        super().__init__(printable(without_passwords(message)))
 
 
 def disk_error(path: Path, error: OSError) -> AcquireError:
@@ -28,3 +30,12 @@ def disk_error(path: Path, error: OSError) -> AcquireError:
             "another one."
         )
     return AcquireError(f"{path}: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn an OSError into one clear message."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(Path(error.filename2 or error.filename or folder), error) from error

@@ -9,6 +9,7 @@ import hashlib
 import re
 import socket
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,13 +18,16 @@ import aiohttp
 from yarl import URL
 
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import ProjectFile
+from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
 from ecgpipe.acquire.mirror import CHUNK, checksum_mismatch, partial_path, user_agent
 from ecgpipe.acquire.retry import CorruptResponse, FileFailed, RetryPolicy, TransientError, parse_response, with_retries
 
 T = TypeVar("T")
 
 MAX_REDIRECTS = 5
+REDIRECTS = {301, 302, 303, 307, 308}
+MAX_FILE_BYTES = 8 << 30
+"""Bytes of the largest single file that is taken; a day of twelve leads at 1000 Hz has 2 GB."""
 RETRIED_STATUS = {408, 425, 429, 500, 502, 503, 504}
 """HTTP status codes after which the same request may succeed later."""
 CHECK_PROXY = "Check http_proxy, https_proxy and no_proxy."
@@ -50,7 +54,9 @@ class HttpMirror:
             timeout=aiohttp.ClientTimeout(
                 total=policy.total_timeout, sock_connect=policy.connect_timeout, sock_read=policy.read_timeout
             ),
-            # Compressed answers could not be resumed by byte, and would not match the listed sums.
+            # Compressed answers could not be resumed by byte. A server that sends them nevertheless is unpacked by
+            # _body, which yields a bomb piece by piece.
+            auto_decompress=False,
             headers={"User-Agent": f"{user_agent()} (aiohttp/{aiohttp.__version__})", "Accept-Encoding": "identity"},
             trust_env=True,
         )
@@ -61,9 +67,13 @@ class HttpMirror:
 
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
         async def attempt() -> T:
+            raw = bytearray()
             async with self._request("GET", path) as response:
-                raw = await response.read()
-            return parse_response(raw, parse)
+                async for chunk in _body(response):
+                    raw += chunk
+                    if len(raw) > MAX_LIST_BYTES:
+                        raise FileFailed(f"it has more than {MAX_LIST_BYTES >> 20} MB, which is no list of files")
+            return parse_response(bytes(raw), parse)
 
         return await with_retries(path, attempt, self._policy)
 
@@ -80,7 +90,7 @@ class HttpMirror:
         async def attempt() -> int:
             hasher, have = _hash_partial(part)
             if have == 0 or hasher.hexdigest() != file.sha256:
-                hasher, have = await self._download_rest(file.path, part, hasher, have)
+                hasher, have = await self._download_rest(file.source_path, part, hasher, have, MAX_FILE_BYTES)
             if (found := hasher.hexdigest()) != file.sha256:
                 part.unlink()
                 raise CorruptResponse(f"{checksum_mismatch(file, found)} ({have} bytes)")
@@ -97,9 +107,9 @@ class HttpMirror:
         part = partial_path(target)
 
         async def attempt() -> int:
-            _, have = await self._download_rest(path, part, *_hash_partial(part))
+            _, have = await self._download_rest(path, part, *_hash_partial(part), most=None)
             try:
-                check(part)
+                await asyncio.to_thread(check, part)
             except ValueError as error:
                 part.unlink()
                 raise CorruptResponse(f"{error} ({have} bytes)") from None
@@ -109,9 +119,13 @@ class HttpMirror:
         return await with_retries(path, attempt, self._policy)
 
     async def _download_rest(
-        self, path: str, part: Path, hasher: hashlib._Hash, have: int
+        self, path: str, part: Path, hasher: hashlib._Hash, have: int, most: int | None
     ) -> tuple[hashlib._Hash, int]:
-        """Fetch what ``part`` lacks of a file after its ``have`` bytes; return the hash and the number of all bytes."""
+        """Fetch what ``part`` lacks of a file after its ``have`` bytes; return the hash and the number of all bytes.
+
+        Raises:
+            FileFailed: if there are more than ``most`` bytes.
+        """
         async with self._request("GET", path, start=have) as response:
             if response.status == 416 and _full_size(response) == have:
                 return hasher, have
@@ -121,10 +135,15 @@ class HttpMirror:
             if response.status == 200 and have:
                 hasher, have = hashlib.sha256(), 0
             with open(part, "ab" if have else "wb") as handle:
-                async for chunk in response.content.iter_chunked(CHUNK):
+                async for chunk in _body(response):
                     handle.write(chunk)
                     hasher.update(chunk)
                     have += len(chunk)
+                    if most is not None and have > most:
+                        break
+        if most is not None and have > most:
+            part.unlink()
+            raise FileFailed(f"it has more than {most >> 30} GB, which is no record")
         return hasher, have
 
     @contextlib.asynccontextmanager
@@ -137,20 +156,46 @@ class HttpMirror:
             await asyncio.sleep(pause)
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            async with self._session.request(
-                method, self._base.joinpath(path), headers=headers, max_redirects=MAX_REDIRECTS
-            ) as response:
+            async with await self._follow(method, self._base.joinpath(path), headers) as response:
                 self._has_answered = True
                 self._check_status(response)
                 yield response
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, UnicodeError) as error:
             raise self._explain(error) from error
+
+    async def _follow(self, method: str, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """Return the answer that redirects lead to, each hop checked.
+
+        Raises:
+            AcquireError: if a redirect leaves encryption, or HTTP.
+            CorruptResponse: if there are more than :data:`MAX_REDIRECTS`.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._session.request(method, url, headers=headers, allow_redirects=False)
+            if response.status not in REDIRECTS or "Location" not in response.headers:
+                return response
+            self._has_answered = True
+            response.release()
+            url = self._next_hop(url, response.headers["Location"])
+        raise CorruptResponse(f"more than {MAX_REDIRECTS} redirects")
+
+    def _next_hop(self, url: URL, location: str) -> URL:
+        """Return where a redirect leads to: with this server's user and password if it stays here, else without."""
+        try:
+            there = url.join(URL(location)).with_user(None)
+        except ValueError:
+            raise FileFailed("the server redirects to what is no address") from None
+        if there.scheme not in ("http", "https") or not there.host:
+            raise AcquireError(f"{self} redirects to {there.scheme}:, which is no web address; this is not followed")
+        if url.scheme == "https" and there.scheme != "https":
+            raise AcquireError(f"{self} redirects to the unencrypted {there.host}; this is not followed")
+        if there.origin() == self._base.origin():
+            return there.with_user(self._base.user).with_password(self._base.password)
+        return there
 
     def _check_status(self, response: aiohttp.ClientResponse) -> None:
         """Raise unless the answer holds (part of) the file, or says that the file cannot be resumed."""
         status = response.status
-        if self._base.scheme == "https" and response.url.scheme != "https":
-            raise AcquireError(f"{self} redirects to the unencrypted {response.url.host}; this is not followed")
         if status in (200, 206, 416):
             return
         if status in RETRIED_STATUS:
@@ -176,8 +221,8 @@ class HttpMirror:
             )
         if isinstance(error, aiohttp.InvalidURL):
             return FileFailed(f"not an address: {error}")
-        if isinstance(error, aiohttp.TooManyRedirects):
-            return CorruptResponse(f"more than {MAX_REDIRECTS} redirects")
+        if isinstance(error, UnicodeError):  # of the codec for names of hosts
+            return AcquireError(f"`base_url`: {host} cannot be the name of a host ({error}). {CHECK_NETWORK}")
         if not self._has_answered:
             if isinstance(error, aiohttp.ClientProxyConnectionError):
                 return AcquireError(
@@ -192,6 +237,35 @@ class HttpMirror:
         if isinstance(error, TimeoutError):
             return TransientError(f"too slow: {error or f'not done after {self._policy.total_timeout:g} s'}")
         return TransientError(f"the connection failed: {error or type(error).__name__}")
+
+
+async def _body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the bytes of an answer in pieces of at most :data:`CHUNK`, unpacked if the server packed them unasked.
+
+    Raises:
+        FileFailed: if they are packed in a way that is not known.
+        CorruptResponse: if they cannot be unpacked.
+    """
+    packing = response.headers.get("Content-Encoding", "identity").lower()
+    if packing == "identity":
+        async for chunk in response.content.iter_chunked(CHUNK):
+            yield chunk
+        return
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise FileFailed(f"the server packs it as {packing}, though it was asked not to")
+    wbits = 47  # finds out by itself whether it is gzip or zlib
+    unpacker = zlib.decompressobj(wbits)
+    try:
+        async for packed in response.content.iter_chunked(CHUNK):
+            while packed:
+                if unpacker.eof:  # gzip may be several pieces in a row
+                    unpacker = zlib.decompressobj(wbits)
+                yield unpacker.decompress(packed, CHUNK)
+                packed = unpacker.unconsumed_tail or unpacker.unused_data
+    except zlib.error as error:
+        raise CorruptResponse(f"it cannot be unpacked: {error}") from None
+    if not unpacker.eof:
+        raise CorruptResponse("it ends before its packing does")
 
 
 def _hash_partial(part: Path) -> tuple[hashlib._Hash, int]:

@@ -1,86 +1,59 @@
-"""Which files of a PhysioNet project a dataset needs, read from the project's ``SHA256SUMS.txt``.
+"""``SHA256SUMS.txt``, the list of a PhysioNet project's files: how it is read, and whether it is whole.
 
 That file is the complete list. ``RECORDS`` is not: in ecg-arrhythmia it lists folders, and in one copy of PTB-XL two of
-its lines are joined.
+its lines are joined. But what ``RECORDS`` names must be in the list, unless the list was cut short.
 """
 
 from __future__ import annotations
 
-import logging
+import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.layouts import (
-    ARRHYTHMIA_RECORDS,
-    CHECKSUMS,
-    LICENSE,
-    PTBXL_DATABASE,
-    SCP_DICTIONARY,
-    SNOMED_DICTIONARY,
-    Format,
-    ptbxl_records,
-    subset_of,
-)
+from ecgpipe.folders import abbreviate
+from ecgpipe.layouts import CHECKSUMS, PTBXL_DATABASE, Format, ptbxl_records
 
-logger = logging.getLogger(__name__)
+RECORDS = "RECORDS"
+"""A project's list of its records or of their folders; a folder of records may have one of its own."""
+MAX_LIST_BYTES = 64 << 20
+"""Bytes of the longest list that is read: half a million files. PTB-XL's has 9 MB."""
 
 _LINE = re.compile(r"(?P<sum>[0-9A-Fa-f]{64})[ \t]+\*?(?P<path>\S.*)")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:|^/|(?:^|/)\.\.(?:/|$)")
 
 
 class ProjectFile(NamedTuple):
-    """A file of a project: its path below the project's folder, with slashes, and its SHA-256 in lower-case hex."""
+    """A file of a project."""
 
     path: str
+    """Where it goes: below the project's folder, with slashes, in the spelling of its format."""
     sha256: str
+    """In lower-case hex."""
+    spelled: str = ""
+    """Its path at the source, if that is spelled otherwise (``A0001.HEA``)."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Which files a format has, and where its records lie."""
-
-    required: tuple[str, ...]
-    record: re.Pattern[str]
-    """Matches a record's header and data file; group ``name`` is the record's name."""
-    example: str
-    """How a record's name is spelled."""
-
-
-def layout(format: Format, rate: int) -> Layout:
-    """Return the layout of ``format`` for signals at ``rate`` Hz.
-
-    Records of the PhysioNet/CinC Challenge 2021 may lie anywhere, each a header with codes and a data file.
-    """
-    if format == "ptbxl":
-        files = ptbxl_records(rate)
-        record = re.compile(rf"{files.folder}/(?:.+/)?(?P<name>[^/]+){files.suffix}\.(?:hea|dat)")
-        return Layout((PTBXL_DATABASE, SCP_DICTIONARY), record, "00001")
-    if format == "challenge":
-        return Layout((), re.compile(r"(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat|dat|flac)"), "E00001")
-    record = re.compile(rf"{ARRHYTHMIA_RECORDS}/(?:.+/)?(?P<name>[^/]+)\.(?:hea|mat)")
-    return Layout((SNOMED_DICTIONARY,), record, "JS00001")
-
-
-OPTIONAL = (SNOMED_DICTIONARY, LICENSE, "RECORDS")
-"""Files of any format that are fetched where a project has them."""
+    @property
+    def source_path(self) -> str:
+        """Its path at the source."""
+        return self.spelled or self.path
 
 
 def parse(raw: bytes) -> list[ProjectFile]:
     """Parse a ``SHA256SUMS.txt``: lines of a checksum, blanks, an optional asterisk and a path.
 
     Raises:
-        ValueError: if it is no list of checksums.
+        ValueError: if it is no list of checksums, or ends within a line.
         AcquireError: if a path would leave the folder it is downloaded to, or is listed with two checksums.
     """
     files: dict[str, ProjectFile] = {}
-    for number, line in enumerate(raw.decode("utf-8-sig").split("\n"), start=1):
-        line = line.removesuffix("\r")
-        if not line.strip():
+    text = raw.decode("utf-8-sig")
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.rstrip()
+        if not line:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
@@ -93,6 +66,11 @@ def parse(raw: bytes) -> list[ProjectFile]:
             )
     if not files:
         raise ValueError("it lists no files")
+    if not text.endswith("\n"):
+        raise ValueError(
+            f"its last line {line[-80:]!r} has no end, so that the list may have been cut short; end it with a line "
+            "break if it is whole"
+        )
     return list(files.values())
 
 
@@ -110,8 +88,8 @@ def _normalised(path: str, number: int) -> str:
     parts = PurePosixPath(path)
     if leaves_folder(path) or not parts.parts:
         raise AcquireError(
-            f"{CHECKSUMS}, line {number}: the path {path!r} would leave the download folder; nothing was fetched. "
-            "Do not trust this source."
+            f"{CHECKSUMS}, line {number}: the path {path!r} would leave the download folder, or has backslashes; "
+            "nothing was fetched. Do not trust this source."
         )
     return str(parts)
 
@@ -142,83 +120,67 @@ def _outside(path: str) -> AcquireError:
     )
 
 
-def select_files(
-    files: Sequence[ProjectFile],
-    format: Format,
-    rate: int,
-    *,
-    subset: str | None = None,
-    names: Sequence[str] | None = None,
-    limit: int | None = None,
-) -> list[ProjectFile]:
-    """Return the files that a dataset needs, sorted by path: its tables and both files of each record.
+def not_listed(folder: Path, files: Sequence[ProjectFile], format: Format, rate: int, below: str = "") -> list[str]:
+    """Return the records that a project's own tables name and its list does not: the list was cut short.
+
+    Read are ``RECORDS`` and, of PTB-XL, ``ptbxl_database.csv``, as far as they are there. A line that is no record of
+    the format counts for nothing. Folders of records have a ``RECORDS`` of their own in ecg-arrhythmia; if all have one
+    but the last of the list, the list ends within that folder.
 
     Args:
-        files: all files of the project.
+        folder: holds the tables.
+        files: all files of the list, in its order.
+        format: of the project.
         rate: the study's sampling rate in Hz.
-        subset: of ecg_arrhythmia, ``chapman`` or ``ningbo``; of challenge, the folder that holds the records.
-        names: only these records.
-        limit: of those, only the first so many in the order of their names.
-
-    Raises:
-        AcquireError: if a table or a named record is not listed, or no record is left.
+        below: folder of the project outside which nothing is asked for; empty: none.
     """
-    form = layout(format, rate)
-    paths = {file.path for file in files}
-    if absent := [path for path in form.required if path not in paths]:
-        raise AcquireError(
-            f"{CHECKSUMS} does not list {', '.join(absent)}: this is no project of format {format}; check `slug`, "
-            "`version` and `format`"
-        )
-    records = _group_by_record(files, form, _subset_filter(format, subset))
-    if names is not None:
-        records = _select_named(records, names, form.example)
-    kept = sorted(records)[:limit]
-    if not kept:
-        raise AcquireError(
-            f"{CHECKSUMS} lists no record of format {format}"
-            + (f" and subset {subset}" if subset else "")
-            + f" for {rate} Hz; check `slug`, `version`, `format` and `subset`"
-        )
-    if halves := [name for name in kept if len(records[name]) != 2]:
-        logger.warning(
-            "%d records are not listed as one header and one data file: %s", len(halves), _abbreviate(halves)
-        )
-    tables = [file for file in files if file.path in (*form.required, *OPTIONAL)]
-    return sorted([*tables, *(file for name in kept for file in records[name])])
+    listed = {file.path for file in files}
+    folders = {path.rpartition("/")[0] + "/" for path in listed}
+    named = list(_records_lines(folder / RECORDS))
+    if format == "ptbxl":
+        copy = ptbxl_records(rate)
+        record = re.compile(rf"{copy.folder}/[0-9]+/[0-9]+{copy.suffix}")
+        named += _database_column(folder / PTBXL_DATABASE, copy.column)
+        named = [name for name in named if record.fullmatch(name)]
+    missing = [
+        name
+        for name in dict.fromkeys(named)
+        if name.startswith(below) and f"{name}.hea" not in listed and not any(p.startswith(name) for p in folders)
+    ]
+    return [*missing, *_ends_within(files)]
 
 
-def _subset_filter(format: Format, subset: str | None) -> Callable[[str, str], bool]:
-    """Return the function that tells, from a record's path and name, whether it belongs to the subset."""
-    if subset is None:
-        return lambda path, name: True
-    if format == "challenge":
-        return lambda path, name: path.startswith(f"{subset.strip('/')}/")
-    return lambda path, name: subset_of(name) == subset
+def _ends_within(files: Sequence[ProjectFile]) -> list[str]:
+    """Return the ``RECORDS`` that the list's last folder of records lacks, if all others have one."""
+    places = list(dict.fromkeys(file.path.rpartition("/")[0] for file in files if file.path.endswith(".hea")))
+    own = {file.path.rpartition("/")[0] for file in files if file.path.endswith(f"/{RECORDS}")}
+    lacking = [place for place in places if place not in own]
+    return [f"{places[-1]}/{RECORDS}"] if len(places) > 1 and lacking == places[-1:] else []
 
 
-def _group_by_record(
-    files: Iterable[ProjectFile], form: Layout, chosen: Callable[[str, str], bool]
-) -> dict[str, list[ProjectFile]]:
-    """Return the files of each chosen record, by its name."""
-    records: dict[str, list[ProjectFile]] = {}
-    for file in files:
-        match = form.record.fullmatch(file.path)
-        if match and chosen(file.path, match["name"]):
-            records.setdefault(match["name"], []).append(file)
-    return records
+def _records_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a ``RECORDS`` that are a path of a record or a folder, and not two joined."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        top, slash, rest = line.strip().partition("/")
+        if slash and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)*/?", line.strip(), re.ASCII) and f"{top}/" not in rest:
+            yield line.strip()
 
 
-def _select_named(
-    records: dict[str, list[ProjectFile]], names: Sequence[str], example: str
-) -> dict[str, list[ProjectFile]]:
-    if unknown := sorted(set(names) - set(records)):
-        raise AcquireError(
-            f"`records` names {_abbreviate(unknown)}, not among the {len(records)} records {CHECKSUMS} lists for this "
-            f"dataset; names are spelled like {example}"
-        )
-    return {name: records[name] for name in names}
+def _database_column(path: Path, column: str) -> Iterator[str]:
+    """Yield a column of PTB-XL's database."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as handle:
+            yield from ((row.get(column) or "").strip() for row in csv.DictReader(handle))
+    except csv.Error:  # no table: preprocessing says so
+        return
 
 
-def _abbreviate(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def cut_short(missing: Sequence[str], source: object) -> AcquireError:
+    """Return the error for a list that lacks what the project's own tables name."""
+    return AcquireError(
+        f"{CHECKSUMS} of {source} lacks {len(missing):,} of the records that the project's own tables name "
+        f"({abbreviate(list(missing), 3)}), so it was probably cut short. Run again; if that changes nothing, set "
+        "`base_url` to another mirror, or `records` to what you want of this one."
+    )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
+import os
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ecgpipe import files
-from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import ProjectFile
+from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
 from ecgpipe.acquire.retry import FileFailed
-from ecgpipe.layouts import CHECKSUMS
 
 T = TypeVar("T")
 
@@ -66,12 +65,10 @@ class FolderMirror:
 
     Args:
         folder: holds the project's files.
-        listed: whether it must hold a ``SHA256SUMS.txt``; if not, a missing one is computed from the files found.
     """
 
-    def __init__(self, folder: Path, listed: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._listed = listed
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -83,27 +80,23 @@ class FolderMirror:
         return None
 
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
-        if path == CHECKSUMS and not self._listed and self._folder.is_dir() and not (self._folder / CHECKSUMS).exists():
-            raw = await asyncio.to_thread(_compute_checksums, self._folder)
-        else:
-            with self._missing_file(path):
-                raw = (self._folder / path).read_bytes()
+        if self._regular(path).st_size > MAX_LIST_BYTES:
+            raise FileFailed(f"it has more than {MAX_LIST_BYTES >> 20} MB, which is no list of files")
         try:
-            return parse(raw)
+            return parse((self._folder / path).read_bytes())
         except ValueError as error:
             raise FileFailed(str(error)) from None
 
     async def size(self, path: str) -> int | None:
-        with self._missing_file(path):
-            return (self._folder / path).stat().st_size
+        return self._regular(path).st_size
 
     async def fetch(self, file: ProjectFile, target: Path) -> int:
         return await asyncio.to_thread(self._copy, file, target)
 
     def _copy(self, file: ProjectFile, target: Path) -> int:
         part = partial_path(target)
-        with self._missing_file(file.path):
-            shutil.copyfile(self._folder / file.path, part)
+        self._regular(file.source_path)
+        shutil.copyfile(self._folder / file.source_path, part)
         if (found := files.sha256(part)) != file.sha256:
             part.unlink()
             raise FileFailed(checksum_mismatch(file, found))
@@ -111,24 +104,16 @@ class FolderMirror:
         part.replace(target)
         return size
 
-    @contextlib.contextmanager
-    def _missing_file(self, path: str) -> Iterator[None]:
-        """Turn a missing file into FileFailed."""
+    def _regular(self, path: str) -> os.stat_result:
+        """Return the status of a regular file; a pipe or a device would have no end.
+
+        Raises:
+            FileFailed: if it is none, or is not there.
+        """
         try:
-            yield
-        except FileNotFoundError:
+            status = (self._folder / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
             raise FileFailed(f"there is no {self._folder / path}") from None
-
-
-def _compute_checksums(folder: Path) -> bytes:
-    """Return a ``SHA256SUMS.txt`` of all files below a folder but hidden ones.
-
-    Raises:
-        AcquireError: if a file's name cannot stand in such a list.
-    """
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    shown = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
-    for name in shown:
-        if not name.isprintable():  # a line break, or bytes that are not UTF-8
-            raise AcquireError(f"{folder}: the file name {name!r} cannot stand in a list of files; rename or remove it")
-    return "".join(f"{files.sha256(folder / name)} {name}\n" for name in shown).encode()
+        if not stat.S_ISREG(status.st_mode):
+            raise FileFailed(f"{self._folder / path} is no regular file")
+        return status

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import tenacity
 
+from ecgpipe.redaction import printable
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -42,12 +44,15 @@ DEFAULT_POLICY = RetryPolicy()
 class FileFailed(Exception):
     """A file that could not be fetched; the message says why, without its name."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(printable(reason))
+
 
 class TransientError(Exception):
     """A failed attempt that may succeed when repeated, at the earliest after ``retry_after`` seconds."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
-        super().__init__(reason)
+        super().__init__(printable(reason))
         self.retry_after = retry_after
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe import files
+from ecgpipe import manifest
+from ecgpipe.acquire.copying import FolderCopy
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.physionet import Download, DownloadPlan
+from ecgpipe.acquire.manifest import DownloadPlan
+from ecgpipe.acquire.physionet import Download
 from ecgpipe.config import DatasetSettings, FolderSource, PhysioNetSource, SignalSettings, SimulatedSource
 from ecgpipe.layouts import Format
 
@@ -23,7 +25,8 @@ def acquire(settings: DatasetSettings, signal: SignalSettings, folder: str | Pat
 
     Returns:
         The manifest, a row a file: path (below ``folder``), bytes, sha256. Only these files belong to the dataset,
-        whatever else an earlier run left in the folder.
+        whatever else an earlier run left in the folder. Its attributes say what was not taken
+        (:mod:`ecgpipe.manifest`).
 
     Raises:
         AcquireError: if the dataset is a merge, or its records cannot be acquired.
@@ -56,18 +59,15 @@ def _download(
     settings: DatasetSettings,
     signal: SignalSettings,
     folder: str | Path,
-) -> Download:
-    return Download(source, format, signal.rate, Path(folder), subset=settings.subset or settings.folder)
+) -> Download | FolderCopy:
+    subset = settings.subset or settings.folder
+    if isinstance(source, FolderSource):
+        return FolderCopy(source, format, signal.rate, Path(folder), subset)
+    return Download(source, format, signal.rate, Path(folder), subset)
 
 
-def manifest_path(folder: str | Path) -> Path:
-    """Return where the manifest of a folder of raw records lies: beside it."""
-    folder = Path(folder)
-    return folder.with_name(f"{folder.name}.parquet")
-
-
-def write_manifest(folder: str | Path, manifest: pd.DataFrame) -> Path:
+def write_manifest(folder: str | Path, table: pd.DataFrame) -> Path:
     """Write what :func:`acquire` returned beside ``folder``, as the sign that the folder is complete and verified."""
-    path = manifest_path(folder)
-    files.write_parquet(path, manifest)
+    path = manifest.path_of(folder)
+    manifest.write(path, table)
     return path

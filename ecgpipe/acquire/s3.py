@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import ProjectFile
+from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
 from ecgpipe.acquire.mirror import checksum_mismatch, partial_path, user_agent
 from ecgpipe.acquire.retry import CorruptResponse, FileFailed, RetryPolicy, TransientError, parse_response, with_retries
 
@@ -66,7 +66,9 @@ class S3Mirror:
 
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
         async def attempt() -> T:
-            raw = await self._call(self._store.cat_file, path)
+            raw = await self._call(lambda name: self._store.cat_file(name, start=0, end=MAX_LIST_BYTES + 1), path)
+            if len(raw) > MAX_LIST_BYTES:
+                raise FileFailed(f"it has more than {MAX_LIST_BYTES >> 20} MB, which is no list of files")
             return parse_response(raw, parse)
 
         return await with_retries(path, attempt, self._policy)
@@ -79,7 +81,7 @@ class S3Mirror:
 
     async def fetch(self, file: ProjectFile, target: Path) -> int:
         async def attempt() -> bytes:
-            raw: bytes = await self._call(self._store.cat_file, file.path)
+            raw: bytes = await self._call(self._store.cat_file, file.source_path)
             if (found := hashlib.sha256(raw).hexdigest()) != file.sha256:
                 raise CorruptResponse(f"{checksum_mismatch(file, found)} ({len(raw)} bytes)")
             return raw

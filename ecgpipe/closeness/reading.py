@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from tqdm import tqdm
 
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
+from ecgpipe.folders import EXPECTED, FolderError, summary, walk
 from ecgpipe.preprocess.reading import read_header, read_recording
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import resample
+
+log = logging.getLogger(__name__)
 
 
 def read_records(path: str | Path, rate: float, seconds: float) -> Records:
@@ -39,7 +43,7 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
         if dataset.spec.rate != rate:
             raise ValueError(f"{path} is at {dataset.spec.rate:g} Hz, not at {rate:g} Hz: give its rate")
         return Records.of(dataset, SPLITS)
-    headers = sorted(path.glob("**/*.hea"))
+    headers = _headers(path)
     if not headers:
         raise ValueError(f"{path} is no .npy file and holds neither WFDB headers (*.hea) nor a dataset of ecgpipe")
     signals = []
@@ -52,6 +56,23 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
             raise ValueError(f"{header_path} cannot be used ({error}): leave it out") from error
     names = np.array([str(p.relative_to(path).with_suffix("")) for p in headers], dtype=object)
     return Records(np.stack(signals), rate, names=names)
+
+
+def _headers(folder: Path) -> list[Path]:
+    """Return the WFDB headers below a folder, links followed; what is passed over is told.
+
+    Raises:
+        ValueError: if the folder cannot be read.
+    """
+    if not folder.is_dir():
+        return []
+    try:
+        found = walk(folder)
+    except FolderError as error:
+        raise ValueError(str(error)) from error
+    if odd := [entry for entry in found.passed_over if entry.reason not in EXPECTED]:
+        log.warning("%s: passed over: %s", folder, "; ".join(summary(odd)))
+    return [folder / path for path in found.files if path.lower().endswith(".hea")]
 
 
 def labelled(records: Records, path: str | Path) -> Records:

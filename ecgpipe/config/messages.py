@@ -10,10 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from ecgpipe.config.introspection import model_of
 from ecgpipe.config.model import Config
+from ecgpipe.redaction import redacted, without_passwords
 
 
 class ConfigError(Exception):
     """A configuration that cannot be run; the message names the key, the value and what is allowed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_passwords(message))
 
 
 def config_error(error: ValidationError) -> ConfigError:
@@ -38,7 +42,7 @@ def _describe(error: dict[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(redacted(value))
     return text if len(text) < 120 else text[:117] + "..."
 
 

@@ -31,6 +31,7 @@ from ecgpipe.preprocess.splits import by_fold
 CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
 
+CORRECT = "correct the file in the dataset's source, of which this is a verified copy, and run again"
 _DATABASE_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 _DICTIONARIES = {"SCP": (SCP_DICTIONARY, 0), "SNOMED-CT": (SNOMED_DICTIONARY, "Snomed_CT")}
 _PTBXL_SEXES: dict[str, Sex] = {"0": "male", "1": "female"}
@@ -109,9 +110,7 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
     copy = ptbxl_records(rate)
     files = _files_by_stem(manifest, f"{copy.folder}/")
     if not files:
-        raise ValueError(
-            f"{raw}: the manifest has no record below {copy.folder}/; fetch the records of that rate first"
-        )
+        raise ValueError(f"{raw}: the manifest has no record below {copy.folder}/, which `signal.rate` {rate} needs")
     rows = _database(raw / PTBXL_DATABASE, copy.column)
     builder = _CatalogueBuilder()
     for stem, extensions in files.items():
@@ -199,7 +198,7 @@ def dictionary(raw: Path, system: str) -> frozenset[str] | None:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         codes = table.iloc[:, column] if isinstance(column, int) else table[column]
     except (ValueError, KeyError, IndexError) as error:  # pandas' parser errors are ValueErrors
-        raise ValueError(f"{path} is not the dictionary of {system} codes; delete it and fetch it again") from error
+        raise ValueError(f"{path} is not the dictionary of {system} codes; {CORRECT}") from error
     return frozenset(code.strip() for code in codes)
 
 
@@ -261,13 +260,13 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing: it holds PTB-XL's codes, patients and folds") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise ValueError(f"{path} is not PTB-XL's table ({error}); delete it and fetch it again") from error
+        raise ValueError(f"{path} is not PTB-XL's table ({error}); {CORRECT}") from error
     bad = table.loc[~table["ecg_id"].str.fullmatch(r"[0-9]{1,9}(\.0*)?"), "ecg_id"]
     if len(bad):
-        raise ValueError(f"{path}: ecg_id {bad.iloc[0]!r} is no number; delete the file and fetch it again")
+        raise ValueError(f"{path}: ecg_id {bad.iloc[0]!r} is no number; {CORRECT}")
     twice = table.loc[table[column].duplicated() | table["ecg_id"].duplicated(), "ecg_id"]
     if len(twice):
-        raise ValueError(f"{path} has ecg_id {twice.iloc[0]} or its {column} twice; delete the file and fetch it again")
+        raise ValueError(f"{path} has ecg_id {twice.iloc[0]} or its {column} twice; {CORRECT}")
     rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
     return {row[column]: row for row in rows}
 

@@ -24,6 +24,7 @@ REASONS: dict[str, str] = {
     "amplitude": "amplitudes that no heart gives, as of a wrong gain",
     "duplicate_record": "a record of that name is already in the set",
     "duplicate_recording": "the same recording as another record that is kept, by its signals",
+    "not_taken": "found in the source folder and not taken: not in its SHA256SUMS.txt, a link that leads nowhere ...",
     "not_in_database": "no row in ptbxl_database.csv",
     "unreadable_codes": "the scp_codes of ptbxl_database.csv are not a dictionary",
     "no_fold": "no strat_fold between 1 and 10",

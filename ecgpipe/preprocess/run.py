@@ -17,7 +17,7 @@ from ecgpipe.dataset import SignalSpec, concatenate, save_records
 from ecgpipe.duplicates import TwinSearch
 from ecgpipe.files import atomic_path, read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess import catalogue, duplicates, labels, splits
+from ecgpipe.preprocess import account, catalogue, duplicates, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
 from ecgpipe.preprocess.gains import doubtful_gains
@@ -51,7 +51,8 @@ def preprocess(
 
     Args:
         raw: folder of the raw records, in PhysioNet's layout.
-        manifest: the table of its files (column ``path``, relative to ``raw``); others are ignored.
+        manifest: the table of its files (column ``path``, relative to ``raw``); others are ignored. Its attributes
+            (:mod:`ecgpipe.manifest`) say what the acquisition left out.
         dataset: settings of the data set.
         signal: rate and length of the study's signals.
         options: label map, quality limits, filters, and the seed of the splits.
@@ -86,7 +87,9 @@ def preprocess(
     if refused is not None:
         refused.unlink(missing_ok=True)  # of an earlier run
     kept: list[Kept] = []
-    excluded = list(listed.excluded)
+    excluded = [*listed.excluded, *account.records_not_taken(manifest, dataset)]
+    # Of PTB-XL the catalogue knows it from the database.
+    not_requested = listed.not_requested + (dataset.format != "ptbxl") * account.count_not_requested(manifest)
     search = TwinSearch(signal.rate, record_length(signal))
     with atomic_path(out / "signals.npy") as signals:
         with signal_writer(signals, (len(LEADS), record_length(signal))) as writer:
@@ -112,10 +115,11 @@ def preprocess(
         "dataset": source_name,
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
-        **count_records(records, table, spec, listed.not_requested),
+        **count_records(records, table, spec, not_requested),
         **count_patients([row.entry for row in kept]),
         "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain),
         "duplicate_recordings": once.count,
+        "passed_over": account.count_passed_over(manifest),
         "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},
         "unknown_codes": count_unknown_codes(records, table, label_map, system, known),
         "signals_sha256": sha256(out / "signals.npy"),
@@ -153,7 +157,7 @@ def merge(members: dict[str, Path], out: Path) -> None:
         },
         **{
             key: {name: part[key] for name, part in zip(members, parts, strict=True)}
-            for key in ("ages", "sexes", "doubtful_gains", "label_map", "unknown_codes")
+            for key in ("ages", "sexes", "doubtful_gains", "passed_over", "label_map", "unknown_codes")
         },
         "signals_sha256": sha256(out / "signals.npy"),
     }

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     snakemake = rest or ["all"]
     try:
         if given.command == "why":
-            print(explain(pending([*snakemake, "--configfile", str(given.configfile)])))
+            jobs = pending([*snakemake, "--configfile", str(given.configfile)])
+            print(explain(jobs, study=Study(load(given.configfile), PACKAGE_ROOT / "workflow_scripts")))
         elif given.command == "plan":
             _plan(given.configfile, snakemake)
         elif given.command == "check":

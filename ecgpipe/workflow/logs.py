@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ecgpipe.redaction import without_passwords
+from ecgpipe.redaction import printable, without_passwords
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Writes no password that stands in an address, wherever in a message or a traceback it is."""
+    """Writes no password that stands in an address, and no code that a terminal would obey, wherever it is."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_passwords(super().format(record))
+        return printable(without_passwords(super().format(record)))
 
 
 def start_logging(path: Path, rank: str | None) -> logging.Handler:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecgpipe.config import Config, ConfigError, PhysioNetSource, canonical
+from ecgpipe.config import Config, ConfigError, FolderSource, PhysioNetSource, canonical
 from ecgpipe.config.derived import is_simulated
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
-from ecgpipe.redaction import without_passwords
+from ecgpipe.redaction import hide, redacted
 from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
 from ecgpipe.workflow.checksums import (
     ChangedFileError,
@@ -29,9 +30,10 @@ from ecgpipe.workflow.checksums import (
 from ecgpipe.workflow.code import digest
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import Layout
+from ecgpipe.workflow.source_state import STATE, FolderState
 
-PLACES = ("base_url", "connections", "transport")
-"""How files of a PhysioNet source are reached: compared with nothing, for checksums pin the data."""
+PLACES = {"physionet": ("base_url", "connections", "transport"), "folder": ("path",), "simulated": ()}
+"""How the files of each kind of source are reached: compared with nothing, for checksums pin the data."""
 
 
 def own_seed(seed: int, *names: str) -> int:
@@ -50,6 +52,9 @@ class Study(Layout):
     def __init__(self, config: Config, scripts: Path) -> None:
         super().__init__(config)
         self.scripts = scripts
+        for dataset in config.dataset_settings.values():
+            if isinstance(dataset.source, PhysioNetSource) and dataset.source.base_url is not None:
+                hide(dataset.source.base_url)
 
     @property
     def provenances(self) -> list[Path]:
@@ -71,11 +76,13 @@ class Study(Layout):
                     f"{provenance} is missing: the results beside it cannot be checked; make them again: "
                     f"snakemake --cores 1 --forcerun {kind.rule} {checksum_file(provenance)}"
                 )
+        sources = [self.source_folder(name) for name in self.sourced]
         manifests = [Path(self.raw) / f"{name}.parquet" for name in self.sourced]
         return [
             *found,
             *damaged(provenances),
             *(line for manifest in manifests if manifest.exists() for line in damaged_raw(manifest)),
+            *(said for source in sources if source is not None and (said := source.changed(read_all=True)) is not None),
         ]
 
     def changed_results(self, known: KnownFiles) -> dict[Path, str]:
@@ -147,34 +154,58 @@ class Study(Layout):
     @property
     def described(self) -> str:
         """The whole configuration, for the report: without the passwords that an address may hold."""
-        return without_passwords(canonical(self.config))
+        return canonical(redacted(json.loads(canonical(self.config))))
 
     @property
     def places(self) -> str:
-        """How files of each PhysioNet source are reached: not part of any job's parameters, for sums pin the data."""
+        """How the files of each source are reached: not part of any job's parameters."""
         return canonical(
             {
-                name: {place: getattr(d.source, place) for place in PLACES}
+                name: {place: getattr(d.source, place) for place in PLACES[d.source.kind]}
                 for name, d in self.datasets.items()
-                if isinstance(d.source, PhysioNetSource)
+                if d.source is not None
             }
         )
 
     def _wanted(self, dataset: str) -> dict[str, Any]:
         """Settings of a dataset with a source: what to get, not from where, nor what is done with it later."""
         settings = self.datasets[dataset].model_dump(mode="json", include={"format", "source", "subset", "folder"})
-        for place in PLACES if settings["source"]["kind"] == "physionet" else ():
-            settings["source"].pop(place, None)
+        for place in PLACES[settings["source"]["kind"]]:
+            settings["source"].pop(place)
         return settings
+
+    def source_folder(self, dataset: str) -> FolderState | None:
+        """Return the source of a dataset, to be compared with what was taken of it; None if it is no folder."""
+        settings = self.datasets[dataset]
+        if not isinstance(settings.source, FolderSource):
+            return None
+        return FolderState(settings, self.config.signal, Path(self.raw) / dataset)
+
+    @cached_property
+    def _states(self) -> dict[str, Any]:
+        """The state of each source that is a folder, by dataset."""
+        return {name: source.parameter() for name in self.sourced if (source := self.source_folder(name)) is not None}
+
+    def check_sources(self) -> None:
+        """Compare the sources that are folders with what was taken of them.
+
+        Raises:
+            ChangedFileError: if one of them no longer can be used.
+        """
+        _ = self._states
+
+    def _acquisition(self, dataset: str) -> dict[str, Any]:
+        return {"dataset": self._wanted(dataset), "signal": self.config.signal.model_dump(mode="json")}
 
     def acquisition(self, dataset: str) -> str:
         """Parameters of a dataset's acquisition."""
-        return canonical({"dataset": self._wanted(dataset), "signal": self.config.signal.model_dump(mode="json")})
+        state = {STATE: self._states[dataset]} if dataset in self._states else {}
+        return canonical({**self._acquisition(dataset), **state})
 
     @property
     def acquisitions(self) -> str:
         """Parameters of all acquisitions, by dataset."""
-        return canonical({name: json.loads(self.acquisition(name)) for name in self.sourced})
+        return canonical({name: self._acquisition(name) for name in self.sourced})
 
     def preprocessing(self, dataset: str) -> str:
         """Parameters of a dataset's preprocessing."""

@@ -15,6 +15,8 @@ from typing import Any
 from ecgpipe.files import read_json
 from ecgpipe.workflow.code import PACKAGE_ROOT, parts
 from ecgpipe.workflow.pending import CONSEQUENCE, MISSING, Job
+from ecgpipe.workflow.source_state import STATE
+from ecgpipe.workflow.study import Study
 
 SHOWN = 6
 """Differences named for one job; more are counted."""
@@ -55,12 +57,22 @@ def _code(job: Job, made: dict[str, Any]) -> Iterator[str]:
             yield f"code edited: {name}"
 
 
-def reasons(job: Job, folder: str | Path) -> list[str]:
+def _source(job: Job, made: dict[str, Any], study: Study | None) -> Iterator[str]:
+    """Say how the folder that a job takes records of has changed since."""
+    if made["settings"].get(STATE) != job.settings.get(STATE):
+        source = study.source_folder(job.wildcards["dataset"]) if study is not None else None
+        yield (source and source.changed()) or "the folder of its source has changed since its records were taken"
+
+
+def reasons(job: Job, folder: str | Path, study: Study | None = None) -> list[str]:
     """Return a job's own reasons to run, one line each; none if it only follows from others."""
     provenance = Path(folder) / job.provenance if job.provenance is not None else None
     if provenance is not None and provenance.exists() and MISSING not in job.reason:
-        made = read_json(provenance)
-        found = [*(f"setting {line}" for line in differences(made["settings"], job.settings)), *_code(job, made)]
+        made, found = read_json(provenance), list[str]()
+        if isinstance(job.settings, dict) and STATE in job.settings and STATE in made["settings"]:
+            found = list(_source(job, made, study))
+        old, new = (_without_state(settings) for settings in (made["settings"], job.settings))
+        found += [*(f"setting {line}" for line in differences(old, new)), *_code(job, made)]
         if found:
             return found
     if job.follows:
@@ -70,12 +82,16 @@ def reasons(job: Job, folder: str | Path) -> list[str]:
     return [part.strip() for part in job.reason.split(";") if not part.strip().startswith(CONSEQUENCE)]
 
 
-def explain(jobs: Sequence[Job], folder: str | Path = ".") -> str:
-    """Say in plain words which jobs would run and why."""
+def _without_state(settings: Any) -> Any:
+    return {k: v for k, v in settings.items() if k != STATE} if isinstance(settings, dict) else settings
+
+
+def explain(jobs: Sequence[Job], folder: str | Path = ".", study: Study | None = None) -> str:
+    """Say in plain words which jobs would run and why; with the study also how a source folder has changed."""
     if not jobs:
         return "Nothing would run: every result is what the config and the code ask for."
     lines = [f"{len(jobs)} jobs would run."]
-    own = [(job, tuple(reasons(job, folder))) for job in jobs]
+    own = [(job, tuple(reasons(job, folder, study))) for job in jobs]
     by_reason = itertools.groupby(sorted((p for p in own if p[1]), key=lambda p: (p[1], p[0].rule)), lambda p: p[1])
     for why, pairs in by_reason:
         lines += ["", *_named(job for job, _ in pairs)]

@@ -21,14 +21,15 @@ import pytest
 from physionet_server import Fault, PhysioNetServer
 from projects import FIRST, IMPATIENT, LICENCE, QUICK, ptbxl, source, true_files, wanted, write_project
 
-from ecgpipe.acquire import listing, physionet, sources
+from ecgpipe.acquire import listing, selection, sources, transfer
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.listing import ProjectFile
 from ecgpipe.acquire.physionet import Download
 from ecgpipe.acquire.retry import RetryPolicy
-from ecgpipe.acquire.run import acquire, manifest_path, plan_download, write_manifest
+from ecgpipe.acquire.run import acquire, plan_download, write_manifest
 from ecgpipe.config import DatasetSettings, PhysioNetSource, SignalSettings
 from ecgpipe.layouts import Format, subset_of
+from ecgpipe.manifest import path_of
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +218,8 @@ def test_many_failures_end_the_run(root: Path, contents: dict[str, bytes], folde
     faults = {path: [Fault("status", status=403)] for path in contents}
     with PhysioNetServer(root, faults) as server, pytest.raises(AcquireError, match="answers 403 Forbidden") as raised:
         Download(source(server.url, connections=1), "ptbxl", 100, folder, policy=QUICK).fetch()
-    assert sum(server.requests.values()) == 1 + physionet.MAX_FAILURES
-    assert f"{len(wanted(contents)) - physionet.MAX_FAILURES} further files were not tried" in str(raised.value)
+    assert sum(server.requests.values()) == 1 + transfer.MAX_FAILURES
+    assert f"{len(wanted(contents)) - transfer.MAX_FAILURES} further files were not tried" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -477,7 +478,9 @@ def test_the_folder_itself_may_be_a_link(root: Path, contents: dict[str, bytes],
 
 def test_flavours_of_the_list_are_read() -> None:
     one, two, three = "a" * 64, "B" * 64, "c" * 64
-    raw = f"\ufeff{one} first.csv\r\n\r\n{two}  second with blanks.csv\r\n   \n{three} *./sub//third.dat".encode()
+    raw = (
+        f"\ufeff{one} first.csv\r\n\r\n{two}  second with blanks.csv\r\n   \n{three} *./sub//third.dat \t\r\n".encode()
+    )
     assert listing.parse(raw) == [
         ProjectFile("first.csv", one),
         ProjectFile("second with blanks.csv", two.lower()),
@@ -506,7 +509,7 @@ PTBXL = entries(*sorted(ptbxl(3)))
     ("rate", "kind"), [(50, "records100"), (100, "records100"), (101, "records500"), (500, "records500")]
 )
 def test_only_the_rate_in_use_is_needed(rate: int, kind: str) -> None:
-    found = paths(listing.select_files(PTBXL, "ptbxl", rate))
+    found = paths(selection.select_files(PTBXL, "ptbxl", rate).files)
     suffix = "lr" if kind == "records100" else "hr"
     records = [f"{kind}/00000/{number:05d}_{suffix}.{end}" for number in (1, 2, 3) for end in ("dat", "hea")]
     assert found == [LICENCE, "RECORDS", "ptbxl_database.csv", *records, "scp_statements.csv"]
@@ -514,9 +517,9 @@ def test_only_the_rate_in_use_is_needed(rate: int, kind: str) -> None:
 
 def test_limit_and_names_choose_whole_records() -> None:
     tables = {LICENCE, "RECORDS", "ptbxl_database.csv", "scp_statements.csv"}
-    limited = set(paths(listing.select_files(PTBXL, "ptbxl", 100, limit=2))) - tables
+    limited = set(paths(selection.select_files(PTBXL, "ptbxl", 100, limit=2).files)) - tables
     assert limited == {f"records100/00000/0000{number}_lr.{end}" for number in (1, 2) for end in ("hea", "dat")}
-    named = set(paths(listing.select_files(PTBXL, "ptbxl", 500, names=["00003", "00001"], limit=1))) - tables
+    named = set(paths(selection.select_files(PTBXL, "ptbxl", 500, names=["00003", "00001"], limit=1).files)) - tables
     assert named == {"records500/00000/00001_hr.hea", "records500/00000/00001_hr.dat"}
 
 
@@ -524,7 +527,7 @@ def test_unknown_names_are_one_error() -> None:
     with pytest.raises(
         AcquireError, match=r"`records` names 00009, 1, not among the 3 records .* spelled like 00001"
     ) as raised:
-        listing.select_files(PTBXL, "ptbxl", 100, names=["00001", "1", "00009"])
+        selection.select_files(PTBXL, "ptbxl", 100, names=["00001", "1", "00009"])
     assert "00001, " not in str(raised.value)
 
 
@@ -545,7 +548,7 @@ ARRHYTHMIA = entries(
     [(None, ["00001", "10646", "10647", "45551"]), ("chapman", ["00001", "10646"]), ("ningbo", ["10647", "45551"])],
 )
 def test_subsets_of_ecg_arrhythmia(subset: str | None, records: list[str]) -> None:
-    found = paths(listing.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset=subset))
+    found = paths(selection.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset=subset).files)
     assert [path[-11:-4] for path in found if path.endswith(".mat")] == [f"JS{number}" for number in records]
     assert [path for path in found if "JS" not in path] == ["ConditionNames_SNOMED-CT.csv", "RECORDS"]
     assert len(found) == 2 + 2 * len(records)
@@ -572,16 +575,16 @@ def test_the_wrong_project_and_no_records_are_said() -> None:
         AcquireError,
         match=r"does not list ptbxl_database\.csv, scp_statements\.csv: this is no project of format ptbxl",
     ):
-        listing.select_files(ARRHYTHMIA, "ptbxl", 100)
+        selection.select_files(ARRHYTHMIA, "ptbxl", 100)
     with pytest.raises(AcquireError, match="lists no record of format ecg_arrhythmia and subset chapman"):
-        listing.select_files(ARRHYTHMIA[:3], "ecg_arrhythmia", 100, subset="chapman")
+        selection.select_files(ARRHYTHMIA[:3], "ecg_arrhythmia", 100, subset="chapman")
     with pytest.raises(AcquireError, match="JS10647"):
-        listing.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset="chapman", names=["JS10647"])
+        selection.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset="chapman", names=["JS10647"])
 
 
 def test_half_a_record_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    listing.select_files([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100)
-    assert "1 records are not listed as one header and one data file: 00001" in caplog.text
+    selection.select_files([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100).tell_halves()
+    assert "records with other files than one header and one data file: 1: 00001" in caplog.text
 
 
 # Where it comes from
@@ -609,7 +612,7 @@ def test_faults_of_a_folder_are_named(tmp_path: Path, contents: dict[str, bytes]
     assert f"{FIRST}: expected SHA-256 {expected}, got {found}" in str(raised.value)
     assert f"{LICENCE}: there is no {project / LICENCE}" in str(raised.value)
     with pytest.raises(AcquireError, match=r"SHA256SUMS.txt of .*nowhere.* could not be read: there is no"):
-        Download(source(tmp_path / "nowhere"), "ptbxl", 100, tmp_path / "raw").fetch()
+        Download(source(tmp_path / "far/nowhere/x"), "ptbxl", 100, tmp_path / "raw").fetch()
 
 
 @pytest.mark.parametrize(
@@ -808,7 +811,7 @@ def settings(base: str | Path | None, **more: object) -> DatasetSettings:
 
 def test_acquire_writes_the_manifest_beside_the_folder(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     manifest = acquire(settings(root, limit=2), SignalSettings(), folder)
-    assert not manifest_path(folder).exists()
+    assert not path_of(folder).exists()
     path = write_manifest(folder, manifest)
     assert path == folder.parent / "ptbxl.parquet"
     read = pd.read_parquet(path)

@@ -17,9 +17,13 @@ from physionet_server import Fault, PhysioNetServer
 from projects import FIRST, QUICK, ptbxl, source, true_files, wanted, write_project
 
 from ecgpipe.acquire import physionet
+from ecgpipe.acquire.copying import FolderCopy
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.physionet import Download, DownloadPlan
+from ecgpipe.acquire.manifest import DownloadPlan
+from ecgpipe.acquire.mirror import partial_path
+from ecgpipe.acquire.physionet import Download
 from ecgpipe.acquire.run import acquire
+from ecgpipe.acquire.sources import download_path
 from ecgpipe.config import Config, DatasetSettings, FolderSource, SignalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +78,7 @@ def test_an_archive_is_fetched_once_and_unpacked_verified(
     assert manifest.equals(again)
     assert manifest["path"].tolist() == sorted(wanted(contents))
     assert true_files(folder, contents) == set(wanted(contents))
-    assert [path.name for path in folder.parent.iterdir() if path.suffix != ".lock"] == ["ptbxl"]
+    assert {path.name for path in folder.parent.iterdir()} == {"ptbxl", ".ptbxl.lock", ".ptbxl.origin.json"}
 
 
 @pytest.mark.parametrize(
@@ -98,10 +102,10 @@ def test_an_archive_survives_a_bad_network(
 
 def test_what_came_of_an_archive_is_kept(archived: Path, contents: dict[str, bytes], tmp_path: Path) -> None:
     whole = (archived / ARCHIVE).read_bytes()
-    part = tmp_path / ".raw.zip.part"
     for have in (len(whole) // 3, len(whole)):  # interrupted on the way, and after the last byte
-        part.write_bytes(whole[:have])
         with PhysioNetServer(archived) as server:
+            part = partial_path(download_path(tmp_path / "raw", f"{server.url}/{ARCHIVE}"))
+            part.write_bytes(whole[:have])
             Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
             (seen,) = server.seen()
         assert seen.range == f"bytes={have}-"
@@ -112,16 +116,17 @@ def test_what_came_of_an_archive_is_kept(archived: Path, contents: dict[str, byt
 
 def test_unpacking_goes_on_after_an_interruption(archived: Path, contents: dict[str, bytes], tmp_path: Path) -> None:
     folder = tmp_path / "raw"
-    shutil.copy(archived / ARCHIVE, tmp_path / ".raw.zip")
     (folder / FIRST).parent.mkdir(parents=True)
     (folder / FIRST).write_bytes(contents[FIRST])
     before = (folder / FIRST).stat().st_mtime_ns
     with PhysioNetServer(archived) as server:
+        kept = download_path(folder, f"{server.url}/{ARCHIVE}")
+        shutil.copy(archived / ARCHIVE, kept)
         Download(source(server.url, transport="zip"), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert not server.requests
     assert (folder / FIRST).stat().st_mtime_ns == before
     assert true_files(folder, contents) == set(wanted(contents))
-    assert not (tmp_path / ".raw.zip").exists()
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "{}/ptb-xl-1.0.3.zip"])
@@ -304,19 +309,19 @@ def test_a_plain_folder_needs_no_list(tmp_path: Path, contents: dict[str, bytes]
     (project / "SHA256SUMS.txt").unlink()
     (project / ".hidden").write_text("x")
     plain = FolderSource(kind="folder", path=str(project), limit=4)
-    plan = Download(plain, "ptbxl", 100, tmp_path / "raw").plan()
-    manifest = Download(plain, "ptbxl", 100, tmp_path / "raw").fetch()
+    plan = FolderCopy(plain, "ptbxl", 100, tmp_path / "raw").plan()
+    manifest = FolderCopy(plain, "ptbxl", 100, tmp_path / "raw").fetch()
     assert plan[:2] == (len(manifest), manifest["bytes"].sum())
     need = {path: data for path, data in wanted(contents).items() if path in set(manifest["path"])}
     assert len(need) == len(manifest) == 4 + 2 * 4
     assert true_files(tmp_path / "raw", need) == set(need)
     with pytest.raises(AcquireError, match=r"there is no .*nowhere.*`path`"):
-        Download(FolderSource(kind="folder", path=str(tmp_path / "nowhere")), "ptbxl", 100, tmp_path / "raw").fetch()
-    for name in (b"not\xff.txt", b"two\nlines.txt"):
+        FolderCopy(FolderSource(kind="folder", path=str(tmp_path / "nowhere")), "ptbxl", 100, tmp_path / "raw").fetch()
+    for name in (b"not\xff.hea", b"two\nlines.hea"):
         (odd := tmp_path / f"odd{len(name)}").mkdir()
         Path(os.fsdecode(os.fsencode(odd) + b"/" + name)).write_text("x")
         with pytest.raises(AcquireError, match="cannot stand in a list of files; rename or remove it"):
-            Download(FolderSource(kind="folder", path=str(odd)), "ptbxl", 100, tmp_path / "raw").fetch()
+            FolderCopy(FolderSource(kind="folder", path=str(odd)), "challenge", 100, tmp_path / "raw").fetch()
 
 
 def test_a_challenge_folder_is_chosen_from(tmp_path: Path) -> None:
