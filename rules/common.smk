@@ -8,26 +8,38 @@ import sys
 # tenth of the time of planning thousands of jobs.
 gc.set_threshold(100_000, 50, 50)
 
+sys.path.insert(0, workflow.basedir)
+sys.path.append(str(Path.cwd()))
+
+from ecgpipe.workflow.environment import clean, installed_first
+
+clean(os.environ)
+sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))
 # Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
-sys.path.insert(0, workflow.basedir)
-sys.path.append(str(Path.cwd()))
 
 from snakemake.exceptions import WorkflowError
 
 from ecgpipe.config import ConfigError, validate
+from ecgpipe.config.files import check_keys
+from ecgpipe.workflow.arguments import ByFile
 from ecgpipe.workflow.checksums import ChangedFileError
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import one_of
 from ecgpipe.workflow.study import Study
+from ecgpipe.workflow.surroundings import check_surroundings
 
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 
 try:
+    if workflow.is_main_process:
+        for file in workflow.configfiles:
+            check_keys(file)
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
+        check_surroundings(STUDY)
         STUDY.check_generators(Path(".snakemake") / "checked")
         STUDY.check_results(Path(".snakemake") / "checked" / "results.json")
 except (ConfigError, ChangedFileError) as error:

@@ -48,13 +48,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ecgpipe import checkpoints
 from ecgpipe.classify.inputs import Inputs, Selection, Standardizer, select, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.subsets import companions, fillable, subset
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import AnyClassifier, ClassifierTraining, Method, Ratio, Setting
 from ecgpipe.dataset import SPLITS, Dataset, SignalSpec, require_distinct, require_same_form
-from ecgpipe.files import atomic_path, write_parquet
+from ecgpipe.files import write_parquet
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class _Outcome:
 
     def save(self, path: Path) -> None:
         tested = {_TESTED + name: values for name, values in self.probabilities.items()}
-        with atomic_path(path) as temporary:
+        with checkpoints.writing(path) as temporary:
             save_file({**tested, **self.network}, temporary, {_KEY: json.dumps(self.row)})
 
     @classmethod
@@ -213,13 +214,13 @@ def _run(cells: Sequence[_Cell], train: Callable[[_Cell], _Outcome], state_dir: 
     """Do the trainings that ``state_dir`` does not hold yet; return all, in the order of ``cells``."""
     if not cells:
         raise ValueError("there is nothing to train: give at least one setting, fraction and seed")
-    outcomes = {}
+    outcomes, there = {}, checkpoints.versions(state_dir)
     with _one_thread():
         for cell in tqdm(cells, desc="trainings", unit="training", disable=None):
             path = state_dir / cell.state
-            if path.exists():
+            if (version := next(checkpoints.sound(path, there), None)) is not None:
                 log.info("%s: done before, kept", cell)
-                outcomes[cell] = _Outcome.load(path)
+                outcomes[cell] = _Outcome.load(version)
             else:
                 outcomes[cell] = train(cell)
                 outcomes[cell].save(path)

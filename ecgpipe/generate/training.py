@@ -32,7 +32,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from ecgpipe.files import atomic_path
+from ecgpipe import checkpoints
 from ecgpipe.generate import processes
 from ecgpipe.generate.muon import Muon, matrices_of
 from ecgpipe.generate.protocol import Settings, Signals
@@ -344,15 +344,16 @@ class _Run:
         for name, parameter in self.module.named_parameters():
             tensors |= {f"optimizer/{k}/{name}": v for k, v in self.optimizer.state[parameter].items()}
         metadata = {"digest": digest, "progress": json.dumps(vars(self.progress))}
-        with atomic_path(path) as temporary:
+        with checkpoints.writing(path, keep=2) as temporary:
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
 
     def resume(self, path: Path, digest: str) -> None:
         """Go on from a checkpoint if there is one of this very training; else start anew, and say why."""
-        if not path.exists():
+        version = next(checkpoints.sound(path), None)
+        if version is None:
             return
         try:
-            with safe_open(path, framework="pt") as handle:
+            with safe_open(version, framework="pt") as handle:
                 metadata = handle.metadata() or {}
                 tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - no mapping
         except SafetensorError as error:
@@ -470,8 +471,8 @@ def train(
         settings: see :class:`TrainingSettings`.
         seed: of everything random here.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        state_dir: folder of the checkpoint ``<stage>.safetensors``, from which a killed run goes on. It stays there; a
-            finished stage found there is not trained again.
+        state_dir: folder of the checkpoint ``<stage>.safetensors`` (see :mod:`ecgpipe.checkpoints`), from which a
+            killed run goes on. It stays there; a finished stage found there is not trained again.
         progress: show a bar (on a terminal).
         stage: name of this training among those of a generator that has several.
         identity: any text that must be equal for a checkpoint to be taken up (the generator's own settings).

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ecgpipe.workflow.gpus import claim_gpus
 from ecgpipe.workflow.locks import KEPT, made_since, wait_for_other_start
+from ecgpipe.workflow.logs import writable
 
 
 def local_rank() -> str | None:
@@ -29,10 +30,12 @@ def launch(args: argparse.Namespace, *inputs: Path) -> None:
         return
     from ecgpipe.workflow.checksums import verified
 
-    args.log.parent.mkdir(parents=True, exist_ok=True)
     began = time.time()
-    # The lock ends with this program, in the next lines; the process of rank 0 takes it anew.
-    if wait_for_other_start(args.log) and made_since(began, args, verified(inputs)):
+    with writable(args.log):
+        # The lock ends with this program, in the next lines; the process of rank 0 takes it anew.
+        waited = wait_for_other_start(args.log)
+        args.log.touch()
+    if waited and made_since(began, args, verified(inputs)):
         print(KEPT, file=sys.stderr)
         sys.exit()
     args.log.write_text("", encoding="utf-8")
