@@ -11,16 +11,21 @@ gc.set_threshold(100_000, 50, 50)
 sys.path.insert(0, workflow.basedir)
 sys.path.append(str(Path.cwd()))
 
-from ecgpipe.workflow.environment import clean, installed_first
+from snakemake.exceptions import WorkflowError
 
+from ecgpipe.workflow.environment import clean, hiding, installed_first
+
+if hidden := hiding(Path(workflow.basedir)):
+    raise WorkflowError(
+        f"{', '.join(hidden)} in {workflow.basedir} would be imported in place of Python's or a library's module of "
+        "that name: rename it, or move it to another folder"
+    )
 clean(os.environ)
 sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))
 # Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
-
-from snakemake.exceptions import WorkflowError
 
 from ecgpipe.config import ConfigError, validate
 from ecgpipe.config.files import check_keys

@@ -8,7 +8,9 @@ before any other import.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import MutableMapping, Sequence
+from pathlib import Path
 
 FIXED = {
     "MPLBACKEND": "agg",  # pictures are written to files; a notebook's backend is no part of this environment
@@ -30,10 +32,21 @@ PYTHON_KEPT = (
 )
 """Variables of Python that a job keeps. All others, such as PYTHONHOME or PYTHONWARNINGS, may end it."""
 
-REMOVED = ("BASH_ENV", "BASH_FUNC_python%%", "BASHOPTS", "CDPATH", "ENV", "NUMEXPR_MAX_THREADS", "SHELLOPTS")
-"""Variables by which a shell runs other code or finds other folders, or that contradict the number of threads."""
+REMOVED = (
+    *("BASH_ENV", "BASH_FUNC_python%%", "BASHOPTS", "CDPATH", "ENV", "SHELLOPTS"),  # other code, other folders
+    "NUMEXPR_MAX_THREADS",  # contradicts the number of threads
+    "SCIPY_ARRAY_API",
+)
+"""Variables by which a shell or a library does something else than in the tests."""
 
-REMOVED_PREFIXES = ("TQDM_",)
+REMOVED_PREFIXES = (
+    "GIT_",  # in a git hook GIT_DIR names another repository than the report is about
+    "JOBLIB_",
+    "PANDAS_",  # copy-on-write, other types of texts
+    "SKLEARN_",
+    "TQDM_",
+)
+"""Beginnings of such variables. A value that these libraries do not take ends their import."""
 
 LAUNCHER = (
     *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"),
@@ -81,3 +94,22 @@ def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:
     named = {os.path.abspath(folder) for folder in pythonpath.split(os.pathsep) if folder}
     later = [folder for folder in path if os.path.abspath(folder) in named]
     return [folder for folder in path if os.path.abspath(folder) not in named] + later
+
+
+INSTALLED = (
+    *("aiohttp", "filelock", "jinja2", "markupsafe", "matplotlib", "neurokit2", "numpy", "pandas", "pyarrow"),
+    *("pydantic", "safetensors", "scipy", "sklearn", "snakemake", "tenacity", "torch", "tqdm", "wfdb", "yaml", "yarl"),
+)
+"""Packages that the study imports."""
+
+
+def hiding(checkout: Path) -> list[str]:
+    """Return files beside the Snakefile that jobs would import in place of a module of Python or of a library.
+
+    Args:
+        checkout: first folder of the jobs' ``sys.path``.
+    """
+    names = sys.stdlib_module_names.union(INSTALLED)
+    modules = {path.stem: path.name for path in checkout.glob("*.py")}
+    modules |= {path.parent.name: path.parent.name for path in checkout.glob("*/__init__.py")}
+    return sorted(file for module, file in modules.items() if module in names)

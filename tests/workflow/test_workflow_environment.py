@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-from checkout import ENVIRONMENT, ROOT, Checkout
+from checkout import ENVIRONMENT, ROOT, Checkout, copy_project
 
-from ecgpipe.workflow.environment import FIXED, THREADS, clean, installed_first
+from ecgpipe.workflow.environment import FIXED, INSTALLED, THREADS, clean, hiding, installed_first
 
 HOSTILE = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -33,6 +34,12 @@ HOSTILE = {
     "PET_NNODES": "2",
     "TQDM_NCOLS": "many",
     "CDPATH": "/usr",
+    "GIT_DIR": "/nowhere/.git",
+    "JOBLIB_START_METHOD": "nonsense",
+    "PANDAS_FUTURE_INFER_STRING": "1",
+    "PANDAS_COPY_ON_WRITE": "1",
+    "SKLEARN_WORKING_MEMORY": "much",
+    "SCIPY_ARRAY_API": "1",
 }
 """Values that are sound, or do no harm, to Snakemake itself."""
 
@@ -55,6 +62,22 @@ def test_installed_packages_come_before_those_of_pythonpath(tmp_path: Path) -> N
     wanted = ["/checkout", "/usr/lib", "/site-packages", str(tmp_path / "own")]
     assert installed_first(path, f"{tmp_path}/own/:") == wanted
     assert installed_first(path, "") == path
+
+
+def test_modules_beside_the_snakefile_that_would_hide_others_are_found(tmp_path: Path) -> None:
+    for name in ("statistics.py", "torch.py", "mine.py", "random.txt"):
+        (tmp_path / name).touch()
+    for name in ("yaml", "docs", "calendar"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "yaml" / "__init__.py").touch()
+    assert hiding(tmp_path) == ["statistics.py", "torch.py", "yaml"]
+    assert hiding(ROOT) == []
+
+
+def test_packages_that_could_be_hidden_are_those_that_the_project_declares() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {name.split(">")[0].split("<")[0] for name in declared}
+    assert names == {{"sklearn": "scikit-learn", "yaml": "pyyaml"}.get(name, name) for name in INSTALLED}
 
 
 JOB = """
@@ -122,3 +145,20 @@ def test_the_report_is_the_same_in_hostile_surroundings(checkout: Checkout, tmp_
     assert len(page.read_bytes()) == pytest.approx(len(before), rel=0.02)
     log = (checkout.folder / "results/logs/report.log").read_text()
     assert "done" in log.splitlines()[-1]
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_a_module_that_hides_another_is_told_before_any_job(tmp_path: Path) -> None:
+    checkout = copy_project(tmp_path / "project")
+    (checkout.folder / "statistics.py").write_text("raise SystemExit(0)\n")
+    done = subprocess.run(
+        ["snakemake", "--configfile", checkout.config, "--cores", "1", "all"],
+        cwd=checkout.folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "statistics.py in" in done.stdout + done.stderr
+    assert not (checkout.folder / "results").exists()
