@@ -10,8 +10,9 @@ import os
 import tempfile
 from pathlib import Path, PurePath
 
-from ecgpipe.config import LABEL_MAPS, ConfigError, FolderSource, PhysioNetSource
+from ecgpipe.config import ConfigError, FolderSource, PhysioNetSource
 from ecgpipe.config.checks import holds_results
+from ecgpipe.config.derived import LABEL_MAPS
 from ecgpipe.workflow.jobs import RESULTS
 from ecgpipe.workflow.layout import Layout
 
