@@ -31,7 +31,7 @@ onerror:
     # With --keep-going all that does not depend on the failed jobs is done by now.
     if workflow.is_main_process and workflow.execution_settings.keep_going:
         shell(
-            'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described:q} '
+            'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described.file:q} '
             "--out results/partial --log results/logs/partial.log"
         )
 

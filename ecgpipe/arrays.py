@@ -64,6 +64,21 @@ def signal_writer(path: str | Path, shape: tuple[int, int]) -> Iterator[SignalWr
         writer.finish()
 
 
+def open_signals(path: str | Path) -> np.ndarray:
+    """Open an .npy file; its numbers stay on disk until they are used.
+
+    Raises:
+        ValueError: if it is damaged or ends early; the message names it.
+    """
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged or cut short ({error}): delete it and run again, which makes it anew"
+        ) from error
+    return array
+
+
 class _MappedFile:
     """The rows of a whole memory-mapped file, read with plain file reads."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecgpipe.arrays import SignalReader, signal_writer
+from ecgpipe.arrays import SignalReader, open_signals, signal_writer
 from ecgpipe.files import atomic_path, read_parquet_metadata, write_parquet
 from ecgpipe.leads import LEADS
 
@@ -79,7 +79,7 @@ class Dataset:
 
         Raises:
             FileNotFoundError: if one of the two files is missing.
-            ValueError: if the files do not belong together.
+            ValueError: if a file is damaged, or the files do not belong together.
         """
         folder = Path(folder)
         for name in ("signals.npy", "records.parquet"):
@@ -90,7 +90,7 @@ class Dataset:
             raise ValueError(
                 f"{folder / 'records.parquet'} does not say rate, leads and classes: not written by ecgpipe"
             )
-        signals = np.load(folder / "signals.npy", mmap_mode="r", allow_pickle=False)
+        signals = open_signals(folder / "signals.npy")
         records = pd.read_parquet(folder / "records.parquet")
         try:
             return cls(signals, records, SignalSpec.from_json(metadata))

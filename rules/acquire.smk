@@ -30,7 +30,7 @@ rule acquire:
         command(
             ACQUIRE,
             "--dataset {wildcards.dataset}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--manifest {output.manifest:q}",
         )
 
@@ -47,4 +47,4 @@ rule download_plan:
         raw=STUDY.raw,
     shell:
         'python "${{ECGPIPE_SCRIPTS}}/download_plan.py" '
-        "--settings {params.settings:q} --raw {params.raw:q} --log {log:q}"
+        "--settings {params.settings.file:q} --raw {params.raw:q} --log {log:q}"

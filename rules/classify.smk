@@ -57,7 +57,7 @@ rule classify_real:
             "{params.experiment}",
             "--data results/data/{wildcards.dataset}",
             "{params.flags}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out {params.out}",
         )
 

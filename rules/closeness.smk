@@ -35,7 +35,7 @@ rule closeness_generator:
     params:
         what="generator",
         flags=lambda w: ["--samples", f"results/samples/{w.dataset}/{w.generator}"],
-        settings=STUDY.closeness(),
+        settings=lambda w: STUDY.closeness(),
         out=lambda w: f"results/closeness/{w.dataset}/{w.generator}",
         code=STUDY.code(GENERATOR.script),
     shell:
@@ -45,7 +45,7 @@ rule closeness_generator:
             "--data results/data/{wildcards.dataset}",
             "{params.flags}",
             "--network {input.network:q}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out {params.out}",
             "--threads {threads}",
         )
@@ -67,7 +67,7 @@ use rule closeness_generator as closeness_controls with:
     params:
         what="controls",
         flags=[],
-        settings=STUDY.closeness(),
+        settings=lambda w: STUDY.closeness(),
         out=lambda w: f"results/closeness/{w.dataset}",
         code=STUDY.code(CONTROLS.script),
 
@@ -94,15 +94,16 @@ rule closeness_tables:
     resources:
         **resources(CLOSENESS),
     params:
+        parts=lambda w, input: ByFile.words(
+            word
+            for table in CLOSENESS_TABLES
+            for word in (f"--{table}", *input[table])
+        ),
         code=STUDY.code(CLOSENESS.script),
     shell:
         command(
             CLOSENESS,
             "tables",
-            "--closeness {input.closeness:q}",
-            "--privacy {input.privacy:q}",
-            "--copies {input.copies:q}",
-            "--curves {input.curves:q}",
-            "--points {input.points:q}",
+            "{params.parts.file:q}",
             "--out results/tables",
         )

@@ -9,21 +9,34 @@ import time
 # tenth of the time of planning thousands of jobs.
 gc.set_threshold(100_000, 50, 50)
 
-# Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
-os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
-)
 sys.path.insert(0, workflow.basedir)
 sys.path.append(str(Path.cwd()))
 
 from snakemake.exceptions import WorkflowError
 
+from ecgpipe.workflow.environment import clean, hiding, installed_first
+
+if hidden := hiding(Path(workflow.basedir)):
+    raise WorkflowError(
+        f"{', '.join(hidden)} in {workflow.basedir} would be imported in place of Python's or a library's module of "
+        "that name: rename it, or move it to another folder"
+    )
+clean(os.environ)
+sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))
+# Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+)
+
 from ecgpipe.config import ConfigError, validate
+from ecgpipe.config.files import check_keys
 from ecgpipe.vocabulary import REAL_ON_SYNTHETIC
+from ecgpipe.workflow.arguments import ByFile
 from ecgpipe.workflow.checksums import ChangedFileError, KnownFiles
 from ecgpipe.workflow.jobs import CHECKSUMS, JOBS
 from ecgpipe.workflow.layout import one_of
 from ecgpipe.workflow.study import Study
+from ecgpipe.workflow.surroundings import check_surroundings
 
 STARTED = time.time()
 KNOWN_FILES = KnownFiles(Path(".snakemake") / "checked" / "results.json")
@@ -34,8 +47,12 @@ CHECKS_RESULTS = os.environ.get("ECGPIPE_CHECK_RESULTS") != "0" and not {
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 
 try:
+    if workflow.is_main_process:
+        for file in workflow.configfiles:
+            check_keys(file)
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
+        check_surroundings(STUDY)
         STUDY.check_generators(Path(".snakemake") / "checked")
         if CHECKS_RESULTS:
             STUDY.check_results(KNOWN_FILES)

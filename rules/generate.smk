@@ -36,7 +36,7 @@ rule generate:
         command(
             GENERATE,
             "--data results/data/{wildcards.dataset}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out results/generators/{wildcards.dataset}/{wildcards.generator}",
             "--processes {resources.processes}",
         )

@@ -44,7 +44,7 @@ rule preprocess:
             PREPROCESS,
             "--dataset {wildcards.dataset}",
             "--manifest {input.manifest:q}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out results/data/{wildcards.dataset}",
             "--workers {threads}",
         )

@@ -80,8 +80,8 @@ rule report_page:
     shell:
         command(
             REPORT,
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--tables results/tables",
-            "--shown {params.shown:q}",
+            "--shown {params.shown.file:q}",
             "--out {output.page:q}",
         )

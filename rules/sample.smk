@@ -40,7 +40,7 @@ rule sample:
             "--model results/generators/{wildcards.dataset}/{wildcards.generator}",
             "--data results/data/{wildcards.dataset}",
             "--name {wildcards.generator}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out results/samples/{wildcards.dataset}/{wildcards.generator}",
             "--processes {resources.processes}",
         )

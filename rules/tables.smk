@@ -40,19 +40,24 @@ rule result_tables:
     resources:
         **resources(RESULT_TABLES),
     params:
-        settings=STUDY.tables(),
+        settings=lambda w: STUDY.tables(),
         data=expand("results/data/{dataset}", dataset=STUDY.config.datasets),
         benchmarks=[benchmark for benchmark, _ in STUDY.measured],
         provenances=[provenance for _, provenance in STUDY.measured],
+        files=lambda w, input: ByFile.words(
+            [
+                *("--predictions", *input.predictions),
+                *("--training", *input.training),
+                *("--benchmarks", *(benchmark for benchmark, _ in STUDY.measured)),
+                *("--provenances", *(provenance for _, provenance in STUDY.measured)),
+            ]
+        ),
         code=STUDY.code(RESULT_TABLES.script),
     shell:
         command(
             RESULT_TABLES,
-            "--predictions {input.predictions:q}",
-            "--training {input.training:q}",
+            "{params.files.file:q}",
             "--data {params.data:q}",
-            "--benchmarks {params.benchmarks:q}",
-            "--provenances {params.provenances:q}",
-            "--settings {params.settings:q}",
+            "--settings {params.settings.file:q}",
             "--out results/tables",
         )

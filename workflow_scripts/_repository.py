@@ -1,6 +1,14 @@
-"""Puts the root of this checkout on the import path, so that scripts run its code, whatever version is installed."""
+"""Puts the root of this checkout on the import path, so that scripts run its code, whatever version is installed.
 
+Folders of PYTHONPATH come last: see :mod:`ecgpipe.workflow.environment`.
+"""
+
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ecgpipe.workflow.environment import installed_first
+
+sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -72,8 +72,17 @@ class Pretrained:
 
         Raises:
             FileNotFoundError: if there is none.
-            ValueError: if it is a safetensors file of another kind.
+            ValueError: if it is damaged, or a safetensors file of another kind.
         """
+        try:
+            return cls._read(path)
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(
+                f"{path} is damaged or cut short ({error}): delete it and run again, which makes it anew"
+            ) from error
+
+    @classmethod
+    def _read(cls, path: str | Path) -> Pretrained:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY)
             if text is None:

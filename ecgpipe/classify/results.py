@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from ecgpipe import checkpoints
 from ecgpipe.classify.experiments import Experiment
 from ecgpipe.classify.grid import Training
 from ecgpipe.classify.pretrained import Pretrained
 from ecgpipe.classify.records import RealData, TestSet
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.files import atomic_path, write_parquet
+from ecgpipe.files import write_parquet
 from ecgpipe.vocabulary import PROBABILITY, TRAINING_RECORDS
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Outcome:
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file."""
         tested = {_TESTED + name: values for name, values in self.probabilities.items()}
-        with atomic_path(path) as temporary:
+        with checkpoints.writing(path) as temporary:
             save_file({**tested, **self.network}, temporary, {_KEY: json.dumps(self.row)})
 
     @classmethod
@@ -88,13 +89,13 @@ def run_trainings(
     """
     if not trainings:
         raise ValueError("there is nothing to train: give at least one setting, fraction and seed")
-    outcomes = {}
+    outcomes, there = {}, checkpoints.versions(state_dir)
     with _one_thread():
         for training in tqdm(trainings, desc="trainings", unit="training", disable=None):
             path = state_dir / training.state
-            if path.exists():
+            if (version := next(checkpoints.sound(path, there), None)) is not None:
                 log.info("%s: done before, kept", training)
-                outcomes[training] = Outcome.load(path)
+                outcomes[training] = Outcome.load(version)
             else:
                 outcomes[training] = train(training)
                 outcomes[training].save(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -14,9 +16,14 @@ if TYPE_CHECKING:
     from ecgpipe.config.model import Config
 
 RESULT_FOLDERS = {
-    ("results", stage)
-    for stage in ("data", "generators", "samples", "classifiers", "tables", "report", "logs", "state")
+    *("data", "generators", "samples", "classifiers", "closeness", "tables", "report", "wfdb", "partial"),
+    *("logs", "benchmarks", "state"),
 }
+"""Folders below ``results`` that hold results of other stages than the first."""
+
+SHORTEST_COMPARED = 288
+"""Samples of the shortest record that closeness can compare: what the widest kernel of its feature map reads."""
+
 RECORDED_SECONDS = {"ptbxl": 10, "ecg_arrhythmia": 10}
 """How long all recordings of a format are, in seconds."""
 
@@ -102,9 +109,17 @@ def band_lies_within_the_signals(config: Config) -> None:
         )
 
 
+def holds_results(path: PurePath) -> str | None:
+    """Return the folder of results that a path, relative to the study's folder, is or lies in, if there is one."""
+    first, *rest = PurePath(os.path.normpath(path)).parts or ("",)
+    return f"results/{rest[0]}" if first == "results" and rest and rest[0] in RESULT_FOLDERS else None
+
+
 def raw_dir_holds_no_results(config: Config) -> None:
-    if (taken := PurePath(config.raw_dir).parts[:2]) in RESULT_FOLDERS:
-        raise ValueError(f"`raw_dir`: {config.raw_dir!r} lies in {'/'.join(taken)}, which holds results")
+    names = [name for name, dataset in config.dataset_settings.items() if dataset.merge is None]
+    for folder in (PurePath(config.raw_dir), *(PurePath(config.raw_dir, name) for name in names)):
+        if taken := holds_results(folder):
+            raise ValueError(f"`raw_dir`: {config.raw_dir!r} is or holds {taken}, a folder of results")
 
 
 def active_datasets_are_declared(config: Config) -> None:
@@ -128,6 +143,14 @@ def records_are_long_enough_for_the_classifier(config: Config, name: str, datase
         raise ValueError(
             f"`classifiers.{dataset.classifier}.blocks`: the network of {name} needs records of {needed} samples, "
             f"but `signal` makes them {length} long"
+        )
+
+
+def records_are_long_enough_to_compare(config: Config) -> None:
+    if (length := record_length(config.signal)) < SHORTEST_COMPARED:
+        raise ValueError(
+            f"`signal.seconds`: {config.signal.seconds:g} s at {config.signal.rate} Hz (`signal.rate`) are {length} "
+            f"samples a record; closeness compares records of {SHORTEST_COMPARED} samples or more"
         )
 
 
@@ -183,6 +206,7 @@ def generators_have_free_names(config: Config) -> None:
 
 
 RULES: tuple[Callable[[Config], None], ...] = (
+    active_datasets_are_declared,
     no_value_stands_twice,
     settings_contain_the_reference,
     cross_has_its_setting,
@@ -192,8 +216,8 @@ RULES: tuple[Callable[[Config], None], ...] = (
     other_datasets_are_there,
     band_lies_within_the_signals,
     raw_dir_holds_no_results,
-    active_datasets_are_declared,
     each_dataset_is_sound,
+    records_are_long_enough_to_compare,
     train_by_dataset_names_what_is_trained_on,
     generators_have_free_names,
 )
@@ -217,8 +241,7 @@ def _declared(key: str, value: str, allowed: Iterable[str]) -> None:
 
 
 def _duplicates(values: Iterable[Any]) -> list[Any]:
-    values = list(values)
-    return sorted({value for value in values if values.count(value) > 1}, key=str)
+    return sorted((value for value, times in Counter(values).items() if times > 1), key=str)
 
 
 def _may_overlap(one: DatasetSettings, other: DatasetSettings) -> bool:

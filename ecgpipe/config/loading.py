@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from ecgpipe.config.files import plain, read_yaml
 from ecgpipe.config.messages import ConfigError, config_error
 from ecgpipe.config.model import Config
-
-
-def _with_numbers(value: Any) -> Any:
-    """Return ``value`` with texts such as ``1e-3``, which YAML 1.1 does not take for numbers, as numbers."""
-    if isinstance(value, dict):
-        return {key: _with_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_numbers(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", value):
-        return float(value)
-    return value
 
 
 def validate(raw: object) -> Config:
@@ -38,14 +25,18 @@ def validate(raw: object) -> Config:
         raise ConfigError(f"the config must be a mapping of keys, got {type(raw).__name__}")
     try:
         # As JSON, in which a list may stand for a pair and nothing else is converted.
-        return Config.model_validate_json(json.dumps(_with_numbers(raw), default=str))
+        return Config.model_validate_json(json.dumps(plain(raw)))
     except ValidationError as error:
         raise config_error(error) from None
 
 
 def load(path: str | Path) -> Config:
-    """Read and check a YAML file."""
-    return validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    """Read and check a YAML file.
+
+    Raises:
+        ConfigError: if it is no YAML file of a sensible size, or as :func:`validate` says.
+    """
+    return validate(read_yaml(path))
 
 
 def canonical(value: object) -> str:

@@ -38,6 +38,8 @@ def _describe(error: dict[str, Any]) -> str:
         return f"`{key}`: this key is required and missing"
     if error["type"] == "value_error":
         return f"`{key}`: {message}" if error["loc"] else message
+    if error["type"] == "string_type" and isinstance(error["input"], int | float):
+        message += "; put it in quotes (YAML reads 00010 without them as a number, and not as ten)"
     return f"`{key}`: {value} is not allowed. {message}"
 
 

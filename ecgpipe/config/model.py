@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from ecgpipe.config import checks
-from ecgpipe.config.sections.base import Name, Section, WorkflowPath
+from ecgpipe.config.sections.base import Name, Section, Seed, WorkflowPath
 from ecgpipe.config.sections.classifiers import AnyClassifier, ClassifierSettings
 from ecgpipe.config.sections.closeness import Closeness
 from ecgpipe.config.sections.compute import Compute
@@ -24,9 +24,8 @@ class Config(Section):
     """A whole study."""
 
     study: StudySettings = Field(default_factory=StudySettings, description="What the report calls this study.")
-    seed: int = Field(
+    seed: Seed = Field(
         2411,
-        ge=0,
         description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).",
     )
     raw_dir: WorkflowPath = Field(
@@ -42,7 +41,7 @@ class Config(Section):
     datasets: list[Name] = Field(
         min_length=1, description="Active datasets; their settings stand in `dataset_settings`."
     )
-    dataset_settings: dict[Name, DatasetSettings] = Field(description="What each dataset is.")
+    dataset_settings: dict[Name, DatasetSettings] = Field(min_length=1, description="What each dataset is.")
     generators: list[Name] = Field(
         min_length=1, description="Active generators; their settings stand in `generator_settings`."
     )
@@ -54,6 +53,7 @@ class Config(Section):
     )
     classifiers: dict[Name, AnyClassifier] = Field(
         {"cnn": ClassifierSettings()},
+        min_length=1,
         description="Classifiers by name; each dataset names the one it uses.",
     )
     experiments: Experiments = Field(default_factory=Experiments, description="Which classifiers are trained.")

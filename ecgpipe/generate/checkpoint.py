@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from ecgpipe.files import atomic_path
+from ecgpipe import checkpoints
 from ecgpipe.generate.protocol import Settings, Signals
 
 log = logging.getLogger(__name__)
@@ -89,23 +89,24 @@ def training_digest(
 
 
 def save_checkpoint(path: Path, digest: str, state: TrainingState) -> None:
-    """Write a checkpoint atomically."""
+    """Write a checkpoint; the one before it is kept too."""
     tensors = {f"module/{k}": v for k, v in state.module.state_dict().items()}
     tensors |= {f"ema/{k}": v for k, v in state.ema.state_dict().items()}
     tensors |= {f"best/{k}": v for k, v in state.best.items()}
     for name, parameter in state.module.named_parameters():
         tensors |= {f"optimizer/{k}/{name}": v for k, v in state.optimizer.state[parameter].items()}
     metadata = {"digest": digest, "progress": state.progress.to_json()}
-    with atomic_path(path) as temporary:
+    with checkpoints.writing(path, keep=2) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
 
 
 def load_checkpoint(path: Path, digest: str, state: TrainingState, device: torch.device) -> bool:
-    """Set ``state`` to that of a checkpoint, if there is one of this very training; return whether there was."""
-    if not path.exists():
+    """Set ``state`` to that of the newest sound checkpoint of this very training; return whether there is one."""
+    version = next(checkpoints.sound(path), None)
+    if version is None:
         return False
     try:
-        with safe_open(path, framework="pt") as handle:
+        with safe_open(version, framework="pt") as handle:
             metadata = handle.metadata() or {}
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:

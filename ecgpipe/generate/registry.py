@@ -54,6 +54,11 @@ def load_class(name: str, dotted: str | None) -> type[Generator]:
             ) from error
         hint = "set `class: package.module:Class`" if dotted is None else "is its folder installed or on PYTHONPATH?"
         raise GeneratorError(f"{where}: there is no module {module_name}; {hint}") from error
+    except (Exception, SystemExit) as error:  # a user's own code may do anything
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise GeneratorError(
+            f"{where} (`generator_settings.{name}.class`): the import of {module_name} ended in {said}; mend it"
+        ) from error
     found = getattr(module, attribute, None)
     if found is None:
         raise GeneratorError(f"{where}: module {module_name} has no {attribute}")

@@ -397,8 +397,8 @@ def train(
         settings: see :class:`TrainingSettings`.
         seed: of everything random here.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        state_dir: folder of the checkpoint ``<stage>.safetensors``, from which a killed run goes on. It stays there; a
-            finished stage found there is not trained again.
+        state_dir: folder of the checkpoint ``<stage>.safetensors`` (see :mod:`ecgpipe.checkpoints`), from which a
+            killed run goes on. It stays there; a finished stage found there is not trained again.
         progress: show a bar (on a terminal).
         stage: name of this training among those of a generator that has several.
         identity: any text that must be equal for a checkpoint to be taken up (the generator's own settings).

@@ -13,9 +13,9 @@ import pandas as pd
 from pydantic import BaseModel
 from tqdm import tqdm
 
+from ecgpipe import checkpoints
 from ecgpipe.arrays import signal_writer
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.files import atomic_path
 from ecgpipe.generate import distributed
 from ecgpipe.generate.protocol import Generator
 from ecgpipe.preprocess.splits import stratified
@@ -85,20 +85,25 @@ def draw(
     starts = range(0, len(labels), chunk)
     parts = [folder / f"{start:08d}.npy" for start in starts]
     own = list(zip(starts, parts, strict=True))[distributed.rank() :: distributed.world_size()]
-    todo = [(start, part) for start, part in own if not part.exists()]
+    there = checkpoints.versions(folder)
+    todo = [(start, part) for start, part in own if next(checkpoints.sound(part, there), None) is None]
     if len(todo) < len(own):
         log.info("going on: %d of %d chunks are in %s", len(own) - len(todo), len(own), folder)
     for start, part in tqdm(todo, desc="sample", unit="chunk", disable=None if distributed.rank() == 0 else True):
         rows = slice(start, min(start + chunk, len(labels)))
         signals = generator.sample(labels[rows], settings=settings, seeds=seeds[rows], device=device)
         _check(signals, rows, shape)
-        with atomic_path(part) as temporary, open(temporary, "wb") as handle:
+        with checkpoints.writing(part) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.ascontiguousarray(signals, dtype="<f4"), allow_pickle=False)
     distributed.barrier()
     if distributed.rank() == 0:
+        there = checkpoints.versions(folder)
         with signal_writer(out, shape) as writer:
             for part in parts:
-                writer.append(np.load(part, allow_pickle=False))
+                version = next(checkpoints.sound(part, there), None)
+                if version is None:
+                    raise ValueError(f"{part} was damaged since it was drawn: run again, which draws it anew")
+                writer.append(np.load(version, allow_pickle=False))
         shutil.rmtree(folder)
 
 

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from ecgpipe.workflow.jobs import data_files
@@ -30,6 +31,20 @@ def is_followed(module: str) -> bool:
     return module in FOLLOWED or not f"{module}.".startswith(tuple(f"{name}." for name in NOT_FOLLOWED))
 
 
+def find_module(module: str) -> ModuleSpec | None:
+    """Find a module without importing anything; ``importlib`` would import the packages it lies in."""
+    top, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for name in inner:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{name}", spec.submodule_search_locations)
+    return spec
+
+
 def _locate(module: str) -> Path | None:
     """Return the source file of a module of this package or of a user's, None if there is none."""
     parts = module.split(".")
@@ -39,10 +54,7 @@ def _locate(module: str) -> Path | None:
             if candidate.is_file():
                 return candidate
         return None
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
+    spec = find_module(module)
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
@@ -86,7 +98,7 @@ def _imports(path: Path, module: str, is_package: bool) -> frozenset[str]:
 @functools.cache
 def _parse(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         raise ValueError(f"{path}, line {error.lineno}: {error.msg}; correct this file first") from error
 

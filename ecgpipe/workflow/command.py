@@ -13,6 +13,7 @@ from ecgpipe.workflow.checksums import ChangedFileError
 from ecgpipe.workflow.code import PACKAGE_ROOT
 from ecgpipe.workflow.pending import DryRunError, pending
 from ecgpipe.workflow.study import Study
+from ecgpipe.workflow.surroundings import check_surroundings
 from ecgpipe.workflow.why import explain
 
 
@@ -34,6 +35,7 @@ def _plan(configfile: Path, snakemake: Sequence[str]) -> None:
 
 def _check(configfile: Path, results: bool) -> None:
     study = Study(load(configfile), PACKAGE_ROOT / "workflow_scripts")
+    check_surroundings(study)
     study.check_generators(Path(".snakemake") / "checked")
     print(f"{configfile}: every key is known and every value allowed.")
     if not results:

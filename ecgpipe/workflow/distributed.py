@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ecgpipe.workflow.gpus import claim_gpus
 from ecgpipe.workflow.locks import KEPT, made_since, wait_for_other_start
+from ecgpipe.workflow.logs import writable
 
 
 def local_rank() -> str | None:
@@ -29,11 +30,13 @@ def launch(args: argparse.Namespace, *inputs: Path) -> None:
         return
     from ecgpipe.workflow.checksums import ChangedFileError, verified
 
-    args.log.parent.mkdir(parents=True, exist_ok=True)
     began = time.time()
-    # The lock ends with this program, in the next lines; the process of rank 0 takes it anew.
+    with writable(args.log):
+        # The lock ends with this program, in the next lines; the process of rank 0 takes it anew.
+        waited = wait_for_other_start(args.log)
+        args.log.touch()
     try:
-        kept = wait_for_other_start(args.log) and made_since(began, args, verified(inputs))
+        kept = waited and made_since(began, args, verified(inputs))
     except ChangedFileError as error:
         sys.exit(f"ERROR: {error}")
     if kept:

@@ -8,13 +8,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 
 def _lock_free(devices: Sequence[str], number: int) -> dict[str, int]:
     """Lock up to ``number`` of these devices; return their names and the file descriptors of the locks."""
     claimed: dict[str, int] = {}
     for name in devices:
-        place = Path(tempfile.gettempdir()) / f"ecgpipe-{os.getuid()}-gpu-{name}.lock"
+        # Parts of a GPU are named MIG-<uuid> or MIG-GPU-<uuid>/<instance>/<instance>.
+        place = Path(tempfile.gettempdir()) / f"ecgpipe-{os.getuid()}-gpu-{quote(name, safe='')}.lock"
         lock = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +41,11 @@ def claim_gpus(number: int, patience: float = 1.0) -> None:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nodes = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
-    devices = visible.split(",") if visible else [path.name.removeprefix("nvidia") for path in nodes]
+    devices = (
+        [name.strip() for name in visible.split(",")]
+        if visible
+        else [path.name.removeprefix("nvidia") for path in nodes]
+    )
     if not 0 < number < len(devices):
         return
     while len(claimed := _lock_free(devices, number)) < number:

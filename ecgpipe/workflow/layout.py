@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
-from ecgpipe.config import Config, DatasetSettings
+from ecgpipe.config import Config, ConfigError, DatasetSettings
 from ecgpipe.vocabulary import POOLED, REAL, SYNTHETIC
 from ecgpipe.workflow.jobs import JOBS, JobKind
 
@@ -26,11 +26,19 @@ class Layout:
 
     Args:
         config: a validated configuration.
+
+    Raises:
+        ConfigError: if `raw_dir` names a user that there is not.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.raw = str(Path(config.raw_dir).expanduser())
+        try:
+            self.raw = str(Path(config.raw_dir).expanduser())
+        except RuntimeError:
+            raise ConfigError(
+                f"`raw_dir`: {config.raw_dir!r} names the home of a user that there is not; write the whole path"
+            ) from None
 
     @cached_property
     def datasets(self) -> dict[str, DatasetSettings]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from ecgpipe.redaction import printable, without_passwords
@@ -13,6 +16,19 @@ class _RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(without_passwords(super().format(record)))
+
+
+@contextlib.contextmanager
+def writable(log: Path) -> Iterator[None]:
+    """Make the folder of a log; end the job with one sentence if the log cannot be written there."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        sys.exit(
+            f"ERROR: the log {log} cannot be written ({error.strerror or error}): "
+            f"make {log.parent} a folder that you may write to, with space left, and run again"
+        )
 
 
 def start_logging(path: Path, rank: str | None) -> logging.Handler:

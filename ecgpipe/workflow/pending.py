@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecgpipe.workflow.arguments import expanded
+
 CONSEQUENCE, MISSING = "Input files updated by another job", "Missing output files"
 """How Snakemake's reasons begin for a job that follows from another, and for one without its results. Its events carry
 the reason as a sentence only."""
@@ -30,7 +32,7 @@ class Job:
         wildcards: their values.
         reason: Snakemake's own.
         output: names of its outputs.
-        command: its shell command, word by word.
+        command: its shell command, word by word, with what files of long arguments hold.
     """
 
     rule: str
@@ -71,15 +73,20 @@ class Job:
         return Path(path) if path is not None else None
 
 
-def read_jobs(lines: Iterable[str]) -> list[Job]:
-    """Read the jobs that :mod:`ecgpipe.workflow.job_events` wrote; targets, which run nothing, are left out."""
+def read_jobs(lines: Iterable[str], folder: str | Path = ".") -> list[Job]:
+    """Read the jobs that :mod:`ecgpipe.workflow.job_events` wrote; targets, which run nothing, are left out.
+
+    Args:
+        lines: of its file.
+        folder: where the study lies.
+    """
     return [
         Job(
             rule=said["rule_name"],
             wildcards={name: str(value) for name, value in said["wildcards"].items()},
             reason=said["reason"],
             output=tuple(said["output"]),
-            command=tuple(shlex.split(said["shellcmd"].replace("\\\n", " "))),
+            command=tuple(expanded(shlex.split(said["shellcmd"].replace("\\\n", " ")), folder)),
         )
         for said in map(json.loads, lines)
         if said["shellcmd"]
@@ -104,4 +111,5 @@ def pending(arguments: Sequence[str] = (), folder: str | Path = ".") -> list[Job
         done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
         if done.returncode:
             raise DryRunError(f"{done.stdout}\n{done.stderr}".strip()[-3000:])
-        return read_jobs(events.read_text(encoding="utf-8").splitlines()) if events.exists() else []
+        lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
+        return read_jobs(lines, folder)

@@ -17,14 +17,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ecgpipe.redaction import without_passwords
+from ecgpipe.workflow import environment
 from ecgpipe.workflow.distributed import local_rank
 from ecgpipe.workflow.gpus import claim_gpus
 from ecgpipe.workflow.jobs import PROVENANCE
 from ecgpipe.workflow.locks import KEPT, made_since, wait_for_other_start
-from ecgpipe.workflow.logs import start_logging
+from ecgpipe.workflow.logs import start_logging, writable
 
 _LOADED = time.perf_counter()
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class EndedEarlyError(Exception):
+    """Code of a job, such as a user's own generator, ended Python before the results were made."""
 
 
 def state_folder(args: argparse.Namespace, *inputs: Path) -> Path:
@@ -54,16 +58,17 @@ def running(
     Yields:
         What the script calls when its imports are done. Until then it starts up, and no garbage is collected.
     """
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
-    args.log.parent.mkdir(parents=True, exist_ok=True)
-    # Processes of one job share a log, which is empty when they start.
     rank = local_rank()
+    environment.clean(os.environ, launched=rank is not None, threads=threads)
+    sys.path.append(os.getcwd())  # a user's own generator may lie in the study's folder
+    # Processes of one job share a log, which is empty when they start.
     first = rank in (None, "0")
     began = time.time()
-    waited = first and wait_for_other_start(args.log)
-    terminal = start_logging(args.log, rank)
+    with writable(args.log):
+        waited = first and wait_for_other_start(args.log)
+        terminal = start_logging(args.log, rank)
     logging.info("started: %s", " ".join(sys.argv))
+    logging.info("settings: %s", getattr(args, "settings", None))
     gc.disable()
     try:
         # Imports pandas and Arrow: that is start-up, and not part of the checksums.
@@ -84,7 +89,8 @@ def running(
             gc.freeze()
             gc.enable()
 
-        yield is_ready
+        with _ended_only_by_itself():
+            yield is_ready
         if hasattr(args, "provenance") and first:
             start_up = started - _LOADED + ready[0] - handed
             _record(args, sums, modules, threads, start_up)
@@ -96,6 +102,18 @@ def running(
         print(f"ERROR: {without_passwords(str(error))}{hint}\n(the full account is in {args.log})", file=sys.stderr)
         sys.exit(1)
     logging.info("done")
+
+
+@contextlib.contextmanager
+def _ended_only_by_itself() -> Iterator[None]:
+    """Make an error of an end that code of a job brings about itself: it would count as success."""
+    try:
+        yield
+    except SystemExit as end:
+        raise EndedEarlyError(
+            f"code of this job called sys.exit({end.code!r}) before its results were made: "
+            "remove that call, of your own generator most likely"
+        ) from end
 
 
 def _remove_half_written(args: argparse.Namespace) -> None:

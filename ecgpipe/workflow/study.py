@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ecgpipe.config import Config, ConfigError, FolderSource, PhysioNetSource, canonical
 from ecgpipe.config.derived import is_simulated
 from ecgpipe.files import write_text
-from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
+from ecgpipe.generate.registry import module_of
 from ecgpipe.redaction import hide, redacted
 from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
+from ecgpipe.workflow.arguments import ByFile
 from ecgpipe.workflow.checksums import (
     ChangedFileError,
     KnownFiles,
@@ -27,7 +27,8 @@ from ecgpipe.workflow.checksums import (
     damaged_raw,
     renew_stale,
 )
-from ecgpipe.workflow.code import digest
+from ecgpipe.workflow.code import digest, find_module
+from ecgpipe.workflow.generator_check import PATIENCE, Asked, faults
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import Layout
 from ecgpipe.workflow.source_state import STATE, FolderState
@@ -39,6 +40,11 @@ PLACES = {"physionet": ("base_url", "connections", "transport"), "folder": ("pat
 def own_seed(seed: int, *names: str) -> int:
     """Return a seed below 2^48 that follows from the study's ``seed`` and from what it is for."""
     return int.from_bytes(hashlib.sha256(canonical([seed, *names]).encode()).digest()[:6], "big")
+
+
+def parameters(values: object) -> ByFile:
+    """Return settings of a job as the text that Snakemake compares; its command names a file of it."""
+    return ByFile(canonical(values))
 
 
 class Study(Layout):
@@ -104,43 +110,43 @@ class Study(Layout):
         known.remember(path for path in self.provenances if path.stat().st_mtime >= since)
         known.save()
 
-    def check_generators(self, remembered: Path) -> None:
-        """Validate every active generator's own settings, by importing it.
+    def check_generators(self, remembered: Path, patience: float = PATIENCE) -> None:
+        """Validate every active generator's own settings, by importing it in a process of its own.
 
         Imports take seconds (torch), so a check that passed leaves a mark in the folder ``remembered`` and is not done
         again for the same settings and code.
 
+        Args:
+            remembered: folder of these marks.
+            patience: seconds that the imports may take.
+
         Raises:
             ConfigError: naming the key and what is allowed.
         """
-        sections = {
-            name: self.config.generator(name).model_dump(mode="json")
-            for name in {*self.config.generators, *self.config.generator_settings}
-        }
+        names = sorted({*self.config.generators, *self.config.generator_settings})
+        sections = {name: self.config.generator(name).model_dump(mode="json") for name in names}
         try:
             code = {name: self.generator_code("generate", name) for name in self.config.generators}
         except ValueError:
             code = {}  # a module that is not there: load_class says so
-        mark = remembered / hashlib.sha256(canonical([sections, code]).encode()).hexdigest()
+        processes = self.config.compute.processes
+        mark = remembered / hashlib.sha256(canonical([sections, code, processes]).encode()).hexdigest()
         if mark.exists():
             return
         lines: list[str] = []
         for name, given in self.config.generator_settings.items():
-            if name not in self.config.generators and find_spec(module_of(name, given.class_)) is None:
+            if name not in self.config.generators and find_module(module_of(name, given.class_)) is None:
                 lines.append(
                     f"`generator_settings.{name}` is no generator: active are {', '.join(self.config.generators)}, "
                     f"and there is no module {module_of(name, given.class_)}"
                 )
+        asked = []
         for name in self.config.generators:
             given = self.config.generator(name)
             trainings = [given.train, *({**given.train, **other} for other in given.train_by_dataset.values())]
-            for train in trainings:
-                try:
-                    check_settings(name, given.class_, train, given.sample)
-                except GeneratorError as error:
-                    lines.append(str(error))
-        if lines:
-            raise ConfigError("\n".join(dict.fromkeys(lines)))
+            asked.append(Asked(name, given.class_, trainings, given.sample, processes))
+        if lines := [*lines, *faults(asked, patience)]:
+            raise ConfigError("\n".join(lines))
         write_text(mark, "")
 
     def code(self, script: str, *modules: str) -> str:
@@ -152,9 +158,9 @@ class Study(Layout):
         return self.code(script, module_of(generator, self.config.generator(generator).class_))
 
     @property
-    def described(self) -> str:
+    def described(self) -> ByFile:
         """The whole configuration, for the report: without the passwords that an address may hold."""
-        return canonical(redacted(json.loads(canonical(self.config))))
+        return parameters(redacted(json.loads(canonical(self.config))))
 
     @property
     def places(self) -> str:
@@ -197,19 +203,19 @@ class Study(Layout):
     def _acquisition(self, dataset: str) -> dict[str, Any]:
         return {"dataset": self._wanted(dataset), "signal": self.config.signal.model_dump(mode="json")}
 
-    def acquisition(self, dataset: str) -> str:
+    def acquisition(self, dataset: str) -> ByFile:
         """Parameters of a dataset's acquisition."""
         state = {STATE: self._states[dataset]} if dataset in self._states else {}
-        return canonical({**self._acquisition(dataset), **state})
+        return parameters({**self._acquisition(dataset), **state})
 
     @property
-    def acquisitions(self) -> str:
+    def acquisitions(self) -> ByFile:
         """Parameters of all acquisitions, by dataset."""
-        return canonical({name: self._acquisition(name) for name in self.sourced})
+        return parameters({name: self._acquisition(name) for name in self.sourced})
 
-    def preprocessing(self, dataset: str) -> str:
+    def preprocessing(self, dataset: str) -> ByFile:
         """Parameters of a dataset's preprocessing."""
-        return canonical(
+        return parameters(
             {
                 "dataset": self._wanted(dataset),
                 "signal": self.config.signal.model_dump(mode="json"),
@@ -218,20 +224,20 @@ class Study(Layout):
             }
         )
 
-    def training(self, dataset: str, generator: str) -> str:
+    def training(self, dataset: str, generator: str) -> ByFile:
         """Parameters of one generator's training."""
         given = self.config.generator(generator)
         train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(dataset, {})}
-        return canonical({"name": generator, "class": given.class_, "train": train, "seed": self.config.seed})
+        return parameters({"name": generator, "class": given.class_, "train": train, "seed": self.config.seed})
 
-    def sampling(self, dataset: str, generator: str) -> str:
+    def sampling(self, dataset: str, generator: str) -> ByFile:
         """Parameters of drawing one generator's samples.
 
         Each set has a seed of its own: two generators started from the same noise give records that resemble each other
         one by one, and the union of two datasets' samples would hold each nearly twice.
         """
         samples, given = self.config.samples, self.config.generator(generator)
-        return canonical(
+        return parameters(
             {
                 "class": given.class_,
                 "sample": given.sample,
@@ -242,7 +248,7 @@ class Study(Layout):
             }
         )
 
-    def classification(self, dataset: str, experiment: str) -> str:
+    def classification(self, dataset: str, experiment: str) -> ByFile:
         """Parameters of one classification job: ``real``, ``augmentation``, ``cross`` or ``transfer``."""
         experiments = self.config.experiments
         fractions = {"real": self.real_fractions, "transfer": list(experiments.transfer.fractions)}
@@ -257,17 +263,17 @@ class Study(Layout):
             values |= {"settings": [AUGMENTED], "ratios": [ALL_SYNTHETIC]}
         if experiment == "transfer":
             values["methods"] = list(experiments.transfer.methods)
-        return canonical(values)
+        return parameters(values)
 
-    def pretraining(self, dataset: str) -> str:
+    def pretraining(self, dataset: str) -> ByFile:
         """Parameters of training ``dataset``'s classifier on another one's real records, at the largest share."""
         fractions, seeds = self.real_fractions[-1:], list(self.config.experiments.seeds)
-        return canonical({"classifier": self._classifier(dataset), "fractions": fractions, "seeds": seeds})
+        return parameters({"classifier": self._classifier(dataset), "fractions": fractions, "seeds": seeds})
 
-    def closeness(self) -> str:
+    def closeness(self) -> ByFile:
         """Parameters of every comparison of synthetic with real records."""
         closeness = self.config.closeness
-        return canonical(
+        return parameters(
             {
                 "level": closeness.measures,
                 "most": closeness.records,
@@ -277,10 +283,10 @@ class Study(Layout):
             }
         )
 
-    def tables(self) -> str:
+    def tables(self) -> ByFile:
         """Parameters of the result tables."""
         experiments = self.config.experiments
-        return canonical(
+        return parameters(
             {
                 "statistics": self.config.statistics.model_dump(mode="json"),
                 "settings": list(experiments.settings),
@@ -295,6 +301,6 @@ class Study(Layout):
         )
 
     @property
-    def report_sources(self) -> str:
+    def report_sources(self) -> ByFile:
         """Parameters of the report beside the configuration: :attr:`shown`."""
-        return canonical(self.shown)
+        return parameters(self.shown)

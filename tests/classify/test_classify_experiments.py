@@ -223,7 +223,7 @@ def test_same_bytes_again_and_with_other_threads(folders, whole, tmp_path, setti
         assert (whole[0] / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
-def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
+def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch, caplog):
     broken = tmp_path / "broken"
     fit = train_and_test.fit
     trainings = 0
@@ -247,8 +247,13 @@ def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         go()
     assert not (broken / "augmentation").exists()
+    kept = sorted(state.glob("*.safetensors"))
+    assert len(kept) == 3
+    content = kept[0].read_bytes()
+    kept[0].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     go()
-    assert trainings == 6 + 1  # one was lost
+    assert trainings == 6 + 2  # one was lost by the kill, one by the disk
+    assert f"{kept[0]} is damaged" in caplog.text
     assert not state.exists()
     for name in ("predictions.parquet", "pretrained.safetensors"):
         assert (broken / "augmentation" / name).read_bytes() == (whole[0] / "augmentation" / name).read_bytes()
@@ -256,6 +261,17 @@ def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
     pd.testing.assert_frame_equal(
         left, right[right["setting"].isin(["TrSTeR", "TrRSTeR"])].reset_index(drop=True), check_exact=True
     )
+
+
+@pytest.mark.parametrize("size", [0, 4, 1000, -1])
+def test_networks_that_are_cut_short_are_named(whole, tmp_path, size):
+    content = (whole[0] / "augmentation" / "pretrained.safetensors").read_bytes()
+    path = tmp_path / "pretrained.safetensors"
+    path.write_bytes(content[:size])
+    with pytest.raises(ValueError, match="damaged or cut short") as error:
+        Pretrained.load(path)
+    assert str(path) in str(error.value)
+    assert "delete it" in str(error.value)
 
 
 def test_pretrained_networks_come_back_as_they_were_tested(folders, whole, settings):

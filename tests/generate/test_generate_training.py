@@ -149,13 +149,28 @@ def test_the_checkpoint_of_another_training_is_not_taken_up(
     assert "is the checkpoint of another training" in caplog.text
 
 
-def test_a_damaged_checkpoint_is_not_taken_up(sines: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run(net(), sines, tmp_path)
-    file = tmp_path / "train.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    _, steps = run(net(), sines, tmp_path)
-    assert steps == 30
-    assert "is damaged" in caplog.text
+@pytest.mark.parametrize("damaged", [1, 2])
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_damaged_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(
+    sines: Dataset, tmp_path: Path, damaged: int, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, parts = net(), net()
+    run(whole, sines, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(parts, sines, tmp_path, die_at=20)
+    files = sorted(tmp_path.glob("train.*.safetensors"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    assert len(files) == 2
+    for file in files[:damaged]:
+        content = file.read_bytes()
+        # One bit in the last weight, or an end that is missing.
+        file.write_bytes(content[:-cut] if cut else content[:-1] + bytes([content[-1] ^ 1]))
+    parts = net()
+    _, steps = run(parts, sines, tmp_path)
+    assert steps == (30 - 18 if damaged == 1 else 30)
+    assert_same(whole, parts)
+    for file in files[:damaged]:
+        assert f"{file} is damaged" in caplog.text
+        assert file.with_name(f"{file.name}.damaged").exists()
 
 
 def test_history_has_its_columns_and_the_loss_falls(sines: Dataset, tmp_path: Path) -> None:

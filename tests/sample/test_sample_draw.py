@@ -159,6 +159,36 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not list((tmp_path / "set-state").iterdir())
 
 
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_damaged_chunk_is_set_aside_and_drawn_again(
+    tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = make(tmp_path / "whole", Echo())
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "set", Echo(die_after=15))
+    chunks = sorted((tmp_path / "set-state").rglob("*.npy"))
+    assert len(chunks) == 3
+    content = chunks[1].read_bytes()
+    chunks[1].write_bytes(content[:-cut] if cut else content[:-1] + bytes([content[-1] ^ 1]))
+    second = Echo()
+    assert same(make(tmp_path / "set", second), expected)
+    assert second.drawn == 40 - 14
+    assert f"{chunks[1]} is damaged" in caplog.text
+
+
+def test_a_chunk_that_is_damaged_while_others_are_drawn_is_told(tmp_path: Path) -> None:
+    class Damaging(Echo):
+        def sample(self, labels: np.ndarray, **how: Any) -> np.ndarray:
+            for chunk in list((tmp_path / "set-state").rglob("*.npy"))[:1]:
+                chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+            return super().sample(labels, **how)
+
+    with pytest.raises(ValueError, match=r"00000000.npy was damaged since it was drawn: run again"):
+        make(tmp_path / "set", Damaging(), number=14)
+    assert not list((tmp_path / "set").iterdir())
+    assert len(make(tmp_path / "set", Echo(), number=14)) == 14
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -102,7 +102,7 @@ class Checkout:
 
     def job(self, output: str) -> list[str]:
         """Return the command line of the job that makes an output, to be run in the checkout's folder."""
-        (job,) = read_jobs(self._dry_run(output, "--force"))
+        (job,) = read_jobs(self._dry_run(output, "--force"), self.folder)
         script = job.command[1].replace("${ECGPIPE_SCRIPTS}", "workflow_scripts")
         return [sys.executable, script, *job.command[2:]]
 

@@ -49,6 +49,16 @@ def test_jobs_at_a_time_share_no_device(tmp_path: Path) -> None:
         job.communicate()
 
 
+@pytest.mark.parametrize("visible", ["MIG-GPU-5c89/1/0,MIG-GPU-5c89/2/0", "MIG-5c89, MIG-6d90", "GPU-5c89,GPU-6d90"])
+def test_a_part_of_a_gpu_is_claimed_by_its_name(tmp_path: Path, visible: str) -> None:
+    names = [name.strip() for name in visible.split(",")]
+    jobs = [_job(1, visible, tmp_path) for _ in names]
+    assert sorted(_said(job) for job in jobs) == sorted(names)
+    assert len(list(tmp_path.glob("*.lock"))) == len(names)
+    for job in jobs:
+        job.communicate()
+
+
 @pytest.mark.parametrize(("number", "visible"), [(0, "0,1"), (2, "4,5"), (1, "MIG-abc")])
 def test_there_is_nothing_to_choose(tmp_path: Path, number: int, visible: str) -> None:
     job = _job(number, visible, tmp_path)

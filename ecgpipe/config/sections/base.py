@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""Seed of random numbers. It fits a column of whole numbers in a table, and what torch takes."""
+
 
 def _ordered(pair: list[float]) -> list[float]:
     if pair[0] >= pair[1]:

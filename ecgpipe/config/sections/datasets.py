@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ecgpipe.config.sections.base import Name, Section
+from ecgpipe.config.sections.base import Name, Section, Seed
 
 Rhythm = Literal["SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC"]
 _KIND = "Where the records come from: `physionet`, a plain `folder`, or `simulated`."
@@ -75,7 +75,7 @@ class SimulatedSource(Section):
 
     kind: Literal["simulated"] = Field(description=_KIND)
     records: int = Field(ge=20, description="Number of recordings to simulate.")
-    seed: int = Field(ge=0, description="Seed of the simulation.")
+    seed: Seed = Field(description="Seed of the simulation.")
     hospital: Literal["a", "b"] = Field(
         "a",
         description="Character of the hospital: `a` like PTB-XL (mostly sinus rhythm, quiet signals), `b` like "

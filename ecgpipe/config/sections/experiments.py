@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ecgpipe.config.sections.base import Section
+from ecgpipe.config.sections.base import Section, Seed
 
 Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR", "TrSTeS", "TrRTeS"]
 Method = Literal["frozen", "finetuned", "probe"]
@@ -64,7 +64,7 @@ class Experiments(Section):
         "both.",
     )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+    seeds: list[Seed] = Field(
         default_factory=lambda: list(range(20)),
         min_length=1,
         description="One repetition of every training for each of these seeds.",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ecgpipe.config.sections.base import Interval, Section, WorkflowPath
+from ecgpipe.config.sections.base import Interval, Section, Seed, WorkflowPath
 
 
 class Quality(Section):
@@ -109,6 +109,6 @@ class Preprocess(Section):
     filters: Filtering = Field(
         default_factory=Filtering, description="What is filtered out of every recording: nothing, as in the paper."
     )
-    split_seed: int = Field(
-        1, ge=0, description="Seed of the stratified 80/10/10 split of datasets that come without folds."
+    split_seed: Seed = Field(
+        1, description="Seed of the stratified 80/10/10 split of datasets that come without folds."
     )
