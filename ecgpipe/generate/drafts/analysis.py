@@ -16,7 +16,7 @@ import scipy.linalg
 import scipy.signal
 import scipy.sparse
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, no_plans
@@ -211,7 +211,7 @@ def _sizes(record: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float)
             out[i] = float((own * mean).sum() / (np.square(mean).sum() + 1e-12))
     out /= np.nanmean(out) if np.isfinite(out).any() else 1.0
     out = np.where(np.isfinite(out), out, 1.0)
-    return np.clip(out, 0.5, 1.6)
+    return np.asarray(np.clip(out, 0.5, 1.6))
 
 
 @functools.cache
@@ -219,14 +219,16 @@ def _broad_band(rate: float) -> np.ndarray:
     return np.asarray(scipy.signal.butter(2, (2.0, 12.0), "bandpass", fs=rate, output="sos"))
 
 
-def _broad_waves(record: np.ndarray, beat: np.ndarray, usual: np.ndarray, strange: np.ndarray, rate: float) -> np.ndarray:
+def _broad_waves(
+    record: np.ndarray, beat: np.ndarray, usual: np.ndarray, strange: np.ndarray, rate: float
+) -> np.ndarray:
     """Return the times of waves between the beats that are as large as QRS complexes: broad ectopic beats."""
     length = record.shape[-1]
     draft = beat @ design(usual, np.ones(len(usual)), length, rate).T
 
     def strength(x: np.ndarray) -> np.ndarray:
         filtered = np.square(scipy.signal.sosfiltfilt(_broad_band(rate), x, axis=-1))
-        return np.sqrt(np.maximum(filtered.sum(axis=0) - filtered.max(axis=0), 0))
+        return np.asarray(np.sqrt(np.maximum(filtered.sum(axis=0) - filtered.max(axis=0), 0)))
 
     rest, whole = strength(record - draft), strength(draft)
     peaks = np.rint(usual * rate).astype(int)
@@ -237,12 +239,10 @@ def _broad_waves(record: np.ndarray, beat: np.ndarray, usual: np.ndarray, strang
     inner = (found > 0.45) & (found < length / rate - 0.25)  # before: the T wave of a beat that was before the record
     found = found[far & inner]
     # More than a few are no ectopic beats but noise, or a rhythm that this model of it does not fit.
-    return found if len(found) <= max(2, len(usual) // 3) else found[:0]
+    return np.asarray(found if len(found) <= max(2, len(usual) // 3) else found[:0])
 
 
-def atrial_waves(
-    rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float
-) -> tuple[float, float, bool]:
+def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> tuple[float, float, bool]:
     """Find flutter or f-waves in what the mean beat leaves of a record.
 
     Args:

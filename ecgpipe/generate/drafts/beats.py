@@ -1,10 +1,10 @@
 """Beats: a generative model of when the heart beats, one beat after another.
 
-Interval after interval is drawn from a mixture of log-normal densities, whose weights, means and widths a small network
-reads off the class and the beats so far. The means are anchored: each component gives its mean relative to the mean, the
-last, the last but one, the shortest or the longest interval so far, or to two, three or four cycles of the atria. So a
-regular rhythm need not be learned digit by digit; the network learns which of these the next beat follows, and how
-closely. Before each interval the kind of the beat is drawn, normal or ectopic, and each kind has a mixture of its own.
+Each interval is drawn from a mixture of log-normal densities. A small network reads their weights, means and widths
+off the class and the beats so far. The means are anchored: a component gives its mean relative to the mean, the last,
+the last but one, the shortest or the longest interval so far, or to two, three or four atrial cycles. The network then
+need not reproduce the exact interval of a regular rhythm; it learns which anchor the next beat follows, and how
+closely. Before each interval the kind of the beat is drawn, normal or ectopic; each kind has its own mixture.
 
 A record ends before its next beat. That it has not come by then is evidence too (without it, slow rhythms are learned
 too fast): the likelihood of a record with beats t_1 ... t_n of kinds k_1 ... k_n, seen until T, is
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.training import TrainingSettings
 
 ANCHORS = (0, 0, 0, 1, 2, 3, 3, 3, 4, 4, 5, 6, 7)
-"""What each component's mean is relative to: mean, last, last but one, shortest or longest interval, 2-4 atrial cycles."""
+"""What each mean is relative to: the mean, last, last but one, shortest or longest interval, 2-4 atrial cycles."""
 COMPONENTS = len(ANCHORS)
 _ATRIAL = 3
 """So many of the last components are those of the atrial cycles."""
@@ -51,6 +51,8 @@ NARROWEST = 0.06
 """Least width of a component, in its unit."""
 INTERVALS = (0.2, 5.0)
 """Shortest and longest interval drawn, s."""
+_TRIALS = 16
+"""Most draws of a first beat."""
 _STREAM = 0xBEA7
 
 
@@ -95,6 +97,19 @@ class Mixture(NamedTuple):
         of_kind = torch.logsumexp(self.weights + torch.special.log_ndtr(-z), dim=-1)
         return torch.logsumexp(self.log_kinds() + of_kind, dim=-1)
 
+    def draw(self, chance: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the kind and value at one place, ``(b,)`` each.
+
+        Args:
+            chance: uniform random numbers, ``(b, 2)``.
+            normal: standard normal ones, ``(b,)``.
+        """
+        kind = (chance[:, 0] < self.ectopic.sigmoid()).long()
+        weights, means, widths = (t[torch.arange(len(kind)), kind] for t in self[1:])
+        component = (chance[:, 1:] > weights.exp().cumsum(dim=1)).sum(dim=1, keepdim=True).clamp(max=COMPONENTS - 1)
+        value = means.gather(1, component) + widths.gather(1, component).exp() * normal[:, None]
+        return kind, value[:, 0]
+
     def at(self, place: int) -> Mixture:
         """Return the mixture at one place of each sequence."""
         return Mixture(*(t[:, place] for t in self))
@@ -122,7 +137,7 @@ class BeatsNet(nn.Module):
         anchored = torch.tensor([-1.0, 0, 1, 0, 0, 0, 8, 14, 0, -8, 0, 0, 0])
         with torch.no_grad():
             for part, means in ((self.first, spread), (self.second, spread), (self.body, anchored)):
-                bias = part[-1].bias
+                bias = cast(nn.Linear, part[-1]).bias
                 bias[:-1].view(2, 3, COMPONENTS)[:, 1] = means
                 bias[-1] = -4.0  # ectopic beats are rare
 
@@ -162,7 +177,8 @@ class BeatsNet(nn.Module):
         anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, *atrial], dim=-1)[..., list(ANCHORS)]
 
         raw = torch.cat(
-            [self.first(c)[:, None], self.second(torch.cat([logs[:, :1], kinds[:, :1], c], dim=1))[:, None], later], dim=1
+            [self.first(c)[:, None], self.second(torch.cat([logs[:, :1], kinds[:, :1], c], dim=1))[:, None], later],
+            dim=1,
         )
         ones = torch.ones_like(logs[:, :1])
         unit = torch.cat([ones * FIRST_UNIT, ones * SECOND_UNIT, torch.full_like(mean, UNIT)], dim=1)[..., None, None]
@@ -186,23 +202,34 @@ def encode(plans: Plans) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def log_likelihood(module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor) -> Tensor:
-    """Return the log likelihood of the beats of each record, seen until ``seconds`` ``(n,)``, in :func:`encode`'s units: ``(n,)``."""
+    """Return the log likelihood of the beats of each record, ``(n,)``: a density in the logs of :func:`encode`.
+
+    Args:
+        module: a :class:`BeatsNet`.
+        plans: of n records.
+        labels: class ids ``(n,)``.
+        seconds: how long each record is observed, ``(n,)``.
+    """
     happens = plans.happens
     number = happens.sum(dim=1)
     n = max(2, int(number.max()))
     logs, kinds, atria = encode(plans)
     next_beat = Mixture(*module(logs[:, :n], kinds[:, :n], labels, atria))
-    chosen = next_beat.log_kinds() + F.pad(next_beat.log_density(F.pad(logs[:, :n], (0, 1))), (0, 0))
+    chosen = next_beat.log_kinds() + next_beat.log_density(F.pad(logs[:, :n], (0, 1)))
     of_kind = chosen.gather(-1, F.pad(kinds[:, :n], (0, 1)).long()[..., None])[..., 0]
     seen = (of_kind[:, :n] * happens[:, :n]).sum(dim=1)
     last = plans.times.gather(1, (number - 1).clamp(min=0)[:, None])[:, 0]
     left = torch.where(number > 0, (seconds - last).clamp(min=0.01), seconds + OFFSET)
     survival = next_beat.log_survival(left.log()[:, None].expand(-1, n + 1)).gather(1, number[:, None])[:, 0]
-    out: Tensor = seen + survival.clamp(min=-20)
+    # The first beat lies within the record: its density is that of a mixture cut off at the record's start.
+    starts = next_beat.at(0).log_survival(torch.full_like(seen, math.log(OFFSET)))
+    out: Tensor = seen + survival.clamp(min=-20) - starts
     return out
 
 
-def augmented(plans: Plans, seconds: float, settings: BeatsSettings, generator: torch.Generator) -> tuple[Plans, Tensor]:
+def augmented(
+    plans: Plans, seconds: float, settings: BeatsSettings, generator: torch.Generator
+) -> tuple[Plans, Tensor]:
     """Start half of the records later, stretch all a little; return the plans and how long each is seen, ``(n,)``."""
     n, device = len(plans), plans.times.device
     u = torch.rand(3, n, generator=generator, device=device)
@@ -236,7 +263,10 @@ class Rows(Signals):
 
 
 class Sizes(NamedTuple):
-    """Gaussian process of the logarithm of beats' sizes: K(u) = s^2 (w exp(-u / decay) cos(2 pi f u) + (1 - w) [u = 0])."""
+    """Gaussian process of the logarithm of beats' sizes, with a period (breath) and noise.
+
+    K(u) = s^2 (w exp(-u / decay) cos(2 pi f u) + (1 - w) [u = 0]).
+    """
 
     log_deviation: float
     """Mean over records of the log of s."""
@@ -256,7 +286,7 @@ class Sizes(NamedTuple):
         values, vectors = np.linalg.eigh(shared + (1 - self.breath) * np.eye(len(times)))
         deviation = np.exp(self.log_deviation + self.spread * rng.standard_normal())
         z = vectors @ (np.sqrt(values.clip(min=0)) * rng.standard_normal(len(times)))
-        return np.clip(np.exp(min(deviation, 0.25) * z), 0.5, 1.6)
+        return np.asarray(np.clip(np.exp(min(deviation, 0.25) * z), 0.5, 1.6))
 
 
 def fit_sizes(plans: Plans) -> Sizes:
@@ -404,21 +434,26 @@ class BeatsModel:
         for row, (label, rng) in enumerate(zip(labels, streams, strict=True)):
             rate, phase, locked = self.atria.draw(int(label), rng)
             plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
-        chance = torch.from_numpy(np.stack([rng.random((places, 2), dtype=np.float32) for rng in streams]))
-        normal = torch.from_numpy(np.stack([rng.standard_normal(places, dtype=np.float32) for rng in streams]))
+        size = _TRIALS + places
+        chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
+        normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
         y, atria = torch.from_numpy(labels), encode(plans)[2]
         logs, kinds = torch.zeros(n, 2), torch.zeros(n, 2)
         clock = torch.zeros(n, dtype=torch.float64)
         going = torch.ones(n, dtype=torch.bool)
         for i in range(places):
             mixture = Mixture(*module(logs, kinds, y, atria)).at(i)
-            kind = (chance[:, i, 0] < mixture.ectopic.sigmoid()).long()
-            weights, means, widths = (t[torch.arange(n), kind] for t in mixture[1:])
-            component = (chance[:, i, 1:] > weights.exp().cumsum(dim=1)).sum(dim=1, keepdim=True)
-            component = component.clamp(max=COMPONENTS - 1)
-            value = (means.gather(1, component) + widths.gather(1, component).exp() * normal[:, i, None])[:, 0]
-            low, high = (OFFSET, self.seconds + OFFSET) if i == 0 else INTERVALS
-            value = value.clamp(math.log(low), math.log(high))
+            if i == 0:
+                # A first beat before the record's start is drawn again.
+                kind, value = mixture.draw(chance[:, 0], normal[:, 0])
+                for trial in range(1, _TRIALS):
+                    again = value < math.log(OFFSET)
+                    other_kind, other = mixture.draw(chance[:, trial], normal[:, trial])
+                    kind, value = torch.where(again, other_kind, kind), torch.where(again, other, value)
+                value = value.clamp(min=math.log(OFFSET))
+            else:
+                kind, value = mixture.draw(chance[:, _TRIALS + i], normal[:, _TRIALS + i])
+                value = value.clamp(math.log(INTERVALS[0]), math.log(INTERVALS[1]))
             clock += value.double().exp() - (OFFSET if i == 0 else 0.0)
             going &= clock < self.seconds
             if not going.any():

@@ -48,7 +48,7 @@ def peaks_of(energy: np.ndarray, rate: float) -> np.ndarray:
         return np.zeros(0)
     highest = np.sort(energy[found])[-max(4, len(found) // 3) :]
     found = found[energy[found] > THRESHOLD * np.median(highest)]
-    return (found + _vertex(energy, found)) / rate
+    return np.asarray((found + _vertex(energy, found)) / rate)
 
 
 def _vertex(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -24,10 +24,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.drafts.analysis import NODES, Analysed, analyse
+from ecgpipe.generate.drafts.analysis import Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
-from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
-from ecgpipe.generate.drafts.plans import Plans, rhythm_figures
+from ecgpipe.generate.drafts.mean_beat import MeanBeatModel, MeanBeatSettings
+from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
 from ecgpipe.generate.drafts.rendering import PHASES, PULSES, drafts, phase_channels, pulse_channels
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.leads import independent_from_twelve
@@ -108,7 +108,7 @@ class DraftModel:
                 f"beats were found in {len(rows)} training and {len(others)} validation records, too few for drafts; "
                 "use `draft: none`"
             )
-        both = {"seed": seed, "state_dir": state_dir, "device": device, "progress": progress}
+        both: dict[str, Any] = {"seed": seed, "state_dir": state_dir, "device": device, "progress": progress}
         history = self.beats.fit(
             self.found.plans[rows], train.labels[rows], held_out.plans[others], validation.labels[others], **both
         )
@@ -124,7 +124,7 @@ class DraftModel:
         return pd.concat([history, more], ignore_index=True)
 
     def states(self, signals: Signals, found: Analysed, seed: int) -> Tensor:
-        """Return the states of records ``(n, d)``: plan, components of the mean beat, and of ``variants`` redrawn ones."""
+        """Return the states of records ``(n, d)``: plan, components of the mean beat, and of its redrawn variants."""
         components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
         figures, y = rhythm_figures(found.plans), signals.labels
         parts = [found.plans.pack(), components]
@@ -141,14 +141,8 @@ class DraftModel:
     def split(self, states: Tensor) -> tuple[Plans, Tensor]:
         """Return plans and components ``(n, variants, d)`` of states."""
         d = len(self.mean_beats.basis)
-        k = 3 * self.beats_slots() + 4
+        k = 3 * slots(self.spec.length / self.spec.rate) + 4
         return Plans.unpack(states[:, :k]), states[:, k:].view(len(states), -1, d)
-
-    def beats_slots(self) -> int:
-        """Return how many beats a plan has room for."""
-        from ecgpipe.generate.drafts.plans import slots
-
-        return slots(self.spec.length / self.spec.rate)
 
     def render(self, states: Tensor, patch: int, variant: Tensor | None = None) -> Rendered:
         """Render states, on their device.

@@ -80,7 +80,7 @@ class MeanBeatNet(nn.Module):
         self.back = nn.ModuleList(nn.Linear(width, width) for _ in range(settings.blocks))
         self.outward = nn.Linear(width, components)
         for layer in (*self.back, self.outward):
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.outward.bias)
 
     def forward(self, x: Tensor, level: Tensor, label: Tensor, rhythm: Tensor) -> Tensor:
@@ -200,13 +200,14 @@ class MeanBeatModel:
         noise = torch.randn(clean.shape, generator=generator, device=device)
         s = level[:, None]
         error = (module(clean + s * noise, level, labels, rhythm).float() - clean).square()
-        return (error * (1 + s.square()) / s.square()).mean()
+        out: Tensor = (error * (1 + s.square()) / s.square()).mean()
+        return out
 
     @torch.no_grad()
     def _denoised(
         self, x: Tensor, levels: Tensor, labels: Tensor, rhythm: Tensor, guidance: float, noise: Tensor
     ) -> Tensor:
-        """Draw ancestrally from components ``(n, d)`` at the first of the levels ``(steps, n)``; noise is ``(steps, n, d)``."""
+        """Draw ancestrally from ``x``, at the first of the levels ``(steps, n)``; noise is ``(steps, n, d)``."""
         module = self.module.eval()
         nothing = torch.full_like(labels, len(self.spec.classes))
         ends = torch.cat([levels, torch.zeros_like(levels[:1])])

@@ -60,7 +60,7 @@ class Plans:
     def unpack(cls, packed: Tensor) -> Plans:
         """Undo :meth:`pack`."""
         k = (packed.shape[1] - 4) // 3
-        return cls(*packed[:, : 3 * k].split(k, dim=1), *packed[:, 3 * k :].unbind(dim=1))
+        return cls(*torch.split(packed[:, : 3 * k], k, dim=1), *packed[:, 3 * k :].unbind(dim=1))
 
     def to(self, device: str | torch.device) -> Plans:
         """Move to a device."""

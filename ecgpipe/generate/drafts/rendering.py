@@ -100,8 +100,8 @@ def phase_channels(plans: Plans, moments: Tensor) -> Tensor:
         moments: s from the start, ascending, ``(m,)``; of samples, or of the middles of patches.
 
     Returns:
-        ``(n, PHASES, m)``: sines and cosines of the time since the last beat and until the next one, sines and cosines of
-        the phase between them, the log interval, two exponentials, sine and cosine of the atrial phase, and a flag; all
+        ``(n, PHASES, m)``: sines and cosines of the time since the last beat and until the next one, and of the phase
+        between them; the log interval; exponentials of both times; sine and cosine of the atrial phase; a flag. All are
         zero for a record without a plan.
     """
     n, m = len(plans), len(moments)
@@ -135,7 +135,10 @@ def phase_channels(plans: Plans, moments: Tensor) -> Tensor:
     channels += [interval.log() / 0.4, torch.exp(-since / 0.15), torch.exp(-until / 0.15)]
     turns = atrial_turns(plans, at, phase, interval)
     waves = (plans.atrial_rate > 0)[:, None]
-    channels += [torch.where(waves, (2 * math.pi * turns).sin(), 0.0), torch.where(waves, (2 * math.pi * turns).cos(), 0.0)]
+    channels += [
+        torch.where(waves, (2 * math.pi * turns).sin(), 0.0),
+        torch.where(waves, (2 * math.pi * turns).cos(), 0.0),
+    ]
     channels += [torch.ones_like(at)]
     return torch.stack(channels, dim=1) * plans.known[:, None, None]
 
