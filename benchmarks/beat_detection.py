@@ -3,10 +3,10 @@
     python benchmarks/beat_detection.py                  # a few minutes
     python benchmarks/beat_detection.py --records 70     # a look
 
-Simulated records of both hospitals, some with ectopic beats or a pacemaker, know their beats. A found beat is right within
-150 ms (ANSI/AAMI EC57). Where ECGPIPE_PHYSIONET names a folder with PTB-XL, its records are read too: nobody has marked
-their beats, so what at least half of six library detectors find at 500 Hz (the drafts' own has no vote) is taken for
-the truth, between 0.5 and 9.4 s: near the ends most of these find nothing.
+Simulated records of both hospitals, some with ectopic beats or a pacemaker, know their beats. A found beat is right
+within 150 ms (ANSI/AAMI EC57). Where ECGPIPE_PHYSIONET names a folder with PTB-XL, its records are read too. Nobody has
+marked their beats: what at least half of six library detectors find at 500 Hz is taken for the truth, between 0.5 and
+9.4 s, since most of these find nothing near the ends. The drafts' own detector has no vote.
 """
 
 from __future__ import annotations
