@@ -1,58 +1,65 @@
-# make study: the whole default study, from nothing but Python and make. make test: all tests.
+# All commands of the project. `make help` lists them; the first target, `study`, is the default.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
-# CONSTRAINTS: the versions this was tested with
+# CONSTRAINTS: the versions that the tests ran with
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study why test test-long test-cluster lint audit format schema clean
+.PHONY: study help why test test-long test-cluster lint format hooks audit schema changelog clean
 
-study: $(VENV)/.study
+study: $(VENV)/.study ## Run the default study on simulated records, up to results/report/index.html (default target)
 	$(BIN)/snakemake --cores all all
 	@echo "The report: file://$(CURDIR)/results/report/index.html"
 
-# What a run would do again and why. ARGS are Snakemake's: make why ARGS='--configfile configs/physionet.yaml'
-why: $(VENV)/.study
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+why: $(VENV)/.study ## Say which jobs would rerun and why; Snakemake's options go into ARGS='--configfile …'
 	$(BIN)/python -m ecgpipe.workflow.command why $(ARGS)
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev ## Run the tests, except those of test-long and test-cluster
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# Jobs killed, starved and cut short; a study with a generator of one's own
-test-long: $(VENV)/.dev
+test-long: $(VENV)/.dev ## Run the tests that take minutes: killed jobs, a study with a user's own generator
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m long
 
-# Every profile plans the whole study; where root and apt-get are at hand, the tiny study runs on a SLURM of one node
-test-cluster: $(VENV)/.dev
+test-cluster: $(VENV)/.dev ## Plan the study with every profile; as root with apt-get, also run it on a one-node SLURM
 	$(PIP) --editable '.[dev,cluster]'
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest tests/cluster -m cluster
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev ## Check formatting, style, types, rules and changelog fragments; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
-	@# Snakemake's linter, silent when it has nothing to say
+	@# Snakemake's linter prints nothing if it finds nothing
 	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
+	@# A fragment with a wrong name or type is an error
+	@$(BIN)/towncrier build --draft --version next >/dev/null
 
-# Known weaknesses of the pinned versions, asked of osv.dev
-audit: $(VENV)/.dev
-	@if $(BIN)/python -c "import urllib.request; urllib.request.urlopen('https://api.osv.dev/v1/vulns/PYSEC-2021-19', timeout=20)" 2>/dev/null; then \
-	  $(PIP) --editable '.[audit]' && \
-	  $(BIN)/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip; \
-	else \
-	  echo "NOT AUDITED: https://api.osv.dev, which knows the weaknesses of packages, cannot be reached from here"; \
-	fi
-
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-schema: $(VENV)/.study
+hooks: $(VENV)/.dev ## Install the git hooks: fast checks at each commit, `make lint` at each push
+	$(BIN)/pre-commit install
+
+audit: $(VENV)/.dev ## Look up known vulnerabilities of the pinned versions at osv.dev
+	@if $(BIN)/python -c "import urllib.request; urllib.request.urlopen('https://api.osv.dev/v1/vulns/PYSEC-2021-19', timeout=20)" 2>/dev/null; then \
+	  $(PIP) --editable '.[audit]' && \
+	  $(BIN)/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip; \
+	else \
+	  echo "NOT AUDITED: https://api.osv.dev, the database of vulnerabilities, cannot be reached from here"; \
+	fi
+
+schema: $(VENV)/.study ## Write the comments of config.yaml and configs/*.yaml and configs/schema.json anew
 	$(BIN)/python workflow_scripts/describe_config.py
 
-clean:
+changelog: $(VENV)/.dev ## Show the changelog of the next release, from the fragments in changelog.d/
+	@$(BIN)/towncrier build --draft --version next
+
+clean: ## Remove the environment and Snakemake's records, not the results
 	rm -rf $(VENV) .snakemake
 
 $(VENV)/.study: pyproject.toml constraints.txt

@@ -26,7 +26,7 @@ onerror:
     # With --keep-going all that does not depend on the failed jobs is done by now.
     if workflow.is_main_process and workflow.execution_settings.keep_going:
         shell(
-            'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described:q} --results results '
+            'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described:q} '
             "--out results/partial --log results/logs/partial.log"
         )
 
@@ -74,10 +74,7 @@ rule wfdb:
 
 rule classifiers:
     input:
-        [
-            f"results/classifiers/{folder}/predictions.parquet"
-            for folder in STUDY.classifier_folders
-        ],
+        STUDY.classified("predictions.parquet"),
 
 
 rule closeness:

@@ -1,9 +1,9 @@
-"""Which small classifier suits few real records? Chosen without the test records.
+"""Choose a small classifier for few real records, without reading the test records.
 
-Every candidate is trained on three quarters of a data set's training and validation records (a fifth of these stops the
-training) and judged on the fourth, in turn, patients kept together. No test record is read. Writes
-docs/data/classifier_settings.csv, the best candidate first: its `settings` belong into ``configs/physionet_matrix.yaml``.
-Run it from the repository's root on data sets that a study has preprocessed::
+Four-fold cross-validation on a data set's training and validation records, with the records of a patient in one fold.
+A fifth of the records that a fold trains on decides when the training stops. The best candidate comes first in
+docs/data/classifier_settings.csv; its ``settings`` belong in ``configs/physionet_matrix.yaml``. Run it from the
+repository's root on data sets that a study has preprocessed::
 
     python benchmarks/classifier_settings.py results_matrix/results/data/ptbxl results_matrix/results/data/chapman
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from measuring import ROOT
+from measuring import DATA
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
@@ -30,7 +30,7 @@ from ecgpipe.classify.training import build, fit, predict
 from ecgpipe.config import AnyClassifier, classifier_settings
 from ecgpipe.dataset import Dataset
 
-CSV = ROOT / "docs" / "data" / "classifier_settings.csv"
+CSV = DATA / "classifier_settings.csv"
 CNN = {"kind": "cnn", "blocks": 5, "channels": 8, "width": 64, "dense_layers": 1, "dropout": 0.0}
 XRESNET = {"kind": "xresnet1d", "depth": 18, "channels": 8}
 CANDIDATES = [
@@ -40,7 +40,7 @@ CANDIDATES = [
         *itertools.product((XRESNET,), ("cross_entropy", "weighted"), (0.002, 0.006), (90,)),
     ]
 ]
-"""Trainings of one to three seconds on one core."""
+"""Each training takes one to three seconds on one core."""
 COMMON = {"batch": 16, "patience": 4}
 METRICS = ("f1", "balanced_accuracy", "roc_auc")
 FOLDS, STOPPING_FOLDS = 4, 5
@@ -48,13 +48,17 @@ CPU = torch.device("cpu")
 
 
 def split(labels: np.ndarray, patients: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return ``folds`` pairs of positions, the second a fold of the records, stratified by class, patients kept together."""
+    """Split records into folds, stratified by class, with all records of a patient in one fold.
+
+    Returns:
+        For each fold the positions of the other records and those of the fold.
+    """
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(cut.split(labels, labels, patients))
 
 
 def judged(dataset: Dataset, settings: AnyClassifier, seed: int) -> dict[str, float]:
-    """Train on all but a fold and predict it, fold by fold; return metrics of all records so predicted."""
+    """Cross-validate a candidate and return the metrics of the predictions of all folds together."""
     records = select(dataset, "train") + select(dataset, "validation")
     rows = np.concatenate([dataset.indices("train"), dataset.indices("validation")])
     patients = dataset.records["patient"].to_numpy()[rows]

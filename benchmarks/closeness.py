@@ -1,17 +1,16 @@
-"""How fast closeness is measured, and in how much memory, beside ecgen-eval, prdc and plain SciPy.
+"""Time and memory of the closeness measures, compared with ecgen-eval, prdc and plain SciPy.
 
     pip install --constraint constraints.txt --editable '.[benchmark]'
-    python benchmarks/closeness.py --work /tmp/closeness   # most of it is ecgen-eval's
+    python benchmarks/closeness.py --work /tmp/closeness   # ecgen-eval takes most of the time
     python benchmarks/closeness.py --render                # writes the section of docs/performance.md again
 
-Two sets of simulated records of 12 leads, 10 s at 100 Hz. Each way of measuring runs in a process of its own on one thread, reads
-both sets from disk and computes one kind of measure. CPU time without start-up, and peak memory of the process. What is done is
-noted in the folder `--work`: an interrupted run goes on.
+The input is two sets of simulated records of 12 leads, 10 s at 100 Hz. Each way of measuring runs in its own process
+on one thread, reads both sets from disk and computes one kind of measure. Reported are the CPU time without start-up
+and the peak memory of the process. Finished measurements are kept in the folder `--work`; an interrupted run resumes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -27,19 +26,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from measuring import ROOT, machine, write_section
+from measuring import DATA, DOCS, machine, parse, parser, write_section
 from tqdm import tqdm
 
 from ecgpipe.closeness import distances
 from ecgpipe.closeness.comparison import Settings, evaluate
-from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
+from ecgpipe.closeness.feature_maps import FeatureMaps
+from ecgpipe.closeness.measures import MEASURES
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.signals import projections
+from ecgpipe.closeness.statistics import Pair
 
-CSV = ROOT / "docs" / "data" / "closeness_benchmark.csv"
+CSV = DATA / "closeness_benchmark.csv"
 
 PROJECTIONS = 64
-"""Of the sliced Wasserstein distance, as many as ecgpipe takes."""
+"""Number of directions of the sliced Wasserstein distance; ecgpipe takes as many."""
 
 OURS, EVAL, PLAIN, PRDC = "ecgpipe", "ecgen-eval", "SciPy", "prdc"
 SAME = "ecgpipe on ecgen-eval's features"
@@ -54,7 +56,7 @@ KINDS = {
     TOGETHER: (OURS,),
     EVERYTHING: (OURS,),
 }
-"""What is measured, and the ways it is."""
+"""What is measured, and by which implementations."""
 
 NAMES = {
     "power spectrum": ("spectrum",),
@@ -64,12 +66,14 @@ NAMES = {
     "sliced Wasserstein distance": ("sliced_wasserstein",),
     "nearest records": ("nearest_distance",),
 }
-"""Measures of :mod:`ecgpipe.closeness.measures` of each kind."""
+"""The measures of :mod:`ecgpipe.closeness.measures` that belong to each kind."""
 
 
 def write_sets(folder: Path, n: int) -> None:
-    """Write ``real.npy`` and ``synthetic.npy``, ``(n, 12, 1000)``: few hearts, each record with size and noise of its own."""
-    from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
+    """Write ``real.npy`` and ``synthetic.npy``, ``(n, 12, 1000)``: few hearts, each record scaled, with new noise."""
+    from ecgpipe.simulator.ecg import simulate_ecg
+    from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+    from ecgpipe.simulator.patients import draw_patient
 
     rng, hospital = np.random.default_rng(0), HOSPITALS["a"]
     drawn = [(name, draw_patient(rng, hospital, name)) for name in list(RHYTHMS)[:7] for _ in range(30)]
@@ -87,26 +91,30 @@ def write_sets(folder: Path, n: int) -> None:
 
 
 def ours(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
-    """Compute one kind with this package: the value alone, except for :data:`EVERYTHING`."""
+    """Compute one kind with this package, without intervals except for :data:`EVERYTHING`."""
     a, b = Records(real, 100.0), Records(synthetic, 100.0)
     if kind == EVERYTHING:
         evaluate(a, b, train=a, settings=Settings(most=len(a)))
         return
     names = [name for names in NAMES.values() for name in names] if kind == TOGETHER else NAMES[kind]
     by_kernels = set(names) - {"spectrum", "sliced_wasserstein", "nearest_distance"}
-    maps = Maps.fit(a if by_kernels else a.view(np.arange(40)), None)
-    pair = Pair(*(Sample(Source(side, maps), np.arange(len(side))) for side in (a, b)), 0)
+    maps = FeatureMaps.fit(a if by_kernels else a.view(np.arange(40)), None)
+    pair = Pair(*(Sample(FeatureCache(side, maps), np.arange(len(side))) for side in (a, b)), 0)
     for name in names:
         MEASURES[name].statistic(pair)(np.ones((1, len(a))), np.ones((1, len(b))))
 
 
 def same(kind: str, real: np.ndarray, synthetic: np.ndarray) -> float | None:
-    """Compute one kind with this package's distances on ecgen-eval's features, lead by lead; of the sliced distance return the mean."""
+    """Compute one kind with this package's distances on ecgen-eval's features, lead by lead.
+
+    Returns:
+        The mean over leads of the sliced Wasserstein distance; None for the other kinds.
+    """
     from ecgen_eval.metrics.mmd import MMDMetric
 
     features = MMDMetric._extract_features
     once = np.ones((1, len(real)))
-    rng = np.random.default_rng(42)  # ecgen-eval's own, so that directions are the same
+    rng = np.random.default_rng(42)  # ecgen-eval's seed, so that the directions are the same
     values = []
     for lead in range(real.shape[1]):
         a, b = features(real[:, lead]).astype(np.float64), features(synthetic[:, lead]).astype(np.float64)
@@ -124,7 +132,7 @@ def same(kind: str, real: np.ndarray, synthetic: np.ndarray) -> float | None:
 
 
 def ecgen_eval(kind: str, real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Return ecgen-eval's measure of the kind, on all records: unless told so it takes at most 1,000 or 2,000."""
+    """Return ecgen-eval's measure of the kind on all records; by default it would take at most 1,000 or 2,000."""
     from ecgen_eval.metrics.fd import FDMetric
     from ecgen_eval.metrics.mmd import MMDMetric
     from ecgen_eval.metrics.nn_dist import NNDistMetric
@@ -145,7 +153,7 @@ def ecgen_eval(kind: str, real: np.ndarray, synthetic: np.ndarray) -> float:
 
 
 def plain(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
-    """Compute the kind as one would with SciPy or prdc: whole matrices, on this package's features."""
+    """Compute the kind directly with SciPy or prdc: whole distance matrices, on this package's features."""
     from scipy import signal, stats
     from scipy.spatial.distance import cdist
 
@@ -157,7 +165,7 @@ def plain(kind: str, real: np.ndarray, synthetic: np.ndarray) -> None:
         a, b = projections(real), projections(synthetic)
         np.mean([stats.wasserstein_distance(x, y) for x, y in zip(a.T, b.T, strict=True)])
         return
-    maps = Maps.fit(Records(real, 100.0), None)
+    maps = FeatureMaps.fit(Records(real, 100.0), None)
     a, b = (maps.projection(maps.kernels(x)) for x in (real, synthetic))
     if kind == "MMD":
         median = np.median(cdist(a, a))
@@ -174,7 +182,7 @@ WAYS = {OURS: ours, SAME: same, EVAL: ecgen_eval, PLAIN: plain, PRDC: plain}
 
 
 def _child(way: str, kind: str, folder: Path, answer: Connection) -> None:
-    """Measure one way and send its cost; a first call on few records is not counted."""
+    """Measure one way and send its cost; a first call on few records warms up and is not counted."""
     torch.set_num_threads(1)
     sets = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("real", "synthetic")]
     idle = _peak_mb()
@@ -192,13 +200,13 @@ def _peak_mb() -> float:
 
 
 def noted(work: Path, n: int, kind: str, way: str) -> dict[str, float]:
-    """Measure one kind in one way at one size, or read what was noted of it."""
+    """Measure one kind in one way at one size, or read the kept measurement."""
     folder = work / str(n)
     note = folder / f"{way} {kind}.json".replace(" ", "_")
     if not note.exists():
         if not (folder / "synthetic.npy").exists():
             write_sets(folder, n)
-        # A fork has all packages loaded: start-up would take most of the time.
+        # A forked process has all packages loaded; otherwise start-up would take most of the time.
         context = get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_child, args=(way, kind, folder, sender))
@@ -227,7 +235,7 @@ def measure(work: Path, sizes: list[int]) -> pd.DataFrame:
 
 
 def growth(costs: pd.Series, column: str) -> float:
-    """Return the power of the number of records that a cost grows by between the two largest sizes.
+    """Return the exponent p of a cost that grows as (number of records)^p between the two largest sizes.
 
     Args:
         costs: rows of one way, by number of records.
@@ -238,7 +246,7 @@ def growth(costs: pd.Series, column: str) -> float:
 
 
 def render(table: pd.DataFrame) -> str:
-    """Return the section of docs/performance.md that a CSV of this benchmark says."""
+    """Return the section of docs/performance.md."""
     first, sizes = table.iloc[0], sorted(table["records"].unique())
     packages = f"ecgen-eval {first['ecgen_eval']}, prdc {first['prdc']}, SciPy {first['scipy']}"
     columns = [
@@ -251,10 +259,13 @@ def render(table: pd.DataFrame) -> str:
     lines = [
         "## Closeness",
         "",
-        f"`python benchmarks/closeness.py --sizes {' '.join(map(str, sizes))}` on {first['machine']}, {first['date']}, {packages}. Two sets of so many simulated records of (12, 1000), one thread, "
-        f"from the files to the value; CPU time after start-up, peak memory of the process, in it {first['idle_mb']:,.0f} MB of packages "
-        f"and the pages of the files that it has read ({2 * sizes[-1] * 48000 / 1e6:,.0f} MB at {sizes[-1]:,}). Growth: the power of the number of records that CPU time grows by at the end. "
-        f"The machine did other work at the time (load up to {table['load'].max():.0f}).",
+        f"Measured by `python benchmarks/closeness.py --sizes {' '.join(map(str, sizes))}` on {first['machine']}, "
+        f"{first['date']}, {packages}. The input is two sets of this many simulated records of (12, 1000); the work "
+        "is everything from the files to the value, on one thread. CPU time is counted after start-up. Peak memory "
+        f"is that of the process; it includes {first['idle_mb']:,.0f} MB of packages and the pages of the files that "
+        f"were read ({2 * sizes[-1] * 48000 / 1e6:,.0f} MB at {sizes[-1]:,}). Growth is the exponent p of a CPU time "
+        "that grows as (number of records)^p between the two largest sizes. The machine did other work at the same "
+        f"time (load up to {table['load'].max():.0f}).",
         "",
         f"| {' | '.join(columns)} |",
         "|---" + "|---:" * (len(columns) - 1) + "|",
@@ -278,34 +289,40 @@ def render(table: pd.DataFrame) -> str:
     alike_values = sliced.set_index("way")["value"]
     lines += [
         "",
-        f"The six measures that both have take ecgen-eval {theirs:.0f} s and ecgpipe, which computes features once, {together:.0f} s: {theirs / together:.1f} times. "
-        f"On ecgen-eval's own features, where there are some, ecgpipe's distances take {sum(b for _, b in shared):.0f} s beside {sum(a for a, _ in shared):.0f} s: {alike:.1f} times.",
+        f"For the six measures that both have, ecgen-eval takes {theirs:.0f} s. ecgpipe computes features once and "
+        f"takes {together:.0f} s: it is {theirs / together:.1f} times as fast. On ecgen-eval's own features, for the "
+        f"kinds that use features, ecgpipe's distances take {sum(b for _, b in shared):.0f} s and ecgen-eval's "
+        f"{sum(a for a, _ in shared):.0f} s: {alike:.1f} times as fast.",
         "",
-        "The kinds are not defined alike. ecgen-eval describes each lead by 7 to 11 numbers (mean, deviation, zero crossings ...) and averages over leads; ecgpipe takes 504 "
-        "random-kernel features of all leads (nearest records: the 12,000 samples themselves), and a good part of its time goes into them (their biases and projection come from the first 1,000 records, so that time grows less than the number of records at first). Told to take all records, ecgen-eval holds all "
-        "pairs times all features in memory; left alone it takes at most 1,000 or 2,000. SciPy and prdc work on ecgpipe's features, and hold all pairs.",
+        "The two packages define most of these measures differently. ecgen-eval describes each lead by 7 to 11 "
+        "numbers (mean, deviation, zero crossings ...) and averages over leads. ecgpipe computes 504 random-kernel "
+        "features of all leads together (for nearest records it uses the 12,000 samples themselves), and spends much "
+        "of its time on them. Biases and projection of the kernels come from the first 1,000 records, so at small "
+        "sizes time grows more slowly than the number of records. Told to use all records, ecgen-eval holds all "
+        "pairs times all features in memory; by default it uses at most 1,000 or 2,000 records. SciPy and prdc work "
+        "on ecgpipe's features and hold all pairs.",
         "",
-        f"One of them is defined alike, and agrees: the sliced Wasserstein distance on the same features and directions, {alike_values[SAME]:.6f} by ecgpipe and {alike_values[EVAL]:.6f} by ecgen-eval, at {sizes[-1]:,} records. "
-        "The others cannot: ecgen-eval's Fréchet distance takes the root of the symmetrised product of the covariances, which is right only where they commute; its MMD² a median distance of its own for each of three matrices; "
-        "its precision looks into the ball of the nearest real record only; its spectra are compared by Jensen-Shannon divergence.",
+        "Only the sliced Wasserstein distance is defined alike. On the same features and directions both give the "
+        f"same value: {alike_values[SAME]:.6f} by ecgpipe and {alike_values[EVAL]:.6f} by ecgen-eval, at "
+        f"{sizes[-1]:,} records. The other values cannot agree. ecgen-eval's Fréchet distance takes the root of the "
+        "symmetrised product of the covariances, which is right only where they commute. Its MMD² uses a separate "
+        "median distance for each of three matrices. Its precision looks only at the ball of the nearest real "
+        "record. Its spectra are compared by Jensen-Shannon divergence.",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--work", type=Path, help="folder for the sets and notes of what is done")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
-    arguments.add_argument("--sizes", type=int, nargs="+", default=[1250, 2500, 5000], help="records a set")
-    args = arguments.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--work", type=Path, help="folder for the sets and the finished measurements")
+    arguments.add_argument("--sizes", type=int, nargs="+", default=[1250, 2500, 5000], help="records per set")
+    args = parse(arguments)
     if not args.render:
-        if args.work is None:
-            arguments.error("--work or --render is needed")
         table = measure(args.work, args.sizes)
         facts = {"machine": machine(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
         facts |= {"ecgen_eval": version("ecgen-eval"), "prdc": version("prdc"), "scipy": version("scipy")}
         table.assign(**facts).to_csv(CSV, index=False)
-    write_section(ROOT / "docs" / "performance.md", "closeness", render(pd.read_csv(CSV)))
+    write_section(DOCS / "performance.md", "closeness", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

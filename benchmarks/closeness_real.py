@@ -1,15 +1,14 @@
-"""How close the generators come on the true records at hand.
+"""Closeness of the generators' samples to the real records at hand.
 
-    ECGPIPE_PHYSIONET=... python benchmarks/closeness_real.py --work /tmp/closeness_real   # a quarter of an hour of one core
-    python benchmarks/closeness_real.py --render          # writes the tables into docs/closeness.md again
+    export ECGPIPE_PHYSIONET=...                                     # a mirror or folder of PhysioNet's files
+    python benchmarks/closeness_real.py --work /tmp/closeness_real   # a quarter of an hour on one core
+    python benchmarks/closeness_real.py --render                     # writes the tables into docs/closeness.md again
 
-Runs `configs/physionet.yaml` up to closeness, with the changes below; what is there already is kept. ECGPIPE_PHYSIONET names a
-mirror or folder of PhysioNet's files.
+Runs `configs/physionet.yaml`, with the changes below, up to closeness. Finished jobs in `--work` are kept.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,13 +18,13 @@ from typing import Any
 import pandas as pd
 import yaml
 from learning import GENERATORS as SAMPLED
-from measuring import ROOT, write_section
+from measuring import DATA, DOCS, ROOT, parse, parser, write_section
 
-from ecgpipe.closeness.names import ALL, CONTROL
 from ecgpipe.files import read_parquet_metadata, write_text
 from ecgpipe.report.closeness import standing, written
+from ecgpipe.vocabulary import ALL, CONTROL
 
-CSV = ROOT / "docs" / "data" / "closeness_real.csv"
+CSV = DATA / "closeness_real.csv"
 CONFIG = ROOT / "configs" / "physionet.yaml"
 GENERATORS = ("class_mean_pca", "diffwave", "time_diffusion")
 MERGED = "merged"
@@ -36,7 +35,7 @@ CHANGES: dict[str, Any] = {
     "samples": {"number": 400, "labels": "training"},
     "closeness": {"measures": "full"},
 }
-"""One data set, both databases together, on which every generator is trained; its samples have its mix of rhythms."""
+"""One data set, both databases merged, on which every generator is trained; the samples have its mix of rhythms."""
 
 
 def config() -> dict[str, Any]:
@@ -71,14 +70,14 @@ def measure(work: Path, cores: str) -> pd.DataFrame:
 
 
 def _cell(row: dict[str, Any]) -> str:
-    """Write a value, in bold where it lies beyond the floor."""
+    """Format a value, in bold if it lies beyond the floor."""
     if pd.isna(row["value"]):
         return "–"
     return f"**{written(row['value'])}**" if standing(row) == "beyond floor" else written(row["value"])
 
 
 def render(table: pd.DataFrame) -> str:
-    """Return the section of docs/closeness.md that the CSV says."""
+    """Return the section of docs/closeness.md."""
     first = table.iloc[0]
     closeness, privacy = table[table["table"] == "closeness"], table[table["table"] == "privacy"]
     generators = [name for name in closeness["generator"].unique() if not name.startswith(CONTROL)]
@@ -92,9 +91,12 @@ def render(table: pd.DataFrame) -> str:
         "n",
     ]
     lines = [
-        f"PTB-XL's and Chapman-Shaoxing-Ningbo's records at hand together ({first['train']} training, {first['held_out']} held-out records), beside samples of generators trained on them, networks at their preset `small`. "
+        "PTB-XL's and Chapman-Shaoxing-Ningbo's records at hand together "
+        f"({first['train']} training, {first['held_out']} held-out records), beside samples of generators trained on "
+        "them, networks at their preset `small`. "
         "Bold: beyond the floor, the 95 % intervals apart. The last columns are the controls. So few records "
-        "and minutes of training say what the measures make of real ECGs, not how good generators are. Written by `python benchmarks/closeness_real.py` from "
+        "and minutes of training say what the measures make of real ECGs, not how good generators are. "
+        "Written by `python benchmarks/closeness_real.py` from "
         "`docs/data/closeness_real.csv`, which holds every interval.",
         "",
         f"| {' | '.join(heads)} |",
@@ -109,7 +111,8 @@ def render(table: pd.DataFrame) -> str:
         lines.append(f"| {' | '.join([*cells, str(row['n'])])} |")
     lines += [
         "",
-        "| privacy | verdict | largest similarity (held-out: {}) | near share, signals | AUC, signals | near share, features | AUC, features |",
+        "| privacy | verdict | largest similarity (held-out: {}) "
+        "| near share, signals | AUC, signals | near share, features | AUC, features |",
         "|---" * 7 + "|",
     ]
     measures = (
@@ -128,16 +131,13 @@ def render(table: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = parser(__doc__)
     arguments.add_argument("--work", type=Path, help="folder of the run")
     arguments.add_argument("--cores", default="all")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last run")
-    args = arguments.parse_args()
+    args = parse(arguments)
     if not args.render:
-        if args.work is None:
-            arguments.error("--work or --render is needed")
         measure(args.work, args.cores).to_csv(CSV, index=False)
-    write_section(ROOT / "docs" / "closeness.md", "real", render(pd.read_csv(CSV, keep_default_na=True)))
+    write_section(DOCS / "closeness.md", "real", render(pd.read_csv(CSV, keep_default_na=True)))
 
 
 if __name__ == "__main__":

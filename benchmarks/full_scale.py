@@ -1,12 +1,13 @@
-"""The full study's data at their true number: from a server over loopback to records.parquet.
+"""Time and memory of preparing the full study's data, from a local server to records.parquet.
 
     python benchmarks/full_scale.py --work /tmp/full   # about half an hour on two idle cores, 12 GB of disk
     python benchmarks/full_scale.py --render           # writes the table into docs/performance.md again
 
-21,799 records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz) are simulated, served by a local HTTP
-server and taken by the scripts that the workflow runs: acquire, preprocess, merge. Each is timed, with the largest sum of
-the resident memory of its processes. What is done is noted in the folder `--work`: a run that was interrupted goes on with
-the step it was at. Raw records are removed once they are used, the folder at the end.
+As many records as the two databases have, 21,799 in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz),
+are simulated, served by a local HTTP server and processed by the workflow's scripts acquire, preprocess and merge.
+Each step is timed, together with the largest total resident memory of its processes. Finished steps are kept in the
+folder `--work`; an interrupted run resumes at the step it was in. Raw records are removed after use, the folder at
+the end.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from measuring import ROOT, Cost, command_cost, machine, simulate_many, write_section
+from measuring import DATA, DOCS, ROOT, Cost, command_cost, machine, parser, simulate_many, write_section
 
 from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import read_json
 from ecgpipe.workflow.code import digest
 
-CSV = ROOT / "docs" / "data" / "full_scale.csv"
+CSV = DATA / "full_scale.csv"
 SERVER = ROOT / "tests" / "acquire" / "physionet_server.py"
 SETS = {
     "ptbxl": ("ptbxl", "ptb-xl", "1.0.3", "a", 21799),
     "chapman": ("ecg_arrhythmia", "ecg-arrhythmia", "1.0.0", "b", 45152),
 }
-"""Format, slug, version, simulated hospital, records."""
+"""Format, slug, version, simulated hospital, number of records."""
 
 
 def script(name: str, log: Path, *arguments: object) -> list[str]:
-    """Return the command of a workflow's script."""
+    """Return the command that runs a script of the workflow."""
     path = ROOT / "workflow_scripts" / f"{name}.py"
     return [
         sys.executable,
@@ -61,7 +62,7 @@ def settings(name: str, **sections: Any) -> str:
 
 
 class Measurement:
-    """Steps and what they took, noted as they end."""
+    """The steps and what they took, written to disk as each one ends."""
 
     def __init__(self, work: Path) -> None:
         self._path = work / "rows.csv"
@@ -92,7 +93,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"
 
 
 def simulate(name: str, records: int, work: Path) -> None:
-    """Write a set where the server will find it, and the table of its files; a process of its own."""
+    """Write a set where the server will find it, and the table of its files; runs in its own process."""
     format, slug, version, hospital, _ = SETS[name]
     project = work / "served" / "files" / slug / version
     project.parent.mkdir(parents=True, exist_ok=True)
@@ -101,10 +102,10 @@ def simulate(name: str, records: int, work: Path) -> None:
 
 
 def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
-    """Simulate, serve, acquire, preprocess and merge both sets, ``scale`` times their true number."""
+    """Simulate, serve, acquire, preprocess and merge both sets, ``scale`` times their full number of records."""
     measured = Measurement(work)
-    for name, (_, slug, version, _, true_number) in SETS.items():
-        records = max(100, round(scale * true_number))
+    for name, (_, slug, version, _, full_number) in SETS.items():
+        records = max(100, round(scale * full_number))
         if not measured.done("simulate", name):
             command = [sys.executable, __file__, "--work", str(work), "--simulate", name, "--records", str(records)]
             cost = command_cost(command, env=ENVIRONMENT)
@@ -116,7 +117,7 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
             cost = acquire(name, manifest, connections, work)
             taken = pd.read_parquet(manifest)
             assert len(taken.merge(made, on=["path", "bytes", "sha256"])) == len(taken), (
-                "other files came than were served"
+                "the files that arrived are not those that were served"
             )
             assert taken["path"].str.endswith(".hea").sum() == records
             measured.add("acquire", name, records, int(taken["bytes"].sum()), cost)
@@ -144,13 +145,8 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
     return pd.DataFrame(measured.rows).assign(machine=machine())
 
 
-def write_table(table: pd.DataFrame) -> None:
-    CSV.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(CSV, index=False)
-
-
 def acquire(name: str, manifest: Path, connections: int, work: Path) -> Cost:
-    """Fetch a set from a server of its own."""
+    """Fetch a set from its own server."""
     command = [sys.executable, str(SERVER), str(work / "served")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -170,9 +166,12 @@ def render(table: pd.DataFrame) -> str:
     lines = [
         "## The full study's data",
         "",
-        f"21,799 simulated records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz), from a server over loopback to `records.parquet`. {table['machine'].iloc[0]}.",
-        "Written by `python benchmarks/full_scale.py`, from `docs/data/full_scale.csv`. The server, plain Python, shares the cores with the client. Peak memory is that",
-        f"of all processes of the step together, pages that they share counted for each. MB is what the step reads or writes. The machine did other work at the time (load up to {table['load'].max():.0f}): CPU seconds say more than seconds.",
+        "21,799 simulated records in PTB-XL's layout (100 Hz) and 45,152 in ecg-arrhythmia's (500 Hz) are fetched "
+        "from a server on the same machine, preprocessed and merged. Measured by `python benchmarks/full_scale.py` "
+        f"on {table['machine'].iloc[0]}; the values are in `docs/data/full_scale.csv`. The server is plain Python and "
+        "shares the cores with the client. MB is what the step reads or writes. Peak memory is the sum over all "
+        "processes of the step; shared pages count once per process. The machine did other work at the same time "
+        f"(load up to {table['load'].max():.0f}), so CPU seconds are more reliable than seconds.",
         "",
         "| step | dataset | records | MB | seconds | records/s | CPU s | peak MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
@@ -180,7 +179,8 @@ def render(table: pd.DataFrame) -> str:
     for row in table.itertuples():
         peak = "" if pd.isna(row.peak_mb) else f"{row.peak_mb:,.0f}"
         lines.append(
-            f"| {row.step} | {row.dataset} | {row.records:,} | {row.megabytes:,.0f} | {row.seconds:,.0f} | {row.records / row.seconds:,.0f} | {row.cpu_seconds:,.0f} | {peak} |"
+            f"| {row.step} | {row.dataset} | {row.records:,} | {row.megabytes:,.0f} | {row.seconds:,.0f} "
+            f"| {row.records / row.seconds:,.0f} | {row.cpu_seconds:,.0f} | {peak} |"
         )
     work = table[table["step"] != "simulate"]
     every = [(step, name) for name in SETS for step in ("simulate", "acquire", "preprocess")] + [("merge", "merged")]
@@ -190,27 +190,23 @@ def render(table: pd.DataFrame) -> str:
     else:
         lines += [
             "",
-            f"From the first request to the merged `records.parquet`: {work['seconds'].sum() / 60:.0f} minutes.",
+            "From the first request to the merged `records.parquet` it takes "
+            f"{work['seconds'].sum() / 60:.0f} minutes.",
         ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = parser(__doc__)
     arguments.add_argument(
-        "--scale", type=float, default=1.0, help="share of the true numbers, to try it out (not written down)"
+        "--scale", type=float, default=1.0, help="share of the records, for a trial whose results are not kept"
     )
     arguments.add_argument("--connections", type=int, default=4, help="files fetched at the same time")
     arguments.add_argument(
-        "--work", type=Path, help="folder for what is made meanwhile; a run that was interrupted goes on in it"
+        "--work", type=Path, help="folder for intermediate files; an interrupted run resumes from it"
     )
     arguments.add_argument("--simulate", choices=list(SETS), help=argparse.SUPPRESS)
     arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
-    arguments.add_argument(
-        "--render",
-        action="store_true",
-        help="write the document from the last measurement, or from what --work has so far",
-    )
     args = arguments.parse_args()
     if args.simulate:
         simulate(args.simulate, args.records, args.work)
@@ -222,10 +218,10 @@ def main() -> None:
         shutil.rmtree(work)
         if args.scale != 1.0:
             return
-        write_table(table)
+        table.to_csv(CSV, index=False)
     elif args.work:
-        write_table(pd.DataFrame(Measurement(args.work).rows).assign(machine=machine()))
-    write_section(ROOT / "docs" / "performance.md", "full-scale", render(pd.read_csv(CSV)))
+        pd.DataFrame(Measurement(args.work).rows).assign(machine=machine()).to_csv(CSV, index=False)
+    write_section(DOCS / "performance.md", "full-scale", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

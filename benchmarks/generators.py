@@ -1,12 +1,12 @@
-"""How fast generators train and draw, beside peers from PyPI.
+"""Training and sampling speed of the generators, compared with other packages from PyPI.
 
     pip install --constraint constraints.txt --editable '.[benchmark]'
-    python benchmarks/generators.py --work /tmp/generators   # some five minutes of one idle core
+    python benchmarks/generators.py --work /tmp/generators   # about five minutes on one idle core
     python benchmarks/generators.py --render                 # writes the section of docs/performance.md again
 
-One thread, CPU time, every network in a process of its own. A training step is the same for all: loss, backward pass,
-gradients clipped to norm 1, AdamW, moving average of the weights. What is done is noted in the folder `--work`: an
-interrupted run goes on.
+Each network runs in its own process on one thread, and CPU time is measured. A training step is the same for all: loss,
+backward pass, gradients clipped to norm 1, AdamW, moving average of the weights. Finished measurements are kept in the
+folder `--work`; an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import psutil
-from measuring import ROOT, machine, write_section
+from measuring import DATA, DOCS, machine, parse, parser, write_section
 from tqdm import tqdm
 
-CSV = ROOT / "docs" / "data" / "generators_benchmark.csv"
+CSV = DATA / "generators_benchmark.csv"
 
 CHANNELS, LENGTH, BATCH, CLASSES = 8, 1000, 16, 7
 TRAIN_SECONDS = 4.0
-"""CPU seconds of timed training, about."""
+"""Approximate CPU seconds of timed training."""
 DRAWN, EVALUATIONS = 4, 20
 
 
@@ -43,7 +43,7 @@ DRAWN, EVALUATIONS = 4, 20
 
 
 class Network(Protocol):
-    """A model with its library's own loss and sampler."""
+    """A model with the loss and sampler of its library."""
 
     parameters: int
 
@@ -57,7 +57,7 @@ class Network(Protocol):
 
 
 class Ours:
-    """A generator of this package, in its training loop."""
+    """A generator of this package, in this package's training loop."""
 
     def __init__(self, name: str, **settings: Any) -> None:
         from ecgpipe.dataset import Dataset, SignalSpec
@@ -180,7 +180,7 @@ def diffusers(*widths: int) -> Peer:
 
 @dataclass(frozen=True)
 class Contender:
-    """A network to time among those of its kind."""
+    """A network to time, and the kind of networks it is compared with."""
 
     kind: str
     package: str
@@ -226,7 +226,7 @@ def timed(work: Callable[[], None]) -> float:
 
 
 def contend(name: str) -> dict[str, float]:
-    """Time one network in this process; a first short training of each sort warms up and is not counted."""
+    """Time one network in this process; a first training step warms up and is not counted."""
     import torch
 
     torch.set_num_threads(1)
@@ -248,14 +248,14 @@ def contend(name: str) -> dict[str, float]:
 
 
 def measure(work: Path) -> pd.DataFrame:
-    """Time all contenders; a row each."""
+    """Time all contenders; return a row for each."""
     work.mkdir(parents=True, exist_ok=True)
     rows = []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     for name, contender in tqdm(CONTENDERS.items(), unit="network"):
         note = work / f"{name}.json"
         if not note.exists():
-            command = [sys.executable, __file__, "--contender", name]
+            command = [sys.executable, __file__, "--work", str(work), "--contender", name]
             done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
@@ -267,19 +267,20 @@ def measure(work: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-# -- the document --------------------------------------------------------------------------------------------------------
+# -- the document -----------------------------------------------------------------------------------------------------
 
 
 def render(table: pd.DataFrame) -> str:
-    """Return the section of docs/performance.md that a CSV of this benchmark says."""
+    """Return the section of docs/performance.md."""
     first = table.iloc[0]
     lines = [
-        "## Generators beside peers",
+        "## Generators compared with other packages",
         "",
-        f"`python benchmarks/generators.py` on {first['machine']}, {first['date']}, torch {first['torch']}, one thread, float32. "
-        f"Signals of {CHANNELS} leads and {LENGTH} samples, batches of {BATCH}, {EVALUATIONS} passes a drawn record; CPU time, one run, load average {first['load']:.0f}. "
-        "Memory is what training adds to the idle process. No GPU was at hand: the presets `full` and `paper`, bfloat16, `torch.compile` "
-        "and several GPUs are not timed.",
+        f"Measured by `python benchmarks/generators.py` on {first['machine']}, {first['date']}, torch "
+        f"{first['torch']}, one thread, float32. Signals have {CHANNELS} leads and {LENGTH} samples, batches have "
+        f"{BATCH} records, and drawing a record takes {EVALUATIONS} network evaluations. Times are CPU times of one "
+        f"run at a load average of {first['load']:.0f}. Memory is what training adds to the idle process. No GPU was "
+        "available: the presets `full` and `paper`, bfloat16, `torch.compile` and several GPUs are not timed.",
     ]
     for kind, rows in table.groupby("kind", sort=False):
         peers = rows[rows["package"] != "ecgpipe"]
@@ -299,33 +300,32 @@ def render(table: pd.DataFrame) -> str:
             lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Parameters match within a tenth or so; what is done with them does not, and that is part of the comparison. `patch 8`: the network sees eight samples of all "
-        "leads as one position, which is where most of its speed comes from; `patch 1` is the like-for-like network. A training step of ecgpipe "
-        "includes reading, drawing the batch and one look at the validation loss; peers get their batch for nothing, and diffusers' network is not told the class. "
-        "The dilated `diffwave` is its preset `small` but wider; with S4 it has 8 layers of 56 channels (112 inside), ecgen 8 of 96. The aim was 1.5 times a peer's training "
-        "throughput at matched parameters and length: with patches it is reached, without them by diffwave's S4 alone.",
+        "The networks have nearly the same number of parameters, within about a tenth, but use them differently; "
+        "that is part of the comparison. With `patch 8` the network treats eight samples of all leads as one "
+        "position, which is where most of its speed comes from; `patch 1` is the like-for-like network. A training "
+        "step of ecgpipe includes reading and drawing the batch and one evaluation of the validation loss. The other "
+        "packages get their batch for free, and diffusers' network is not conditioned on the class. The dilated "
+        "`diffwave` is a wider version of its preset `small`. With S4 it has 8 layers of 56 channels (112 inside), "
+        "and ecgen has 8 of 96. The aim was 1.5 times the training throughput of the other packages at the same "
+        "number of parameters and length. It is reached with patches; without them only diffwave's S4 reaches it.",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--work", type=Path, help="folder for notes of what is done")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments = parser(__doc__)
+    arguments.add_argument("--work", type=Path, help="folder for the finished measurements")
     arguments.add_argument("--contender", choices=list(CONTENDERS), help=argparse.SUPPRESS)
-    args = arguments.parse_args()
+    args = parse(arguments)
     if args.contender:
         print(json.dumps(contend(args.contender)))
         return
     if not args.render:
-        if args.work is None:
-            arguments.error("--work or --render is needed")
         table = measure(args.work)
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        CSV.parent.mkdir(parents=True, exist_ok=True)
         facts = {"machine": machine(), "date": day, "torch": version("torch"), "load": os.getloadavg()[0]}
         table.assign(**facts).to_csv(CSV, index=False, float_format="%.6g")
-    write_section(ROOT / "docs" / "performance.md", "generators", render(pd.read_csv(CSV)))
+    write_section(DOCS / "performance.md", "generators", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
-"""What every generator learns with its preset `small`, and in how long, into ``docs/data/learning.csv``.
+"""What each generator learns with its preset `small`, and how long it takes.
 
-    python benchmarks/learning.py                               # all that is missing in --work, then the tables
-    python benchmarks/learning.py --generators time_diffusion   # what is missing of these generators
-    python benchmarks/learning.py --table                       # only what is there already
+    python benchmarks/learning.py                               # everything that is missing in --work, then the tables
+    python benchmarks/learning.py --generators time_diffusion   # what is missing for these generators, then the tables
+    python benchmarks/learning.py --render                      # writes the tables of docs/generators.md again
 
-The tables are those of docs/generators.md.
-
-Each generator, and the control, is trained on the records of two simulated hospitals and, where ECGPIPE_PHYSIONET names
-a folder or address with real records, on those. Its samples are read by one judge: the study's classifier, trained on
-simulated records of both hospitals that no generator saw. A cell that is finished is not computed again; delete its
-file in the working folder to repeat it.
+Each generator, and the control, is trained on the records of two simulated hospitals. If ECGPIPE_PHYSIONET names a
+folder or address with real records, it is also trained on those. One judge reads the samples: the study's classifier,
+trained on simulated records of both hospitals that no generator saw. Finished cells are not computed again; delete a
+cell's file in the folder `--work` to repeat it.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import logging
@@ -27,11 +24,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from measuring import ROOT, write_section
+from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
 from safetensors.torch import load_file, save_file
 
-from ecgpipe.acquire.dataset import acquire
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
+from ecgpipe.acquire.run import acquire
 from ecgpipe.classify import inputs, training
 from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.config import ClassifierSettings, DatasetSettings, Preprocess, SignalSettings
@@ -41,13 +37,16 @@ from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.time_vqvae import ReconstructionError
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
-from ecgpipe.preprocess.dataset import merge, preprocess
+from ecgpipe.preprocess.run import merge, preprocess
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 
 log = logging.getLogger(__name__)
 
-CSV = ROOT / "docs" / "data" / "learning.csv"
-LOSSES_CSV = ROOT / "docs" / "data" / "learning_losses.csv"
-DOCUMENT = ROOT / "docs" / "generators.md"
+CSV = DATA / "learning.csv"
+LOSSES_CSV = DATA / "learning_losses.csv"
+DOCUMENT = DOCS / "generators.md"
 SPEC = SignalSpec(100.0, 1000, RHYTHMS)
 GENERATORS: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
@@ -55,19 +54,25 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "time_vqvae": {"guidance": 2.0},
     "diffwave": {"guidance": 4.0, "sampler": "ancestral"},
 }
-"""Generators, and how they are drawn from where that is not their default."""
+"""Generators, and the sampling settings that differ from their defaults."""
 JUDGE = ClassifierSettings(
     channels=24, width=64, dense_layers=2, dropout=0.2, learning_rate=1.5e-3, epochs=16, patience=6
 )
 SEED = 1
 LOSSES = ["stage", "step", "train_loss", "validation_loss"]
 REFERENCE, DRAWN = 490, 210
-"""Real records that samples are compared with, and samples drawn; a class has its seventh of both."""
+"""Real records that samples are compared with, and samples drawn; each class has a seventh of both."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Set:
-    """Records to learn from, and the real records to compare samples with: the reference, and as many more as are drawn."""
+    """Records to learn from, and real records to compare samples with.
+
+    Attributes:
+        dataset: the records to learn from.
+        reference: real records whose features the samples' features are compared with.
+        more: as many other real records as samples are drawn; they are measured in the samples' place.
+    """
 
     dataset: Dataset
     reference: Dataset
@@ -75,7 +80,7 @@ class Set:
 
 
 def simulated(labels: np.ndarray, hospitals: list[str], seed: int, splits: list[str], folder: Path) -> Dataset:
-    """Return simulated records, made at the first call."""
+    """Return simulated records; the first call makes and saves them."""
     if not (folder / "records.parquet").exists():
         signals = np.empty((len(labels), 12, SPEC.length), dtype=np.float32)
         for i, (label, name) in enumerate(zip(labels, hospitals, strict=True)):
@@ -104,7 +109,7 @@ def rows(dataset: Dataset, chosen: np.ndarray) -> Dataset:
 
 
 def judge_records(work: Path) -> Dataset:
-    """Return 8,400 simulated records, half of each hospital, equally many of each rhythm."""
+    """Return 8,400 simulated records, half from each hospital, equally many of each rhythm."""
     number = np.arange(8400)
     splits = np.where(number < 6300, "train", np.where(number < 7000, "validation", "test"))
     hospitals = np.where(number // 7 % 2, "a", "b")
@@ -127,7 +132,7 @@ def hospital_records(work: Path, hospital: str) -> Set:
 
 
 def real_records(work: Path) -> Set:
-    """Return the records of PTB-XL and ecg-arrhythmia that ECGPIPE_PHYSIONET holds; the reference are those held out."""
+    """Return the records of PTB-XL and ecg-arrhythmia in ECGPIPE_PHYSIONET; the held-out ones are the reference."""
     signal, options, members = SignalSettings(), Preprocess(), {}
     for name, form, slug, version in (
         ("ptbxl", "ptbxl", "ptb-xl", "1.0.3"),
@@ -148,7 +153,7 @@ def real_records(work: Path) -> Set:
 
 
 class Judge:
-    """The study's classifier, trained on simulated records of both hospitals; its last hidden layer are the features."""
+    """The study's classifier, trained on simulated records of both hospitals; its last hidden layer is the features."""
 
     def __init__(self, work: Path) -> None:
         path = work / "judge.safetensors"
@@ -199,7 +204,7 @@ def wilson(right: int, number: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def nearest(signals: np.ndarray, train: np.ndarray) -> float:
-    """Return the median RMS distance, in mV over the eight independent leads, of signals to the nearest training record."""
+    """Return the median over signals of the RMS distance in mV (eight leads) to the nearest training record."""
     a = independent_from_twelve(signals).reshape(len(signals), -1).astype(np.float64)
     b = independent_from_twelve(train).reshape(len(train), -1).astype(np.float64)
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
@@ -207,7 +212,7 @@ def nearest(signals: np.ndarray, train: np.ndarray) -> float:
 
 
 def measured(judge: Judge, signals: np.ndarray, labels: np.ndarray, data: Set) -> dict[str, Any]:
-    """Return what is measured of samples, or of real records in their place."""
+    """Measure samples, or real records in their place."""
     found, features = judge(signals)
     right = found == labels
     low, high = wilson(int(right.sum()), len(right))
@@ -226,12 +231,12 @@ def measured(judge: Judge, signals: np.ndarray, labels: np.ndarray, data: Set) -
 
 
 def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
-    """Train a generator with its preset `small`, draw from it, and return what is measured; its losses go beside its model."""
+    """Train a generator with its preset `small`, sample from it and measure the samples; save model and losses."""
     cls, draw = load_class(name, None), GENERATORS[name]
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
     generator = cls(cls.Settings(), data.dataset.spec)
     clock = time.process_time()
-    with tempfile.TemporaryDirectory() as state:  # a resumed training would not know what it cost before
+    with tempfile.TemporaryDirectory() as state:  # a resumed training would not know its earlier cost
         history = generator.fit(train, validation, seed=SEED, state_dir=Path(state), device="cpu", progress=True)
     seconds = time.process_time() - clock
     generator.save(folder)
@@ -260,13 +265,13 @@ def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
 
 
 def collect(work: Path) -> pd.DataFrame:
-    """Return a row a finished cell."""
+    """Return a row for each finished cell."""
     cells = pd.DataFrame([read_json(path) for path in sorted((work / "cells").glob("*.json"))])
     return cells.sort_values(["dataset", "generator"], ignore_index=True)
 
 
 def collect_losses(work: Path) -> pd.DataFrame:
-    """Return the losses at each look of all trainings that kept them: dataset, generator and :data:`LOSSES`."""
+    """Return the losses at each validation of all trainings that kept them: dataset, generator and :data:`LOSSES`."""
     found = [pd.DataFrame(columns=["dataset", "generator", *LOSSES])]
     for path in sorted((work / "models").glob("*/losses.csv")):
         dataset, generator = path.parent.name.rsplit("-", 1)
@@ -278,78 +283,72 @@ def collect_losses(work: Path) -> pd.DataFrame:
 
 
 def losses_table(csv: Path = LOSSES_CSV) -> str:
-    """Return for each stage of each training how far apart training and validation end, as Markdown."""
-    lines = [
-        "| dataset | generator | stage | steps | training loss at the end | validation loss at the end | lowest validation loss, at step |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """Return the training and validation losses at the end of each stage of each training, as Markdown."""
+    heads = ["dataset", "generator", "stage", "steps", "training loss at the end", "validation loss at the end"]
+    lines = []
     for (dataset, generator, stage), rows in pd.read_csv(csv).groupby(["dataset", "generator", "stage"], sort=False):
         last, best = rows.iloc[-1], rows.loc[rows["validation_loss"].idxmin()]
-        lines.append(
-            f"| {dataset} | {generator} | {stage} | {last['step']} | {last['train_loss']:.3f} | {last['validation_loss']:.3f} |"
-            f" {best['validation_loss']:.3f}, {best['step']} |"
-        )
-    return "\n".join(lines) + "\n"
+        losses = [f"{last['train_loss']:.3f}", f"{last['validation_loss']:.3f}"]
+        lowest = f"{best['validation_loss']:.3f}, {best['step']}"
+        lines.append([dataset, generator, stage, last["step"], *losses, lowest])
+    return markdown_table([*heads, "lowest validation loss, at step"], lines)
 
 
 def table(csv: Path = CSV) -> str:
     """Return the CSV as a Markdown table."""
     found = pd.read_csv(csv)
-    lines = [
-        "| dataset | generator | steps | training, CPU s | agreement [95 %] | Fréchet distance | nearest training record, mV | limb residual, mV |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["dataset", "generator", "steps", "training, CPU s", "agreement [95 %]", "Fréchet distance"]
+    lines = []
     for row in found.to_dict("records"):
+        lines.append([row["dataset"], row["generator"]])
         if isinstance(row.get("refused"), str):
-            lines.append(f"| {row['dataset']} | {row['generator']} | refused: {row['refused']} | | | | | |")
+            lines[-1] += [f"refused: {row['refused']}", *[""] * 5]
             continue
         held_out = "" if row["generator"] == "real" else f" (real: {row['nearest_train_mv_held_out']:.3f})"
-        lines.append(
-            f"| {row['dataset']} | {row['generator']} | {row['steps']:.0f} | {row['cpu_seconds']:.0f} |".replace(
-                "nan", "–"
-            )
-            + f" {row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}] | {row['frechet']:.1f} |"
-            + f" {row['nearest_train_mv']:.3f}{held_out} |"
-            + f" {row['limb_residual_mv']:.1e} |"
-        )
-    return "\n".join(lines) + "\n"
+        lines[-1] += [
+            *("–" if pd.isna(row[name]) else f"{row[name]:.0f}" for name in ("steps", "cpu_seconds")),
+            f"{row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}]",
+            f"{row['frechet']:.1f}",
+            f"{row['nearest_train_mv']:.3f}{held_out}",
+            f"{row['limb_residual_mv']:.1e}",
+        ]
+    return markdown_table([*heads, "nearest training record, mV", "limb residual, mV"], lines)
+
+
+def compute(work: Path, generators: list[str]) -> None:
+    """Train and measure the generators whose cells are missing in the working folder."""
+    judge = Judge(work)
+    makers = {"hospital_a": lambda: hospital_records(work, "a")}
+    if os.environ.get("ECGPIPE_PHYSIONET"):
+        makers["real"] = lambda: real_records(work)
+    makers["hospital_b"] = lambda: hospital_records(work, "b")
+    for dataset, make in makers.items():
+        missing = [g for g in ("real", *generators) if not (work / "cells" / f"{dataset}-{g}.json").exists()]
+        data = make() if missing else None
+        for name in missing:
+            assert data is not None
+            if name == "real":
+                cell = measured(judge, data.more.signals, data.more.labels, data)
+            else:
+                try:
+                    cell = learned(name, judge, data, work / "models" / f"{dataset}-{name}")
+                except ReconstructionError as error:
+                    cell = {"refused": str(error).split(";")[0]}
+            log.info("%s, %s: %s", dataset, name, json.dumps(cell))
+            write_json(work / "cells" / f"{dataset}-{name}.json", {"dataset": dataset, "generator": name, **cell})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
-    parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=list(GENERATORS))
-    parser.add_argument("--table", action="store_true", help="compute nothing, write what is there")
-    args = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
+    arguments.add_argument("--generators", nargs="+", choices=GENERATORS, default=list(GENERATORS))
+    args = arguments.parse_args()
     logging.basicConfig(level=logging.INFO)
     torch.set_num_threads(1)
-    if not args.table:
-        judge = Judge(args.work)
-        makers = {"hospital_a": lambda: hospital_records(args.work, "a")}
-        if os.environ.get("ECGPIPE_PHYSIONET"):
-            makers["real"] = lambda: real_records(args.work)
-        makers["hospital_b"] = lambda: hospital_records(args.work, "b")
-        for dataset, make in makers.items():
-            missing = [
-                g for g in ("real", *args.generators) if not (args.work / "cells" / f"{dataset}-{g}.json").exists()
-            ]
-            data = make() if missing else None
-            for name in missing:
-                assert data is not None
-                if name == "real":
-                    cell = measured(judge, data.more.signals, data.more.labels, data)
-                else:
-                    try:
-                        cell = learned(name, judge, data, args.work / "models" / f"{dataset}-{name}")
-                    except ReconstructionError as error:
-                        cell = {"refused": str(error).split(";")[0]}
-                log.info("%s, %s: %s", dataset, name, json.dumps(cell))
-                write_json(
-                    args.work / "cells" / f"{dataset}-{name}.json", {"dataset": dataset, "generator": name, **cell}
-                )
-    CSV.parent.mkdir(parents=True, exist_ok=True)
-    collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
-    collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")
+    if not args.render:
+        compute(args.work, args.generators)
+        collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
+        collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")
     for csv, rows in ((CSV, table()), (LOSSES_CSV, losses_table())):
         write_section(DOCUMENT, csv.stem, rows)
 

@@ -1,17 +1,15 @@
-"""How much is a configuration's matrix? Jobs, trainings, and hours from the throughput measured here.
+"""Cost of a configuration's experiment matrix: jobs, trainings, and hours at the throughput of this machine.
 
-    python benchmarks/matrix.py                       # of configs/paper.yaml: docs/data/matrix.csv, docs/statistics.md
-    python benchmarks/matrix.py configs/matrix.yaml   # of another configuration: prints only
-    python benchmarks/matrix.py --render              # writes docs/statistics.md again
+    python benchmarks/matrix.py                       # configs/paper.yaml: docs/data/matrix.csv, docs/statistics.md
+    python benchmarks/matrix.py configs/matrix.yaml   # another configuration: only prints
+    python benchmarks/matrix.py --render              # writes the section of docs/statistics.md again
 
-Makes a dry run, counts the trainings each classification job would do, times a training step and a validation pass of
-each classifier on this machine, and what a cell costs the tables. Numbers of records of data sets that are not there are
-the published ones.
+Makes a dry run, counts the trainings of each classification job, and times a training step and a validation pass of
+each classifier and the tables' work on one cell. Published numbers of records are used; ``--records`` replaces them.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
@@ -22,25 +20,26 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from measuring import ROOT, write_section
+from measuring import DATA, DOCS, ROOT, parser, write_section
 
 from ecgpipe.classify.training import build
 from ecgpipe.config import AnyClassifier, Config, load
+from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.classification import metrics_of, summary_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.workflow.study import Study
 
-PAPER, CSV = ROOT / "configs" / "paper.yaml", ROOT / "docs" / "data" / "matrix.csv"
-DOCUMENT = ROOT / "docs" / "statistics.md"
+PAPER, CSV = ROOT / "configs" / "paper.yaml", DATA / "matrix.csv"
+DOCUMENT = DOCS / "statistics.md"
 PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52_546, 6_568)}
-"""Training and validation records: 80 % and 10 % of those with a study rhythm (study facts: 20,629 and 45,053)."""
+"""Training and validation records: 80 % and 10 % of the 20,629 and 45,053 records with a study rhythm."""
 
 
 def seconds_a_record(config: Config, settings: AnyClassifier, device: torch.device) -> tuple[float, float]:
-    """Time a training step and a pass without gradients, per record."""
-    spec = SignalSpec(config.signal.rate, config.signal.length, tuple("ABCDEFG"))
+    """Time a training step and a pass without gradients, in seconds per record."""
+    spec = SignalSpec(config.signal.rate, record_length(config.signal), tuple("ABCDEFG"))
     model = build(spec, settings, 0).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     x = torch.randn(settings.batch, spec.length, 12, device=device).transpose(1, 2)
@@ -69,7 +68,7 @@ def seconds_a_record(config: Config, settings: AnyClassifier, device: torch.devi
 
 
 def table_seconds(config: Config, records: int) -> float:
-    """Time what the tables compute for one cell: metrics of each repetition, bootstrap, intervals; in CPU seconds."""
+    """Return the CPU seconds that the tables take for one cell: metrics of each repetition, bootstrap, intervals."""
     seeds, classes, rng = 2, tuple("ABCDEFG"), np.random.default_rng(0)
     names = np.arange(records).astype(str)
     labels, scores = rng.integers(7, size=records), rng.dirichlet(np.ones(7), (seeds, records)).astype(np.float32)
@@ -84,7 +83,7 @@ def table_seconds(config: Config, records: int) -> float:
 
 
 def tested_cells(study: Study, dataset: str, table: pd.DataFrame) -> int:
-    """Count the cells that the tables judge: trainings of one set of seeds, for each set of records they are tested on."""
+    """Count the cells of the tables: a cell is the trainings of all seeds, tested on one set of records."""
     crossed = len(study.crossed(dataset))
     tests = table["experiment"].map({"real": 1 + crossed, "cross": 2, "on another set": 0}).fillna(1)
     on_synthetic = len({"TrSTeS", "TrRTeS"} & set(study.config.experiments.settings))
@@ -92,7 +91,7 @@ def tested_cells(study: Study, dataset: str, table: pd.DataFrame) -> int:
 
 
 def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int]) -> pd.DataFrame:
-    """List trainings of a dataset's classifier: experiment, records learnt from (of ``sizes``), how many such trainings."""
+    """List the trainings of a dataset's classifier: experiment, training records (from ``sizes``), trainings."""
     experiments, rows, records = config.experiments, [], sizes[dataset]
     seeds, synthetic = len(experiments.seeds), round(0.8 * config.samples.number)
     for fraction in study.real_fractions:
@@ -119,27 +118,30 @@ def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int])
 
 
 def render(table: pd.DataFrame) -> str:
-    """Say how much it is in all, and which experiment takes most of it."""
+    """Return the section of docs/statistics.md: the total cost, and the experiment that takes most of it."""
     judging, one = table["experiment"] == "tables", table.iloc[0]
     hours = table[~judging].groupby("experiment")["hours"].sum()
+    device = "core" if one["device"] == "cpu" else one["device"]
     return (
-        f"`{one['config']}`: {one['jobs']} jobs, {table['trainings'].sum():,} trainings, about {hours.sum():,.0f} hours of them on one {'core' if one['device'] == 'cpu' else one['device']} "
-        f"of the machine it was measured on, assuming {one['epochs']} epochs until the early stop where steps are not given. "
-        f"{hours.max() / hours.sum():.0%} of that is {hours.idxmax()}. "
-        f"The tables take one core {table.loc[judging, 'hours'].sum():.1f} hours more (rows `tables`), nearly all of it the bootstrap; they hold one data set's "
-        "predictions in memory at a time."
+        f"`{one['config']}` has {one['jobs']} jobs and {table['trainings'].sum():,} trainings of classifiers. The "
+        f"trainings take about {hours.sum():,.0f} hours on one {device} of the machine it was measured on, assuming "
+        f"that a training stops early after {one['epochs']} epochs where no number of steps is given. "
+        f"{hours.max() / hours.sum():.0%} of that is {hours.idxmax()}. The tables take another "
+        f"{table.loc[judging, 'hours'].sum():.1f} hours on one core (rows `tables`), nearly all of it for the "
+        "bootstrap. They hold one data set's predictions in memory at a time."
     )
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = parser(__doc__)
     arguments.add_argument("config", type=Path, nargs="?", default=PAPER)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument(
-        "--epochs", type=int, default=40, help="epochs until the early stop, where none are budgeted"
+        "--epochs", type=int, default=40, help="epochs until the early stop, where no steps are given"
     )
-    arguments.add_argument("--records", type=int, nargs="*", default=[], help="training records, dataset by dataset")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last run")
+    arguments.add_argument(
+        "--records", type=int, nargs="*", default=[], help="number of training records of each dataset"
+    )
     args = arguments.parse_args()
     if args.render:
         write_section(DOCUMENT, "matrix", render(pd.read_csv(CSV)))
@@ -147,16 +149,7 @@ def main() -> None:
     torch.set_num_threads(1)
     config = load(args.config)
     study = Study(config, Path("workflow_scripts"))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--configfile",
-        str(args.config),
-        "--cores",
-        "1",
-    ]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", str(args.config), "--cores", "1"]
     said = subprocess.run(command, check=True, text=True, capture_output=True)
     found = re.search(r"^total +(\d+)$", said.stdout + said.stderr, re.MULTILINE)
     jobs = int(found[1]) if found else 0
@@ -173,7 +166,7 @@ def main() -> None:
         learnt = settings.steps * settings.batch if settings.steps else table["records"] * args.epochs
         looks = 10 if settings.steps else args.epochs
         hours = table["trainings"] * (learnt * step + looks * validation * look) / 3600
-        on_features = table["experiment"].isin(["frozen", "probe"])  # convolutions are run once
+        on_features = table["experiment"].isin(["frozen", "probe"])  # the convolutions run once
         table["hours"] = hours.where(~on_features, table["trainings"] * (table["records"] + validation) * look / 3600)
         table["milliseconds_a_record"] = round(1000 * step, 3)
         judged = tested_cells(study, dataset, table) * table_seconds(config, validation) / 3600

@@ -1,12 +1,19 @@
-"""What the benchmarks share: simulated records in number, a process's time and memory, sections of a document."""
+"""What the benchmarks share: large simulated sets, the time and memory of a process, and sections of a document.
+
+A benchmark writes what it measured to CSV files in ``docs/data`` and then a section of a Markdown document. With
+``--render`` it measures nothing and writes the section again from the CSV files.
+"""
 
 from __future__ import annotations
 
+import argparse
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,61 +24,81 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ecgpipe.acquire import simulated  # noqa: E402
-from ecgpipe.acquire.heart import Patient  # noqa: E402
 from ecgpipe.config import SimulatedSource  # noqa: E402
 from ecgpipe.files import write_text  # noqa: E402
+from ecgpipe.leads import LEADS  # noqa: E402
+from ecgpipe.simulator.patients import Patient  # noqa: E402
+from ecgpipe.simulator.records import SECONDS, PlannedRecord, draw_record  # noqa: E402
+from ecgpipe.simulator.run import simulate  # noqa: E402
+
+DOCS = ROOT / "docs"
+DATA = DOCS / "data"
+"""The measured values that the documents are made of."""
 
 HEARTS = 6
-"""Different hearts a rhythm in a large simulated set."""
+"""Different hearts per rhythm in a large simulated set."""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a benchmark's argument parser, which has the option ``--render``."""
+    arguments = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    return arguments
+
+
+def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line of a benchmark that keeps its intermediate results in ``--work``."""
+    args = arguments.parse_args()
+    if not args.render and args.work is None:
+        arguments.error("--work or --render is needed")
+    return args
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; every line ends with a newline."""
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in [heads, ["---"] * len(heads), *rows])
 
 
 def simulate_many(source: SimulatedSource, format: str, rate: int, folder: Path) -> pd.DataFrame:
-    """Write a large simulated set: layout, tables, labels, sums and faults as ever, but of few hearts.
+    """Write a large simulated set with the usual layout, tables, labels, checksums and faults, but from few hearts.
 
-    Only :data:`HEARTS` recordings of each rhythm are drawn from the heart model; every record is one of them at a size
-    of its own with noise of its own. Several times faster, and the same work for whatever reads it.
+    The heart model draws only :data:`HEARTS` recordings of each rhythm. Every record is one of them, scaled and with
+    new noise. This is several times faster than drawing every record, and the same work for whatever reads them.
     """
     drawn: dict[tuple[str, bool, int], tuple[Patient, np.ndarray]] = {}
-    bank = np.random.default_rng(source.seed).normal(0, 8, (12, 2 * round(simulated.SECONDS * max(rate, 500))))
-    original = simulated._recorded
+    bank = np.random.default_rng(source.seed).normal(0, 8, (12, 2 * round(SECONDS * max(rate, 500))))
 
-    def recorded(
-        source: SimulatedSource, format: str, record: simulated._Record, rate: int
-    ) -> tuple[Patient, np.ndarray]:
-        key = (record.rhythm, not record.stated, record.number % HEARTS)
+    def draw(source: SimulatedSource, format: str, record: PlannedRecord, rate: int) -> tuple[Patient, np.ndarray]:
+        key = (record.rhythm, not record.coded, record.number % HEARTS)
         if key not in drawn:
-            patient, samples = original(source, format, record, rate)
+            patient, samples = draw_record(source, format, record, rate)
             drawn[key] = patient, samples.astype(np.float32)
         patient, heart = drawn[key]
         length = heart.shape[1]
         place, size = record.number * 7919 % length, 0.8 + 0.4 * (record.number * 104729 % 1000) / 1000
-        # The limb leads' identities hold for the noise of I and II alone; the rest follow.
+        # Noise is added to I and II only; the other limb leads follow from them, so that their identities hold.
         noise = bank[:, place : place + length]
         varied = heart * np.float32(size)
         varied[[0, 1, *range(6, 12)]] += noise[[0, 1, *range(6, 12)]]
         one, two = varied[0], varied[1]
         varied[2:6] = two - one, -(one + two) / 2, one - two / 2, two - one / 2
         samples = np.clip(np.rint(varied), -32767, 32767).astype("<i2")
-        if record.flat is not None:
-            samples[simulated.LEADS.index(record.flat)] = 0
+        if record.flat_lead is not None:
+            samples[LEADS.index(record.flat_lead)] = 0
         return patient, samples
 
-    simulated._recorded = recorded
-    try:
-        return simulated.simulate(source, format, rate, folder)
-    finally:
-        simulated._recorded = original
+    shutil.rmtree(folder, ignore_errors=True)
+    return simulate(source, format, rate, folder, draw)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What some work took."""
+    """What a command took."""
 
     seconds: float
     cpu_seconds: float
     peak_mb: float
-    """Largest sum of the resident memory of the process and its children; memory they share counts for each."""
+    """Largest total resident memory of the process and its children; shared pages count once per process."""
 
 
 def command_cost(command: list[str], **options: object) -> Cost:
@@ -108,16 +135,18 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def machine() -> str:
-    """Say what machine this is."""
+    """Describe this machine in one line."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists() and (match := re.search(r"model name\s*: (.+)", cpuinfo.read_text())):
         model = match[1]
-    return f"{psutil.cpu_count()} cores ({model}), {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    memory = psutil.virtual_memory().total / 2**30
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}"
 
 
 def write_section(document: Path, name: str, text: str) -> None:
-    """Put ``text`` between the marks of section ``name`` of a Markdown document; a section that is new goes to its end."""
+    """Put ``text`` between the marks of section ``name`` of a Markdown document; a new section goes to the end."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     old = document.read_text(encoding="utf-8") if document.exists() else "# Performance\n"
     section = f"{begin}\n{text.strip()}\n{end}"

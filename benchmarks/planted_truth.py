@@ -1,63 +1,65 @@
 """Are the verdicts right where the truth is known?
 
-    python benchmarks/planted_truth.py             # docs/data/planted_truth.csv, full_share.csv, null_p_values.csv, tails.csv; half an hour
-    python benchmarks/planted_truth.py --tails     # tails.csv alone
-    python benchmarks/planted_truth.py --render    # writes the tables into docs/statistics.md again
+    python benchmarks/planted_truth.py            # measures everything: half an hour
+    python benchmarks/planted_truth.py --tails    # measures docs/data/tails.csv only: a minute
+    python benchmarks/planted_truth.py --render   # writes the section of docs/statistics.md again
 
-Simulated patients stand for the real ones, and synthetic sets whose worth is known are given to the study's own code: the
-same nested shares, training loop, early stop and statistics, but a small network on features instead of signals, so that
-the whole comparison can be repeated, each time on patients of its own.
+Simulated patients take the place of real ones, and the synthetic sets have a known value. The study's own nested
+shares, training loop, early stopping and statistics are used, but a small network on features replaces the classifier
+of signals. So the whole comparison can be repeated many times, each time with new patients.
 
 ========  ==================================================================  ======================================
 truth     the synthetic records                                               right verdict
 ========  ==================================================================  ======================================
 fresh     new patients from the same simulator                                helps at small shares
-shuffled  the same with their labels shuffled                                 never helps
+shuffled  new patients with shuffled labels                                   never helps
 copies    the real training records in use, again                             no difference
-memory    the whole real training split: a generator that learnt by heart     helps where only a share of it is in use
-again     none: the real records alone, other seeds                           no difference
+memory    the whole real training split: a generator that memorised it        helps where only a share of it is in use
+again     none: the real records only, other seeds                            no difference
 ========  ==================================================================  ======================================
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 
 import numpy as np
 import pandas as pd
 import torch
-from measuring import ROOT, write_section
+from measuring import DATA, DOCS, markdown_table, parser, write_section
 from scipy import stats
 from sklearn.metrics import f1_score
 from torch import nn
 from tqdm import tqdm
 
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.subsets import subset
 from ecgpipe.classify.training import fit, predict
 from ecgpipe.config import ClassifierSettings
-from ecgpipe.tables.cells import AUGMENTED, REAL, Cell
-from ecgpipe.tables.comparisons import HARMS, HELPS, NO_DIFFERENCE, PRIMARY, comparisons_table
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.comparisons import comparisons_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.resampling import paired_test, patient_weights
+from ecgpipe.vocabulary import AUGMENTED, HARMS, HELPS, NO_DIFFERENCE, PRIMARY, REAL
 
 CSV, FULL_CSV, NULL_CSV, TAILS_CSV = (
-    ROOT / "docs" / "data" / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")
+    DATA / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")
 )
 LEVELS = (0.05, 0.01, 0.002, 0.0006)
-"""Levels of one comparison: Holm's first in families of 1, 5, 25, and some 80 as in configs/matrix.yaml."""
+"""Levels of one comparison: Holm's first in families of 1, 5, 25 and about 80, as in configs/matrix.yaml."""
 TAIL_DRAWS, TAIL_PATIENTS = 6000, 48
 TAIL_PARTS = ((0.0, 0.0), (0.0, 0.3), (0.0, 1.0), (0.3, 0.3), (0.3, 1.0))
-"""Deviations of the seed's and of the patient's part."""
+"""Standard deviations of the parts of seed and patient."""
 CLASSES = tuple(RHYTHMS)
 TRAIN, VALIDATION, TEST, FRESH = 210, 70, 280, 420
 OTHERS = 2100
-"""Further test patients, to see what a verdict at the full share is worth."""
+"""Further test patients, to check verdicts at the full share."""
 FRACTIONS = (0.05, 0.1, 1.0)
 SEEDS = (3, 5, 20)
-"""Seeds that verdicts are given with: the default study's, configs/matrix.yaml's, the paper's."""
+"""Numbers of seeds for the verdicts: those of the default study, of configs/matrix.yaml and of the paper."""
 NULL_FRACTION = 0.1
 TRUTHS = ("fresh", "shuffled", "copies", "memory", "again")
 NEVER_HELPS = "never helps"
@@ -67,7 +69,7 @@ CPU = torch.device("cpu")
 
 
 def features(ecg: np.ndarray) -> np.ndarray:
-    """Describe one ECG ``(12, 1000)``: power in bands (mean of the leads) and how its slope repeats itself in lead II."""
+    """Return features of an ECG ``(12, 1000)``: mean band powers and the autocorrelation of the slope in lead II."""
     power = np.abs(np.fft.rfft(ecg - ecg.mean(axis=1, keepdims=True), axis=1)) ** 2
     bands = np.log(np.add.reduceat(power.mean(axis=0)[5:245], np.arange(0, 240, 12)) + 1e-6)
     slope = np.abs(np.diff(ecg[1]))
@@ -78,7 +80,7 @@ def features(ecg: np.ndarray) -> np.ndarray:
 
 
 def right(truth: str, share: float) -> str:
-    """Name the right verdict on a kind of synthetic set."""
+    """Return the right verdict on a kind of synthetic set."""
     if truth == "shuffled":
         return NEVER_HELPS
     if share < 1 and truth in ("fresh", "memory"):
@@ -87,7 +89,11 @@ def right(truth: str, share: float) -> str:
 
 
 def population(n: int, *seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw patients, a recording each: features ``(n, f)`` and class ids ``(n,)``, as many of each class, in random order."""
+    """Draw patients with one recording each, equally many of each class, in random order.
+
+    Returns:
+        Features ``(n, f)`` and class ids ``(n,)``.
+    """
     labels = np.random.default_rng(seed).permutation(np.arange(n) % len(CLASSES))
     rows = []
     for number, label in enumerate(labels):
@@ -98,7 +104,7 @@ def population(n: int, *seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probabilities(train: tuple, validation: tuple, test: tuple, seed: int) -> np.ndarray:
-    """Train on ``train`` (features, labels), stop on ``validation``; class probabilities of ``test``."""
+    """Train on ``train`` (features, labels), stop early on ``validation``; return class probabilities of ``test``."""
     mean, deviation = train[0].mean(axis=0), train[0].std(axis=0) + 1e-6
     parts = [
         InMemory(torch.from_numpy((x - mean) / deviation), torch.from_numpy(y)) for x, y in (train, validation, test)
@@ -119,7 +125,7 @@ def comparison(
     seed: int,
     tested: int = TEST,
 ) -> list[Cell]:
-    """Run one whole comparison on the records given, which are in random order: cells as the tables read them."""
+    """Run one whole comparison on the given records, in random order; return cells as the tables read them."""
     cuts = np.cumsum([TRAIN, VALIDATION, tested])
     train, validation, test, fresh = ((x[part], y[part]) for part in np.split(np.arange(len(y)), cuts))
     names = np.array([f"p{i:04d}" for i in range(tested)])
@@ -150,7 +156,7 @@ def comparison(
 
 
 def verdicts(cells: list[Cell], seeds: int, fractions: tuple[float, ...]) -> pd.DataFrame:
-    """Compare, with the first ``seeds`` repetitions; each truth is a family of its own, as one generator would be."""
+    """Compare with the first ``seeds`` repetitions; each truth is its own family, as one generator would be."""
     draws, tables = Draws(300, 1), []
     some = [
         Cell(*c.key, c.classes, c.seeds[:seeds], c.records, c.patients, c.labels, c.probabilities[:seeds])
@@ -163,7 +169,7 @@ def verdicts(cells: list[Cell], seeds: int, fractions: tuple[float, ...]) -> pd.
 
 
 def planted(repetitions: int) -> pd.DataFrame:
-    """Count the verdicts on every kind of synthetic set; with means of macro F1 and difference and the median smallest effect."""
+    """Count the verdicts on each kind of synthetic set; add mean macro F1, difference and median smallest effect."""
     tables = []
     for repetition in tqdm(range(repetitions), desc="comparisons", disable=None):
         x, y = population(TRAIN + VALIDATION + TEST + FRESH, 2411, 5, repetition)
@@ -181,7 +187,7 @@ def planted(repetitions: int) -> pd.DataFrame:
 
 
 def full_share(repetitions: int) -> pd.DataFrame:
-    """Set the verdicts on fresh records at the full share beside the difference of the same networks on further patients."""
+    """Compare verdicts on fresh records at the full share with the same networks' difference on further patients."""
     rows = []
     cut = TRAIN + VALIDATION + TEST
     for repetition in tqdm(range(repetitions), desc="full share", disable=None):
@@ -214,7 +220,7 @@ def full_share(repetitions: int) -> pd.DataFrame:
 
 
 def equals(repetitions: int) -> pd.DataFrame:
-    """Compare real records only with real records only: p-values that should be uniform."""
+    """Compare real records only with real records only; the p-values should be uniform."""
     rows = []
     for repetition in tqdm(range(repetitions), desc="equals", disable=None):
         x, y = population(TRAIN + VALIDATION + TEST, 2411, 6, repetition)
@@ -227,9 +233,9 @@ def equals(repetitions: int) -> pd.DataFrame:
 
 
 def tails() -> pd.DataFrame:
-    """Count how often the test rejects normal differences without a mean, far out where Holm's correction of large families looks.
+    """Count how often the test rejects normal differences with mean zero, at the small levels of large families.
 
-    A seed's difference on a patient is the seed's part, the patient's part and noise of its own, of deviation 1.
+    A seed's difference on a patient is the sum of the seed's part, the patient's part and noise of unit variance.
     """
     rng, rows = np.random.default_rng(2411), []
     weights = patient_weights(np.arange(TAIL_PATIENTS), np.zeros(TAIL_PATIENTS, dtype=np.int64), 200, rng)
@@ -246,13 +252,8 @@ def tails() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(heads: list[str], rows: list[list[object]]) -> str:
-    """Write a Markdown table."""
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in [heads, ["---"] * len(heads), *rows])
-
-
 def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd.DataFrame) -> str:
-    """Write the tables and what follows from them."""
+    """Return the section of docs/statistics.md: the tables and what follows from them."""
     repetitions = int(counts.iloc[0][[HELPS, NO_DIFFERENCE, HARMS]].sum())
     counts = counts.assign(right=[right(*pair) for pair in zip(counts["truth"], counts["fraction"], strict=True)])
     rows: list[list[object]] = []
@@ -268,8 +269,9 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd
         )
     heads = ["synthetic records", "share", "right verdict", "macro F1, real only", "mean difference"]
     text = (
-        f"Verdicts in {repetitions} repetitions, helps / no difference shown / harms, with the median smallest effect that could have been seen "
-        f"([planted_truth.csv](data/planted_truth.csv)):\n\n{table(heads + [f'{seeds} seeds' for seeds in SEEDS], rows)}\n"
+        f"Verdicts in {repetitions} repetitions, as helps / no difference shown / harms, with the median smallest "
+        "effect that would have been seen in brackets ([planted_truth.csv](data/planted_truth.csv)):\n\n"
+        f"{markdown_table(heads + [f'{seeds} seeds' for seeds in SEEDS], rows)}\n"
     )
 
     empty = counts[counts["truth"].isin(["again", "copies"])]
@@ -279,23 +281,29 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd
     fresh = counts[(counts["truth"] == "fresh") & (counts["fraction"] == min(FRACTIONS))].set_index("seeds")
     found = ", ".join(f"{fresh.loc[seeds, HELPS]} with {seeds}" for seeds in SEEDS)
     text += (
-        f"That fresh records help at a share of {min(FRACTIONS):g} was shown in {found} seeds, of {repetitions} each. Of the {families} families of equals (again, copies; "
-        f"{len(FRACTIONS)} shares each, within which Holm's correction should hold the level of 5 %) at most {empty[[HELPS, HARMS]].to_numpy().sum()} hold a difference that is not there; "
-        f"memory, which is copies at the full share, was given one there in {by_heart[[HELPS, HARMS]].to_numpy().sum()} of {len(by_heart) * repetitions}. "
-        f"Of {len(gainless) * repetitions} comparisons with shuffled labels {gainless[HELPS].sum()} were said to help.\n\n"
+        f"That fresh records help at a share of {min(FRACTIONS):g} was shown in {found} seeds, of {repetitions} each. "
+        f"There are {families} families of equals (again, copies), of {len(FRACTIONS)} shares each, and Holm's "
+        f"correction should hold the level of 5 % within each. At most {empty[[HELPS, HARMS]].to_numpy().sum()} of "
+        "them show a difference that does not exist. At the full share memory is the same as copies; there a "
+        f"difference was shown in {by_heart[[HELPS, HARMS]].to_numpy().sum()} of {len(by_heart) * repetitions} "
+        f"comparisons. Of {len(gainless) * repetitions} comparisons with shuffled labels {gainless[HELPS].sum()} had "
+        "the verdict `helps`.\n\n"
     )
 
     shown, agreed = full[full["verdict"].isin([HELPS, HARMS])], []
     for verdict, sign in ((HELPS, 1), (HARMS, -1)):
         mine = shown[shown["verdict"] == verdict]["difference_on_others"]
         agreed.append(
-            f"{verdict} in {len(mine)}, of which the difference on the others had that sign in {(sign * mine > 0).sum()} (mean {mine.mean():+.3f})"
+            f"`{verdict}` in {len(mine)}, and on the further patients the difference had the same sign in "
+            f"{(sign * mine > 0).sum()} of these (mean {mine.mean():+.3f})"
         )
     text += (
-        f"At the full share every seed learns from the same {TRAIN} real and {FRESH} fresh records, and a verdict is on these: by chance of the draw they can be worse than "
-        f"the real ones alone. So each verdict with {max(SEEDS)} seeds was set beside the same networks' difference on {OTHERS:,} further patients "
-        f"([full_share.csv](data/full_share.csv)): {'; '.join(agreed)}. Over all {len(full)} repetitions that difference was {full['difference_on_others'].mean():+.3f} "
-        f"(from {full['difference_on_others'].min():+.3f} to {full['difference_on_others'].max():+.3f}).\n\n"
+        f"At the full share every seed learns from the same {TRAIN} real and {FRESH} fresh records, and the verdict "
+        "is about these records. By chance they can be worse than the real ones alone. Each verdict with "
+        f"{max(SEEDS)} seeds was therefore compared with the same networks' difference on {OTHERS:,} further patients "
+        f"([full_share.csv](data/full_share.csv)). The verdict was {'; '.join(agreed)}. Over all {len(full)} "
+        f"repetitions the difference on the further patients was {full['difference_on_others'].mean():+.3f} (from "
+        f"{full['difference_on_others'].min():+.3f} to {full['difference_on_others'].max():+.3f}).\n\n"
     )
 
     rows = []
@@ -309,8 +317,9 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd
     heads = ["seeds", "comparisons", "p ≤ 0.05", "0.1", "0.25", "0.5", "0.75", "uniform? (Kolmogorov-Smirnov p)"]
     heads += ["swapped ≤ 0.05", "≤ 0.25", "≤ 0.5", "0 in the 95 % interval"]
     text += (
-        "Equals against equals (real records only against real records only, other seeds; [null_p_values.csv](data/null_p_values.csv)): "
-        f"share of p-values in macro F1 at or below a level, which should be the level.\n\n{table(heads, rows)}\n"
+        "Equals against equals: real records only, with other seeds on the two sides "
+        "([null_p_values.csv](data/null_p_values.csv)). The share of p-values in macro F1 at or below a level should "
+        f"equal the level.\n\n{markdown_table(heads, rows)}\n"
     )
 
     rows = [
@@ -322,23 +331,24 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd
         ]
         for row in far.to_dict("records")
     ]
-    heads = ["seeds", "deviation of the seed's part", "of the patient's part", *(f"at {level:g}" for level in LEVELS)]
+    heads = ["seeds", "SD of the seed's part", "SD of the patient's part", *(f"at {level:g}" for level in LEVELS)]
     few = far[far["seeds"] < max(SEEDS)]
     return text + (
-        f"Far out, where Holm's correction of a large family looks: how many times too often the test rejects normal differences without a mean "
-        f"({TAIL_DRAWS:,} draws, {TAIL_PATIENTS} patients, noise of each seed on each patient of deviation 1; [tails.csv](data/tails.csv)). With few seeds it is at most "
-        f"{(few['0.05'] / 0.05).max():.1f} times at 0.05, {(few['0.01'] / 0.01).max():.1f} times at 0.01 and {(few[f'{min(LEVELS):g}'] / min(LEVELS)).max():.1f} times at {min(LEVELS):g}. "
-        "So a single `helps` or `harms` among eighty, with three or five seeds, should be repeated with more before it is believed.\n\n"
-        f"{table(heads, rows)}"
+        "In a large family Holm's correction looks at small p-values. The next table says how many times too often "
+        f"the test rejects normal differences with mean zero ({TAIL_DRAWS:,} draws, {TAIL_PATIENTS} patients, noise "
+        "of each seed on each patient with a standard deviation (SD) of 1; [tails.csv](data/tails.csv)). With few "
+        f"seeds it is at most {(few['0.05'] / 0.05).max():.1f} times at 0.05, {(few['0.01'] / 0.01).max():.1f} times "
+        f"at 0.01 and {(few[f'{min(LEVELS):g}'] / min(LEVELS)).max():.1f} times at {min(LEVELS):g}. A single `helps` "
+        "or `harms` among eighty, with three or five seeds, should therefore be repeated with more seeds before it "
+        f"is believed.\n\n{markdown_table(heads, rows)}"
     )
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--repetitions", type=int, default=20, help="of the whole comparison")
+    arguments = parser(__doc__)
+    arguments.add_argument("--repetitions", type=int, default=20, help="repetitions of the whole comparison")
     arguments.add_argument("--null", type=int, default=100, help="repetitions of the comparison of equals")
-    arguments.add_argument("--tails", action="store_true", help="make only tails.csv anew, in a minute")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last run")
+    arguments.add_argument("--tails", action="store_true", help="measure only tails.csv, in a minute")
     args = arguments.parse_args()
     torch.set_num_threads(1)
     if args.tails:
@@ -348,9 +358,8 @@ def main() -> None:
         full_share(args.repetitions).to_csv(FULL_CSV, index=False)
         equals(args.null).to_csv(NULL_CSV, index=False)
         tails().to_csv(TAILS_CSV, index=False)
-    write_section(
-        ROOT / "docs" / "statistics.md", "planted", render(*map(pd.read_csv, (CSV, FULL_CSV, NULL_CSV, TAILS_CSV)))
-    )
+    tables = (pd.read_csv(path) for path in (CSV, FULL_CSV, NULL_CSV, TAILS_CSV))
+    write_section(DOCS / "statistics.md", "planted", render(*tables))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How fast raw records become a dataset, and in how much memory, against what a user would write with wfdb.
+"""Time and memory of preprocessing, compared with a plain loop over wfdb.
 
-    python benchmarks/preprocess.py                      # measures: about half an hour, 14 GB of disk
-    python benchmarks/preprocess.py --render             # writes the table into docs/performance.md again
+    python benchmarks/preprocess.py            # measures: about half an hour, 14 GB of disk
+    python benchmarks/preprocess.py --render   # writes the section of docs/performance.md again
 
 Simulated 500 Hz records in ecg-arrhythmia's layout become signals at 100 Hz in three ways:
 
-* `ecgpipe`: this package, all of `preprocess` (labels, quality screen, splits, sums), with one and with two processes;
+* `ecgpipe`: all of this package's `preprocess` (labels, quality screen, splits, checksums), in one and two processes;
 * `plain loop`: `wfdb.rdrecord`, `scipy.signal.resample`, append to a list, `numpy.stack`, `numpy.save`;
 * `resample_sig`: `wfdb.rdrecord`, `wfdb.processing.resample_sig` lead by lead, append, stack, save.
 """
@@ -26,18 +26,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import ROOT, command_cost, machine, simulate_many, write_section
+from measuring import DATA, DOCS, ROOT, command_cost, machine, parser, simulate_many, write_section
 
 from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.workflow.code import digest
 
-CSV = ROOT / "docs" / "data" / "preprocess_benchmark.csv"
+CSV = DATA / "preprocess_benchmark.csv"
 STAGES = CSV.with_name("preprocess_stages.csv")
 RATE, LENGTH = 100, 1000
 
 
 def plain_loop(paths: list[str]) -> np.ndarray:
-    """Return ``(n, 12, 1000)`` as most scripts make it."""
+    """Return ``(n, 12, 1000)`` as a typical script would."""
     import wfdb
     from scipy.signal import resample
 
@@ -49,7 +49,7 @@ def plain_loop(paths: list[str]) -> np.ndarray:
 
 
 def with_resample_sig(paths: list[str]) -> np.ndarray:
-    """Return ``(n, 12, 1000)`` by wfdb alone."""
+    """Return ``(n, 12, 1000)`` with nothing but wfdb."""
     import wfdb
     import wfdb.processing
 
@@ -65,22 +65,22 @@ PEERS = {"plain loop": plain_loop, "resample_sig": with_resample_sig}
 
 
 def peer(name: str, manifest: Path, records: int, out: Path) -> None:
-    """Do the work of a peer; runs in a process of its own."""
+    """Do the work of a peer; runs in its own process."""
     paths = pd.read_parquet(manifest)["path"]
     stems = [str(manifest.with_suffix("") / p[:-4]) for p in paths if p.endswith(".hea")]
     np.save(out, PEERS[name](stems[:records]))
 
 
 def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
-    """Measure the CPU time of each step on some records, ours and the plain loop's, in this process."""
+    """Measure the CPU time of each step, of this package and of the plain loop, on some records in this process."""
     import wfdb
     from scipy.signal import resample as fourier
 
     from ecgpipe.config import Quality
+    from ecgpipe.preprocess.quality import check_quality
     from ecgpipe.preprocess.reading import gains, read_header, read_leads
-    from ecgpipe.preprocess.reasons import Refusal
+    from ecgpipe.preprocess.reasons import InvalidRecord
     from ecgpipe.preprocess.resample import resample
-    from ecgpipe.preprocess.screen import screen
 
     spent: Counter[tuple[str, str]] = Counter()
 
@@ -96,8 +96,8 @@ def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
         header = timed("ecgpipe", "header", read_header, path)
         signals = timed("ecgpipe", "samples, checksums, mV", read_leads, header, path.parent)
         try:
-            timed("ecgpipe", "quality screen", screen, signals, gains(header), header.rate, Quality())
-        except Refusal:
+            timed("ecgpipe", "quality screen", check_quality, signals, gains(header), header.rate, Quality())
+        except InvalidRecord:
             continue
         timed("ecgpipe", "resampling", resample, signals, header.rate, RATE, LENGTH)
         record = timed("plain loop", "wfdb.rdrecord", wfdb.rdrecord, str(path.with_suffix("")))
@@ -107,7 +107,7 @@ def stages(manifest: Path, records: int = 400) -> pd.DataFrame:
 
 
 def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
-    """Return the command that the workflow runs."""
+    """Return the command that the workflow would run."""
     source = {"kind": "simulated", "records": 20, "seed": 1}
     settings = {
         "dataset": {"format": "ecg_arrhythmia", "source": source},
@@ -123,7 +123,7 @@ def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
 
 
 def measure(sizes: list[int], peer_records: int, scratch: Path) -> pd.DataFrame:
-    """Measure all ways; the peers on ``peer_records`` records, as their speed does not depend on the number."""
+    """Measure all ways; the peers on ``peer_records`` records only, as their speed does not depend on the number."""
     rows = []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -145,7 +145,8 @@ def measure(sizes: list[int], peer_records: int, scratch: Path) -> pd.DataFrame:
 
     for size in sizes:
         raw = scratch / "raw"
-        files = simulate_many(SimulatedSource(kind="simulated", records=size, seed=size, hospital="b"), "ecg_arrhythmia", RATE, raw)  # fmt: skip
+        source = SimulatedSource(kind="simulated", records=size, seed=size, hospital="b")
+        files = simulate_many(source, "ecg_arrhythmia", RATE, raw)
         manifest = scratch / "raw.parquet"
         files.to_parquet(manifest)
         for processes in (1, 2):
@@ -153,9 +154,8 @@ def measure(sizes: list[int], peer_records: int, scratch: Path) -> pd.DataFrame:
         if size == max(sizes):
             for way in PEERS:
                 command = [sys.executable, __file__, "--peer", way, "--manifest", str(manifest)]
-                add(
-                    way, peer_records, 1, [*command, "--records", str(peer_records), "--out", str(scratch / "peer.npy")]
-                )
+                command += ["--records", str(peer_records), "--out", str(scratch / "peer.npy")]
+                add(way, peer_records, 1, command)
             stages(manifest).to_csv(STAGES, index=False)
         shutil.rmtree(raw)
         shutil.rmtree(scratch / "out")
@@ -163,7 +163,7 @@ def measure(sizes: list[int], peer_records: int, scratch: Path) -> pd.DataFrame:
 
 
 def updated(table: pd.DataFrame) -> pd.DataFrame:
-    """Return all measurements: the new ones in place of older ones of the same way, processes and records."""
+    """Return all measurements; new ones replace older ones of the same way, processes and records."""
     key = ["way", "processes", "records"]
     every = pd.concat([pd.read_csv(CSV), table]) if CSV.exists() else table
     return every.drop_duplicates(key, keep="last").sort_values(key, ignore_index=True)
@@ -175,47 +175,54 @@ def render(table: pd.DataFrame) -> str:
     lines = [
         "## Preprocessing",
         "",
-        f"Records of 12 leads, 10 s at 500 Hz, to 100 Hz; simulated, in ecg-arrhythmia's layout. {table['machine'].iloc[-1]}.",
-        "Written by `python benchmarks/preprocess.py`, from `docs/data/preprocess_benchmark.csv`. The files were just written, so that they come from memory;",
-        f"start-up is in all figures. Load of the machine meanwhile: up to {table['load'].max():.0f}; where that is well above 2, CPU time tells more than the clock. Peak",
-        "memory is that of all processes together, pages that they share counted for each.",
+        "Simulated records of 12 leads, 10 s at 500 Hz in ecg-arrhythmia's layout, are brought to 100 Hz. Measured "
+        f"by `python benchmarks/preprocess.py` on {table['machine'].iloc[-1]}; the values are in "
+        "`docs/data/preprocess_benchmark.csv`. The files had just been written, so they are read from the page "
+        f"cache. All figures include start-up. The load of the machine was up to {table['load'].max():.0f}; where it "
+        "is well above 2, CPU time is more reliable than wall time. Peak memory is the sum over all processes; "
+        "shared pages count once per process.",
         "",
         "| | processes | records | records/s | CPU ms/record | peak MB |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {row.way} | {row.processes} | {row.records:,} | {row.records_per_second:,.0f} | {row.cpu_ms_per_record:.1f} | {row.peak_mb:,} |"
+        f"| {row.way} | {row.processes} | {row.records:,} | {row.records_per_second:,.0f} "
+        f"| {row.cpu_ms_per_record:.1f} | {row.peak_mb:,} |"
         for row in table.itertuples()
     ]
     largest = table[table["way"] == "ecgpipe"]["records"].max()
     ours = table[(table["way"] == "ecgpipe") & (table["records"] == largest)].set_index("processes")
     speeds = ", ".join(
-        f"{row.records_per_second / plain['records_per_second']:.1f} times by the clock and {plain['cpu_ms_per_record'] / row.cpu_ms_per_record:.1f} times by CPU time on {processes}"
+        f"{row.records_per_second / plain['records_per_second']:.1f} times as fast in wall time and "
+        f"{plain['cpu_ms_per_record'] / row.cpu_ms_per_record:.1f} times in CPU time "
+        f"with {processes} process{'es' if processes > 1 else ''}"
         for processes, row in ours.iterrows()
     )
     lines += [
         "",
-        f"Against the plain loop, at {largest:,} records: {speeds}.",
+        f"Compared with the plain loop, at {largest:,} records: {speeds}.",
         "",
-        "`plain loop`: `wfdb.rdrecord`, `scipy.signal.resample`, append, stack, save. `resample_sig`: the same with `wfdb.processing.resample_sig`, lead by lead.",
-        "Neither labels, screens, splits nor sums; both hold all signals in memory (96 kB a record, in float64), so that they were measured on few.",
+        "`plain loop`: `wfdb.rdrecord`, `scipy.signal.resample`, append, stack, save. `resample_sig`: the same with "
+        "`wfdb.processing.resample_sig`, lead by lead. Neither assigns labels, screens, splits or computes "
+        "checksums. Both hold all signals in memory (96 kB per record, in float64), so they were measured on few "
+        "records.",
         "",
-        "Where the CPU time of a record goes, in ms (`docs/data/preprocess_stages.csv`; without what comes once a batch):",
+        "CPU time per record by step, in ms, without the work done once per batch (`docs/data/preprocess_stages.csv`):",
         "",
         "| way | step | ms |",
         "|---|---|---:|",
         *(f"| {row.way} | {row.step} | {row.cpu_ms_per_record:.2f} |" for row in pd.read_csv(STAGES).itertuples()),
         "",
-        "Resampling multiplies matrices with the taps of `scipy.signal.resample_poly`'s filter, and gives that function's numbers.",
+        "Resampling multiplies by matrices of the taps of `scipy.signal.resample_poly`'s filter and gives the same "
+        "numbers as that function.",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000, 50000], help="records")
-    arguments.add_argument("--peer-records", type=int, default=2000, help="records that the peers are measured on")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments = parser(__doc__)
+    arguments.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000, 50000], help="numbers of records")
+    arguments.add_argument("--peer-records", type=int, default=2000, help="number of records for the peers")
     arguments.add_argument("--peer", choices=list(PEERS), help=argparse.SUPPRESS)
     arguments.add_argument("--manifest", type=Path, help=argparse.SUPPRESS)
     arguments.add_argument("--records", type=int, help=argparse.SUPPRESS)
@@ -225,11 +232,10 @@ def main() -> None:
         peer(args.peer, args.manifest, args.records, args.out)
         return
     if not args.render:
-        CSV.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ecgpipe-benchmark-") as scratch:
             table = measure(args.sizes, args.peer_records, Path(scratch))
         updated(table).to_csv(CSV, index=False)
-    write_section(ROOT / "docs" / "performance.md", "preprocess", render(pd.read_csv(CSV)))
+    write_section(DOCS / "performance.md", "preprocess", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

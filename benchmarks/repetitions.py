@@ -1,27 +1,30 @@
-"""Repetitions of one small CNN trained one after another, and together by torch.func. Writes docs/data/repetitions.csv.
+"""Repetitions of one small CNN, trained one after another and together by torch.func.
 
-Both train the same networks on the same batches with the same steps (their weights are compared at the end); together
-means stacked parameters, one vmapped gradient and one AdamW over the stack, which makes every convolution a grouped one.
-Run it from the repository's root: ``python benchmarks/repetitions.py``, on a GPU with ``--device cuda``.
+    python benchmarks/repetitions.py            # on a GPU: --device cuda
+    python benchmarks/repetitions.py --render   # writes the section of docs/statistics.md again
+
+Both ways train the same networks on the same batches for the same steps; their weights are compared at the end.
+Together means stacked parameters, one vmapped gradient and one AdamW over the stack, which turns every convolution
+into a grouped one.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from measuring import DATA, DOCS, markdown_table, parser, write_section
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
 from ecgpipe.classify.cnn import RhythmCNN
 
+CSV = DATA / "repetitions.csv"
 RECORDS, LEADS, LENGTH, CLASSES = 256, 12, 1000, 7
 NETWORKS = {
     "demo": {"blocks": 5, "channels": 8, "kernel": 7, "width": 64, "dense_layers": 1},
@@ -30,13 +33,13 @@ NETWORKS = {
 
 
 def networks(name: str, repetitions: int, device: torch.device) -> list[nn.Module]:
-    """Return untrained networks; without dropout, so that both ways can be compared."""
+    """Return untrained networks, without dropout so that both ways can be compared."""
     torch.manual_seed(0)
     return [RhythmCNN(LEADS, LENGTH, CLASSES, dropout=0.0, **NETWORKS[name]).to(device) for _ in range(repetitions)]
 
 
 def one_after_another(models: list[nn.Module], x: Tensor, y: Tensor, batches: np.ndarray) -> list[dict[str, Tensor]]:
-    """Train each on its own batches ``(steps, repetitions, batch)``; return the weights."""
+    """Train each network on its own batches ``(steps, repetitions, batch)``; return the weights."""
     for number, model in enumerate(models):
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
         for positions in batches[:, number]:
@@ -47,7 +50,7 @@ def one_after_another(models: list[nn.Module], x: Tensor, y: Tensor, batches: np
 
 
 def together(models: list[nn.Module], x: Tensor, y: Tensor, batches: np.ndarray) -> list[dict[str, Tensor]]:
-    """The same with stacked parameters."""
+    """Train all networks at once with stacked parameters; return the weights."""
     base = copy.deepcopy(models[0]).to("meta")
     stacked, _ = stack_module_state(models)
     stacked = {name: value.detach().clone().requires_grad_() for name, value in stacked.items()}
@@ -76,7 +79,7 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
         F.cross_entropy(networks(name, 1, device)[0](x[:batch]), y[:batch]).backward()
 
     def clock() -> float:
-        """Processor seconds, which other work on the machine does not lengthen much; on a GPU wall-clock seconds."""
+        """Return CPU seconds, which other work on the machine hardly changes; on a GPU wall-clock seconds."""
         if device.type == "cpu":
             return time.process_time()
         torch.cuda.synchronize()
@@ -88,7 +91,7 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
         times = []
         for _ in range(2):
             models = networks(name, repetitions, device)
-            way(models, x, y, batches[:1])  # warm
+            way(models, x, y, batches[:1])  # warm-up
             models = networks(name, repetitions, device)
             started = clock()
             results[way.__name__] = way(models, x, y, batches)
@@ -116,21 +119,29 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
     }
 
 
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/statistics.md."""
+    heads = ["network", "repetitions", "one after another (CPU s)", "together (CPU s)", "ratio"]
+    heads += ["GFLOP/s, one after another", "GFLOP/s, together", "largest difference of weights"]
+    columns = ["network", "repetitions", "one_after_another_s", "together_s", "ratio"]
+    columns += ["one_after_another_gflops", "together_gflops", "largest_difference_of_weights"]
+    return markdown_table(heads, table[columns].itertuples(index=False))
+
+
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = parser(__doc__)
     arguments.add_argument("--repetitions", type=int, default=25)
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--steps", type=int, default=3)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--out", type=Path, default=Path("docs/data/repetitions.csv"))
     args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
-    rows = [measure(name, args.repetitions, args.batch, args.steps, torch.device(args.device)) for name in NETWORKS]
-    table = pd.DataFrame(rows)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.out, index=False)
-    print(table.T.to_string())
+    if not args.render:
+        torch.set_num_threads(args.threads)
+        device = torch.device(args.device)
+        rows = [measure(name, args.repetitions, args.batch, args.steps, device) for name in NETWORKS]
+        pd.DataFrame(rows).to_csv(CSV, index=False)
+    write_section(DOCS / "statistics.md", "repetitions", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Write docs/results.md: the experiment matrix on the true records at hand, at a small scale.
+"""Write docs/results.md: the experiment matrix on the real records at hand, at a small scale.
 
-Runs ``configs/physionet_matrix.yaml`` up to its tables (what is there already is kept) and turns them into the page and
-docs/data/results.csv. Run it from the repository's root, ECGPIPE_PHYSIONET naming a mirror or folder of PhysioNet's
-files: ``python benchmarks/results_page.py``.
+    export ECGPIPE_PHYSIONET=...         # a mirror or folder of PhysioNet's files
+    python benchmarks/results_page.py    # from the repository's root
+
+Runs ``configs/physionet_matrix.yaml`` up to its tables and writes them to the page and to docs/data/results.csv.
+Finished jobs in the folder ``--work`` are kept, so a second run only writes the page again.
 """
 
 from __future__ import annotations
@@ -14,55 +16,60 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from measuring import DATA, DOCS, markdown_table
 
 from ecgpipe.config import load
 from ecgpipe.files import write_text
-from ecgpipe.tables.cells import ALL, REAL
-from ecgpipe.tables.comparisons import HARMS, HELPS, PRIMARY, main_ratio
-from ecgpipe.tables.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.vocabulary import ALL_SYNTHETIC, HARMS, HELPS, PRIMARY, REAL
 
 CONFIG = "configs/physionet_matrix.yaml"
-CSV = Path("docs/data/results.csv")
+CSV = DATA / "results.csv"
 
-HEAD = """# The experiment matrix on true records, at a small scale
+HEAD = """# The experiment matrix on real records, at a small scale
 
-Written by `python benchmarks/results_page.py` from the tables of a run of `{config}`; not by hand. {records} Signals have
-{rate} Hz. Classifiers are small ({classifier}) and trained for {steps} steps at most with {seeds} seeds. Which network and which settings was decided by
-[`benchmarks/classifier_settings.py`](data/classifier_settings.csv), which reads no test record. Generators: {generators}; {number} samples of each.
-So **this page shows what can and cannot be concluded from little, not how good generators are**. Each generator was trained and drawn from once: a finding is about these synthetic records.
-Shares and ratios keep a record of each rhythm, so that small ones take more than they say; the numbers taken stand beside them. Not in this run: shares below {least_share:g}
-and ratios other than {ratios}; `configs/matrix.yaml` runs these on simulated records. How often verdicts like these are wrong: [statistics](statistics.md).
+`python benchmarks/results_page.py` writes this page from the tables of a run of `{config}`; do not edit it by hand.
+
+{records} Signals have {rate} Hz. Classifiers are small ({classifier}) and are trained for at most {steps} steps with
+{seeds} seeds. [`benchmarks/classifier_settings.py`](data/classifier_settings.csv), which reads no test record, chose
+the network and its settings. Generators: {generators}; {number} samples of each.
+Each generator was trained once and sampled from once, so a finding is about these synthetic records.
+
+**This page shows what can and cannot be concluded from few records, not how good the generators are.** Shares and
+ratios keep at least one record of each rhythm, so small ones hold more records than their name says; the tables give
+the numbers. This run has no shares below {least_share:g} and no ratios other than {ratios}; `configs/matrix.yaml`
+runs these on simulated records. How often such verdicts are wrong is in [statistics](statistics.md).
 
 """
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+    """Return a Markdown table and an empty line."""
+    return markdown_table(heads, rows) + "\n"
 
 
 def one_answer(counts: pd.Series) -> tuple[float, float]:
-    """Return macro F1 and balanced accuracy of always answering the commonest class, of test records by class."""
+    """Return macro F1 and balanced accuracy of always predicting the most frequent class of the test records."""
     present = counts[counts > 0]
     share = present.max() / present.sum()
     return 2 * share / (1 + share) / len(present), 1 / len(present)
 
 
 def between(value: float, low: float, high: float) -> str:
-    """Write a value with its interval."""
+    """Format a value with its interval."""
     return number(value, 2) + (f" [{number(low, 2)}, {number(high, 2)}]" if pd.notna(low) else "")
 
 
 def described(generator: str, train: dict[str, object]) -> str:
-    """Name a generator and what its training departs from."""
+    """Return a generator's name and its settings that differ from the defaults."""
     flat = pd.json_normalize(train).to_dict("records")
     settings = [f"`{key}` {value}" for key, value in flat[0].items()] if train else []
     return f"`{generator}`" + (f" ({', '.join(settings)})" if settings else "")
 
 
 def learnt(summary: pd.DataFrame, tested: pd.DataFrame) -> str:
-    """Set networks on real records only beside always answering with the commonest class."""
+    """Compare networks trained on real records only with always predicting the most frequent class."""
     real = summary[(summary["setting"] == REAL) & (summary["tested"] == summary["dataset"])]
     f1 = real[(real["class"] == "macro") & (real["metric"] == "f1")]
     balanced = real[real["metric"] == "balanced_accuracy"].set_index(["dataset", "fraction"])["mean"]
@@ -84,20 +91,22 @@ def learnt(summary: pd.DataFrame, tested: pd.DataFrame) -> str:
     heads = ["data set", "share of real records", "macro F1", "one answer", "balanced accuracy", "one answer"]
     below = sum(row["mean"] < worth + 0.005 for row, worth in zip(f1.to_dict("records"), worths, strict=True))
     text = (
-        "## What networks learn from the real records alone\n\n*One answer*: always the commonest rhythm.\n\n"
-        + table(heads, rows)
+        "## What networks learn from the real records alone\n\n*One answer*: always predicting the most frequent "
+        "rhythm.\n\n" + table(heads, rows)
     )
     if below:
         text += (
-            f"In {below} of {len(rows)} rows the mean macro F1 is not above that of one answer: there are too few records of the rare rhythms. What comes on top of that is a gain "
-            "over networks of little use. Synthetic sets have as many records of each rhythm, and any way to balance classes might do as well. So a `helps` below, and what the "
-            "conclusions above make of it, shows a difference on these records and nothing that would carry over to enough of them.\n\n"
+            f"In {below} of {len(rows)} rows the mean macro F1 is not above that of one answer, because there are too "
+            "few records of the rare rhythms. Any gain is therefore a gain over networks of little use. Synthetic "
+            "sets have equally many records of each rhythm, and any other way to balance the classes might help as "
+            "much. A `helps` below, and the conclusions above that rest on it, show a difference on these records "
+            "only; they do not carry over to larger data sets.\n\n"
         )
     return text
 
 
 def samples_are(folder: Path) -> str:
-    """Say how close the samples come to held-out real records, from the closeness jobs' tables."""
+    """Return how close the samples come to held-out real records, from the tables of the closeness jobs."""
     names = {
         "frechet_classifier": "Fréchet distance, classifier's features",
         "class_fidelity": "read as the rhythm asked for",
@@ -119,14 +128,16 @@ def samples_are(folder: Path) -> str:
     for name in names.values():
         heads += [name, "real records", "records"]
     return (
-        "## What the samples are like\n\nAgainst held-out real records, at their size and as often of each rhythm (so mostly of SR, but for chapman), by the networks that learnt from the real records "
-        "alone. *Real records*: training records in the samples' place for the distance, held-out ones for the reading. More measures, at 100 Hz: [closeness](closeness.md).\n\n"
-        + table(heads, rows)
+        "## What the samples are like\n\nThe samples are compared with held-out real records, with as many samples "
+        "as records and the same mix of rhythms (mostly SR, except in chapman). The networks are those trained on "
+        "real records only. The columns *real records* show training records in the samples' place for the distance, "
+        "and held-out records for the reading. More measures, "
+        "at 100 Hz, are in [closeness](closeness.md).\n\n" + table(heads, rows)
     )
 
 
 def compared(rows: pd.DataFrame) -> str:
-    """List comparisons."""
+    """Return a table of comparisons."""
     columns = ["dataset", "experiment", "setting", "generator", "ratio", "tested", "fraction", "against"]
     lines = [
         [
@@ -147,7 +158,7 @@ def compared(rows: pd.DataFrame) -> str:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--work", type=Path, default=Path("results_matrix"), help="folder of the run")
-    arguments.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    arguments.add_argument("--out", type=Path, default=DOCS / "results.md")
     arguments.add_argument("--cores", default="all")
     args = arguments.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -199,14 +210,16 @@ def main() -> None:
     families = primary.groupby(["dataset", "experiment"]).ngroups
     page += f"## Differences shown in {METRIC_NAMES[PRIMARY]}\n\n"
     page += (
-        f"{shown.sum()} of {len(primary)} comparisons, in {families} families (an experiment on a data set), within each of which Holm's correction holds the level of 5 % as far as small p-values are right ([how far](statistics.md#how-often-the-verdicts-are-wrong)). "
-        f"Smallest effect: the difference that would have been shown with a probability of 80 %; – where that is more than 1. "
-        f"All comparisons, in all metrics: [results.csv](data/results.csv).\n\n"
+        f"{shown.sum()} of {len(primary)} comparisons show a difference. They form {families} families (an experiment "
+        "on a data set). Within each, Holm's correction holds the level of 5 %, to the extent that small p-values "
+        "are right ([see there](statistics.md#how-often-the-verdicts-are-wrong)). The smallest effect is the "
+        "difference that would have been shown with a probability of 80 %, – where that is more than 1. All "
+        "comparisons in all metrics are in [results.csv](data/results.csv).\n\n"
     )
     page += compared(primary[shown])
 
     page += f"## All comparisons at the full share in {METRIC_NAMES[PRIMARY]}\n\n"
-    page += f"Ratio `{ALL}` only; the others are in [results.csv](data/results.csv).\n\n"
+    page += f"Ratio `{ALL_SYNTHETIC}` only; the other ratios are in [results.csv](data/results.csv).\n\n"
     page += compared(main_ratio(primary[primary["fraction"] == primary["fraction"].max()]))
 
     page += "## How often each verdict was given\n\n"

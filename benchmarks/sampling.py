@@ -1,18 +1,17 @@
-"""What fast sampling costs in closeness: the same weights, labels and seeds drawn from faithfully and fast.
+"""What fast sampling costs in quality: many and few evaluations with the same weights, labels and seeds.
 
-    python benchmarks/learning.py    # trains generators and judge, once
-    python benchmarks/sampling.py    # draws what is missing in --work (that of learning.py), then the section
-    python benchmarks/sampling.py --render    # writes the section of docs/performance.md again
+    python benchmarks/learning.py            # trains the generators and the judge, once
+    python benchmarks/sampling.py            # draws what is missing in --work (that of learning.py), then the section
+    python benchmarks/sampling.py --render   # writes the section of docs/performance.md again
 
-The models are those of hospital a. Fréchet distances are of the judge's features, from the real records that samples are
-compared with there, and the share of samples in which the judge reads the rhythm asked for is agreement. A draw of the
-bootstrap takes the same real records and the same places of every set of samples, so that differences are paired. Chunks
-that are drawn are kept; an interrupted run goes on.
+The models are those that learning.py trained on hospital a. Fréchet distances are between the judge's features of
+samples and of real records. Agreement is the share of samples in which the judge reads the requested rhythm. Every
+bootstrap draw takes the same real records, and the same positions in every set of samples, so that differences are
+paired. Finished chunks are kept; an interrupted run resumes.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from dataclasses import dataclass
@@ -23,22 +22,22 @@ import numpy as np
 import pandas as pd
 import torch
 from learning import DRAWN, GENERATORS, Judge, Set, hospital_records
-from measuring import ROOT, machine, write_section
+from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 from tqdm import tqdm
 
+from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
 from ecgpipe.closeness.distances import frechet
-from ecgpipe.closeness.resampling import bootstrap_weights, interval
 from ecgpipe.files import atomic_path
 from ecgpipe.generate.registry import load_class
 
-CSV = ROOT / "docs" / "data" / "sampling.csv"
+CSV = DATA / "sampling.csv"
 CHUNK, BOOTSTRAP, SEED = 35, 500, 1
 EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to draw: of which generator, its name in the table, what it sets."""
+    """A way to draw samples: the generator, a name for the table, and the sampling settings."""
 
     generator: str
     name: str
@@ -57,13 +56,16 @@ WAYS: tuple[Way, ...] = (
         for name, lf, hf in (("a token a round", 126, 63), ("ten rounds a band", 10, 10))
     ),
 )
-"""What is drawn. Of one generator and guidance, the first is what the others are compared with."""
+"""What is drawn. The first way of a generator and guidance is the reference that the others are compared with."""
 
 
 def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
-    """Return the records ``(DRAWN, 12, 1000)``, the CPU milliseconds a record of the quickest chunk, and the evaluations.
+    """Draw samples in one way.
 
-    What else runs on the machine costs CPU time too; the quickest chunk was disturbed least.
+    Other work on the machine makes CPU time longer, too; the fastest chunk was disturbed least.
+
+    Returns:
+        The records ``(DRAWN, 12, 1000)``, the CPU milliseconds per record of the fastest chunk, and the evaluations.
 
     Raises:
         FileNotFoundError: if the generator is not trained yet.
@@ -94,11 +96,12 @@ def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
 
 
 def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, float, int]]]) -> pd.DataFrame:
-    """Return a row a way, and first one for real records in the place of samples.
+    """Return a row for each way, after a first row for real records in the samples' place.
 
-    ``frechet`` and ``agreement`` come with ``_low`` and ``_high``; ``amplitude`` is the standard deviation of all samples over
-    that of as many real records; ``lost`` is a way's Fréchet distance less that of the
-    most faithful way of its generator and guidance, ``missed`` that way's agreement less its own: both good when small.
+    ``frechet``, ``agreement``, ``lost`` and ``missed`` come with ``_low`` and ``_high``. ``amplitude`` is the standard
+    deviation of all samples divided by that of as many real records. The first way of a generator and guidance is the
+    reference. ``lost`` is a way's Fréchet distance less the reference's, and ``missed`` is the reference's agreement
+    less the way's; both are good if small.
     """
     rng = np.random.default_rng(SEED)
     real = judge(data.reference.signals)[1]
@@ -110,7 +113,7 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, flo
         return {"frechet": frechet(real, features, of_real, of_drawn), "agreement": right}
 
     def stated(name: str, values: np.ndarray, *bounds: float) -> dict[str, float]:
-        return dict(zip((name, f"{name}_low", f"{name}_high"), interval(values, 0.95, bounds), strict=True))  # type: ignore[arg-type]
+        return dict(zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(values, 0.95, bounds), strict=True))  # type: ignore[arg-type]
 
     def row(values: dict[str, np.ndarray]) -> dict[str, float]:
         return {**stated("frechet", values["frechet"], 0, np.inf), **stated("agreement", values["agreement"], 0, 1)}
@@ -142,18 +145,23 @@ def _between(row: Any, name: str, form: str) -> str:
 
 
 def render(table: pd.DataFrame) -> str:
-    """Return the section of docs/performance.md that a CSV of this benchmark says."""
+    """Return the section of docs/performance.md."""
     real, ways = table.iloc[0], table.iloc[1:]
     lines = [
         "## Faithful and fast sampling",
         "",
-        f"`python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average {real['load']:.0f}. The generators of "
-        f"[generators.md](generators.md#what-small-reaches), preset `small`, trained on simulated records; {DRAWN} records drawn by each way from the same weights, "
-        "labels and seeds; CPU time is that of the quickest of six chunks. *Fréchet distance* and *agreement* as there, with 95 % intervals of a bootstrap "
-        f"over records; *amplitude* is the standard deviation of the samples over that of real records. The last columns are differences from the first row of the same generator and guidance, paired record by record: above 0 is worse. "
-        f"Real records in the place of samples: distance {_between(real, 'frechet', '.1f')}, agreement {_between(real, 'agreement', '.2f')}.",
+        f"Measured by `python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average "
+        f"{real['load']:.0f}. The generators are those of [generators.md](generators.md#what-small-reaches): preset "
+        f"`small`, trained on simulated records. Each way draws {DRAWN} records from the same weights, labels and "
+        "seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are defined there; "
+        "their 95 % intervals come from a bootstrap over records. *Amplitude* is the standard deviation of the "
+        "samples divided by that of real records. The last two columns are differences from the first row of the "
+        "same generator and guidance, paired record by record; above 0 is worse. Real records in the samples' place "
+        f"have a distance of {_between(real, 'frechet', '.1f')} and an agreement of "
+        f"{_between(real, 'agreement', '.2f')}.",
         "",
-        "| generator | way | guidance | evaluations | CPU ms a record | times as fast | Fréchet distance | agreement | amplitude | distance added | agreement lost |",
+        "| generator | way | guidance | evaluations | CPU ms per record | times as fast | Fréchet distance | agreement "
+        "| amplitude | distance added | agreement lost |",
         "|---|---|---:|---:|---:|---:|---|---|---:|---|---|",
     ]
     for _, row in ways.iterrows():
@@ -163,11 +171,11 @@ def render(table: pd.DataFrame) -> str:
         differs = pd.notna(row["lost"])
         cells += [_between(row, "lost", ".0f"), _between(row, "missed", ".2f")] if differs else ["", ""]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "1,000 evaluations, five times as dear as 200, were not drawn."]
+    lines += ["", "Sampling with 1,000 evaluations, five times the cost of 200, was not measured."]
     fast = ways[ways["lost"].notna() & (ways["times"] >= 8)]
     for title, kept in (
-        ("At least 8 times as fast, with no closeness and no agreement lost beyond the interval", True),
-        ("At least 8 times as fast, but with a loss that its interval does not explain", False),
+        ("At least 8 times as fast, with no loss of distance or agreement beyond the interval", True),
+        ("At least 8 times as fast, but with a loss beyond the interval", False),
     ):
         found = fast[((fast["lost_low"] <= 0) & (fast["missed_low"] <= 0)) == kept]
         named = [f"`{r.generator}` {r.way}, guidance {r.guidance:g}" for r in found.itertuples()]
@@ -177,9 +185,10 @@ def render(table: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="that of learning.py")
-    arguments.add_argument("--render", action="store_true", help="write the document from the last measurement")
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--work", type=Path, default=ROOT / "results" / "learning", help="the folder --work of learning.py"
+    )
     args = arguments.parse_args()
     if not args.render:
         torch.set_num_threads(1)
@@ -188,7 +197,7 @@ def main() -> None:
         found = compare(Judge(args.work), hospital_records(args.work, "a"), sets)
         day = time.strftime("%Y-%m-%d", time.gmtime())
         found.assign(machine=machine(), date=day, load=load).to_csv(CSV, index=False, float_format="%.6g")
-    write_section(ROOT / "docs" / "performance.md", "sampling", render(pd.read_csv(CSV)))
+    write_section(DOCS / "performance.md", "sampling", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
-"""What the workflow costs beside its jobs: planning two thousand of them, and a whole study's time beside its jobs' work.
+"""Overhead of the workflow: planning two thousand jobs, and a study's wall time compared with the work of its jobs.
 
     python benchmarks/workflow.py plan            # some minutes on one core
     python benchmarks/workflow.py study FOLDER    # FOLDER: a checkout in which `make study` has just run
-    python benchmarks/workflow.py matrix FOLDER   # the same after `snakemake --cores 2 --configfile configs/matrix.yaml`
-    python benchmarks/workflow.py render          # writes the section of docs/performance.md again
+    python benchmarks/workflow.py matrix FOLDER   # after `snakemake --cores 2 --configfile configs/matrix.yaml`
+    python benchmarks/workflow.py --render        # writes the section of docs/performance.md again
 
-The first times the dry run of a study of 20 datasets and 20 generators that has no results yet, with the clock and by CPU
-time, and once more under the profiler, to tell this package's share from Snakemake's. The second reads Snakemake's log and
-the files in results/benchmarks: how long both cores, one and none were given to jobs; and, if `ecgpipe plan` was run there
-before the study, what that estimated.
+``plan`` times the dry run of a study with 20 datasets, 20 generators and no results. A second run under the profiler
+separates this package's share from Snakemake's. ``study`` reads Snakemake's log and the files in results/benchmarks
+to find out how long both cores, one core or no core had work. If `ecgpipe plan` was run before the study, its
+estimates are compared with what the jobs took.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import os
@@ -29,7 +28,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from measuring import ROOT, machine, write_section
+from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 
 from ecgpipe.workflow.plan import FILE, compare
 
@@ -38,14 +37,14 @@ sys.path.insert(0, str(ROOT / "tests" / "workflow"))
 from checkout import ENVIRONMENT, copy_project
 from large_study import enlarged
 
-CSV = ROOT / "docs" / "data" / "workflow.csv"
+CSV = DATA / "workflow.csv"
 DATASETS, GENERATORS = 20, 20
 REPETITIONS = 3
 STAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]$")
 
 
 def _timed(command: Sequence[str], folder: Path) -> tuple[str, float, float]:
-    """Run a command; return what it says, its seconds and its CPU seconds."""
+    """Run a command; return its output, its wall time and its CPU time in seconds."""
     said = folder / "said.txt"
     began = time.perf_counter()
     with open(said, "w") as out:
@@ -58,7 +57,7 @@ def _timed(command: Sequence[str], folder: Path) -> tuple[str, float, float]:
 
 
 def _own_share(command: Sequence[str], folder: Path) -> float:
-    """Return the share of a Snakemake run's time that is spent in this project's functions, called by its rules."""
+    """Return the share of a Snakemake run's time that is spent in this project's functions."""
     profile = folder / "profile"
     _timed([command[0], "-m", "cProfile", "-o", str(profile), *command[1:]], folder)
     found: dict[tuple[str, int, str], Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
@@ -66,7 +65,7 @@ def _own_share(command: Sequence[str], folder: Path) -> float:
     def is_ours(place: tuple[str, int, str]) -> bool:
         return place[0].startswith((f"{folder}/ecgpipe/", f"{folder}/rules/")) and place[2] != "<module>"
 
-    # What a function of ours takes, with all that it calls, counts where another's function called it.
+    # The cumulative time of our functions counts where they are called from other code.
     own = sum(
         times[3]
         for place, (*_, callers) in found.items()
@@ -105,10 +104,10 @@ def plan() -> list[dict[str, Any]]:
 
 
 def occupied(log: str) -> pd.DataFrame:
-    """Return from Snakemake's log how many cores its jobs were given, from each of its time stamps to the next.
+    """Return from Snakemake's log how many cores were in use between each time stamp and the next.
 
     Returns:
-        Columns ``seconds`` (to the next stamp) and ``cores`` (threads of all jobs that run).
+        Columns ``seconds`` (to the next stamp) and ``cores`` (threads of all running jobs).
     """
     rows: list[tuple[datetime.datetime, int]] = []
     threads: dict[str, int] = {}
@@ -134,11 +133,11 @@ def occupied(log: str) -> pd.DataFrame:
 
 
 def study(folder: Path, part: str) -> list[dict[str, Any]]:
-    """Compare a finished study's time with its jobs' own; return the rows, of this part."""
+    """Compare the wall time of a finished study with the work of its jobs; return the rows of this part."""
     logs = {path: path.read_text() for path in folder.glob(".snakemake/log/*.snakemake.log")}
     runs = [path for path, text in logs.items() if "Finished jobid" in text]
     if len(runs) != 1 or "(100%) done" not in logs[runs[0]]:
-        raise RuntimeError(f"the study in {folder} was not made by one run that went through")
+        raise RuntimeError(f"the study in {folder} was not made by a single complete run")
     path, log = runs[0], logs[runs[0]]
     started = datetime.datetime.strptime(path.name.split(".")[0], "%Y-%m-%dT%H%M%S")
     stamps = [match[1] for line in log.splitlines() if (match := STAMP.match(line))]
@@ -173,13 +172,19 @@ def study(folder: Path, part: str) -> list[dict[str, Any]]:
 
 
 def _finished(name: str, s: dict[str, float]) -> list[str]:
-    """Say what a finished study took."""
+    """Describe what a finished study took."""
     ideal = s["core seconds of all jobs"] / s["cores"]
+    clock, start_up = s["seconds of all jobs, by Snakemake"], s["start-up seconds of all jobs"]
     return [
-        f"**{name}** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores: {s['seconds']:.0f} s from Snakemake's start to the last job's end. Its jobs took {s['core seconds of all jobs']:.0f} core seconds, which {s['cores']:.0f} cores that are never",
-        f"idle do in {ideal:.0f} s: {s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead. {s['seconds before the first job']:.0f} s of them pass before the first job, {s['seconds with no job']:.0f} s later with no job at all, and for {s['seconds with a core free']:.0f} s one",
-        f"core had nothing to do, because what was left depended on what ran (at the end: tables, then the report). Of the jobs' {s['seconds of all jobs, by Snakemake']:.0f} s by the clock {s['start-up seconds of all jobs']:.0f} s ({s['start-up seconds of all jobs'] / s['seconds of all jobs, by Snakemake']:.0%})",
-        f"went into starting Python, imports and its end; they used {s['CPU seconds of all jobs']:.0f} s of CPU time.",
+        f"**{name}** of {s['jobs']:.0f} jobs on {s['cores']:.0f} cores takes {s['seconds']:.0f} s from Snakemake's "
+        f"start to the end of the last job. Its jobs take {s['core seconds of all jobs']:.0f} core seconds, for which "
+        f"{s['cores']:.0f} cores that are never idle would need {ideal:.0f} s. The remaining "
+        f"{s['seconds'] - ideal:.0f} s ({1 - ideal / s['seconds']:.1%}) are overhead: "
+        f"{s['seconds before the first job']:.0f} s pass before the first job and {s['seconds with no job']:.0f} s "
+        f"later without any job. For {s['seconds with a core free']:.0f} s one core had nothing to do, because the "
+        "remaining jobs depended on a running one (at the end: tables, then the report). The jobs' wall times sum to "
+        f"{clock:.0f} s. Of these, {start_up:.0f} s ({start_up / clock:.0%}) went into starting and ending Python and "
+        f"into imports. The jobs used {s['CPU seconds of all jobs']:.0f} s of CPU time.",
     ]
 
 
@@ -187,49 +192,54 @@ def render(table: pd.DataFrame) -> str:
     """Return the section of docs/performance.md."""
     parts = {name: dict(zip(rows["measure"], rows["value"], strict=True)) for name, rows in table.groupby("part")}
     where = dict(zip(table["part"], table["machine"], strict=True))
-    lines = ["## The workflow itself", "", "Written by `python benchmarks/workflow.py`, from `docs/data/workflow.csv`."]
+    lines = ["## The workflow itself", ""]
+    lines += ["Measured by `python benchmarks/workflow.py`; the values are in `docs/data/workflow.csv`."]
     if (p := parts.get("plan")) is not None:
         share = p["share of this project's functions"]
         lines += [
             "",
-            f"**Planning {p['jobs']:,.0f} jobs** ({DATASETS} datasets, {GENERATORS} generators, `snakemake --dry-run`, no results yet): {p['seconds, best']:.1f} s, the best of {REPETITIONS} (the worst {p['seconds, worst']:.1f} s);",
-            f"{p['CPU seconds, best']:.1f} s of CPU time. Of that {p['seconds of `snakemake --version`']:.1f} s go by before Snakemake has started; this project's functions take {share:.0%} of all, Snakemake the rest.",
-            f"{where['plan']}; load at the start {p['load at the start']:.1f}, this process at niceness {p['niceness']:.0f}.",
+            f"**Planning {p['jobs']:,.0f} jobs** ({DATASETS} datasets, {GENERATORS} generators, `snakemake "
+            f"--dry-run`, no results yet) takes {p['seconds, best']:.1f} s, the best of {REPETITIONS} runs (the worst "
+            f"took {p['seconds, worst']:.1f} s), and {p['CPU seconds, best']:.1f} s of CPU time. "
+            f"{p['seconds of `snakemake --version`']:.1f} s of that pass before Snakemake has started. This project's "
+            f"functions take {share:.0%} of the total, Snakemake the rest.",
+            f"{where['plan']}; load at the start {p['load at the start']:.1f}, niceness {p['niceness']:.0f}.",
         ]
     if (s := parts.get("study")) is not None:
         lines += ["", *_finished("The default study", s), f"{where['study']}."]
     if (m := parts.get("matrix")) is not None:
-        lines += ["", *_finished("The whole matrix at a small scale, `configs/matrix.yaml`,", m)]
-        lines += [f"{m['trainings']:,.0f} trainings of classifiers. {where['matrix']}."]
+        lines += ["", *_finished("The full matrix at a small scale (`configs/matrix.yaml`)", m)]
+        lines += [f"The matrix has {m['trainings']:,.0f} trainings of classifiers. {where['matrix']}."]
     if (estimated := parts.get("estimated")) is not None:
         lines += [
             "",
-            "What `ecgpipe plan` calibrated for it in a folder without results, and what its jobs took (`ecgpipe took`):",
+            "Estimates of `ecgpipe plan` for the default study, calibrated in a folder without results, compared "
+            "with what the jobs took (`ecgpipe took`):",
             "",
             "| jobs | estimated, s | took, s |",
             "|---|---:|---:|",
             *(f"| {name} | {seconds:.0f} | {parts['took'][name]:.0f} |" for name, seconds in estimated.items()),
             "",
-            "Calibration has a core for itself and looks at few validation records; in the study two jobs share the machine, and classifiers look at more.",
-            "Rules that are not in the table had no estimate then.",
+            "Calibration runs alone and evaluates few validation records. In the study two jobs share the machine, and "
+            "classifiers evaluate more validation records. Rules that are not in the table had no estimate.",
         ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=["plan", "study", "matrix", "render"])
+    arguments = parser(__doc__)
+    arguments.add_argument("what", choices=["plan", "study", "matrix"], nargs="?")
     arguments.add_argument("folder", type=Path, nargs="?", help="study, matrix: the checkout")
     args = arguments.parse_args()
-    table = pd.read_csv(CSV) if CSV.exists() else pd.DataFrame({"part": []})
-    if args.what != "render":
-        if args.what != "plan" and args.folder is None:
-            arguments.error(f"{args.what}: name the folder of the checkout")
+    if not args.render:
+        if args.what is None or (args.what != "plan" and args.folder is None):
+            arguments.error("name what to measure: plan, study FOLDER or matrix FOLDER; or --render")
         found = plan() if args.what == "plan" else study(args.folder, args.what)
         rows = pd.DataFrame(found).assign(machine=machine())
+        table = pd.read_csv(CSV) if CSV.exists() else pd.DataFrame({"part": []})
         table = pd.concat([table[~table["part"].isin({args.what, *rows["part"]})], rows])
         table.to_csv(CSV, index=False)
-    write_section(ROOT / "docs" / "performance.md", "workflow", render(table))
+    write_section(DOCS / "performance.md", "workflow", render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Real, simulated and synthetic sets have the same form, so that whatever reads on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecgpipe.arrays import signal_writer
+from ecgpipe.arrays import SignalReader, signal_writer
 from ecgpipe.files import atomic_path, read_parquet_metadata, write_parquet
 from ecgpipe.leads import LEADS
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
-BLOCK = 512
-"""Records copied at a time: 25 MB at 100 Hz."""
 COLUMNS: tuple[str, ...] = ("record", "patient", "label", "split", "source", "age", "sex", "codes")
 """Columns every ``records.parquet`` has; samples and merged sets add their own behind them."""
 
@@ -35,7 +33,7 @@ class SignalSpec:
     length: int
     """Samples a record."""
     classes: tuple[str, ...]
-    """Class names; a label's id is its place here."""
+    """Class names; a label's id is its index here."""
     leads: tuple[str, ...] = LEADS
 
     def to_json(self) -> dict[str, Any]:
@@ -101,18 +99,6 @@ class Dataset:
             raise ValueError(f"{folder}: {error}") from error
 
 
-def signal_blocks(folder: str | Path) -> Iterator[np.ndarray]:
-    """Yield all signals of a set in turn, ``(k, 12, length)``, at most :data:`BLOCK` records at a time.
-
-    Each block is mapped for itself: pages of a mapped file count as memory of the process for as long as the mapping lives.
-    """
-    path = Path(folder) / "signals.npy"
-    start = 0
-    while len(block := np.load(path, mmap_mode="r", allow_pickle=False)[start : start + BLOCK]):
-        yield block
-        start += len(block)
-
-
 def save_records(folder: str | Path, records: pd.DataFrame, spec: SignalSpec) -> None:
     """Write ``records.parquet`` of a set; the specification travels in the file.
 
@@ -130,7 +116,7 @@ def save_records(folder: str | Path, records: pd.DataFrame, spec: SignalSpec) ->
 
 
 def save_dataset(folder: str | Path, signals: np.ndarray, records: pd.DataFrame, spec: SignalSpec) -> None:
-    """Write a whole set that is in memory; larger ones stream into ``signals.npy`` themselves."""
+    """Write a set that is in memory; one that is not goes through :func:`ecgpipe.arrays.signal_writer`."""
     Dataset(signals, records, spec)
     with atomic_path(Path(folder) / "signals.npy") as temporary, open(temporary, "wb") as handle:
         np.save(handle, np.ascontiguousarray(signals, dtype=np.float32), allow_pickle=False)
@@ -158,7 +144,9 @@ def require_same_form(specs: Mapping[str, SignalSpec]) -> SignalSpec:
 
 
 def require_distinct(members: Mapping[str, Path]) -> None:
-    """Make sure that no recording is in two of several sets, by name: it could be trained on in one and tested on in the other.
+    """Make sure that no recording is in two of several sets, by name.
+
+    A classifier could otherwise train on a recording in one set and be tested on it in the other.
 
     Raises:
         ValueError: naming a recording whose signals two sets have.
@@ -168,8 +156,8 @@ def require_distinct(members: Mapping[str, Path]) -> None:
     first: dict[bytes, tuple[str, int]] = {}
     sets = {name: Dataset.load(folder) for name, folder in members.items()}
     twins = []
-    for name, folder in members.items():
-        every = (signals for block in signal_blocks(folder) for signals in block)
+    for name, member in sets.items():
+        every = (signals for block in SignalReader.of(member.signals).blocks() for signals in block)
         for row, signals in enumerate(every):
             digest = hashlib.blake2b(signals, digest_size=16).digest()
             other, place = first.setdefault(digest, (name, row))
@@ -196,8 +184,9 @@ def concatenate(members: Mapping[str, Path], out: str | Path) -> tuple[pd.DataFr
     sets = {name: Dataset.load(folder) for name, folder in members.items()}
     spec = require_same_form({str(members[name]): member.spec for name, member in sets.items()})
     with signal_writer(Path(out) / "signals.npy", (len(spec.leads), spec.length)) as writer:
-        for name, folder in members.items():
-            for block in tqdm(signal_blocks(folder), desc=f"copy {name}", unit="block", disable=None):
+        for name, member in sets.items():
+            blocks = SignalReader.of(member.signals).blocks()
+            for block in tqdm(blocks, desc=f"copy {name}", unit="block", disable=None):
                 writer.append(block)
     records = pd.concat([member.records.assign(source=name) for name, member in sets.items()], ignore_index=True)
     records["patient"] = records["source"] + "/" + records["patient"]

@@ -1,4 +1,4 @@
-"""Whole files or none: every output is written under a temporary name and renamed into place."""
+"""Atomic writes of text, JSON and Parquet (a temporary file renamed into place), and checksums."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def standard_name(name: str) -> str | None:
 
 
 def standard_order(names: Sequence[str]) -> list[int]:
-    """Return where each standard lead stands in ``names``.
+    """Return the position of each standard lead in ``names``.
 
     Raises:
         ValueError: if a standard lead is missing or named twice.

@@ -4,39 +4,47 @@ in: PhysioNet, a mirror, bucket, archive or local folder of it, or the simulator
 out: {raw_dir}/{dataset}/ and its manifest {raw_dir}/{dataset}.parquet (path, bytes, sha256 of every file)
 """
 
+ACQUIRE = JOBS["acquire"]
+
 
 rule acquire:
+    """Fetch one dataset's raw records, verified, and list them in a manifest."""
     output:
-        manifest=f"{RAW}/{{dataset}}.parquet",
-        provenance=f"{RAW}/{{dataset}}.provenance.json",
+        manifest=STUDY.own("results/raw/{dataset}.parquet"),
+        provenance=STUDY.own(ACQUIRE.provenance),
+        checksums=STUDY.own(ACQUIRE.checksums),
     log:
-        "results/logs/acquire/{dataset}.log",
+        ACQUIRE.log,
     benchmark:
-        "results/benchmarks/acquire/{dataset}.jsonl"
+        ACQUIRE.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.sourced),
     conda:
-        "../envs/data.yaml"
+        ACQUIRE.conda
     resources:
-        mem_mb=growing(1000),
-        runtime=720,
+        **resources(ACQUIRE),
     params:
         settings=lambda w: STUDY.acquisition(w.dataset),
-        code=STUDY.code("acquire"),
+        code=STUDY.code(ACQUIRE.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/acquire.py" --dataset {wildcards.dataset} --settings {params.settings:q} '
-        "--manifest {output.manifest:q} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            ACQUIRE,
+            "--dataset {wildcards.dataset}",
+            "--settings {params.settings:q}",
+            "--manifest {output.manifest:q}",
+        )
 
 
 rule download_plan:
-    # Says how many files and bytes `acquire` would fetch now; fetches nothing.
+    """Say how many files and bytes `acquire` would fetch now; fetch nothing."""
     log:
         "results/logs/acquire/download_plan.log",
     conda:
-        "../envs/data.yaml"
+        ACQUIRE.conda
     params:
         # In a plain text Snakemake would look for wildcards.
         settings=lambda w: STUDY.acquisitions,
-        raw=RAW,
+        raw=STUDY.raw,
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/plan.py" --settings {params.settings:q} --raw {params.raw:q} --log {log:q}'
+        'python "${{ECGPIPE_SCRIPTS}}/download_plan.py" '
+        "--settings {params.settings:q} --raw {params.raw:q} --log {log:q}"

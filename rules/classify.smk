@@ -6,192 +6,180 @@ out: results/classifiers/{dataset}/{real,real/from_{other},real/for_{other}}/{pr
 Real-only results lie where no generator's edit can reach them.
 """
 
+REAL, REAL_FOR_ANOTHER, YARDSTICK, AUGMENTATION, TRANSFER, CROSS = (
+    JOBS[f"classify_{name}"]
+    for name in (
+        "real",
+        "real_for_another",
+        "yardstick",
+        "augmentation",
+        "transfer",
+        "cross",
+    )
+)
+TABLES_OF_CELL = {
+    "predictions": "predictions.parquet",
+    "training": "training.parquet",
+}
+NETWORKS = {**TABLES_OF_CELL, "pretrained": "pretrained.safetensors"}
+
 
 rule classify_real:
+    """Train on real records alone."""
     input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        others=lambda w: [
-            f"results/data/{other}/{file}"
-            for other in STUDY.crossed(w.dataset)
-            for file in ("signals.npy", "records.parquet")
-        ],
-    output:
-        predictions="results/classifiers/{dataset}/real/predictions.parquet",
-        training="results/classifiers/{dataset}/real/training.parquet",
-        pretrained="results/classifiers/{dataset}/real/pretrained.safetensors",
-        provenance="results/classifiers/{dataset}/real/provenance.json",
-    log:
-        "results/logs/classify/{dataset}/real.log",
-    benchmark:
-        "results/benchmarks/classify/{dataset}/real.jsonl"
-    conda:
-        "../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=1,
-        mem_mb=growing(4000),
-        runtime=1440,
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "real"),
-        others=lambda w: [f"results/data/{other}" for other in STUDY.crossed(w.dataset)],
-        out=lambda w: f"results/classifiers/{w.dataset}/real",
-        code=STUDY.code("classify"),
-    shell:
-        'python "${{ECGPIPE_SCRIPTS}}/classify.py" real --data results/data/{wildcards.dataset} --settings {params.settings:q} '
-        "--also-test {params.others} --out {params.out} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
-
-
-rule classify_augmentation:
-    input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
-        synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
-        real=(
-            rules.classify_real.output.pretrained
-            if "TrRTeS" in STUDY.synthetic_settings
-            else []
+        checksums=lambda w: expand(DATA, dataset=[w.dataset, *STUDY.crossed(w.dataset)]),
+        data=lambda w: ancient(
+            expand(DATA_FILES, dataset=[w.dataset, *STUDY.crossed(w.dataset)])
         ),
     output:
-        predictions="results/classifiers/{dataset}/{generator}/augmentation/predictions.parquet",
-        training="results/classifiers/{dataset}/{generator}/augmentation/training.parquet",
-        provenance="results/classifiers/{dataset}/{generator}/augmentation/provenance.json",
-        pretrained="results/classifiers/{dataset}/{generator}/augmentation/pretrained.safetensors",
+        **REAL.outputs(**NETWORKS),
     log:
-        "results/logs/classify/{dataset}/{generator}/augmentation.log",
+        REAL.log,
     benchmark:
-        "results/benchmarks/classify/{dataset}/{generator}/augmentation.jsonl"
+        REAL.benchmark
     conda:
-        "../envs/torch.yaml"
+        REAL.conda
     threads: THREADS
     resources:
-        gpu=1,
-        mem_mb=growing(4000),
-        runtime=1440,
+        **resources(REAL, gpu=1),
     params:
-        settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
-        code=STUDY.code("classify"),
+        experiment="real",
+        flags=lambda w: [
+            "--also-test",
+            *(f"results/data/{other}" for other in STUDY.crossed(w.dataset)),
+        ],
+        settings=lambda w: STUDY.classification(w.dataset, "real"),
+        out=lambda w: f"results/classifiers/{w.dataset}/real",
+        code=STUDY.code(REAL.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
-        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --settings {params.settings:q} --real-networks {input.real} "
-        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/augmentation --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
-
-
-rule classify_transfer:
-    input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        pretrained=rules.classify_augmentation.output.pretrained,
-    output:
-        predictions="results/classifiers/{dataset}/{generator}/transfer/predictions.parquet",
-        training="results/classifiers/{dataset}/{generator}/transfer/training.parquet",
-        provenance="results/classifiers/{dataset}/{generator}/transfer/provenance.json",
-    log:
-        "results/logs/classify/{dataset}/{generator}/transfer.log",
-    benchmark:
-        "results/benchmarks/classify/{dataset}/{generator}/transfer.jsonl"
-    conda:
-        "../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=1,
-        mem_mb=growing(4000),
-        runtime=1440,
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
-        code=STUDY.code("classify"),
-    shell:
-        'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
-        "--pretrained {input.pretrained:q} --settings {params.settings:q} "
-        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/transfer --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
-
-
-rule classify_cross:
-    input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        other_signals="results/data/{other}/signals.npy",
-        other_records="results/data/{other}/records.parquet",
-        synthetic_signals="results/samples/{other}/{generator}/signals.npy",
-        synthetic_records="results/samples/{other}/{generator}/records.parquet",
-    output:
-        predictions="results/classifiers/{dataset}/{generator}/with_{other}/predictions.parquet",
-        training="results/classifiers/{dataset}/{generator}/with_{other}/training.parquet",
-        provenance="results/classifiers/{dataset}/{generator}/with_{other}/provenance.json",
-    log:
-        "results/logs/classify/{dataset}/{generator}/with_{other}.log",
-    benchmark:
-        "results/benchmarks/classify/{dataset}/{generator}/with_{other}.jsonl"
-    conda:
-        "../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=1,
-        mem_mb=growing(4000),
-        runtime=1440,
-    params:
-        settings=lambda w: STUDY.classification(w.dataset, "cross"),
-        code=STUDY.code("classify"),
-    shell:
-        'python "${{ECGPIPE_SCRIPTS}}/classify.py" augmentation --data results/data/{wildcards.dataset} '
-        "--samples results/samples/{wildcards.other}/{wildcards.generator} --name {wildcards.generator}@{wildcards.other} "
-        "--also-test results/data/{wildcards.other} --settings {params.settings:q} "
-        "--out results/classifiers/{wildcards.dataset}/{wildcards.generator}/with_{wildcards.other} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            REAL,
+            "{params.experiment}",
+            "--data results/data/{wildcards.dataset}",
+            "{params.flags}",
+            "--settings {params.settings:q}",
+            "--out {params.out}",
+        )
 
 
 use rule classify_real as classify_real_for_another with:
-    # Another dataset's classifier, to start from there. A yardstick only: the tables have this dataset's own networks.
+    # Another dataset's classifier, to start from there. The tables have this dataset's own networks.
     input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
+        checksums=DATA,
+        data=ancient(DATA_FILES),
     output:
-        predictions="results/classifiers/{dataset}/real/for_{other}/predictions.parquet",
-        training="results/classifiers/{dataset}/real/for_{other}/training.parquet",
-        pretrained="results/classifiers/{dataset}/real/for_{other}/pretrained.safetensors",
-        provenance="results/classifiers/{dataset}/real/for_{other}/provenance.json",
+        **REAL_FOR_ANOTHER.outputs(**NETWORKS),
     log:
-        "results/logs/classify/{dataset}/real/for_{other}.log",
+        REAL_FOR_ANOTHER.log,
     benchmark:
-        "results/benchmarks/classify/{dataset}/real/for_{other}.jsonl"
+        REAL_FOR_ANOTHER.benchmark
     params:
+        experiment="real",
+        flags=[],
         settings=lambda w: STUDY.pretraining(w.other),
-        others=[],
         out=lambda w: f"results/classifiers/{w.dataset}/real/for_{w.other}",
-        code=STUDY.code("classify"),
+        code=STUDY.code(REAL_FOR_ANOTHER.script),
 
 
-rule classify_yardstick:
+use rule classify_real as classify_augmentation with:
     input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        other_signals="results/data/{other}/signals.npy",
-        other_records="results/data/{other}/records.parquet",
-        pretrained=lambda w: f"results/classifiers/{STUDY.pretrained_on(w.other, w.dataset)}/pretrained.safetensors",
+        checksums=[
+            DATA,
+            SAMPLES,
+            *([REAL.checksums] if REAL_ON_SYNTHETIC in STUDY.synthetic_settings else []),
+        ],
+        data=ancient(DATA_FILES),
+        samples=ancient(SAMPLE_FILES),
+        real=ancient(
+            [rules.classify_real.output.pretrained]
+            if REAL_ON_SYNTHETIC in STUDY.synthetic_settings
+            else []
+        ),
     output:
-        predictions="results/classifiers/{dataset}/real/from_{other}/predictions.parquet",
-        training="results/classifiers/{dataset}/real/from_{other}/training.parquet",
-        provenance="results/classifiers/{dataset}/real/from_{other}/provenance.json",
+        **AUGMENTATION.outputs(**NETWORKS),
     log:
-        "results/logs/classify/{dataset}/real/from_{other}.log",
+        AUGMENTATION.log,
     benchmark:
-        "results/benchmarks/classify/{dataset}/real/from_{other}.jsonl"
-    conda:
-        "../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=1,
-        mem_mb=growing(4000),
-        runtime=1440,
+        AUGMENTATION.benchmark
     params:
+        experiment="augmentation",
+        flags=lambda w, input: [
+            "--samples",
+            f"results/samples/{w.dataset}/{w.generator}",
+            "--real-networks",
+            *input.real,
+        ],
+        settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
+        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/augmentation",
+        code=STUDY.code(AUGMENTATION.script),
+
+
+use rule classify_real as classify_transfer with:
+    input:
+        checksums=[DATA, AUGMENTATION.checksums],
+        data=ancient(DATA_FILES),
+        pretrained=ancient(rules.classify_augmentation.output.pretrained),
+    output:
+        **TRANSFER.outputs(**TABLES_OF_CELL),
+    log:
+        TRANSFER.log,
+    benchmark:
+        TRANSFER.benchmark
+    params:
+        experiment="transfer",
+        flags=lambda w, input: ["--pretrained", input.pretrained],
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
-        code=STUDY.code("classify"),
-    shell:
-        'python "${{ECGPIPE_SCRIPTS}}/classify.py" transfer --data results/data/{wildcards.dataset} '
-        "--pretrained {input.pretrained:q} --origin results/data/{wildcards.other} --settings {params.settings:q} "
-        "--out results/classifiers/{wildcards.dataset}/real/from_{wildcards.other} --state results/state "
-        "--threads {threads} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/transfer",
+        code=STUDY.code(TRANSFER.script),
+
+
+use rule classify_real as classify_cross with:
+    input:
+        checksums=[DATA, for_other(DATA), for_other(SAMPLES)],
+        data=ancient(DATA_FILES),
+        other=ancient(for_other(DATA_FILES)),
+        samples=ancient(for_other(SAMPLE_FILES)),
+    output:
+        **CROSS.outputs(**TABLES_OF_CELL),
+    log:
+        CROSS.log,
+    benchmark:
+        CROSS.benchmark
+    params:
+        experiment="augmentation",
+        flags=lambda w: [
+            *("--samples", f"results/samples/{w.other}/{w.generator}"),
+            *("--name", f"{w.generator}@{w.other}"),
+            *("--also-test", f"results/data/{w.other}"),
+        ],
+        settings=lambda w: STUDY.classification(w.dataset, "cross"),
+        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/with_{w.other}",
+        code=STUDY.code(CROSS.script),
+
+
+use rule classify_real as classify_yardstick with:
+    input:
+        checksums=lambda w: [
+            *expand(DATA, dataset=[w.dataset, w.other]),
+            f"{STUDY.pretrained_on(w.other, w.dataset)}/SHA256SUMS",
+        ],
+        data=ancient(DATA_FILES),
+        other=ancient(for_other(DATA_FILES)),
+        pretrained=lambda w: ancient(
+            f"{STUDY.pretrained_on(w.other, w.dataset)}/pretrained.safetensors"
+        ),
+    output:
+        **YARDSTICK.outputs(**TABLES_OF_CELL),
+    log:
+        YARDSTICK.log,
+    benchmark:
+        YARDSTICK.benchmark
+    params:
+        experiment="transfer",
+        flags=lambda w, input: [
+            *("--pretrained", input.pretrained),
+            *("--origin", f"results/data/{w.other}"),
+        ],
+        settings=lambda w: STUDY.classification(w.dataset, "transfer"),
+        out=lambda w: f"results/classifiers/{w.dataset}/real/from_{w.other}",
+        code=STUDY.code(YARDSTICK.script),

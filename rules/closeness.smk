@@ -1,6 +1,7 @@
 """How close synthetic ECGs come to real ones, whether they are plausible, and whether they are copies.
 
-in: results/data/{dataset}/, results/samples/{dataset}/{generator}/, results/classifiers/{dataset}/real/pretrained.safetensors
+in: results/data/{dataset}/, results/samples/{dataset}/{generator}/,
+    results/classifiers/{dataset}/real/pretrained.safetensors
 out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies,curves,points}.parquet
      results/closeness/{dataset}/{controls,curves,points}.parquet, in full studies privacy.parquet
      results/tables/{closeness,privacy,copies,curves,points}.parquet
@@ -8,90 +9,100 @@ out: results/closeness/{dataset}/{generator}/{closeness,privacy,copies,curves,po
 
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 
+GENERATOR, CONTROLS, CLOSENESS = (
+    JOBS[f"closeness_{name}"] for name in ("generator", "controls", "tables")
+)
+
 
 rule closeness_generator:
+    """Compare one generator's synthetic set with the real records."""
     input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        synthetic_signals="results/samples/{dataset}/{generator}/signals.npy",
-        synthetic_records="results/samples/{dataset}/{generator}/records.parquet",
-        network=rules.classify_real.output.pretrained,
+        checksums=[DATA, SAMPLES, REAL.checksums],
+        data=ancient(DATA_FILES),
+        samples=ancient(SAMPLE_FILES),
+        network=ancient(rules.classify_real.output.pretrained),
     output:
-        tables=expand(
-            "results/closeness/{{dataset}}/{{generator}}/{table}.parquet",
-            table=CLOSENESS_TABLES,
-        ),
-        provenance="results/closeness/{dataset}/{generator}/provenance.json",
+        **GENERATOR.outputs(tables=[f"{table}.parquet" for table in CLOSENESS_TABLES]),
     log:
-        "results/logs/closeness/{dataset}/{generator}.log",
+        GENERATOR.log,
     benchmark:
-        "results/benchmarks/closeness/{dataset}/{generator}.jsonl"
+        GENERATOR.benchmark
     conda:
-        "../envs/closeness.yaml"
+        GENERATOR.conda
     threads: THREADS
     resources:
-        mem_mb=growing(3000),
-        runtime=240,
+        **resources(GENERATOR),
     params:
+        what="generator",
+        flags=lambda w: ["--samples", f"results/samples/{w.dataset}/{w.generator}"],
         settings=STUDY.closeness(),
-        code=STUDY.code("closeness"),
+        out=lambda w: f"results/closeness/{w.dataset}/{w.generator}",
+        code=STUDY.code(GENERATOR.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" generator --data results/data/{wildcards.dataset} '
-        "--samples results/samples/{wildcards.dataset}/{wildcards.generator} --network {input.network:q} "
-        "--settings {params.settings:q} --out results/closeness/{wildcards.dataset}/{wildcards.generator} "
-        "--threads {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            GENERATOR,
+            "{params.what}",
+            "--data results/data/{wildcards.dataset}",
+            "{params.flags}",
+            "--network {input.network:q}",
+            "--settings {params.settings:q}",
+            "--out {params.out}",
+            "--threads {threads}",
+        )
 
 
-rule closeness_controls:
+use rule closeness_generator as closeness_controls with:
     input:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        network=rules.classify_real.output.pretrained,
+        checksums=[DATA, REAL.checksums],
+        data=ancient(DATA_FILES),
+        network=ancient(rules.classify_real.output.pretrained),
     output:
-        tables=expand(
-            "results/closeness/{{dataset}}/{table}.parquet",
-            table=STUDY.control_parts.values(),
+        **CONTROLS.outputs(
+            tables=[f"{table}.parquet" for table in STUDY.control_parts.values()]
         ),
-        provenance="results/closeness/{dataset}/provenance.json",
     log:
-        "results/logs/closeness/{dataset}/controls.log",
+        CONTROLS.log,
     benchmark:
-        "results/benchmarks/closeness/{dataset}/controls.jsonl"
-    conda:
-        "../envs/closeness.yaml"
-    threads: THREADS
-    resources:
-        mem_mb=growing(3000),
-        runtime=240,
+        CONTROLS.benchmark
     params:
+        what="controls",
+        flags=[],
         settings=STUDY.closeness(),
-        code=STUDY.code("closeness"),
-    shell:
-        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" controls --data results/data/{wildcards.dataset} '
-        "--network {input.network:q} --settings {params.settings:q} "
-        "--out results/closeness/{wildcards.dataset} --threads {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        out=lambda w: f"results/closeness/{w.dataset}",
+        code=STUDY.code(CONTROLS.script),
 
 
 rule closeness_tables:
+    """Join the tables of all comparisons."""
     input:
-        **{
-            table: [f"results/closeness/{name}.parquet" for name in names]
-            for table, names in STUDY.closeness_parts.items()
-        },
+        **{table: ancient(names) for table, names in STUDY.closeness_parts.items()},
+        checksums=[
+            *expand(CONTROLS.checksums, dataset=STUDY.config.datasets),
+            *(
+                GENERATOR.checksums.format(dataset=d, generator=g)
+                for d, g in STUDY.cells
+            ),
+        ],
     output:
-        tables=expand("results/tables/{table}.parquet", table=CLOSENESS_TABLES),
-        provenance="results/tables/closeness.provenance.json",
+        **CLOSENESS.outputs(tables=[f"{table}.parquet" for table in CLOSENESS_TABLES]),
     log:
-        "results/logs/closeness/tables.log",
+        CLOSENESS.log,
     benchmark:
-        "results/benchmarks/closeness/tables.jsonl"
+        CLOSENESS.benchmark
     conda:
-        "../envs/closeness.yaml"
+        CLOSENESS.conda
     resources:
-        mem_mb=growing(1000),
-        runtime=30,
+        **resources(CLOSENESS),
     params:
-        code=STUDY.code("closeness"),
+        code=STUDY.code(CLOSENESS.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/closeness.py" tables --closeness {input.closeness:q} --privacy {input.privacy:q} '
-        "--copies {input.copies:q} --curves {input.curves:q} --points {input.points:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            CLOSENESS,
+            "tables",
+            "--closeness {input.closeness:q}",
+            "--privacy {input.privacy:q}",
+            "--copies {input.copies:q}",
+            "--curves {input.curves:q}",
+            "--points {input.points:q}",
+            "--out results/tables",
+        )

@@ -4,74 +4,82 @@ in: {raw_dir}/{dataset}.parquet and the records it lists
 out: results/data/{dataset}/{signals.npy,records.parquet,excluded.parquet,summary.json}
 """
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.config.derived import LABEL_MAPS
 
+PREPROCESS, MERGE = JOBS["preprocess"], JOBS["merge"]
+DATASET = {
+    "signals": "signals.npy",
+    "records": "records.parquet",
+    "excluded": "excluded.parquet",
+    "summary": "summary.json",
+}
 # A label map of the user's own is an input like any other.
 LABEL_MAP = [n for n in [STUDY.config.preprocess.label_map] if n not in LABEL_MAPS]
 
 
 rule preprocess:
+    """Turn one dataset's raw records into signals of one form with labels and splits."""
     input:
-        manifest=rules.acquire.output.manifest,
+        checksums=rules.acquire.output.checksums,
+        manifest=ancient(rules.acquire.output.manifest),
         labels=LABEL_MAP,
     output:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        excluded="results/data/{dataset}/excluded.parquet",
-        summary="results/data/{dataset}/summary.json",
-        provenance="results/data/{dataset}/provenance.json",
+        **PREPROCESS.outputs(**DATASET),
     log:
-        "results/logs/preprocess/{dataset}.log",
+        PREPROCESS.log,
     benchmark:
-        "results/benchmarks/preprocess/{dataset}.jsonl"
+        PREPROCESS.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.sourced),
     conda:
-        "../envs/data.yaml"
+        PREPROCESS.conda
     threads: STUDY.config.compute.workers
     resources:
-        mem_mb=growing(2000),
-        runtime=120,
+        **resources(PREPROCESS),
     params:
         settings=lambda w: STUDY.preprocessing(w.dataset),
-        code=STUDY.code("preprocess"),
+        code=STUDY.code(PREPROCESS.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/preprocess.py" --dataset {wildcards.dataset} --manifest {input.manifest:q} --settings {params.settings:q} '
-        "--out results/data/{wildcards.dataset} --workers {threads} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            PREPROCESS,
+            "--dataset {wildcards.dataset}",
+            "--manifest {input.manifest:q}",
+            "--settings {params.settings:q}",
+            "--out results/data/{wildcards.dataset}",
+            "--workers {threads}",
+        )
 
 
 rule merge:
+    """Unite prepared datasets into one."""
     input:
-        lambda w: expand(
-            "results/data/{member}/{file}",
-            member=STUDY.members(w.dataset),
-            file=[
-                "signals.npy",
-                "records.parquet",
-                "excluded.parquet",
-                "summary.json",
-            ],
+        checksums=lambda w: expand(DATA, dataset=STUDY.members(w.dataset)),
+        data=lambda w: ancient(
+            expand(
+                "results/data/{member}/{file}",
+                member=STUDY.members(w.dataset),
+                file=DATASET.values(),
+            )
         ),
     output:
-        signals="results/data/{dataset}/signals.npy",
-        records="results/data/{dataset}/records.parquet",
-        excluded="results/data/{dataset}/excluded.parquet",
-        summary="results/data/{dataset}/summary.json",
-        provenance="results/data/{dataset}/provenance.json",
+        **MERGE.outputs(**DATASET),
     log:
-        "results/logs/merge/{dataset}.log",
+        MERGE.log,
     benchmark:
-        "results/benchmarks/merge/{dataset}.jsonl"
+        MERGE.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.merged),
     conda:
-        "../envs/data.yaml"
+        MERGE.conda
     resources:
-        mem_mb=growing(1000),
-        runtime=60,
+        **resources(MERGE),
     params:
         members=lambda w: STUDY.members(w.dataset),
-        code=STUDY.code("merge"),
+        code=STUDY.code(MERGE.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/merge.py" --members {params.members} --data results/data --out results/data/{wildcards.dataset} '
-        "--provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            MERGE,
+            "--members {params.members}",
+            "--data results/data",
+            "--out results/data/{wildcards.dataset}",
+        )

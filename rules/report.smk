@@ -6,36 +6,56 @@ out: results/report/index.html, results/report/closeness/{dataset}/{picture}.svg
 
 from ecgpipe.closeness.names import PICTURES
 
+REPORT = JOBS["report_page"]
+
 
 rule report_page:
+    """Write the report."""
     input:
-        tables=rules.result_tables.output.tables,
-        closeness=rules.closeness_tables.output.tables,
-        summaries=expand(
-            "results/data/{dataset}/summary.json", dataset=STUDY.config.datasets
-        ),
-        signals=expand(
-            "results/data/{dataset}/signals.npy", dataset=STUDY.config.datasets
-        ),
-        samples=[
-            f"results/samples/{d}/{g}/{f}"
-            for d, g in STUDY.cells
-            for f in ("signals.npy", "records.parquet")
+        checksums=[
+            RESULT_TABLES.checksums,
+            CLOSENESS.checksums,
+            *expand(DATA, dataset=STUDY.config.datasets),
+            *(SAMPLE.checksums.format(dataset=d, generator=g) for d, g in STUDY.cells),
+            *(
+                GENERATE.checksums.format(dataset=d, generator=g)
+                for d, g in STUDY.models
+            ),
         ],
-        models=[
-            f"results/generators/{d}/{g}/{f}"
-            for d, g in STUDY.models
-            for f in ("model.json", "history.parquet")
-        ],
+        tables=ancient(rules.result_tables.output.tables),
+        closeness=ancient(rules.closeness_tables.output.tables),
+        data=ancient(
+            expand(
+                "results/data/{dataset}/{file}",
+                dataset=STUDY.config.datasets,
+                file=["summary.json", "signals.npy", "records.parquet"],
+            )
+        ),
+        samples=ancient(
+            [
+                SAMPLE.path(file).format(dataset=d, generator=g)
+                for d, g in STUDY.cells
+                for file in SAMPLE_SET.values()
+            ]
+        ),
+        models=ancient(
+            [
+                GENERATE.path(file).format(dataset=d, generator=g)
+                for d, g in STUDY.models
+                for file in ("model.json", "history.parquet")
+            ]
+        ),
     output:
+        provenance=REPORT.provenance,
+        checksums=REPORT.checksums,
         page=report(
-            "results/report/index.html",
+            REPORT.path("index.html"),
             caption="../docs/captions/report.rst",
             category="Study",
         ),
         pictures=[
             report(
-                f"results/report/closeness/{dataset}/{picture}.svg",
+                REPORT.path(f"closeness/{dataset}/{picture}.svg"),
                 caption="../docs/captions/closeness.rst",
                 category="Closeness",
                 subcategory=dataset,
@@ -44,20 +64,24 @@ rule report_page:
             for dataset in STUDY.config.datasets
             for picture in PICTURES
         ],
-        provenance="results/report/provenance.json",
     log:
-        "results/logs/report.log",
+        REPORT.log,
     benchmark:
-        "results/benchmarks/report.jsonl"
+        REPORT.benchmark
     conda:
-        "../envs/report.yaml"
+        REPORT.conda
     resources:
-        mem_mb=growing(3000),
-        runtime=60,
+        **resources(REPORT),
     params:
         # In a plain text Snakemake would look for wildcards.
         settings=lambda w: STUDY.described,
-        code=STUDY.code("report"),
+        shown=lambda w: STUDY.report_sources,
+        code=STUDY.code(REPORT.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/report.py" --settings {params.settings:q} --results results --out {output.page:q} '
-        "--provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            REPORT,
+            "--settings {params.settings:q}",
+            "--tables results/tables",
+            "--shown {params.shown:q}",
+            "--out {output.page:q}",
+        )

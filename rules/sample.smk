@@ -1,98 +1,95 @@
 """The synthetic set of each generator, and of all together (`all`), in the form of a dataset.
 
 in: results/generators/{dataset}/{generator}/
-out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet}; for the target `wfdb` also results/wfdb/{dataset}/{generator}/
+out: results/samples/{dataset}/{generator}/{signals.npy,records.parquet};
+     for the target `wfdb` also results/wfdb/{dataset}/{generator}/
 """
+
+SAMPLE, POOL, POOL_GENERATORS, EXPORT_WFDB = (
+    JOBS[rule] for rule in ("sample", "pool", "pool_generators", "export_wfdb")
+)
+SAMPLE_SET = {"signals": "signals.npy", "records": "records.parquet"}
 
 
 rule sample:
+    """Draw one generator's synthetic set."""
     input:
-        weights="results/generators/{dataset}/{generator}/model.safetensors",
-        model="results/generators/{dataset}/{generator}/model.json",
-        records="results/data/{dataset}/records.parquet",
+        checksums=[GENERATE.checksums, DATA],
+        model=ancient([rules.generate.output.weights, rules.generate.output.model]),
+        records=ancient("results/data/{dataset}/records.parquet"),
     output:
-        signals="results/samples/{dataset}/{generator}/signals.npy",
-        records="results/samples/{dataset}/{generator}/records.parquet",
-        provenance="results/samples/{dataset}/{generator}/provenance.json",
+        **SAMPLE.outputs(**SAMPLE_SET),
     log:
-        "results/logs/sample/{dataset}/{generator}.log",
+        SAMPLE.log,
     benchmark:
-        "results/benchmarks/sample/{dataset}/{generator}.jsonl"
+        SAMPLE.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.trained),
         generator=one_of(STUDY.config.generators),
     conda:
-        "../envs/torch.yaml"
+        SAMPLE.conda
     threads: THREADS * PROCESSES
     resources:
-        gpu=PROCESSES,
-        processes=PROCESSES,
-        mem_mb=growing(4000),
-        runtime=480,
+        **resources(SAMPLE, gpu=PROCESSES, processes=PROCESSES),
     params:
         settings=lambda w: STUDY.sampling(w.dataset, w.generator),
-        code=lambda w: STUDY.generator_code("sample", w.generator),
+        code=lambda w: STUDY.generator_code(SAMPLE.script, w.generator),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/sample.py" --model results/generators/{wildcards.dataset}/{wildcards.generator} '
-        "--data results/data/{wildcards.dataset} --name {wildcards.generator} --settings {params.settings:q} "
-        "--out results/samples/{wildcards.dataset}/{wildcards.generator} --state results/state "
-        "--threads {threads} --processes {resources.processes} --gpu {resources.gpu} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            SAMPLE,
+            "--model results/generators/{wildcards.dataset}/{wildcards.generator}",
+            "--data results/data/{wildcards.dataset}",
+            "--name {wildcards.generator}",
+            "--settings {params.settings:q}",
+            "--out results/samples/{wildcards.dataset}/{wildcards.generator}",
+            "--processes {resources.processes}",
+        )
 
 
 rule pool:
+    """Unite one generator's synthetic sets of several datasets."""
     input:
-        lambda w: expand(
-            "results/samples/{member}/{generator}/{file}",
-            member=STUDY.members(w.dataset),
-            generator=w.generator,
-            file=["signals.npy", "records.parquet"],
-        ),
+        checksums=lambda w: members_sets(w, SAMPLES),
+        samples=lambda w: ancient(members_sets(w, SAMPLE_FILES)),
     output:
-        signals="results/samples/{dataset}/{generator}/signals.npy",
-        records="results/samples/{dataset}/{generator}/records.parquet",
-        provenance="results/samples/{dataset}/{generator}/provenance.json",
+        **POOL.outputs(**SAMPLE_SET),
     log:
-        "results/logs/pool/{dataset}/{generator}.log",
+        POOL.log,
     benchmark:
-        "results/benchmarks/pool/{dataset}/{generator}.jsonl"
+        POOL.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.pooled),
         generator=one_of(STUDY.config.generators),
     conda:
-        "../envs/data.yaml"
+        POOL.conda
     resources:
-        mem_mb=growing(1000),
-        runtime=60,
+        **resources(POOL),
     params:
         members=lambda w: STUDY.members(w.dataset),
-        folders=lambda w: expand(
-            "results/samples/{member}/{generator}",
-            member=STUDY.members(w.dataset),
-            generator=w.generator,
-        ),
-        name=lambda w: w.generator,
-        code=STUDY.code("pool"),
+        folders=lambda w: members_sets(w, "results/samples/{dataset}/{generator}"),
+        out=lambda w: f"results/samples/{w.dataset}/{w.generator}",
+        code=STUDY.code(POOL.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/pool.py" --members {params.members} --folders {params.folders} '
-        "--out results/samples/{wildcards.dataset}/{params.name} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            POOL,
+            "--members {params.members}",
+            "--folders {params.folders}",
+            "--out {params.out}",
+        )
 
 
 use rule pool as pool_generators with:
     input:
-        lambda w: expand(
-            "results/samples/{dataset}/{generator}/{file}",
-            dataset=w.dataset,
-            generator=STUDY.config.generators,
-            file=["signals.npy", "records.parquet"],
+        checksums=expand(SAMPLES, generator=STUDY.config.generators, allow_missing=True),
+        samples=ancient(
+            expand(SAMPLE_FILES, generator=STUDY.config.generators, allow_missing=True)
         ),
     output:
-        signals="results/samples/{dataset}/all/signals.npy",
-        records="results/samples/{dataset}/all/records.parquet",
-        provenance="results/samples/{dataset}/all/provenance.json",
+        **POOL_GENERATORS.outputs(**SAMPLE_SET),
     log:
-        "results/logs/pool/{dataset}/all.log",
+        POOL_GENERATORS.log,
     benchmark:
-        "results/benchmarks/pool/{dataset}/all.jsonl"
+        POOL_GENERATORS.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.datasets),
     params:
@@ -102,27 +99,31 @@ use rule pool as pool_generators with:
             dataset=w.dataset,
             generator=STUDY.config.generators,
         ),
-        name="all",
-        code=STUDY.code("pool"),
+        out=lambda w: f"results/samples/{w.dataset}/all",
+        code=STUDY.code(POOL.script),
 
 
 rule export_wfdb:
+    """Write a synthetic set as WFDB records."""
     input:
-        signals="results/samples/{dataset}/{generator}/signals.npy",
-        records="results/samples/{dataset}/{generator}/records.parquet",
+        checksums=SAMPLES,
+        samples=ancient(SAMPLE_FILES),
     output:
+        **EXPORT_WFDB.outputs(),
         records=directory("results/wfdb/{dataset}/{generator}"),
-        provenance="results/wfdb/{dataset}/{generator}.provenance.json",
     log:
-        "results/logs/export_wfdb/{dataset}/{generator}.log",
+        EXPORT_WFDB.log,
     conda:
-        "../envs/data.yaml"
+        EXPORT_WFDB.conda
     resources:
-        mem_mb=growing(1000),
-        runtime=120,
+        **resources(EXPORT_WFDB),
     params:
         label_map=STUDY.config.preprocess.label_map,
-        code=STUDY.code("export_wfdb"),
+        code=STUDY.code(EXPORT_WFDB.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/export_wfdb.py" --dataset results/samples/{wildcards.dataset}/{wildcards.generator} '
-        "--label-map {params.label_map:q} --out {output.records:q} --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            EXPORT_WFDB,
+            "--dataset results/samples/{wildcards.dataset}/{wildcards.generator}",
+            "--label-map {params.label_map:q}",
+            "--out {output.records:q}",
+        )

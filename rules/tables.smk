@@ -6,44 +6,52 @@ out: results/tables/*.parquet
 
 from ecgpipe.tables.names import TABLES
 
+RESULT_TABLES = JOBS["result_tables"]
+
 
 rule result_tables:
+    """Turn all predictions of the study into its tables."""
     input:
-        predictions=[
-            f"results/classifiers/{f}/predictions.parquet"
-            for f in STUDY.classifier_folders
+        checksums=[
+            *STUDY.classified("SHA256SUMS"),
+            *expand(DATA, dataset=STUDY.config.datasets),
+            # These jobs are in the table of run times too.
+            *rules.closeness_tables.input.checksums,
         ],
-        training=[
-            f"results/classifiers/{f}/training.parquet"
-            for f in STUDY.classifier_folders
-        ],
-        records=expand(
-            "results/data/{dataset}/records.parquet", dataset=STUDY.config.datasets
+        predictions=ancient(STUDY.classified("predictions.parquet")),
+        training=ancient(STUDY.classified("training.parquet")),
+        records=ancient(
+            expand(
+                "results/data/{dataset}/{file}.parquet",
+                dataset=STUDY.config.datasets,
+                file=["records", "excluded"],
+            )
         ),
-        excluded=expand(
-            "results/data/{dataset}/excluded.parquet", dataset=STUDY.config.datasets
-        ),
-        # These jobs are in the table of run times too.
-        closeness=rules.closeness_tables.input,
     output:
-        tables=expand("results/tables/{table}.parquet", table=TABLES),
-        provenance="results/tables/tables.provenance.json",
+        **RESULT_TABLES.outputs(tables=[f"{table}.parquet" for table in TABLES]),
     log:
-        "results/logs/tables.log",
+        RESULT_TABLES.log,
     benchmark:
-        "results/benchmarks/tables.jsonl"
+        RESULT_TABLES.benchmark
     conda:
-        "../envs/report.yaml"
+        RESULT_TABLES.conda
     threads: THREADS
     resources:
-        mem_mb=growing(6000),
-        runtime=720,
+        **resources(RESULT_TABLES),
     params:
         settings=STUDY.tables(),
         data=expand("results/data/{dataset}", dataset=STUDY.config.datasets),
-        benchmarks=[f"results/benchmarks/{name}.jsonl" for name in STUDY.benchmarks],
-        code=STUDY.code("tables"),
+        benchmarks=[benchmark for benchmark, _ in STUDY.measured],
+        provenances=[provenance for _, provenance in STUDY.measured],
+        code=STUDY.code(RESULT_TABLES.script),
     shell:
-        'python "${{ECGPIPE_SCRIPTS}}/tables.py" --predictions {input.predictions:q} --training {input.training:q} '
-        "--data {params.data:q} --benchmarks {params.benchmarks:q} "
-        "--settings {params.settings:q} --out results/tables --provenance {output.provenance:q} --code {params.code} --log {log:q}"
+        command(
+            RESULT_TABLES,
+            "--predictions {input.predictions:q}",
+            "--training {input.training:q}",
+            "--data {params.data:q}",
+            "--benchmarks {params.benchmarks:q}",
+            "--provenances {params.provenances:q}",
+            "--settings {params.settings:q}",
+            "--out results/tables",
+        )

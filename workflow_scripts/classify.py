@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-from _setup import add_training_arguments, device, parser, running, state_folder
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import device, network_parser
+from ecgpipe.workflow.running import running, state_folder
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = network_parser(__doc__)
     arguments.add_argument("experiment", choices=["real", "augmentation", "transfer"])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
@@ -21,37 +23,40 @@ def main() -> None:
     arguments.add_argument("--also-test", type=Path, nargs="*", default=[], help="folders of datasets to test on too")
     arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds and what else is run")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
-    add_training_arguments(arguments)
     args = arguments.parse_args()
     settings = json.loads(args.settings)
     folders = [folder for folder in (args.data, args.samples, args.origin, *args.also_test) if folder]
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
     inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
     with running(args, inputs=inputs, threads=args.threads) as ready:
-        from ecgpipe.classify import experiments
+        from ecgpipe.classify import run
+        from ecgpipe.classify.experiments import Experiment
         from ecgpipe.config import classifier_settings
 
         ready()
-        common: dict[str, Any] = {
-            **{key: value for key, value in settings.items() if key not in ("classifier", "settings")},
-            "settings": classifier_settings(settings["classifier"]),
-            "state_dir": state_folder(args, *inputs),
-            "device": device(args),
-        }
+        experiment = Experiment(
+            data=args.data,
+            out=args.out,
+            classifier=classifier_settings(settings["classifier"]),
+            fractions=settings["fractions"],
+            seeds=settings["seeds"],
+            state_dir=state_folder(args, *inputs),
+            device=device(args),
+            also_test=args.also_test,
+        )
         if args.experiment == "real":
-            experiments.real(args.data, args.out, also_test=args.also_test, **common)
+            run.run_real(experiment)
         elif args.experiment == "transfer":
-            experiments.transfer(args.data, args.pretrained, args.out, origin=args.origin, **common)
+            run.run_transfer(experiment, args.pretrained, methods=settings["methods"], origin=args.origin)
+        elif args.name:
+            run.run_cross_set(experiment, args.samples, args.name, ratios=settings["ratios"])
         else:
-            experiments.augmentation(
-                args.data,
+            run.run_augmentation(
+                experiment,
                 args.samples,
-                args.out,
-                which=settings["settings"],
-                name=args.name,
+                settings["settings"],
+                ratios=settings["ratios"],
                 real_networks=next(iter(args.real_networks), None),
-                also_test=args.also_test,
-                **common,
             )
 
 

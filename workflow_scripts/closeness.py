@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import parser, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.running import running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = result_parser(__doc__)
     arguments.add_argument("what", choices=["generator", "controls", "tables"])
     arguments.add_argument("--data", type=Path, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="generator: folder of the synthetic set")
@@ -30,20 +33,20 @@ def main() -> None:
     inputs += [path for paths in parts.values() for path in paths or []]
     with running(args, inputs=inputs, threads=args.threads) as ready:
         if args.what == "tables":
-            from ecgpipe.closeness.tables import join
+            from ecgpipe.closeness.run import join_tables
 
             ready()
-            join(parts, args.out)
+            join_tables(parts, args.out)
             return
         from ecgpipe.closeness import run
-        from ecgpipe.closeness.comparison import Settings
+        from ecgpipe.closeness.settings import Settings
 
         ready()
         settings = Settings(**json.loads(args.settings))
         if args.what == "generator":
-            run.compare(args.data, args.samples, args.network, args.out, settings, threads=args.threads)
+            run.compare_generator(args.data, args.samples, args.network, args.out, settings, threads=args.threads)
         else:
-            run.controls(args.data, args.network, args.out, settings, threads=args.threads)
+            run.compare_controls(args.data, args.network, args.out, settings, threads=args.threads)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,17 @@
-"""Write configs/schema.json and the comments of every configuration from the model in ecgpipe/config.py."""
+"""Write configs/schema.json and the comments of every configuration from the models in ecgpipe/config/."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import _setup  # noqa: F401  puts the repository on the import path
+import _repository  # noqa: F401
 
-ROOT = Path(__file__).resolve().parents[1]
+from ecgpipe.config.writer import rewrite
+from ecgpipe.generate.registry import settings_model
 
 
 def main() -> None:
-    from ecgpipe.config import commented, json_schema
-    from ecgpipe.files import write_text
-    from ecgpipe.generate.registry import settings_model
-
-    write_text(ROOT / "configs" / "schema.json", json_schema())
-    for path in [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]:
-        write_text(path, commented(path, settings_model))
+    rewrite(Path(__file__).resolve().parents[1], settings_model)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import add_training_arguments, device, divide, parser, running, state_folder
+import _repository  # noqa: F401
 
-from ecgpipe.generate.registry import module_of
+from ecgpipe.workflow.arguments import device, network_parser
+from ecgpipe.workflow.distributed import launch
+from ecgpipe.workflow.running import running, state_folder
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = network_parser(__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="folder of the dataset")
     arguments.add_argument("--settings", required=True, help="JSON: name, class, train, seed")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the model")
-    add_training_arguments(arguments)
     arguments.add_argument("--processes", type=int, default=1, help="processes of this job, which share its threads")
     args = arguments.parse_args()
+
+    from ecgpipe.generate.registry import module_of
+
     settings = json.loads(args.settings)
     inputs = [args.data / "signals.npy", args.data / "records.parquet"]
-    divide(args, *inputs)
+    launch(args, *inputs)
     modules = [module_of(settings["name"], settings["class"])]
     with running(args, inputs=inputs, modules=modules, threads=args.threads) as ready:
         from ecgpipe.generate.run import train_generator

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from _setup import parser, running
+import _repository  # noqa: F401
+
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.running import running
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = result_parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the dataset")
     arguments.add_argument("--manifest", type=Path, required=True, help="manifest of the raw records beside it")
     arguments.add_argument("--settings", required=True, help="JSON: dataset, signal and preprocess sections")
@@ -23,7 +26,7 @@ def main() -> None:
         import pandas as pd
 
         from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
-        from ecgpipe.preprocess.dataset import preprocess
+        from ecgpipe.preprocess.run import preprocess
 
         ready()
         preprocess(

@@ -1,7 +1,7 @@
 """A project as one zip archive, as PhysioNet offers it: fetched whole, then unpacked file by file, each verified.
 
-Only files that the project's own ``SHA256SUMS.txt`` lists are unpacked, to the names given there; an archive with a name
-that would leave its folder, or with a link, is refused as a whole.
+Only the files that the project's own ``SHA256SUMS.txt`` lists are unpacked. An archive with a path that would leave its
+folder, or with a symbolic link, is refused as a whole.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import re
 import stat
 import zipfile
 import zlib
@@ -18,22 +17,23 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import SUMS, Entry
-from ecgpipe.acquire.mirror import CHUNK, FileFailed, HttpMirror, part_of
+from ecgpipe.acquire.http import HttpMirror
+from ecgpipe.acquire.listing import ProjectFile, leaves_folder
+from ecgpipe.acquire.mirror import CHUNK, checksum_mismatch, partial_path
+from ecgpipe.acquire.retry import FileFailed
+from ecgpipe.layouts import CHECKSUMS
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:|^/|(?:^|/)\.\.(?:/|$)")
 
 
 class ZipMirror:
     """The files in a zip archive.
 
     Args:
-        archive: the archive, or where it will lie until all of it is unpacked.
-        remote: server and path there that the archive is fetched from first; None: ``archive`` is the user's own.
+        archive: path of the archive; a downloaded one is removed once all that is needed is unpacked.
+        remote: server, and path on it, that the archive is downloaded from; None: ``archive`` is the user's own.
     """
 
     def __init__(self, archive: Path, remote: tuple[HttpMirror, str] | None) -> None:
@@ -55,39 +55,39 @@ class ZipMirror:
             self._zip = None
 
     async def read(self, path: str, parse: Callable[[bytes], T]) -> T:
-        archive = await self._ready()
+        archive = await self._open_once()
         try:
             return parse(await asyncio.to_thread(archive.read, self._member(archive, path)))
         except (ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise FileFailed(str(error)) from None
 
     async def size(self, path: str) -> int | None:
-        archive = await self._ready()
+        archive = await self._open_once()
         return self._member(archive, path).file_size
 
-    async def fetch(self, entry: Entry, target: Path) -> int:
-        archive = await self._ready()
-        return await asyncio.to_thread(self._unpack, archive, entry, target)
+    async def fetch(self, file: ProjectFile, target: Path) -> int:
+        archive = await self._open_once()
+        return await asyncio.to_thread(self._unpack, archive, file, target)
 
     @property
-    def here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the archive is on this machine."""
         return self._archive.is_file()
 
     async def archive_size(self) -> int | None:
-        """Return the bytes of an archive that is not here yet, or None if its server does not say."""
+        """Return the size in bytes of an archive that is not here yet, or None if its server does not say."""
         if self._remote is None:
             raise FileFailed(f"there is no {self._archive}")
         server, path = self._remote
         async with server:
             return await server.size(path)
 
-    def discard(self) -> None:
-        """Remove an archive that was fetched; one of the user's own stays."""
+    def remove_download(self) -> None:
+        """Remove an archive that was downloaded; the user's own stays."""
         if self._remote is not None:
             self._archive.unlink(missing_ok=True)
 
-    async def _ready(self) -> zipfile.ZipFile:
+    async def _open_once(self) -> zipfile.ZipFile:
         """Return the open archive, fetching it first if need be."""
         async with self._opening:
             if self._zip is None:
@@ -96,18 +96,18 @@ class ZipMirror:
             return self._zip
 
     async def _open(self) -> None:
-        if not self.here:
+        if not self.is_local:
             if self._remote is None:
                 raise FileFailed(f"there is no {self._archive}")
             server, path = self._remote
             async with server:
                 logger.info("fetching %s into %s", self, self._archive)
-                await server.bring(path, self._archive, _check_archive)
+                await server.download(path, self._archive, _check_archive)
         try:
             self._zip = zipfile.ZipFile(self._archive)
             self._top = _top_folder(self._zip)
         except (zipfile.BadZipFile, ValueError) as error:
-            self.discard()
+            self.remove_download()
             raise FileFailed(f"{self._archive} is no whole zip archive of a PhysioNet project: {error}") from None
 
     def _member(self, archive: zipfile.ZipFile, path: str) -> zipfile.ZipInfo:
@@ -116,26 +116,26 @@ class ZipMirror:
         except KeyError:
             raise FileFailed(f"{self} does not hold it") from None
 
-    def _unpack(self, archive: zipfile.ZipFile, entry: Entry, target: Path) -> int:
-        part, hasher = part_of(target), hashlib.sha256()
+    def _unpack(self, archive: zipfile.ZipFile, file: ProjectFile, target: Path) -> int:
+        part, hasher = partial_path(target), hashlib.sha256()
         try:
-            with archive.open(self._member(archive, entry.path)) as packed, open(part, "wb") as handle:
+            with archive.open(self._member(archive, file.path)) as packed, open(part, "wb") as handle:
                 while chunk := packed.read(CHUNK):
                     hasher.update(chunk)
                     handle.write(chunk)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             part.unlink(missing_ok=True)
             raise self._damaged(f"cannot be unpacked: {error}") from None
-        if (got := hasher.hexdigest()) != entry.sha256:
+        if (found := hasher.hexdigest()) != file.sha256:
             part.unlink()
-            raise self._damaged(f"expected SHA-256 {entry.sha256}, got {got}")
+            raise self._damaged(checksum_mismatch(file, found))
         size = part.stat().st_size
         part.replace(target)
         return size
 
     def _damaged(self, reason: str) -> FileFailed:
-        """Drop a fetched archive that holds a wrong file, so that the next run fetches it anew."""
-        self.discard()
+        """Remove a downloaded archive that holds a wrong file, so that the next run fetches it again."""
+        self.remove_download()
         return FileFailed(reason)
 
 
@@ -157,13 +157,14 @@ def _top_folder(archive: zipfile.ZipFile) -> str:
     """
     for info in archive.infolist():
         # A symbolic link is an entry whose Unix mode, in the upper half of the attributes, says so.
-        if _UNSAFE.search(info.filename) or stat.S_ISLNK(info.external_attr >> 16):
+        if leaves_folder(info.filename) or stat.S_ISLNK(info.external_attr >> 16):
             raise AcquireError(
-                f"{archive.filename}: the entry {info.filename!r} would leave the folder it is unpacked to, or is a link; nothing was unpacked. Do not trust this archive."
+                f"{archive.filename}: the entry {info.filename!r} would leave the folder it is unpacked to, or is a "
+                "link; nothing was unpacked. Do not trust this archive."
             )
     found = sorted(
-        (len(PurePosixPath(name).parts), name) for name in archive.namelist() if PurePosixPath(name).name == SUMS
+        (len(PurePosixPath(name).parts), name) for name in archive.namelist() if PurePosixPath(name).name == CHECKSUMS
     )
     if not found or (len(found) > 1 and found[1][0] == found[0][0]):
-        raise ValueError(f"{len(found)} files {SUMS} at its top where one is needed")
-    return found[0][1].removesuffix(SUMS)
+        raise ValueError(f"{len(found)} files {CHECKSUMS} at its top where one is needed")
+    return found[0][1].removesuffix(CHECKSUMS)

@@ -1,4 +1,4 @@
-"""One run at a time on a folder of raw records."""
+"""A lock on a folder of raw records: one run at a time writes into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other runs off ``folder``; a second one waits. The lock falls with the process, however that ends."""
+    """Hold the lock of ``folder``; other runs wait. It is released when the process ends, however that happens."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
     try:

@@ -9,15 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgpipe.classify.pooling import POOL, STRIDE, pooled_length
+
 DILATION = 5
-POOL, STRIDE = 5, 2
-
-
-def pooled_length(length: int, blocks: int) -> int:
-    """Return the samples left of ``length`` after ``blocks`` max-poolings of 5 with stride 2 (below 1: none)."""
-    for _ in range(blocks):
-        length = (length - POOL) // STRIDE + 1
-    return length
 
 
 class RhythmCNN(nn.Module):

@@ -1,4 +1,4 @@
-"""What a classifier reads: chosen records of one or more sets, standardised lead by lead, a batch at a time."""
+"""What a classifier reads: labelled records of one or more datasets, standardised lead by lead, batch by batch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.dataset import Dataset
 
 IN_MEMORY_BYTES = {"cpu": 2**30, "cuda": 2**33}
@@ -20,18 +21,14 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of one or more arrays of signals, in order; nothing is read before :meth:`read`.
+    """Labelled records, in order; no signal is read before :meth:`read`.
 
     Attributes:
-        sources: arrays ``(n_i, leads, length)`` in mV, memory-mapped or not.
-        source: for each selected record, which of ``sources`` it is in, ``(n,)``.
-        row: for each selected record, its row there, ``(n,)``.
+        signals: ``(n, leads, length)`` in mV.
         labels: class ids ``(n,)``, int64.
     """
 
-    sources: tuple[np.ndarray, ...]
-    source: np.ndarray
-    row: np.ndarray
+    signals: SignalReader
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -39,36 +36,21 @@ class Selection:
 
     def __add__(self, other: Selection) -> Selection:
         """Return the records of both, those of ``self`` first."""
-        return Selection(
-            self.sources + other.sources,
-            np.concatenate([self.source, other.source + len(self.sources)]),
-            np.concatenate([self.row, other.row]),
-            np.concatenate([self.labels, other.labels]),
-        )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, leads, length)``."""
-        _, leads, length = self.sources[0].shape
-        return len(self), leads, length
+        return Selection(self.signals + other.signals, np.concatenate([self.labels, other.labels]))
 
     def subset(self, positions: np.ndarray) -> Selection:
         """Return the records at ``positions``."""
-        return Selection(self.sources, self.source[positions], self.row[positions], self.labels[positions])
+        return Selection(self.signals.subset(positions), self.labels[positions])
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         """Return the signals at ``positions``: float32 ``(len(positions), leads, length)``, mV."""
-        signals = np.empty((len(positions), *self.shape[1:]), dtype=np.float32)
-        for number, array in enumerate(self.sources):
-            here = np.flatnonzero(self.source[positions] == number)
-            signals[here] = array[self.row[positions[here]]]
-        return signals
+        return self.signals[positions].astype(np.float32, copy=False)
 
 
 def select(dataset: Dataset, split: str) -> Selection:
     """Select one split (``train``, ``validation``, ``test``) of a dataset, in file order."""
     rows = dataset.indices(split)
-    return Selection((dataset.signals,), np.zeros(len(rows), dtype=np.int64), rows, dataset.labels[rows])
+    return Selection(SignalReader.of(dataset.signals, rows), dataset.labels[rows])
 
 
 def _chunks(n: int) -> Iterator[np.ndarray]:
@@ -92,14 +74,15 @@ class Standardizer:
     def fit(cls, records: Selection) -> Standardizer:
         """Take mean and deviation of the training records in use, streamed in float64.
 
-        Moments of chunks are merged as in Chan, Golub, LeVeque (1979), which loses no precision on leads with an offset.
+        Moments of chunks are merged as in Chan, Golub and LeVeque (1979), which loses no precision on leads with an
+        offset.
 
         Raises:
             ValueError: if there is no record, or a sample is NaN or infinite.
         """
         if len(records) == 0:
             raise ValueError("there is no training record to standardise by")
-        leads = records.shape[1]
+        leads = records.signals.shape[1]
         count, mean, squares = 0, np.zeros(leads), np.zeros(leads)
         for positions in _chunks(len(records)):
             chunk = records.read(positions).astype(np.float64)
@@ -166,7 +149,7 @@ def standardized(records: Selection, standardizer: Standardizer, device: torch.d
     """
     labels = torch.from_numpy(records.labels).to(device)
     streamed = Streamed(records, standardizer, labels)
-    n, leads, length = records.shape
+    n, leads, length = records.signals.shape
     if 4 * n * leads * length > IN_MEMORY_BYTES[device.type]:
         return streamed
     by_sample = torch.empty((n, length, leads), device=device)

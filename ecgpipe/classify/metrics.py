@@ -3,6 +3,7 @@
 A class is predicted by its highest probability (the first one, if equal). A class without a record in ``labels`` has no
 metric: its value is NaN, with a note, and macro averages are taken over the classes that have one. All definitions are
 those of scikit-learn (a class that is never predicted has precision 0); calibration error is that of Guo et al. (2017).
+:mod:`ecgpipe.tables.weighted` computes the same metrics for the bootstrap.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ecgpipe.vocabulary import ALL, CALIBRATION_ERROR, CLASS_METRICS, MACRO, OVERALL_METRICS
+
 CALIBRATION_BINS = 15
-ALL, MACRO = "all", "macro"
 
 
 def _check(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -52,10 +54,49 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.abs(gap).sum() / len(labels))
 
 
-def _mean_of_defined(values: np.ndarray) -> float:
-    """Average without NaN; NaN where nothing else is."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Average over the last axis without NaN; NaN where nothing else is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / defined.sum(axis=-1))
+
+
+def count_metrics(
+    hits: np.ndarray, support: np.ndarray, predicted: np.ndarray, total: np.ndarray | int
+) -> dict[str, np.ndarray]:
+    """Compute the metrics that follow from numbers of records, or from their weights.
+
+    Args:
+        hits: records of each class that are predicted as that class, ``(..., classes)``.
+        support: records of each class, ``(..., classes)``.
+        predicted: records predicted as each class, ``(..., classes)``.
+        total: all records, ``(...)``.
+
+    Returns:
+        precision, recall, f1, each ``(..., classes)`` and NaN for a class without records; accuracy, balanced_accuracy
+        (the mean recall of the classes present), cohen_kappa, each ``(...)``.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(predicted > 0, hits / predicted, 0.0)
+        recall, f1 = hits / support, 2 * hits / (support + predicted)
+        accuracy = hits.sum(axis=-1) / total
+        chance = (support * predicted).sum(axis=-1) / total**2
+        kappa = (accuracy - chance) / (1 - chance)
+    for values in (precision, recall, f1):
+        values[support == 0] = np.nan
+    overall = {"accuracy": accuracy, "balanced_accuracy": mean_of_defined(recall), "cohen_kappa": kappa}
+    return {"precision": precision, "recall": recall, "f1": f1, **overall}
+
+
+def _rank_metrics(labels: np.ndarray, probabilities: np.ndarray, support: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute ROC-AUC and average precision of each class against the rest, ``(classes,)``, NaN where undefined."""
+    auc, average = np.full(len(support), np.nan), np.full(len(support), np.nan)
+    for k, records in enumerate(support):
+        if records:
+            average[k] = average_precision_score(labels == k, probabilities[:, k])
+        if 0 < records < len(labels):
+            auc[k] = roc_auc_score(labels == k, probabilities[:, k])
+    return {"roc_auc": auc, "average_precision": average}
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -80,51 +121,29 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, classe
     _check(labels, probabilities)
     n = len(labels)
     matrix = confusion(labels, probabilities)
-    hits, support, called = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    absent = support == 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_class = {
-            "precision": np.where(called > 0, hits / called, 0.0),
-            "recall": hits / support,
-            "f1": 2 * hits / (support + called),
-            "roc_auc": np.array(
-                [
-                    np.nan if support[k] in (0, n) else roc_auc_score(labels == k, probabilities[:, k])
-                    for k in range(len(classes))
-                ]
-            ),
-            "average_precision": np.array(
-                [
-                    np.nan if absent[k] else average_precision_score(labels == k, probabilities[:, k])
-                    for k in range(len(classes))
-                ]
-            ),
-        }
-        chance = (support * called).sum() / n**2
-        kappa = (hits.sum() / n - chance) / (1 - chance)
+    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    values = count_metrics(np.diag(matrix), support, predicted, n) | _rank_metrics(labels, probabilities, support)
     rows: list[tuple[str, str, float, int, str]] = []
-    for metric, values in per_class.items():
-        values[absent] = np.nan
+    for metric in CLASS_METRICS:
+        by_class = values[metric]
         for k, name in enumerate(classes):
-            rows.append((metric, name, values[k], support[k], _class_note(metric, absent[k], values[k], called[k])))
-        rows.append((metric, MACRO, _mean_of_defined(values), n, _macro_note(values, classes)))
-    recall = per_class["recall"]
-    rows += [
-        ("accuracy", ALL, hits.sum() / n, n, ""),
-        ("balanced_accuracy", ALL, _mean_of_defined(recall), n, _macro_note(recall, classes)),
-        ("cohen_kappa", ALL, kappa, n, "one class only, and nothing else predicted" if np.isnan(kappa) else ""),
-        ("calibration_error", ALL, calibration_error(labels, probabilities), n, ""),
-    ]
+            note = _class_note(metric, support[k] == 0, by_class[k], predicted[k])
+            rows.append((metric, name, by_class[k], support[k], note))
+        rows.append((metric, MACRO, float(mean_of_defined(by_class)), n, _macro_note(by_class, classes)))
+    undefined = "one class only, and nothing else predicted" if np.isnan(values["cohen_kappa"]) else ""
+    notes = {"balanced_accuracy": _macro_note(values["recall"], classes), "cohen_kappa": undefined}
+    rows += [(metric, ALL, float(values[metric]), n, notes.get(metric, "")) for metric in OVERALL_METRICS]
+    rows.append((CALIBRATION_ERROR, ALL, calibration_error(labels, probabilities), n, ""))
     table = pd.DataFrame(rows, columns=["metric", "class", "value", "support", "note"])
     return table.astype({"value": "float64", "support": "int64"})
 
 
-def _class_note(metric: str, absent: bool, value: float, called: int) -> str:
+def _class_note(metric: str, absent: bool, value: float, predicted: int) -> str:
     if absent:
         return "no test record of this class"
     if np.isnan(value):
         return "no test record of another class"
-    if metric == "precision" and called == 0:
+    if metric == "precision" and predicted == 0:
         return "never predicted"
     return ""
 

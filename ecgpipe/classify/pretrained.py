@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from ecgpipe.classify.inputs import Standardizer
 from ecgpipe.classify.training import Network, build
-from ecgpipe.config import AnyClassifier, classifier_settings
-from ecgpipe.dataset import SignalSpec
+from ecgpipe.config import AnyClassifier, ClassifierTraining, classifier_settings
+from ecgpipe.dataset import SignalSpec, require_same_form
 from ecgpipe.files import atomic_path
 
 _KEY = "ecgpipe"
@@ -110,3 +111,34 @@ class Pretrained:
         return Standardizer(
             np.asarray(network["standardizer.mean"].numpy()), np.asarray(network["standardizer.deviation"].numpy())
         )
+
+
+def load_matching(
+    path: str | Path, data: str | Path, spec: SignalSpec, settings: AnyClassifier, seeds: Sequence[int]
+) -> Pretrained:
+    """Read networks that must be of these settings' architecture, for these signals and of these seeds.
+
+    Args:
+        path: written by :meth:`Pretrained.save`.
+        data: folder of the dataset whose signals they are to read, for messages.
+        spec: form of these signals.
+        settings: the classifier; how it is trained may differ.
+        seeds: those that must be there.
+
+    Raises:
+        FileNotFoundError, ValueError: naming what is missing or does not match.
+    """
+    found = Pretrained.load(path)
+    require_same_form({str(data): spec, str(path): found.spec})
+    for key in ("kind", *(key for key in type(settings).model_fields if key not in ClassifierTraining.model_fields)):
+        trained = getattr(found.settings, key, None)
+        if getattr(settings, key) != trained:
+            raise ValueError(
+                f"{path} was trained with {key} {trained}, the settings say {getattr(settings, key)}: "
+                "run the experiment it comes from anew"
+            )
+    if missing := sorted(set(seeds) - set(found.networks)):
+        raise ValueError(
+            f"{path} has no network of seed {', '.join(map(str, missing))}: run the experiment it comes from with them"
+        )
+    return found

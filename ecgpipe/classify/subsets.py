@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ecgpipe.vocabulary import ALL_SYNTHETIC, BALANCE
+
 
 def subset(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Choose a share of the records, class by class.
@@ -34,7 +36,7 @@ def subset(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed: int) -> np.ndarray:
+def synthetic_subset(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed: int) -> np.ndarray:
     """Choose the synthetic records that are added to real ones; for one seed more are a superset of fewer.
 
     Args:
@@ -50,9 +52,9 @@ def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed
     Raises:
         ValueError: if there are fewer synthetic records than ``ratio`` asks for.
     """
-    if ratio == "all":
+    if ratio == ALL_SYNTHETIC:
         return np.arange(len(synthetic))
-    if ratio != "balance":
+    if ratio != BALANCE:
         if (wanted := float(ratio) * len(real)) > len(synthetic):
             raise ValueError(f"ratio {ratio} wants {wanted:g} synthetic records, there are {len(synthetic)}")
         return subset(synthetic, wanted / len(synthetic), seed)
@@ -65,11 +67,11 @@ def companions(real: np.ndarray, synthetic: np.ndarray, ratio: str | float, seed
     return np.sort(np.concatenate(chosen))
 
 
-def fillable(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> list[str]:
-    """Return those of the ratios of :func:`companions` that there are enough synthetic records for.
+def feasible_ratios(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> list[str]:
+    """Return those of the ratios of :func:`synthetic_subset` that there are enough synthetic records for.
 
-    A ratio whose records are just those of ``all``, or of a ratio named before it, is left out too, and ``balance`` where
-    there is nothing to fill: it would be the same experiment under another name.
+    A ratio whose records are just those of ``all``, or of a ratio named before it, is left out too, and ``balance``
+    where there is nothing to fill: it would be the same experiment under another name.
 
     Args:
         ratios: ``all``, ``balance`` and numbers.
@@ -77,17 +79,17 @@ def fillable(ratios: Iterable[str], real: np.ndarray, synthetic: np.ndarray) -> 
         synthetic: class ids of the synthetic training records, ``(m,)``.
     """
     chosen = list(ratios)
-    counts = {len(synthetic)} if "all" in chosen else set()
+    counts = {len(synthetic)} if ALL_SYNTHETIC in chosen else set()
     kept = []
     for ratio in chosen:
-        if ratio not in ("all", "balance"):
+        if ratio not in (ALL_SYNTHETIC, BALANCE):
             if float(ratio) * len(real) > len(synthetic):
                 continue
-            count = len(companions(real, synthetic, ratio, 0))  # more are a superset of fewer
+            count = len(synthetic_subset(real, synthetic, ratio, 0))  # more are a superset of fewer
             if count in counts:
                 continue
             counts.add(count)
-        if ratio == "balance" and not len(companions(real, synthetic, ratio, 0)):
+        if ratio == BALANCE and not len(synthetic_subset(real, synthetic, ratio, 0)):
             continue
         kept.append(ratio)
     return kept

@@ -1,4 +1,4 @@
-"""Training and use of a classifier: AdamW, early stop on validation loss, best weights kept."""
+"""Training and use of a classifier: AdamW, early stopping on the validation loss, best weights kept."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ecgpipe.classify.resnets import ResNetWang, XResNet
 from ecgpipe.config import AnyClassifier, ClassifierSettings, ClassifierTraining, Loss, WangSettings
 from ecgpipe.dataset import SignalSpec
 
-CHECKS = 10
-"""Looks at the validation records in a training of a fixed number of steps."""
+VALIDATIONS = 10
+"""How often the validation loss is computed in a training of a fixed number of steps."""
 
 _EVALUATION_BATCH = 64
 _WARM_UP = 0.25
@@ -164,6 +164,53 @@ def _endless(batches: list[slice], n: int, order: np.random.Generator) -> Iterat
             yield permutation[batch]
 
 
+class EarlyStopping:
+    """Keeps the weights with the best validation loss, and says when to stop.
+
+    A validation loss is better if it is lower than the best one by more than ``min_delta``.
+
+    Args:
+        patience: validations in a row without a better loss after which training stops.
+        min_delta: least fall of the loss that counts.
+    """
+
+    def __init__(self, patience: int, min_delta: float) -> None:
+        self.patience, self.min_delta = patience, min_delta
+        self.validation = self.best_validation = 0
+        self.best_loss = math.inf
+        self.best: dict[str, Tensor] = {}
+
+    def update(self, loss: float, model: nn.Module) -> None:
+        """Take the loss of the next validation, and the weights if it is better."""
+        self.validation += 1
+        if loss < self.best_loss - self.min_delta:
+            self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            self.best_validation, self.best_loss = self.validation, loss
+
+    @property
+    def stop(self) -> bool:
+        """Whether training is to end."""
+        return self.validation - self.best_validation >= self.patience
+
+
+def _validation_steps(settings: ClassifierTraining, batches: int) -> list[int]:
+    """Return the steps after which the validation loss is computed, ascending from 0, where it is not."""
+    number = min(VALIDATIONS, settings.steps) if settings.steps else settings.epochs
+    total = settings.steps or number * batches
+    return [total * validation // number for validation in range(number + 1)]
+
+
+def _one_cycle(
+    optimizer: torch.optim.Optimizer, settings: ClassifierTraining
+) -> torch.optim.lr_scheduler.OneCycleLR | None:
+    """Return the learning-rate schedule; None for a constant rate, without a fixed number of steps."""
+    if not settings.steps:
+        return None
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, settings.steps, pct_start=_WARM_UP, cycle_momentum=False
+    )
+
+
 def fit(
     model: nn.Module,
     train: Inputs,
@@ -175,12 +222,15 @@ def fit(
     """Train a network in place; it ends on ``device`` with the weights that were best on the validation records.
 
     AdamW (torch's default weight decay, 0.01). Every record is seen once before any is seen again, in an order drawn
-    from ``seed``. Without ``steps`` the validation records are looked at after every epoch, at most ``epochs`` times,
-    and the learning rate is constant. With it every training takes that number of steps, however many records it has,
-    so that methods with more records do not also learn for longer; the rate rises to ``learning_rate`` over the first
-    quarter and falls to nothing (one cycle: Smith and Topin, arXiv 1708.07120), with :data:`CHECKS` looks. A look is
-    better if it lowers the mean loss by more than ``min_delta``; after ``patience`` looks in a row that are not,
-    training ends. On CPUs the result is a function of the arguments alone; on GPUs it repeats to rounding.
+    from ``seed``.
+
+    Without ``steps`` the validation loss is computed after every epoch, for ``epochs`` epochs at most, and the learning
+    rate is constant. With ``steps`` every training takes that number of steps, however many records it has, so that
+    methods with more records do not also learn for longer: the learning rate rises to ``learning_rate`` over the first
+    quarter and falls to nothing (one cycle: Smith and Topin, arXiv 1708.07120), with :data:`VALIDATIONS` validations.
+
+    Training ends before that by :class:`EarlyStopping`. On CPUs the result is a function of the arguments alone; on
+    GPUs it repeats to rounding.
 
     Args:
         model: network from inputs to logits.
@@ -200,38 +250,35 @@ def fit(
         )
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
+    schedule = _one_cycle(optimizer, settings)
     cuts = _batches(n, settings.batch)
-    looks = min(CHECKS, settings.steps) if settings.steps else settings.epochs
-    total = settings.steps or looks * len(cuts)
-    steps_at = [total * look // looks for look in range(looks + 1)]
-    cycle = settings.steps and torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total, pct_start=_WARM_UP, cycle_momentum=False
-    )
+    steps = _validation_steps(settings, len(cuts))
     batches = _endless(cuts, n, np.random.default_rng([seed, _SHUFFLE]))
     loss_of = losses(settings.loss, train.labels)
-    best: dict[str, Tensor] = {}
-    best_look, best_loss, look = 0, math.inf, 0
+    stopping = EarlyStopping(settings.patience, settings.min_delta)
+
+    def step(positions: np.ndarray) -> None:
+        labels = train.labels[torch.from_numpy(positions).to(device)]
+        loss = loss_of(model(train.batch(positions)), labels).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if schedule:
+            schedule.step()
+
     with _seeded(device, seed, _DROPOUT):
-        while look < looks and look - best_look < settings.patience:
-            look += 1
+        for before, after in itertools.pairwise(steps):
             model.train()
-            for positions in itertools.islice(batches, steps_at[look] - steps_at[look - 1]):
-                labels = train.labels[torch.from_numpy(positions).to(device)]
-                loss = loss_of(model(train.batch(positions)), labels).mean()
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                if cycle:
-                    cycle.step()
-            validation_loss = mean_loss(model, validation, loss_of)
-            if validation_loss < best_loss - settings.min_delta:
-                best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-                best_look, best_loss = look, validation_loss
-    if not best:
+            for positions in itertools.islice(batches, after - before):
+                step(positions)
+            stopping.update(mean_loss(model, validation, loss_of), model)
+            if stopping.stop:
+                break
+    if not stopping.best:
         raise ValueError(
-            f"the validation loss was never finite in {steps_at[look]} steps (learning rate {settings.learning_rate}): "
-            "lower the learning rate, or look for NaN in the validation records"
+            f"the validation loss was never finite in {steps[stopping.validation]} steps (learning rate "
+            f"{settings.learning_rate}): lower the learning rate, or look for NaN in the validation records"
         )
-    model.load_state_dict(best)
+    model.load_state_dict(stopping.best)
     model.eval()
-    return Fit(steps_at[look], steps_at[best_look], best_loss)
+    return Fit(steps[stopping.validation], steps[stopping.best_validation], stopping.best_loss)

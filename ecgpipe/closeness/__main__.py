@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.closeness.comparison import COLUMNS, Settings, Yardstick, sources
-from ecgpipe.closeness.names import ALL
+from ecgpipe.closeness.comparison import COLUMNS, Reference, feature_caches
 from ecgpipe.closeness.privacy import Privacy, assess
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.closeness.records import Records
+from ecgpipe.closeness.settings import Settings
 from ecgpipe.files import atomic_path, write_parquet
+from ecgpipe.vocabulary import ALL
 
 SIDES = ("real", "synthetic", "train")
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--train",
         type=Path,
-        help="real ECGs the generator learnt from; `real` are then held-out ones, and privacy is judged too",
+        help="real ECGs the generator was trained on; `real` are then held-out ones, and privacy is judged too",
     )
     for what in SIDES:
         parser.add_argument(
@@ -70,9 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _judged(sets: dict[str, Records], settings: Settings) -> tuple[pd.DataFrame, Privacy | None]:
-    """Return the table of closeness, and with training records privacy, whose rows then stand in the table too."""
-    real, synthetic, train = sources(sets["real"], sets["synthetic"], sets.get("train"))
-    table = Yardstick(real, train, settings).compare(synthetic)
+    """Return the table of closeness, and with training records privacy, whose rows are then in the table too."""
+    real, synthetic, train = feature_caches(sets["real"], sets["synthetic"], sets.get("train"))
+    table = Reference(real, train, settings).compare(synthetic)
     if train is None:
         return table, None
     privacy = assess(real, synthetic, train, settings)

@@ -1,9 +1,9 @@
-"""What a reader of ECGs would measure: rate, RR variation, intervals, amplitudes, axis, by neurokit2.
+"""Clinical figures of a record: heart rate, RR variation, intervals, amplitudes, axis, by neurokit2.
 
 R peaks and waves are found in lead II (neurokit2's own detector; delineation by prominence, Emrich et al. 2024); each
 figure of a record is the median over its beats. Amplitudes are against the beginning of the QRS complex.
 
-neurokit2 is imported where it is used: it brings matplotlib and scikit-learn, and takes longer to load than all else.
+neurokit2 is imported where it is used: it imports matplotlib and scikit-learn, and takes longest of all to load.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ WAVES = ("pr_interval", "qrs_duration", "qt_interval", "qtc_interval", "p_amplit
 
 FEWEST_BEATS = 3
 _R_BASE_MS = 160
-"""Width of the window around an R peak in which the QRS complex begins and ends. neurokit2's own 100 ms cut complexes of bundle branch blocks short."""
+"""Width of the window around an R peak in which the QRS complex begins and ends. neurokit2's default of 100 ms cuts
+complexes of bundle branch blocks short."""
 _ST_SECONDS = 0.06
-"""The ST level is read so long after the end of the QRS complex."""
+"""Time from the end of the QRS complex to where the ST level is read."""
 
 
 def cleaned(lead: np.ndarray, rate: float) -> np.ndarray:
-    """Return what neurokit2's ``ecg_clean`` returns of each record's lead ``(n, length)``, filters being designed once.
+    """Return neurokit2's ``ecg_clean`` of each record's lead ``(n, length)``, with the filters designed once.
 
     A Butterworth high-pass at 0.5 Hz of order 5 and a mean over a period of 50 Hz, each forwards and backwards.
     """
@@ -58,7 +59,10 @@ def r_peaks(lead: np.ndarray, rate: float) -> np.ndarray:
 
 
 def beats(peaks: np.ndarray, rate: float) -> np.ndarray:
-    """Return heart rate (1/min, from the median RR interval) and RR variation (RMSSD, ms): ``(2,)``, NaN with too few beats."""
+    """Return heart rate (1/min, from the median RR interval) and RR variation (RMSSD, ms): ``(2,)``.
+
+    Both are NaN with too few beats.
+    """
     if len(peaks) < FEWEST_BEATS:
         return np.full(2, np.nan)
     rr = np.diff(peaks) / rate

@@ -1,6 +1,6 @@
-"""Sets whose faults are known: what each measure says of them tells what it can see.
+"""Controls: sets whose faults are known, made from real training records and their labels.
 
-All are made of real training records, with their labels.
+The value of a measure on a control shows whether the measure can see that fault.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from ecgpipe.closeness.records import Records
 
 def _noise(records: Records, rng: np.random.Generator) -> Records:
     """White noise with each lead's mean and deviation."""
-    signals = records.signals
+    signals = records.signals[:]
     mean, deviation = signals.mean(axis=2, keepdims=True), signals.std(axis=2, keepdims=True)
     return replace(records, signals=(mean + deviation * rng.standard_normal(signals.shape)).astype(np.float32))
 
 
 def _surrogates(records: Records, rng: np.random.Generator) -> Records:
-    """Random phases, the same for all leads of a record: spectra and relations between leads stay, beats go.
+    """Phase-randomised surrogates, the same phases for all leads: spectra and cross-spectra stay, beats are lost.
 
-    Prichard and Theiler, Generating surrogate data for time series with several simultaneously measured variables, PRL 1994.
+    Prichard and Theiler, Generating surrogate data for time series with several simultaneously measured variables,
+    PRL 1994.
     """
     length = records.signals.shape[2]
-    spectrum = np.fft.rfft(records.signals, axis=2)
-    turns = np.exp(2j * np.pi * rng.random((len(records), 1, spectrum.shape[2])))
-    turns[..., 0] = 1
+    spectrum = np.fft.rfft(records.signals[:], axis=2)
+    rotations = np.exp(2j * np.pi * rng.random((len(records), 1, spectrum.shape[2])))
+    rotations[..., 0] = 1
     if length % 2 == 0:
-        turns[..., -1] = 1
-    return replace(records, signals=np.fft.irfft(spectrum * turns, length, axis=2).astype(np.float32))
+        rotations[..., -1] = 1
+    return replace(records, signals=np.fft.irfft(spectrum * rotations, length, axis=2).astype(np.float32))
 
 
 def _shuffled_leads(records: Records, rng: np.random.Generator) -> Records:
     """Leads of each record in a random order."""
     order = rng.permuted(np.tile(np.arange(len(records.leads)), (len(records), 1)), axis=1)
-    return replace(records, signals=np.take_along_axis(records.signals, order[:, :, None], axis=1))
+    return replace(records, signals=np.take_along_axis(records.signals[:], order[:, :, None], axis=1))
 
 
 def _copies(records: Records, rng: np.random.Generator) -> Records:

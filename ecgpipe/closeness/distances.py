@@ -1,7 +1,7 @@
-"""Distances between two samples of vectors or numbers, each for many weightings of the records at once.
+"""Distances between two samples of vectors or numbers, each under many bootstrap weightings of the records at once.
 
-Weights come from :func:`ecgpipe.closeness.resampling.bootstrap_weights`: ``(b, n)``, a row a draw. Squared distances
-between all pairs are never held whole: they are made a block of rows at a time.
+Weights come from :func:`ecgpipe.closeness.bootstrap.bootstrap_weights`: ``(draws, n)``, a row a draw. The matrix of
+squared distances between all pairs is never held in memory whole: it is computed a block of rows at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 ROWS = 256
-"""Rows of a block of distances: few enough for the block to stay near the processor."""
+"""Rows of a block of distances: few enough for the block to stay in the processor's cache."""
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels of MMD, in medians of the real records' distances."""
@@ -31,17 +31,17 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.
         yield rows, np.maximum(block, 0, out=block)
 
 
-def nearest(x: np.ndarray, y: np.ndarray, k: int, same: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Find the k nearest of ``y`` to each of ``x``.
+def nearest_neighbours(x: np.ndarray, y: np.ndarray, k: int, same: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Find the k nearest neighbours in ``y`` of each row of ``x``.
 
     Args:
         x: ``(n, d)``.
         y: ``(m, d)``.
-        k: how many; at most m (m - 1 if ``same``).
+        k: number of neighbours; at most m (m - 1 if ``same``).
         same: ``y`` is ``x``, and a point is no neighbour of itself.
 
     Returns:
-        Places in ``y`` and Euclidean distances, both ``(n, k)``, nearest first. Distances are computed anew from the
+        Rows of ``y`` and Euclidean distances, both ``(n, k)``, nearest first. Distances are computed again from the
         differences, since in the product form those of near-copies are lost to rounding.
     """
     places = np.empty((len(x), k), dtype=np.int64)
@@ -79,7 +79,7 @@ def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, 
 
 
 def weighted_moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean ``(d,)`` and covariance ``(d, d)`` (n - 1 below the line) of a sample ``(n, d)`` with counts ``(n,)``."""
+    """Return mean ``(d,)`` and unbiased covariance ``(d, d)`` of a sample ``(n, d)`` with counts ``(n,)``."""
     total = weights.sum()
     mean = weights @ x / total
     centred = x - mean
@@ -87,7 +87,7 @@ def weighted_moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
 
 
 def frechet(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
-    """Return the Fréchet distance of samples ``(n, d)`` and ``(m, d)`` under each weighting, ``(draws,)``, in float64."""
+    """Return the Fréchet distance of samples ``(n, d)`` and ``(m, d)`` under each weighting, ``(draws,)``, float64."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     values = [
         frechet_distance(*weighted_moments(a, u), *weighted_moments(b, v))
@@ -108,7 +108,10 @@ def median_distance(x: np.ndarray, most: int = 2000) -> float:
 
 
 def _kernel(squared: np.ndarray, median: float) -> np.ndarray:
-    """Turn squared distances, in place, into the mean of five Gaussian kernels; each is the fourth power of the next wider one."""
+    """Return the mean of five Gaussian kernels of squared distances, which are overwritten.
+
+    Each kernel is the fourth power of the next wider one.
+    """
     squared /= -2 * (WIDTHS[-1] * median) ** 2
     power = np.exp(squared, out=squared)
     total = power.copy()
@@ -185,10 +188,11 @@ def manifold_scores(a: np.ndarray, b: np.ndarray, k: int = NEIGHBOURS) -> dict[s
         k: neighbours; the radius of a point is the distance to its k-th nearest of the same sample.
 
     Returns:
-        ``precision`` and ``density`` of each synthetic point ``(m,)``, ``recall`` and ``coverage`` of each real one ``(n,)``.
+        ``precision`` and ``density`` of each synthetic point ``(m,)``, ``recall`` and ``coverage`` of each real point
+        ``(n,)``.
     """
-    a_radius = nearest(a, a, k, same=True)[1][:, -1] ** 2
-    b_radius = nearest(b, b, k, same=True)[1][:, -1] ** 2
+    a_radius = nearest_neighbours(a, a, k, same=True)[1][:, -1] ** 2
+    b_radius = nearest_neighbours(b, b, k, same=True)[1][:, -1] ** 2
     inside, recall, coverage = np.zeros(len(b)), np.zeros(len(a)), np.zeros(len(a))
     for rows, block in squared_distances(a, b):
         within = block <= a_radius[rows, None]

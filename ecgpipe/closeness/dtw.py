@@ -10,18 +10,18 @@ _PAIRS = 64
 
 
 def banded_dtw(x: np.ndarray, y: np.ndarray, band: int) -> np.ndarray:
-    """Return the warping distance of each pair of records, as a root mean square over leads and samples, in mV.
+    """Return the DTW distance of each pair of records, as a root mean square over leads and samples, in mV.
 
-    All leads are warped alike, by at most ``band`` samples (Sakoe and Chiba, 1978). Cells on one anti-diagonal do not depend on
-    each other, so each step computes a whole anti-diagonal of all pairs.
+    All leads share one warping path, within ``band`` samples of the diagonal (Sakoe and Chiba, 1978). Cells on one
+    anti-diagonal do not depend on each other, so each step computes a whole anti-diagonal of all pairs.
 
     Args:
-        x: ``(p, leads, length)``.
-        y: ``(p, leads, length)``, paired with ``x`` by place.
-        band: largest shift, in samples.
+        x: ``(p, leads, length)``, mV.
+        y: ``(p, leads, length)``, paired with ``x`` row by row.
+        band: largest shift, in samples (Sakoe-Chiba band).
 
     Returns:
-        ``(p,)``: the square root of the smallest sum of squared differences along a path, divided by leads times length.
+        ``(p,)``: the square root of the smallest sum of squared differences along a path divided by leads times length.
     """
     parts = [_block(x[i : i + _PAIRS], y[i : i + _PAIRS], band) for i in range(0, len(x), _PAIRS)]
     return np.concatenate(parts) if parts else np.empty(0)

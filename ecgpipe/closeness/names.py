@@ -1,18 +1,6 @@
-"""Words that the tables of this stage are written with; imports nothing, for the report needs them too."""
-
-ALL = "all"
-"""Class and lead of pooled rows."""
-
-CONTROL = "control: "
-"""What stands before a control's name in the column `generator`."""
+"""Words in the tables of this stage alone. The report reads them too, so this module imports nothing."""
 
 CLASS_MIX = "class_mix"
-
-COPIES, MEMORISES, NO_SIGN, CANNOT_TELL = "copies", "memorises", "no sign of copying", "cannot tell"
-"""Verdicts on privacy."""
-
-HELD_OUT, TRAINING = "real: held out", "real: training"
-"""What stands in the column `generator` of curves and points of real records."""
 
 SPECTRUM, AUTOCORRELATION, AMPLITUDE, BEAT, RR = "spectrum", "autocorrelation", "amplitude", "beat", "RR"
 INTERVALS = ("PR", "QRS", "QT")

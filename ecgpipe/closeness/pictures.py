@@ -1,4 +1,4 @@
-"""What the report draws of a set of records: mean curves by class and lead, and the places of records in a feature space."""
+"""What the report draws of a set of records: mean curves by class and lead, and points in a feature space."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ecgpipe.closeness import clinical, signals
-from ecgpipe.closeness.comparison import by_class, some_of_each_class
-from ecgpipe.closeness.measures import Sample, Source
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
 from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, INTERVALS, RR, SPECTRUM
+from ecgpipe.closeness.stratified import draw_by_class, rows_by_class
 
 CURVE_COLUMNS = ("picture", "class", "lead", "n", "x", "y")
 
@@ -19,6 +19,9 @@ BEFORE, AFTER = 0.3, 0.5
 
 POINTS = 210
 """Records of a set on the maps: thirty of each of seven rhythms."""
+
+_PERPLEXITY = 30.0
+_TSNE_SEED = 20241130
 
 _WIDER = 2
 """Bins of :func:`ecgpipe.closeness.signals.amplitude_histogram` that are drawn as one."""
@@ -41,12 +44,13 @@ def curves(sample: Sample, *, waves: bool) -> pd.DataFrame:
 
     Returns:
         A row a picture, class and lead, columns :data:`CURVE_COLUMNS`; x and y are arrays: ``spectrum`` (Hz, mV²/Hz),
-        ``autocorrelation`` (s, 1), ``amplitude`` (mV, density in 1/mV), ``beat`` (s from the R peak, mV about the lead's
-        median), ``RR`` (s, density in 1/s), ``PR``, ``QRS``, ``QT`` (ms, density in 1/ms). n is the number of records behind a curve.
+        ``autocorrelation`` (s, 1), ``amplitude`` (mV, density in 1/mV), ``beat`` (s from the R peak, mV about the
+        lead's median), ``RR`` (s, density in 1/s), ``PR``, ``QRS``, ``QT`` (ms, density in 1/ms). n is the number of
+        records behind a curve.
     """
     rows = [
         (picture, label, lead, n, x.astype(np.float32), y.astype(np.float32))
-        for label, chosen in by_class(sample.records).items()
+        for label, chosen in rows_by_class(sample.records).items()
         for picture, lead, n, x, y in _curves(sample.take(chosen), waves)
     ]
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
@@ -84,7 +88,7 @@ def _by_lead(picture: str, sample: Sample, x: np.ndarray, y: np.ndarray) -> Iter
 
 
 def _distribution(picture: str, values: np.ndarray, bins: np.ndarray, n: int | None = None) -> Curve:
-    """Return the density of some numbers over bins; what lies beyond falls into the outermost."""
+    """Return the density of numbers over bins; those beyond are counted in the outermost bins."""
     inside = np.clip(values, bins[0], bins[-1])
     density = np.histogram(inside, bins)[0] / (max(1, len(values)) * np.diff(bins))
     return picture, "II", len(values) if n is None else n, (bins[:-1] + bins[1:]) / 2, density
@@ -111,15 +115,45 @@ def _beats(sample: Sample) -> Iterator[Curve]:
             yield BEAT, lead, len(means), window / rate, values
 
 
-def points(source: Source, rng: np.random.Generator) -> pd.DataFrame:
-    """Return where some records of each class lie in the space of the random kernels.
+def points(cache: FeatureCache, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the principal components of the random-kernel features of some records of each class.
 
     Returns:
-        A row a record: class, record, features (their principal components, those of real training records).
+        A row a record: class, record, features (the components, which were fitted on real training records).
     """
-    rows = some_of_each_class(source.records, POINTS, rng)
-    features = source.feature("projected kernels", rows).astype(np.float32)
-    some = source.records.view(rows)
+    rows = draw_by_class(cache.records, POINTS, rng)
+    features = cache.feature("kernel components", rows).astype(np.float32)
+    some = cache.records.view(rows)
     labels = some.labels if some.labels is not None else np.full(len(some), "")
     names = [some.name(row) for row in range(len(some))]
     return pd.DataFrame({"class": labels, "record": names, "features": list(features)})
+
+
+def map_points(table: pd.DataFrame) -> pd.DataFrame:
+    """Place the records of each dataset on two maps: principal components and t-SNE.
+
+    Args:
+        table: columns dataset, generator, class, record, features (arrays).
+
+    Returns:
+        Instead of the features ``pca_1``, ``pca_2``, the first two principal components (fitted on real training
+        records), and ``tsne_1``, ``tsne_2``: t-SNE (van der Maaten and Hinton, JMLR 2008) of all records of a dataset
+        together, real ones and every generator's; NaN where there are fewer than four.
+    """
+    from sklearn.manifold import TSNE  # slow to load
+
+    parts = []
+    for _, own in table.groupby("dataset", sort=False):
+        features = np.stack(own["features"].to_list())
+        plane = np.full((len(own), 2), np.nan)
+        plane[:, : features.shape[1]] = features[:, :2]
+        places = np.full((len(own), 2), np.nan)
+        if len(own) > 3:
+            perplexity = min(_PERPLEXITY, (len(own) - 1) / 3)
+            places = TSNE(perplexity=perplexity, init="pca", random_state=_TSNE_SEED).fit_transform(features)
+        parts.append(
+            own.drop(columns="features").assign(
+                pca_1=plane[:, 0], pca_2=plane[:, 1], tsne_1=places[:, 0], tsne_2=places[:, 1]
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Other people's ECGs: a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe; and tables of their labels."""
+"""Read ECGs to compare (a ``.npy`` file, a folder of WFDB records, or a dataset of ecgpipe) and tables of labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import SPLITS, Dataset
 from ecgpipe.preprocess.reading import read_header, read_leads
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, resample
 
 
@@ -20,8 +20,8 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
     """Read a set of 12-lead ECGs.
 
     Args:
-        path: a ``.npy`` file with an array (n, 12, length) in mV, leads in standard order; a folder of WFDB records, which
-            are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``.
+        path: a ``.npy`` file with an array (n, 12, length) in mV, leads in standard order; a folder of WFDB records,
+            which are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``.
         rate: Hz; of the array, or to bring WFDB records to.
         seconds: length to crop WFDB records to.
 
@@ -48,7 +48,7 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
             header = read_header(header_path)
             leads = crop(read_leads(header, header_path.parent), header.rate, rate, round(rate * seconds))
             signals.append(resample(leads, header.rate, rate, round(rate * seconds)).astype(np.float32))
-        except Refusal as error:
+        except InvalidRecord as error:
             raise ValueError(f"{header_path} cannot be used ({error}): leave it out") from error
     names = np.array([str(p.relative_to(path).with_suffix("")) for p in headers], dtype=object)
     return Records(np.stack(signals), rate, names=names)

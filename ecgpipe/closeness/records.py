@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import cast
 
 import numpy as np
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.dataset import Dataset
 from ecgpipe.leads import LEADS
 
 BLOCK = 256
-"""Records looked at a time."""
-
-
-class Rows:
-    """Some rows of an array ``(n, leads, length)`` that stays on disk until they are read.
-
-    As much of an array as :class:`Records` asks of one: shape, length, and chosen rows.
-    """
-
-    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
-        self._array = array
-        self._rows = rows
-        self.shape = (len(rows), *array.shape[1:])
-        self.ndim = array.ndim
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
-        return np.asarray(self._array[self._rows[key]])
+"""Records read at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +20,18 @@ class Records:
     """ECGs of one kind.
 
     Attributes:
-        signals: ``(n, leads, length)`` in mV, in memory or not.
+        signals: ``(n, leads, length)`` in mV, in memory or read when asked for; ``signals[:]`` is an array either way.
         rate: sampling rate, Hz.
         labels: class name of each record, ``(n,)``; None if not known.
-        patients: patient of each record, ``(n,)``; None takes every record for a patient's only one.
+        patients: patient of each record, ``(n,)``; None takes every record for its patient's only one.
         leads: names of the leads, in order.
-        names: names of the records, ``(n,)``; None calls them by their place.
+        names: names of the records, ``(n,)``; None names each by its index.
 
     Raises:
         ValueError: if the parts do not fit together, or a sample is NaN or infinite.
     """
 
-    signals: np.ndarray
+    signals: np.ndarray | SignalReader
     rate: float
     labels: np.ndarray | None = None
     patients: np.ndarray | None = None
@@ -85,9 +66,10 @@ class Records:
         return str(row) if self.names is None else str(self.names[row])
 
     def view(self, rows: np.ndarray) -> Records:
-        """Return chosen records; signals that are on disk stay there."""
+        """Return chosen records; their signals are read, or copied, when asked for."""
+        whole = self.signals if isinstance(self.signals, SignalReader) else SignalReader.of(self.signals)
         return Records(
-            cast(np.ndarray, Rows(self.signals, rows)),
+            whole.subset(rows),
             self.rate,
             None if self.labels is None else self.labels[rows],
             None if self.patients is None else self.patients[rows],
@@ -106,7 +88,7 @@ class Records:
         rows = np.flatnonzero(dataset.records["split"].isin(list(splits)).to_numpy())
         chosen = dataset.records.iloc[rows]
         return cls(
-            cast(np.ndarray, Rows(dataset.signals, rows)),
+            SignalReader.of(dataset.signals, rows),
             dataset.spec.rate,
             chosen["label"].to_numpy(dtype=object),
             chosen["patient"].to_numpy(dtype=object),
@@ -116,7 +98,7 @@ class Records:
 
 
 def require_same_form(first: Records, second: Records, what: str) -> None:
-    """Refuse to compare sets whose rate, leads or length differ.
+    """Check that two sets can be compared: same rate, leads and length.
 
     Raises:
         ValueError: naming what differs; ``what`` says which two sets they are.

@@ -1,4 +1,4 @@
-"""What is computed once from each record's signals: correlations, spectra, amplitudes, projections, faults."""
+"""Features of single records: correlations, spectra, amplitude histograms, random projections, faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.closeness import distances
 from ecgpipe.closeness.records import BLOCK, Records
 from ecgpipe.leads import LEADS, limb_lead_residual
@@ -18,7 +19,7 @@ WELCH_SECONDS = 4.0
 
 AMPLITUDE = 4.0
 AMPLITUDE_STEP = 0.02
-"""Histograms reach from -4 to 4 mV in bins of 0.02 mV; what lies beyond falls into the outermost."""
+"""Histograms reach from -4 to 4 mV in bins of 0.02 mV; samples beyond are counted in the outermost bins."""
 
 PROJECTIONS = 64
 _PROJECTION_SEED = 20241127
@@ -26,15 +27,18 @@ _PROJECTION_SEED = 20241127
 FLAT_MV = 0.005
 """A lead whose range is below this, in mV, is flat."""
 
-_FLAT = 1024
-"""Records laid out as vectors at a time."""
+_NEAREST_BLOCK = 1024
+"""Records of each set that are compared at a time in the search for nearest neighbours."""
 
 CLIPPED_SAMPLES = 5
 """A lead that stays at its largest or smallest value for so many samples in a row is clipped."""
 
 
 def interlead_correlation(signals: np.ndarray) -> np.ndarray:
-    """Return the correlation of each pair of leads: ``(n, leads, length)`` to ``(n, leads, leads)``; 0 where a lead is constant."""
+    """Return the correlation of each pair of leads: ``(n, leads, length)`` to ``(n, leads, leads)``.
+
+    It is 0 where a lead is constant.
+    """
     centred = signals - signals.mean(axis=2, keepdims=True)
     deviation = np.sqrt(np.einsum("nlt,nlt->nl", centred, centred))
     products = np.einsum("nlt,nmt->nlm", centred, centred, optimize=True)
@@ -43,7 +47,7 @@ def interlead_correlation(signals: np.ndarray) -> np.ndarray:
 
 
 def autocorrelation(signals: np.ndarray, rate: float) -> np.ndarray:
-    """Return each lead's autocorrelation at lags up to 1.5 s: ``(n, leads, lags)``, lag 0 left out; 0 where constant."""
+    """Return each lead's autocorrelation at lags up to 1.5 s without lag 0, ``(n, leads, lags)``; 0 where constant."""
     length = signals.shape[2]
     lags = min(round(LAGS_SECONDS * rate), length - 1)
     size = scipy.fft.next_fast_len(length + lags, real=True)
@@ -71,7 +75,10 @@ def welch_spectrum(signals: np.ndarray, rate: float) -> np.ndarray:
 
 
 def amplitude_histogram(signals: np.ndarray) -> np.ndarray:
-    """Return how many of each lead's samples lie in each bin of amplitude, ``(n, leads, bins)``, in the smallest type that holds them."""
+    """Return how many of each lead's samples lie in each bin of amplitude, ``(n, leads, bins)``.
+
+    The counts are in the smallest integer type that holds them.
+    """
     n, leads, length = signals.shape
     bins = round(2 * AMPLITUDE / AMPLITUDE_STEP)
     place = np.clip(np.floor((signals + AMPLITUDE) / AMPLITUDE_STEP), 0, bins - 1).astype(np.int64)
@@ -88,7 +95,10 @@ def projections(signals: np.ndarray) -> np.ndarray:
 
 
 def limb_residual(signals: np.ndarray, leads: tuple[str, ...]) -> np.ndarray:
-    """Return the largest violation of the limb-lead identities in each record, ``(n,)``, mV; NaN without all six limb leads."""
+    """Return the largest violation of the limb-lead identities in each record, ``(n,)``, mV.
+
+    It is NaN if the first six leads are not the limb leads.
+    """
     if leads[:6] != LEADS[:6]:
         return np.full(len(signals), np.nan)
     return limb_lead_residual(signals)
@@ -107,21 +117,24 @@ def faulty(signals: np.ndarray) -> np.ndarray:
     return np.asarray((flat | clipped).any(axis=1), dtype=np.float64)
 
 
-def in_blocks(function: Callable[[np.ndarray], np.ndarray], signals: np.ndarray) -> np.ndarray:
+def in_blocks(function: Callable[[np.ndarray], np.ndarray], signals: np.ndarray | SignalReader) -> np.ndarray:
     """Apply ``function`` to blocks of records and join the results, so that memory stays bounded."""
     parts = [function(np.asarray(signals[i : i + BLOCK], dtype=np.float64)) for i in range(0, len(signals), BLOCK)]
     return np.concatenate(parts)
 
 
-def nearest_record(x: Records, y: Records) -> np.ndarray:
-    """Return the root mean square difference of each of ``x`` to its nearest of ``y``, mV, ``(n,)``; neither is held in memory whole."""
+def nearest_distance(x: Records, y: Records) -> np.ndarray:
+    """Return the root mean square difference of each of ``x`` to its nearest neighbour in ``y``, mV, ``(n,)``.
+
+    Neither set is held in memory whole.
+    """
     best = np.full(len(x), np.inf)
-    for start in range(0, len(x), _FLAT):
-        mine = np.asarray(x.signals[start : start + _FLAT], dtype=np.float32)
+    for start in range(0, len(x), _NEAREST_BLOCK):
+        mine = np.asarray(x.signals[start : start + _NEAREST_BLOCK], dtype=np.float32)
         mine = mine.reshape(len(mine), -1)
         rows = slice(start, start + len(mine))
-        for first in range(0, len(y), _FLAT):
-            theirs = np.asarray(y.signals[first : first + _FLAT], dtype=np.float32)
-            found = distances.nearest(mine, theirs.reshape(len(theirs), -1), 1)[1][:, 0]
+        for first in range(0, len(y), _NEAREST_BLOCK):
+            theirs = np.asarray(y.signals[first : first + _NEAREST_BLOCK], dtype=np.float32)
+            found = distances.nearest_neighbours(mine, theirs.reshape(len(theirs), -1), 1)[1][:, 0]
             best[rows] = np.minimum(best[rows], found)
     return np.asarray(best / np.sqrt(x.signals.shape[1] * x.signals.shape[2]))

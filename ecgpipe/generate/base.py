@@ -1,4 +1,4 @@
-"""What generators share: the recorded scale, the lead layout, presets, and the model file.
+"""What generators share: presets, the lead layout, the recorded scale, and the model file.
 
 A model is two files: ``model.safetensors`` (weights) and ``model.json`` (class, settings, what the signals mean, scale,
 versions, and the SHA-256 of the weights). Never pickle.
@@ -7,7 +7,7 @@ versions, and the SHA-256 of the weights). Never pickle.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -34,7 +34,7 @@ class ModelFileError(ValueError):
 
 
 class PresetSettings(Settings):
-    """Settings with named presets: keys that are given replace those of the preset.
+    """Settings with named presets: keys that are given replace those of the preset, also within a section.
 
     A subclass gives ``PRESETS`` (name to values), and its own ``preset`` field, a Literal of those names.
     """
@@ -49,7 +49,19 @@ class PresetSettings(Settings):
         if not isinstance(given, Mapping):
             return given
         name = given.get("preset", cls.model_fields["preset"].default)
-        return {**cls.PRESETS.get(name, {}), **given} if isinstance(name, str) else given
+        preset = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
+        sections = {
+            key: {**value, **given[key]}
+            for key, value in preset.items()
+            if isinstance(value, Mapping) and isinstance(given.get(key), Mapping)
+        }
+        return {**preset, **given, **sections}
+
+
+def batches(signals: Signals, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield all records in order, ``size`` at a time, as :meth:`Signals.batch` reads them."""
+    for first in range(0, len(signals), size):
+        yield signals.batch(np.arange(first, min(first + size, len(signals))))
 
 
 class LeadLayout:
@@ -60,7 +72,7 @@ class LeadLayout:
     """
 
     def __init__(self, leads: Leads, spec: SignalSpec) -> None:
-        """Take the layout's name and what the signals are.
+        """Take the layout's name and the specification of the signals.
 
         Raises:
             ValueError: if the signals do not have the twelve leads in standard order.
@@ -90,21 +102,27 @@ class LeadLayout:
             ValueError: if there are no records, or the signals are constant or not finite.
         """
         number, total, squares = 0, 0.0, 0.0
-        for first in range(0, len(signals), batch):
-            x = self.pick(signals.batch(np.arange(first, min(first + batch, len(signals))))[0]).double()
+        for records, _ in batches(signals, batch):
+            x = self.pick(records).double()
             number, total, squares = number + x.numel(), total + float(x.sum()), squares + float(x.square().sum())
         variance = squares / number - (total / number) ** 2 if number else 0.0
         if not (np.isfinite(variance) and variance > 0):
             raise ValueError(
-                f"the {len(signals)} training records have the variance {variance:g} mV²; a generator needs finite signals that vary"
+                f"the {len(signals)} training records have the variance {variance:g} mV²;"
+                " a generator needs finite signals that vary"
             )
         return float(np.sqrt(variance))
 
 
-def absent_classes(train: Signals) -> list[str]:
-    """Return the classes without a training record: a generator cannot be asked for these."""
+def training_records(train: Signals) -> dict[str, int]:
+    """Return the number of training records of each class; models keep it as ``training_records``."""
     counts = np.bincount(train.labels, minlength=len(train.spec.classes))
-    return [name for name, count in zip(train.spec.classes, counts, strict=True) if count == 0]
+    return dict(zip(train.spec.classes, counts.tolist(), strict=True))
+
+
+def absent_classes(train: Signals) -> list[str]:
+    """Return the classes without a training record, of which a generator cannot draw any."""
+    return [name for name, count in training_records(train).items() if count == 0]
 
 
 def check_drawable(labels: np.ndarray, spec: SignalSpec, facts: Mapping[str, Any]) -> None:
@@ -122,18 +140,6 @@ def check_drawable(labels: np.ndarray, spec: SignalSpec, facts: Mapping[str, Any
     asked = [spec.classes[i] for i in np.unique(labels)]
     if strange := [name for name in asked if known.get(name) == 0]:
         raise ValueError(f"this generator saw no training record of class {', '.join(strange)}: it cannot draw one")
-
-
-def check_guidance(guidance: float, class_dropout: float) -> None:
-    """Refuse guidance by a network that never learns "no class".
-
-    Raises:
-        ValueError: saying what to change.
-    """
-    if guidance != 1 and class_dropout == 0:
-        raise ValueError(
-            f"`guidance` {guidance:g} needs a training with `class_dropout` above 0; without, only 1 is allowed"
-        )
 
 
 def _version(package: str) -> str:
@@ -187,8 +193,8 @@ def load_model(folder: Path, cls: type[Any]) -> tuple[dict[str, Any], dict[str, 
     """Read what :func:`save_model` wrote, as (contents of ``model.json``, tensors).
 
     Raises:
-        ModelFileError: if a file is missing, damaged, of another format or class, its class has other settings by now, or
-            the two do not belong together.
+        ModelFileError: if a file is missing, damaged, of another format or class, if its class has other settings by
+            now, or if the two do not belong together.
     """
     description, weights = Path(folder) / "model.json", Path(folder) / "model.safetensors"
     for path in (description, weights):
@@ -206,11 +212,13 @@ def load_model(folder: Path, cls: type[Any]) -> tuple[dict[str, Any], dict[str, 
         )
     if other := set(facts["settings"]) ^ set(cls.Settings.model_fields):
         raise ModelFileError(
-            f"{description} was written by ecgpipe {_writer(facts)}, whose {cls.__name__} has other settings ({', '.join(sorted(other))}); train the generator again"
+            f"{description} was written by ecgpipe {_writer(facts)}, whose {cls.__name__} has other settings"
+            f" ({', '.join(sorted(other))}); train the generator again"
         )
     if sha256(weights) != facts["sha256"]:
         raise ModelFileError(
-            f"{weights} is not the file that {description} describes (its SHA-256 differs: truncated, damaged or of another training); train the generator again"
+            f"{weights} is not the file that {description} describes (its SHA-256 differs: truncated, damaged or of"
+            " another training); train the generator again"
         )
     try:
         return facts, load_file(weights)
@@ -228,7 +236,8 @@ def _check_format(description: Path, facts: Any) -> None:
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
         raise ModelFileError(
-            f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT}; train the generator again"
+            f"{description} is of format {found}, this version of ecgpipe reads format {FORMAT};"
+            " train the generator again"
         )
 
 
@@ -255,7 +264,8 @@ def load_generator(name: str, folder: Path, spec: SignalSpec) -> Generator:
     for key, wanted in spec.to_json().items():
         if (found := facts["signals"].get(key)) != wanted:
             raise ModelFileError(
-                f"{description} is a model of signals whose {key} is {found}, here it is {wanted}; train a generator on this dataset"
+                f"{description} is a model of signals whose {key} is {found}, here it is {wanted};"
+                " train a generator on this dataset"
             )
     return load_class(name, facts["class"]).load(Path(folder))
 
@@ -282,14 +292,13 @@ class NeuralGenerator:
         """What the model file says about the training."""
 
     def measure_training_set(self, train: Signals, data_deviation: float, seed: int) -> None:
-        """Set :attr:`scale`, so that scaled signals have the deviation ``data_deviation``, and note what was trained on.
+        """Set :attr:`scale`, so that scaled signals have the deviation ``data_deviation``, and :attr:`facts`.
 
         Raises:
             ValueError: if the signals do not vary.
         """
         self.scale = self.layout.deviation(train) / data_deviation
-        counts = np.bincount(train.labels, minlength=len(self.spec.classes))
-        self.facts = {"seed": seed, "training_records": dict(zip(self.spec.classes, counts.tolist(), strict=True))}
+        self.facts = {"seed": seed, "training_records": training_records(train)}
 
     def to_network(self, signals: torch.Tensor) -> torch.Tensor:
         """Pick and scale: ``(b, 12, length)`` mV to ``(b, channels, length)``."""
@@ -330,11 +339,13 @@ class NeuralGenerator:
             out.facts = {k: stored[k] for k in ("seed", "training_records")}
         except RuntimeError as error:  # torch's message lists every weight
             raise ModelFileError(
-                f"{Path(folder) / 'model.safetensors'} holds the weights of another network than {cls.__name__} builds from {Path(folder) / 'model.json'}, written by ecgpipe {_writer(stored)}; train the generator again"
+                f"{Path(folder) / 'model.safetensors'} holds the weights of another network than {cls.__name__} builds"
+                f" from {Path(folder) / 'model.json'}, written by ecgpipe {_writer(stored)}; train the generator again"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise ModelFileError(
-                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
+                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error});"
+                " train the generator again"
             ) from error
         out.module.eval()
         return out

@@ -2,9 +2,9 @@
 
 A record of class c is mu_c + W z with z ~ N(0, Sigma_c): mu_c is the mean of the class's training records, W holds the
 leading principal components of all records about their class's mean, and Sigma_c is the covariance of the class's
-scores, drawn towards that of all classes, since few classes have records enough for one of their own (regularised
-discriminant analysis: Friedman, J. Am. Stat. Assoc. 84, 1989). Nothing here knows of beats; a generator that does not
-do better has learned nothing that matters.
+scores, shrunk towards that of all classes, since few classes have enough records for one of their own (regularised
+discriminant analysis: Friedman, J. Am. Stat. Assoc. 84, 1989). The model knows nothing of beats; a generator that does
+no better has learned nothing that matters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.utils import gen_batches
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.base import LeadLayout, Leads, ModelFileError, check_drawable, load_model, save_model
+from ecgpipe.generate.base import (
+    LeadLayout,
+    Leads,
+    ModelFileError,
+    check_drawable,
+    load_model,
+    save_model,
+    training_records,
+)
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise
 from ecgpipe.generate.training import HISTORY
@@ -78,7 +86,7 @@ class ClassMeanPCA:
 
         Returns:
             One row with the columns of :data:`~ecgpipe.generate.training.HISTORY`; the losses are the mean square, in
-            mV², of what the components do not reach.
+            mV², of the residual.
 
         Raises:
             ValueError: if no class has two training records that differ, or the signals are not finite.
@@ -113,18 +121,18 @@ class ClassMeanPCA:
         prior = self.settings.prior_records
         pooled = scatter.sum(axis=0) / free
         covariance = (scatter + prior * pooled) / (counts - 1 + prior).clip(min=prior)[:, None, None]
-        # Records that repeat leave directions without variance; a trace of it keeps the factor defined.
+        # Repeated records leave directions without variance; a trace of it keeps the Cholesky factor defined.
         covariance += 1e-9 * np.trace(pooled) * np.eye(number)
         self.factor = np.linalg.cholesky(covariance)
 
-        self.facts = {"seed": seed, "training_records": dict(zip(self.spec.classes, counts.tolist(), strict=True))}
+        self.facts = {"seed": seed, "training_records": training_records(train)}
         seconds = time.perf_counter() - started
         row = {
             "stage": "train",
             "step": 1,
             "epoch": 1.0,
-            "train_loss": self._missed(train),
-            "validation_loss": self._missed(validation),
+            "train_loss": self._residual(train),
+            "validation_loss": self._residual(validation),
             "seconds": seconds,
             "records_per_second": len(train) / seconds,
         }
@@ -139,7 +147,7 @@ class ClassMeanPCA:
         mean = self._fitted_mean()
         check_drawable(labels, self.spec, self.facts)
         normal = RecordNoise(seeds, (self.components.shape[0],), "cpu")().double().numpy()
-        # One record after another: sums over many at once would differ in their last bits with the number of records.
+        # One record at a time: in sums over many at once, the last bits would depend on the number of records.
         records = np.stack(
             [mean[c] + (self.factor[c] @ z) @ self.components for c, z in zip(labels, normal, strict=True)]
         )
@@ -166,7 +174,8 @@ class ClassMeanPCA:
             out.facts = {name: stored[name] for name in ("seed", "training_records")}
         except (ValueError, KeyError) as error:
             raise ModelFileError(
-                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error}); train the generator again"
+                f"{Path(folder) / 'model.json'} does not fit this version of {cls.__name__} ({error});"
+                " train the generator again"
             ) from error
         size, number = out.layout.channels * out.spec.length, len(out.components)
         if (out.mean.shape, out.components.shape[1], out.factor.shape[1:]) != (
@@ -175,7 +184,8 @@ class ClassMeanPCA:
             (number, number),
         ):
             raise ModelFileError(
-                f"{Path(folder) / 'model.safetensors'} holds arrays of other sizes than {Path(folder) / 'model.json'} says; train the generator again"
+                f"{Path(folder) / 'model.safetensors'} holds arrays of other sizes than"
+                f" {Path(folder) / 'model.json'} says; train the generator again"
             )
         return out
 
@@ -185,7 +195,7 @@ class ClassMeanPCA:
             x, y = signals.batch(np.arange(part.start, part.stop))
             yield self.layout.pick(x).flatten(1).double().numpy(), y.numpy()
 
-    def _missed(self, signals: Signals) -> float:
+    def _residual(self, signals: Signals) -> float:
         """Return the mean square, in mV², of what class mean and components leave of the records; NaN of none."""
         mean, total = self._fitted_mean(), 0.0
         if not len(signals):

@@ -1,4 +1,4 @@
-"""What diffusion generators share: a subclass gives the network and its settings, the rest stands here once.
+"""Base of the diffusion generators: everything but the network and its settings, which a subclass gives.
 
 The network predicts, from x_t = alpha x_0 + sigma noise, one of (``prediction``)
 
@@ -6,8 +6,8 @@ The network predicts, from x_t = alpha x_0 + sigma noise, one of (``prediction``
 * ``v``: alpha noise - sigma x_0 (arXiv 2202.00512); x_0 = alpha x_t - sigma F,
 * ``x0``: the clean record itself,
 
-and is trained on the mean squared error of that. The class is an embedding index; index K, "no class", is shown with
-probability ``class_dropout`` in training, and only there, for classifier-free guidance.
+and is trained on the mean squared error of that. The class is an embedding index. In training, and only there, it is
+replaced with index K, "no class", with probability ``class_dropout``, for classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from torch import nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable, check_guidance
-from ecgpipe.generate.preconditioning import SpectralPreconditioning, measured, no_spectrum
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
+from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.preconditioning import SpectralPreconditioning, estimate_spectrum, white_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
-from ecgpipe.generate.samplers import RecordNoise, Sampler, draw, guided
+from ecgpipe.generate.samplers import RecordNoise, Sampler, run_sampler
 from ecgpipe.generate.schedules import (
     DiscreteSchedule,
     EDMSchedule,
@@ -39,27 +40,58 @@ from ecgpipe.generate.schedules import (
 )
 from ecgpipe.generate.training import TrainingSettings
 
+SMALL: dict[str, Any] = {
+    "patch": 8,
+    "spectral": True,
+    "noise_log_mean": 1.7,
+    "noise_log_deviation": 0.8,
+    "optimizer": "muon",
+    "steps": 1800,
+    "batch": 16,
+    "learning_rate": 3e-3,
+    "warmup": 50,
+    "ema_decay": 0.99,
+    "balanced": True,
+    "validate_every": 300,
+    "validation_records": 64,
+}
+"""What the presets ``small`` of the diffusion generators share: a few minutes on one CPU core."""
+
+FULL: dict[str, Any] = {
+    "patch": 1,
+    "spectral": True,
+    "steps": 100_000,
+    "learning_rate": 2e-4,
+    "warmup": 1000,
+    "ema_decay": 0.9999,
+    "validate_every": 1000,
+}
+"""What the presets ``full`` of the diffusion generators share: hours on a GPU."""
+
 
 class DiffusionSettings(PresetSettings, TrainingSettings):
     """Settings of a diffusion generator besides those of its network."""
 
     leads: Leads = Field(
         "independent8",
-        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.",
+        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve,"
+        " as the paper.",
     )
     prediction: Literal["noise", "v", "x0"] = Field(
         "v", description="What the network predicts: the noise, the velocity v, or the clean record."
     )
     schedule: Literal["linear", "cosine", "edm"] = Field(
         "edm",
-        description="Noise levels: `linear` betas, `cosine`, or the continuous levels of EDM (which with `prediction: v` is EDM's preconditioning).",
+        description="Noise levels: `linear` betas, `cosine`, or the continuous levels of EDM (which with"
+        " `prediction: v` is EDM's preconditioning).",
     )
     diffusion_steps: int = Field(1000, ge=2, description="Steps T of the linear and cosine schedules.")
     beta_start: float = Field(1e-4, gt=0, lt=1, description="First beta of the linear schedule.")
     beta_end: float = Field(0.02, gt=0, lt=1, description="Last beta of the linear schedule.")
     noise_log_mean: float = Field(
         -1.2,
-        description="edm only: mean of the logarithm of the noise deviations trained on, signals having deviation 1. The rhythm of a recording is decided at high noise, its detail at low.",
+        description="edm only: mean of the logarithm of the noise deviations trained on, signals having deviation 1."
+        " The rhythm of a recording is decided at high noise, its detail at low.",
     )
     noise_log_deviation: float = Field(1.2, gt=0, description="edm only: deviation of that logarithm.")
     zero_terminal_snr: bool = Field(
@@ -69,11 +101,13 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
         1.0,
         gt=0,
         le=1,
-        description="Standard deviation of the scaled signals the network sees; a smaller one brings a short schedule's end closer to pure noise.",
+        description="Standard deviation of the scaled signals the network sees; a smaller one brings a short"
+        " schedule's end closer to pure noise.",
     )
     spectral: bool = Field(
         False,
-        description="`prediction: v` only: give the network the estimate of the best linear filter, and let it learn what that leaves; see ecgpipe.generate.preconditioning. Saves much training.",
+        description="`prediction: v` only: give the network the estimate of the best linear filter, and let it learn"
+        " what that leaves; see ecgpipe.generate.preconditioning. Saves much training.",
     )
     class_dropout: float = Field(
         0.1, ge=0, lt=1, description="Share of training records shown without their class, for guidance."
@@ -111,13 +145,15 @@ class DiffusionSampleSettings(Settings):
 
     sampler: Sampler = Field(
         "dpmpp_2m",
-        description="`dpmpp_2m` (DPM-Solver++(2M)), `ddim`, or `ancestral` (DDPM; the faithful reference when `evaluations` is the schedule's number of steps).",
+        description="`dpmpp_2m` (DPM-Solver++(2M)), `ddim`, or `ancestral` (DDPM; the faithful reference when"
+        " `evaluations` is the schedule's number of steps).",
     )
     evaluations: int = Field(20, ge=1, description="Noise levels visited for each record.")
     guidance: float = Field(
         1.0,
         ge=0,
-        description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of two.",
+        description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of"
+        " two.",
     )
 
 
@@ -135,7 +171,7 @@ class DiffusionGenerator(NeuralGenerator):
     def __init__(self, settings: Any, spec: SignalSpec) -> None:
         super().__init__(settings, spec)
         self.schedule = self.settings.noise_schedule()
-        self.spectrum = no_spectrum(self.layout.channels, spec.length)
+        self.spectrum = white_spectrum(self.layout.channels, spec.length)
         self.module = self._initial_network(0)
 
     def _initial_network(self, seed: int) -> nn.Module:
@@ -155,14 +191,15 @@ class DiffusionGenerator(NeuralGenerator):
         settings.noise_schedule().grid(sample.evaluations)
 
     def network(self, channels: int, classes: int) -> nn.Module:
-        """Build the network: module(x ``(b, channels, length)``, time ``(b,)`` of 0 ... 1000, class ``(b,)`` of 0 ... ``classes``) -> like x.
+        """Build the network, a module that is called with (x, time, class) and returns the like of x.
 
-        Class number ``classes`` is "no class".
+        x is ``(b, channels, length)``, time ``(b,)`` of 0 ... 1000, and class ``(b,)`` of 0 ... ``classes``, where
+        the number ``classes`` is "no class".
         """
         raise NotImplementedError
 
     def preconditioned(self, network: nn.Module) -> nn.Module:
-        """Put a network behind the linear filter, if the settings say ``spectral``; for use in :meth:`network`."""
+        """Wrap a network in the spectral preconditioning, if the settings say so; for use in :meth:`network`."""
         return SpectralPreconditioning(network, self.spectrum, self.schedule) if self.settings.spectral else network
 
     def measure_training_set(self, train: Signals, data_deviation: float, seed: int) -> None:
@@ -170,7 +207,7 @@ class DiffusionGenerator(NeuralGenerator):
         super().measure_training_set(train, data_deviation, seed)
         if self.settings.spectral:
             parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
-            self.spectrum = measured(self.to_network(train.batch(part)[0]) for part in parts)
+            self.spectrum = estimate_spectrum(self.to_network(train.batch(part)[0]) for part in parts)
 
     def loss(
         self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
@@ -178,21 +215,20 @@ class DiffusionGenerator(NeuralGenerator):
         """Mean squared error of the prediction over random noise levels; a :data:`~ecgpipe.generate.training.Loss`."""
         x0 = self.to_network(signals)
         number = len(labels)
-        # One draw for the batch, spread evenly: levels are covered better than by as many single draws (arXiv 2107.00630).
+        # One draw for the batch, spread evenly, covers the levels better than single draws (arXiv 2107.00630).
         shift = torch.rand((), generator=generator, device=x0.device)
         time, alpha, sigma = self.schedule.levels((shift + torch.arange(number, device=x0.device) / number) % 1)
         alpha, sigma = alpha[:, None, None], sigma[:, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=x0.device)
         if module.training:
-            dropped = torch.rand(number, generator=generator, device=x0.device) < self.settings.class_dropout
-            labels = torch.where(dropped, len(self.spec.classes), labels)
+            labels = drop_classes(labels, len(self.spec.classes), self.settings.class_dropout, generator)
         target = {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[self.settings.prediction]
         predicted = module(alpha * x0 + sigma * noise, time, labels)
         error: torch.Tensor = (predicted.float() - target).square() * self.weight(alpha, sigma)
         return error.mean()
 
     def weight(self, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """Return the weight of each record's squared error at its level, ``(b, 1, 1)`` each: 1, unless a subclass has its own."""
+        """Return the loss weight of each record at its noise level, ``(b, 1, 1)``: 1, unless a subclass has its own."""
         return torch.ones_like(alpha)
 
     def clean(self, x: torch.Tensor, predicted: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
@@ -231,7 +267,8 @@ class DiffusionGenerator(NeuralGenerator):
         """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`.
 
         Raises:
-            ValueError: if the schedule has fewer steps than ``settings.evaluations``, or a class had no training record.
+            ValueError: if the schedule has fewer steps than ``settings.evaluations``, or a class had no training
+                record.
         """
         check_drawable(labels, self.spec, self.facts)
         number, no_class = len(labels), len(self.spec.classes)
@@ -243,10 +280,10 @@ class DiffusionGenerator(NeuralGenerator):
         def denoise(x: torch.Tensor, i: int) -> torch.Tensor:
             time = torch.full((number,), float(grid.time[i]), device=device)
 
-            def given(classes: torch.Tensor) -> torch.Tensor:
+            def denoised(classes: torch.Tensor) -> torch.Tensor:
                 return self.clean(x, module(x, time, classes).float(), float(grid.alpha[i]), float(grid.sigma[i]))
 
-            return guided(lambda: given(y), lambda: given(nothing), settings.guidance)
+            return classifier_free_guidance(lambda: denoised(y), lambda: denoised(nothing), settings.guidance)
 
         noise = RecordNoise(seeds, (self.layout.channels, self.spec.length), device)
-        return self.to_millivolts(draw(denoise, grid, noise, settings.sampler))
+        return self.to_millivolts(run_sampler(denoise, grid, noise, settings.sampler))

@@ -7,7 +7,7 @@ place of the dilated convolution, so that one layer sees the whole record.
 
 ``conditioning: film`` is not DiffWave's: what enters a layer is normalised, then scaled and shifted by step and class
 (FiLM, arXiv 1709.07871; in diffusion models arXiv 2105.05233, section 3). A layer can then work differently at every
-noise level. The norm takes the place of the sum's factor sqrt(1/2). Presets `small` and `full` have it; with
+noise level. The norm replaces the factor sqrt(1/2) of the residual sum. Presets `small` and `full` have it; with
 ``backbone: dilated``, ``conditioning: added`` and ``patch: 1`` the network is DiffWave as published.
 
 Convolutions run as 2-D ones of height 1, which torch computes up to twice as fast on a CPU as 1-D ones.
@@ -23,12 +23,12 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
-from ecgpipe.generate.layers import FREQUENCIES, from_patches, sinusoids, to_patches
+from ecgpipe.generate.diffusion import FULL, SMALL, DiffusionGenerator, DiffusionSettings
+from ecgpipe.generate.layers import FREQUENCIES, patchify, sinusoidal_embedding, unpatchify
 from ecgpipe.generate.s4 import S4Layer
 
 LABEL_WIDTH = 128
-"""Width of a class's entry in the table of classes."""
+"""Width of the class embedding."""
 GROUPS = 8
 """Groups of a group norm."""
 
@@ -38,38 +38,20 @@ class DiffWaveSettings(DiffusionSettings):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
+            **SMALL,
             "conditioning": "film",
             "channels": 64,
             "layers": 8,
             "cycle": 6,
             "embedding": 128,
-            "patch": 8,
-            "spectral": True,
-            "noise_log_mean": 1.7,
-            "noise_log_deviation": 0.8,
-            "optimizer": "muon",
-            "steps": 1800,
-            "batch": 16,
-            "learning_rate": 3e-3,
-            "warmup": 50,
-            "ema_decay": 0.99,
-            "balanced": True,
-            "validate_every": 300,
-            "validation_records": 64,
         },
         "full": {
+            **FULL,
             "conditioning": "film",
             "channels": 128,
             "layers": 30,
             "cycle": 10,
-            "patch": 1,
-            "spectral": True,
-            "steps": 100_000,
             "batch": 32,
-            "learning_rate": 2e-4,
-            "warmup": 1000,
-            "ema_decay": 0.9999,
-            "validate_every": 1000,
             "validation_records": 1024,
         },
         "paper": {
@@ -99,14 +81,17 @@ class DiffWaveSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="Values that all other keys start from: `small` trains in about five minutes on one CPU core; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction, 200 steps).",
+        description="Values that all other keys start from: `small` trains in about five minutes on one CPU core;"
+        " `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction, 200"
+        " steps).",
     )
     backbone: Literal["dilated", "s4"] = Field(
         "dilated", description="What a layer sees its neighbours with: a dilated convolution, or two S4 layers."
     )
     conditioning: Literal["added", "film"] = Field(
         "added",
-        description="How a layer learns of the noise level: `added` to its input, as published, or `film`: the input is normalised, then scaled and shifted by level and class.",
+        description="How a layer learns of the noise level: `added` to its input, as published, or `film`: the input is"
+        " normalised, then scaled and shifted by level and class.",
     )
     states: int = Field(64, ge=2, multiple_of=2, description="`backbone: s4`: states a channel.")
     channels: int = Field(64, ge=1, description="Residual channels C.")
@@ -116,12 +101,14 @@ class DiffWaveSettings(DiffusionSettings):
         6,
         ge=1,
         le=16,
-        description="`backbone: dilated`: layers after which the dilation starts again at 1: layer i has the dilation 2^(i mod cycle).",
+        description="`backbone: dilated`: layers after which the dilation starts again at 1: layer i has the dilation"
+        " 2^(i mod cycle).",
     )
     patch: int = Field(
         8,
         ge=1,
-        description="Consecutive samples of every lead that the network sees as the channels of one position; 1 is DiffWave as published. More make it faster and its reach longer.",
+        description="Consecutive samples of every lead that the network sees as the channels of one position; 1 is"
+        " DiffWave as published. More make it faster and its reach longer.",
     )
 
     @model_validator(mode="after")
@@ -144,7 +131,7 @@ def gate(y: Tensor) -> Tensor:
 
 
 class Added(nn.Module):
-    """The step, added to what enters a layer (figure 2, middle)."""
+    """The step embedding is added to a layer's input (figure 2, middle)."""
 
     def __init__(self, settings: DiffWaveSettings) -> None:
         super().__init__()
@@ -157,7 +144,7 @@ class Added(nn.Module):
 
 
 class Modulated(nn.Module):
-    """What enters a layer normalised, scaled and shifted by step and class (FiLM)."""
+    """FiLM: a layer's input is normalised, then scaled and shifted by step and class."""
 
     def __init__(self, settings: DiffWaveSettings) -> None:
         super().__init__()
@@ -171,7 +158,7 @@ class Modulated(nn.Module):
 
 
 class Layer(nn.Module):
-    """What layers of both backbones share: how step and class enter them, and what leaves them."""
+    """Base of the layers of both backbones: how the embeddings of step and class enter them."""
 
     def __init__(self, settings: DiffWaveSettings) -> None:
         super().__init__()
@@ -192,7 +179,7 @@ class DilatedLayer(Layer):
         self.out = nn.Conv2d(c, 2 * c, 1)
 
     def forward(self, h: Tensor, step: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Map h ``(b, C, 1, positions)`` and the two embeddings ``(b, embedding)`` to the next h and this layer's skip."""
+        """Map h ``(b, C, 1, positions)`` and both embeddings ``(b, embedding)`` to the next h and this layer's skip."""
         y = self.dilated(self.enter(h, step, label)) + self.label(label)[:, :, None, None]
         residual, skip = self.out(gate(y)).chunk(2, dim=1)
         return (h + residual) * self.kept, skip
@@ -235,7 +222,7 @@ class DiffWaveNetwork(nn.Module):
         )
         self.skips = nn.Conv2d(c, c, 1)
         self.outward = nn.Conv2d(c, inputs, 1)
-        # torch's own start has a third of this variance: through ten gates little would be left of a signal.
+        # torch's default initialisation has a third of this variance: little of a signal would pass ten gates.
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -244,14 +231,14 @@ class DiffWaveNetwork(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Predict from the records x at a step; see :meth:`ecgpipe.generate.diffusion.DiffusionGenerator.network`."""
-        h = torch.relu(self.inward(to_patches(x, self.patch, self.patch)))
-        step, given = self.step(sinusoids(time)), self.label(label)
+        h = torch.relu(self.inward(patchify(x, self.patch, self.patch)))
+        step, given = self.step(sinusoidal_embedding(time)), self.label(label)
         total = torch.zeros_like(h)
         for layer in self.layers:
             h, skip = layer(h, step, given)
             total = total + skip
         out: Tensor = self.outward(torch.relu(self.skips(total / math.sqrt(len(self.layers)))))
-        return from_patches(out, self.patch, x.shape[-1])
+        return unpatchify(out, self.patch, x.shape[-1])
 
 
 class DiffWave(DiffusionGenerator):

@@ -7,8 +7,6 @@ in :mod:`ecgpipe.generate.base` and :mod:`ecgpipe.generate.diffusion` save work.
 
 from __future__ import annotations
 
-import mmap
-import os
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
@@ -16,42 +14,28 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.dataset import Dataset, SignalSpec
 
 
 class Settings(BaseModel):
-    """Settings of a generator: no unknown keys, no silent conversion, no change after they are made, every field described."""
+    """Settings of a generator: immutable and strict (unknown keys and other types are errors), all fields described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _mapped(signals: np.ndarray) -> np.memmap | None:
-    """Return the map of a file if ``signals`` is one, as a whole: a part of one still says the whole one's offset."""
-    base: object = signals.base
-    if not (isinstance(signals, np.memmap) and isinstance(base, mmap.mmap) and signals.filename is not None):
-        return None
-    return signals if signals.dtype == np.float32 and signals.flags.c_contiguous else None
-
-
 class Signals:
-    """Some rows of a dataset, read from disk only when asked for.
-
-    Rows of a memory-mapped array are read with plain file reads and not through the map, so that memory in use does
-    not grow with the number of records that were visited.
-    """
+    """Labelled records of a dataset; no signal is read before :meth:`batch`."""
 
     def __init__(self, dataset: Dataset, rows: np.ndarray) -> None:
         """Take ``rows`` (row numbers of ``dataset``, any order)."""
         self.spec = dataset.spec
         self.labels: np.ndarray = dataset.labels[rows]
         """Class ids ``(n,)``, int64."""
-        self._rows = np.asarray(rows, dtype=np.int64)
-        self._signals = dataset.signals
-        self._map = _mapped(self._signals)
-        self._file = None
-        if self._map is not None:
-            self._file = open(str(self._map.filename), "rb", buffering=0)  # noqa: SIM115 - lives as long as this object
+        self.signals = SignalReader.of(dataset.signals, rows)
+        """``(n, 12, length)`` in mV."""
 
     @classmethod
     def of(cls, dataset: Dataset, split: str) -> Signals:
@@ -59,14 +43,10 @@ class Signals:
         return cls(dataset, dataset.indices(split))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.labels)
 
-    def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None:
-            self._file.close()  # type: ignore[union-attr]
-
-    def batch(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read the records at ``indices`` (places among these rows).
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Read the records at ``indices`` (positions among these records).
 
         Returns:
             Signals ``(b, 12, length)`` in mV, float32, and class ids ``(b,)``, int64.
@@ -74,17 +54,8 @@ class Signals:
         Raises:
             ValueError: if the file ends before a record does.
         """
-        rows = self._rows[indices]
-        out = np.empty((len(rows), *self._signals.shape[1:]), dtype=np.float32)
-        if self._file is None or self._map is None:
-            out[:] = self._signals[rows]
-        else:
-            size = out[:1].nbytes
-            for place, row in enumerate(rows):
-                got = os.preadv(self._file.fileno(), [out[place].data], self._map.offset + int(row) * size)
-                if got != size:
-                    raise ValueError(f"{self._map.filename} ends within row {row}; delete it and run again")
-        return torch.from_numpy(out), torch.from_numpy(self.labels[indices])
+        signals = self.signals[indices].astype(np.float32, copy=False)
+        return torch.from_numpy(signals), torch.from_numpy(self.labels[indices])
 
 
 @runtime_checkable
@@ -95,9 +66,12 @@ class Generator(Protocol):
     """Hyper-parameters of model and training, as written under ``train`` in the configuration."""
 
     SampleSettings: ClassVar[type[BaseModel]]
-    """How to draw, as written under ``sample``. A static method ``check_together(settings, sample_settings)``, if there is
-    one, raises ValueError where the two do not go together. Fields named ``sampler`` (str), ``evaluations`` (int; levels or rounds a
-    record) and ``guidance`` (float) are written into the samples' table."""
+    """How to draw, as written under ``sample``.
+
+    A static method ``check_together(settings, sample_settings)``, if there is one, raises ValueError where the two do
+    not go together. Fields named ``sampler`` (str), ``evaluations`` (int; levels or rounds a record) and ``guidance``
+    (float) are written into the samples' table.
+    """
 
     def __init__(self, settings: BaseModel, spec: SignalSpec) -> None:
         """Make an untrained generator of signals as ``spec`` says; ``settings`` is an instance of ``Settings``."""

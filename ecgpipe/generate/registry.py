@@ -33,7 +33,7 @@ def module_of(name: str, dotted: str | None) -> str:
 
 
 def class_path(name: str, dotted: str | None) -> str:
-    """Return ``package.module:Class`` as it is looked up: ``ecgpipe.generate.<name>:GENERATOR`` if ``dotted`` is None."""
+    """Return ``package.module:Class``; it is ``ecgpipe.generate.<name>:GENERATOR`` if ``dotted`` is None."""
     return f"{module_of(name, dotted)}:GENERATOR" if dotted is None else dotted
 
 
@@ -66,7 +66,8 @@ def load_class(name: str, dotted: str | None) -> type[Generator]:
             lacking.append(f"{member} (a pydantic model)")
     if lacking:
         raise GeneratorError(
-            f"{where}: {module_name}:{found.__name__} lacks {', '.join(lacking)}; see ecgpipe.generate.protocol.Generator"
+            f"{where}: {module_name}:{found.__name__} lacks {', '.join(lacking)};"
+            " see ecgpipe.generate.protocol.Generator"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Train one generator on one dataset: what the workflow calls."""
+"""Train one generator on one dataset: the function that the workflow calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import write_parquet
-from ecgpipe.generate import processes
+from ecgpipe.generate import distributed
 from ecgpipe.generate.base import absent_classes
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class, parse_settings
@@ -60,14 +60,14 @@ def train_generator(
     train, validation = Signals.of(dataset, "train"), Signals.of(dataset, "validation")
     if absent := absent_classes(train):
         log.warning("%s has no training record of %s: %s cannot draw these", data_folder, ", ".join(absent), name)
-    with processes.joined(pick_device(device)) as where:
+    with distributed.process_group(pick_device(device)) as where:
         log.info(
             "training %s on %d records (%d to validate) of %s, on %s (process %d of %d)",
-            *(name, len(train), len(validation), data_folder, where, processes.rank() + 1, processes.count()),
+            *(name, len(train), len(validation), data_folder, where, distributed.rank() + 1, distributed.world_size()),
         )
         generator = found(settings, dataset.spec)
         history = generator.fit(train, validation, seed=seed, state_dir=Path(state_dir), device=where, progress=True)
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             generator.save(Path(out_folder))
             write_parquet(Path(out_folder) / "history.parquet", history)
             shutil.rmtree(state_dir, ignore_errors=True)

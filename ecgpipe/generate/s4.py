@@ -1,11 +1,11 @@
 """S4D: a diagonal state space model as a layer, in both directions of time.
 
-Gu, Gupta, Goel, Ré, "On the Parameterization and Initialization of Diagonal State Space Models", arXiv 2206.11893. Each
-channel has a state of N complex numbers, of which conjugate pairs are kept once, and obeys
+Gu, Gupta, Goel, Ré, "On the Parameterization and Initialization of Diagonal State Space Models", arXiv 2206.11893.
+Each channel has a state of N complex numbers, of which conjugate pairs are kept once, and obeys
 
     x'(t) = A x(t) + B u(t),    y(t) = 2 Re(C x(t)) + D u(t),
 
-with a diagonal A whose real parts are negative, and B = 1, which C can stand in for. With a step dt (zero-order hold;
+with a diagonal A whose real parts are negative, and B = 1 (C can absorb any other). With a step dt (zero-order hold;
 section 3.1) the output is a convolution of the input with the kernel
 
     K[l] = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n  exp(l dt A_n),
@@ -68,9 +68,9 @@ class S4D(nn.Module):
         return kernel(rates.expand_as(weights), weights, length)
 
     def forward(self, u: Tensor) -> Tensor:
-        """Convolve; what comes after a position reaches it through the second kernel."""
+        """Convolve with both kernels; later positions act on a position through the second."""
         n = u.shape[-1]
-        # Neither complex numbers nor Fourier transforms know bfloat16.
+        # There is no bfloat16 for complex numbers and Fourier transforms.
         with torch.autocast(u.device.type, enabled=False):
             u = u.float()
             forwards, backwards = self.kernels(n)
@@ -80,7 +80,7 @@ class S4D(nn.Module):
 
 
 class S4Layer(nn.Module):
-    """S4D, GELU, a mix of the channels, the way round, and a layer norm: ``(b, channels, 1, n)`` to the same."""
+    """S4D, GELU, a 1x1 convolution, the residual connection, and a layer norm: ``(b, channels, 1, n)`` to the same."""
 
     def __init__(self, channels: int, states: int) -> None:
         super().__init__()

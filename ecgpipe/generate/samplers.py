@@ -4,8 +4,8 @@ A denoiser D(x, level) returns the expected clean record. In the variance-preser
 :mod:`ecgpipe.generate.schedules`, with lambda = log(alpha / sigma) and a step from (alpha, sigma) to (alpha', sigma'):
 
 * ``ddim`` (arXiv 2010.02502, eta = 0; Euler's method): x' = (sigma'/sigma) x + (alpha' - alpha sigma'/sigma) D.
-* ``dpmpp_2m`` (DPM-Solver++(2M), arXiv 2211.01095, alg. 2): the same with D replaced by (1 + 1/2r) D - (1/2r) D_previous,
-  r = h_previous / h, h = lambda' - lambda; first and last step of first order.
+* ``dpmpp_2m`` (DPM-Solver++(2M), arXiv 2211.01095, alg. 2): the same with (1 + 1/2r) D - (1/2r) D_previous in place
+  of D, r = h_previous / h, h = lambda' - lambda; the first and the last step are of first order.
 * ``ancestral`` (DDPM, arXiv 2006.11239): a draw from q(x' | x, x_0 = D). With as many evaluations as the schedule has
   steps it is the faithful reference.
 """
@@ -27,9 +27,9 @@ Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 class RecordNoise:
-    """Standard normal noise of which each record has a stream of its own.
+    """Standard normal noise with a random stream for each record.
 
-    A record's noise depends on its seed only, not on the records drawn beside it nor on the device.
+    A record's noise depends on its seed alone, not on the records drawn beside it nor on the device.
     """
 
     def __init__(self, seeds: np.ndarray, shape: tuple[int, ...], device: str | torch.device) -> None:
@@ -44,16 +44,6 @@ class RecordNoise:
         for place, stream in enumerate(self._streams):
             stream.standard_normal(dtype=np.float32, out=out[place])
         return torch.from_numpy(out).to(self._device)
-
-
-def guided(
-    conditional: Callable[[], torch.Tensor], unconditional: Callable[[], torch.Tensor], scale: float
-) -> torch.Tensor:
-    """Classifier-free guidance (arXiv 2207.12598): D_0 + scale (D_y - D_0); scale 1 is D_y, and one pass."""
-    if scale == 1.0:
-        return conditional()
-    base = unconditional()
-    return torch.lerp(base, conditional(), scale)
 
 
 def _log_snr(grid: Grid) -> list[float]:
@@ -71,13 +61,13 @@ def _second_order(clean: torch.Tensor, previous: torch.Tensor | None, log_snr: l
 
 
 @torch.no_grad()
-def draw(denoise: Denoiser, grid: Grid, noise: Callable[[], torch.Tensor], sampler: Sampler) -> torch.Tensor:
-    """Draw records through a grid of noise levels.
+def run_sampler(denoise: Denoiser, grid: Grid, noise: Callable[[], torch.Tensor], sampler: Sampler) -> torch.Tensor:
+    """Draw records by denoising through a grid of noise levels.
 
     Args:
-        denoise: the model.
+        denoise: the model's denoiser.
         grid: levels, noisiest first.
-        noise: gives standard normal ``(n, ...)``; called once, and for ``ancestral`` once more a step.
+        noise: returns standard normal ``(n, ...)``; called once at the start, and by ``ancestral`` once a step.
         sampler: see the module.
 
     Returns:

@@ -1,7 +1,7 @@
 """Noise schedules: how much signal and how much noise a record holds at each level.
 
 Every schedule is variance preserving, x_t = alpha x_0 + sigma noise with alpha^2 + sigma^2 = 1, so that one sampler and
-one loss serve all. The noise-to-signal deviation of the EDM literature is sigma / alpha.
+one loss serve all. EDM and k-diffusion call sigma what is sigma / alpha here, the noise level relative to the signal.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 TERMINAL_LIMIT = 0.1
-"""Largest deviation of the signal, relative to that of the noise, at a schedule's last level. Above it training never
-shows the network what sampling starts from, and "the loss converged but the samples are noise"."""
+"""Largest deviation of the signal, relative to that of the noise, at a schedule's last level. Above it, training never
+shows the network what sampling starts from: "the loss converged but the samples are noise"."""
 
 
 class ScheduleError(ValueError):
     """A schedule that cannot work for the data's scale."""
 
 
-class Levels(NamedTuple):
-    """Noise levels of a batch, each ``(b,)`` float32: what the network is told, and the weights of signal and noise."""
+class NoiseLevels(NamedTuple):
+    """Noise levels of a batch, each ``(b,)`` float32: the network's timestep, and the weights of signal and noise."""
 
     time: torch.Tensor
     alpha: torch.Tensor
@@ -35,9 +35,9 @@ class Grid:
     """The levels a sampler visits, noisiest first."""
 
     time: np.ndarray
-    """What the network is told, ``(n,)``, one an evaluation."""
+    """The network's timestep, ``(n,)``, one an evaluation."""
     alpha: np.ndarray
-    """Weight of the signal, ``(n + 1,)``; the last is 1, the finished record."""
+    """Weight of the signal, ``(n + 1,)``; the last is 1, the clean record."""
     sigma: np.ndarray
     """Weight of the noise, ``(n + 1,)``; the last is 0."""
 
@@ -54,7 +54,7 @@ def cosine_alpha_bar(steps: int, offset: float = 0.008, largest_beta: float = 0.
 
 
 def rescale_to_zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
-    """Shift and scale sqrt(alpha_bar) so that nothing of the signal is left at the last step (arXiv 2305.08891, alg. 1)."""
+    """Shift and scale sqrt(alpha_bar) so that no signal is left at the last step (arXiv 2305.08891, alg. 1)."""
     root = np.sqrt(alpha_bar)
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return np.asarray(root**2)
@@ -62,19 +62,23 @@ def rescale_to_zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class DiscreteSchedule:
-    """Steps 0 ... T-1 with a given alpha_bar; the network is told the step."""
+    """Diffusion steps 0 ... T-1 with a given alpha_bar; the network's timestep is the step."""
 
     alpha_bar: np.ndarray
 
-    def levels(self, uniform: torch.Tensor) -> Levels:
-        """Map numbers in [0, 1), ``(b,)``, to the noise levels a network is trained on: evenly drawn steps."""
+    def alpha_sigma(self, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the weights of signal and noise at timesteps ``(b,)``, ``(b,)`` float32 each."""
+        alpha_bar = torch.from_numpy(self.alpha_bar).to(time.device)[time.long()]
+        return alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float()
+
+    def levels(self, uniform: torch.Tensor) -> NoiseLevels:
+        """Map numbers in [0, 1), ``(b,)``, to the noise levels of a training batch: steps drawn evenly."""
         steps = len(self.alpha_bar)
         step = (uniform * steps).long().clamp_(max=steps - 1)
-        alpha_bar = torch.from_numpy(self.alpha_bar).to(uniform.device)[step]
-        return Levels(step.float(), alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float())
+        return NoiseLevels(step.float(), *self.alpha_sigma(step))
 
     def grid(self, evaluations: int) -> Grid:
-        """Return the levels of a sampler of so many evaluations: evenly spaced steps that start exactly at T-1.
+        """Return the levels of a sampler of so many evaluations: "trailing" spacing, which starts exactly at T-1.
 
         Raises:
             ValueError: if there are fewer steps than evaluations.
@@ -82,46 +86,61 @@ class DiscreteSchedule:
         steps = len(self.alpha_bar)
         if evaluations > steps:
             raise ValueError(
-                f"`evaluations` is {evaluations}, but the model was trained with {steps} diffusion steps; choose at most {steps}"
+                f"`evaluations` is {evaluations}, but the model was trained with {steps} diffusion steps;"
+                f" choose at most {steps}"
             )
         time = np.round(steps - np.arange(evaluations) * (steps / evaluations)).astype(np.int64) - 1
         alpha_bar = np.append(self.alpha_bar[time], 1.0)
         return Grid(time.astype(np.float64), np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar))
 
 
+def variance_preserving(s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights of signal and noise, alpha and sigma, where EDM's noise level is s = sigma / alpha."""
+    alpha = 1 / torch.sqrt(1 + s**2)
+    return alpha, s * alpha
+
+
 @dataclass(frozen=True)
 class EDMSchedule:
-    """Continuous levels of EDM (arXiv 2206.00364) for data of deviation 1; s = sigma / alpha is the noise deviation.
+    """Continuous noise levels of EDM (Karras et al., arXiv 2206.00364) for data of deviation 1.
 
-    Trained on ln s ~ N(log_mean, log_deviation^2), sampled through the grid of eq. 5 with rho = 7. With v-prediction this
-    is EDM's preconditioning and loss weight exactly: c_skip, c_out and c_in of its table 1 are those of v for data of
-    deviation 1. The network is told ln s, brought to 0 ... 1000.
+    EDM's noise level s = sigma / alpha is trained on ln s ~ N(p_mean, p_std^2) and sampled through the grid of eq. 5,
+    from ``sigma_max`` to ``sigma_min`` with rho = 7. With v-prediction this is EDM's preconditioning and loss weight
+    exactly: c_skip, c_out and c_in of its table 1 are those of v for data of deviation 1. The network's timestep is
+    ln s, mapped to 0 ... 1000.
     """
 
-    log_mean: float = -1.2
-    log_deviation: float = 1.2
-    smallest: float = 0.002
-    largest: float = 80.0
+    p_mean: float = -1.2
+    p_std: float = 1.2
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
     rho: float = 7.0
 
-    def _at(self, s: torch.Tensor) -> Levels:
-        span = math.log(self.largest / self.smallest)
-        alpha = 1 / torch.sqrt(1 + s**2)
-        return Levels(((s / self.smallest).log() * (1000 / span)).float(), alpha.float(), (s * alpha).float())
+    @property
+    def _log_range(self) -> float:
+        return math.log(self.sigma_max / self.sigma_min)
 
-    def levels(self, uniform: torch.Tensor) -> Levels:
-        """Map numbers in [0, 1), ``(b,)``, to the noise levels a network is trained on: log-normal deviations."""
+    def _time(self, s: torch.Tensor) -> torch.Tensor:
+        return ((s / self.sigma_min).log() * (1000 / self._log_range)).float()
+
+    def alpha_sigma(self, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the weights of signal and noise at timesteps ``(b,)``, ``(b,)`` float32 each."""
+        return variance_preserving(self.sigma_min * torch.exp(time * (self._log_range / 1000)))
+
+    def levels(self, uniform: torch.Tensor) -> NoiseLevels:
+        """Map numbers in [0, 1), ``(b,)``, to the noise levels of a training batch: s is log-normal."""
         normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6))
-        return self._at((self.log_mean + self.log_deviation * normal).exp().clamp(self.smallest, self.largest))
+        s = (self.p_mean + self.p_std * normal).exp().clamp(self.sigma_min, self.sigma_max)
+        alpha, sigma = variance_preserving(s)
+        return NoiseLevels(self._time(s), alpha.float(), sigma.float())
 
     def grid(self, evaluations: int) -> Grid:
-        """Return the levels of a sampler of so many evaluations: EDM's eq. 5, from ``largest`` to ``smallest``."""
+        """Return the levels of a sampler of so many evaluations: EDM's eq. 5 (k-diffusion's ``get_sigmas_karras``)."""
         ramp = np.linspace(0, 1, evaluations)
-        first, last = self.largest ** (1 / self.rho), self.smallest ** (1 / self.rho)
+        first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
         s = torch.from_numpy((first + ramp * (last - first)) ** self.rho)
-        alpha = (1 / torch.sqrt(1 + s**2)).numpy()
-        sigma = s.numpy() * alpha
-        return Grid(self._at(s).time.double().numpy(), np.append(alpha, 1.0), np.append(sigma, 0.0))
+        alpha, sigma = variance_preserving(s)
+        return Grid(self._time(s).double().numpy(), np.append(alpha.numpy(), 1.0), np.append(sigma.numpy(), 0.0))
 
 
 Schedule = DiscreteSchedule | EDMSchedule
@@ -143,7 +162,8 @@ def check_terminal_snr(schedule: Schedule, data_deviation: float) -> None:
     ratio = alpha * data_deviation / sigma
     if ratio > TERMINAL_LIMIT:
         raise ScheduleError(
-            f"the noise schedule ends too early: sqrt(alpha_bar_T) = {alpha:.3f}, so signals of deviation {data_deviation:g} still have {ratio:.2f} times"
-            f" the noise's deviation at the last step (at most {TERMINAL_LIMIT:g}), and samples would start from what the network never saw; use"
-            " `schedule: cosine`, or `zero_terminal_snr: true` with `prediction: v`, or more `diffusion_steps`, or a smaller `data_deviation`"
+            f"the noise schedule ends too early: sqrt(alpha_bar_T) = {alpha:.3f}, so signals of deviation"
+            f" {data_deviation:g} still have {ratio:.2f} times the noise's deviation at the last step (at most"
+            f" {TERMINAL_LIMIT:g}), and samples would start from what the network never saw; use `schedule: cosine`, or"
+            " `zero_terminal_snr: true` with `prediction: v`, or more `diffusion_steps`, or a smaller `data_deviation`"
         )

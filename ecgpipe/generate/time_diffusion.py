@@ -1,13 +1,13 @@
 """Time-Diffusion: a class-conditional 1-D U-Net diffusion model of 12-lead ECGs.
 
-Source: the U-Net of Núñez, Arjona, Béjar, arXiv 2411.18456: a DDPM (arXiv 2006.11239) that predicts the clean record on
-a schedule of zero terminal signal-to-noise ratio (arXiv 2305.08891). Mended in two places: the network is told the
-noise level, in every block (FiLM, arXiv 1709.07871), and a weight by signal-to-noise ratio is each record's own, not
-the batch's mean.
+Source: the U-Net of Núñez, Arjona, Béjar, arXiv 2411.18456: a DDPM (arXiv 2006.11239) that predicts the clean record
+on a schedule of zero terminal signal-to-noise ratio (SNR; arXiv 2305.08891). Two faults of the authors' code are
+corrected: every block of the network is conditioned on the noise level (FiLM, arXiv 1709.07871), and a loss weight by
+SNR is each record's own, not the batch's mean.
 
 A record is padded on the right to whole patches at the deepest level, and cropped back, so that any length will do.
-``patch`` samples of all leads become one position (1: none, as in the paper): with 8, the network works at 125
-positions instead of 1,000, and attention at the deepest level sees the whole recording at once, where rhythm lives.
+``patch`` consecutive samples of all leads become one position (1: none, as in the paper). With 8, the network works at
+125 positions instead of 1,000, and attention at the deepest level covers the whole recording, as rhythm demands.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ecgpipe.generate.diffusion import DiffusionGenerator, DiffusionSettings
-from ecgpipe.generate.layers import FREQUENCIES, attend, from_patches, sinusoids, to_patches
+from ecgpipe.generate.attention import rotary_attention
+from ecgpipe.generate.diffusion import FULL, SMALL, DiffusionGenerator, DiffusionSettings
+from ecgpipe.generate.layers import FREQUENCIES, patchify, sinusoidal_embedding, unpatchify
 
 HEAD = 32
 """Channels of an attention head."""
@@ -33,34 +34,16 @@ class TimeDiffusionSettings(DiffusionSettings):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
-            "patch": 8,
+            **SMALL,
             "widths": (64, 64),
             "attention_levels": 2,
-            "spectral": True,
-            "noise_log_mean": 1.7,
-            "noise_log_deviation": 0.8,
-            "optimizer": "muon",
-            "steps": 1800,
-            "batch": 16,
-            "learning_rate": 3e-3,
-            "warmup": 50,
-            "ema_decay": 0.99,
-            "balanced": True,
-            "validate_every": 300,
-            "validation_records": 64,
         },
         "full": {
-            "patch": 1,
+            **FULL,
             "widths": (64, 128, 256, 512),
             "attention_levels": 2,
             "embedding": 512,
-            "spectral": True,
-            "steps": 100_000,
             "batch": 64,
-            "learning_rate": 2e-4,
-            "warmup": 1000,
-            "ema_decay": 0.9999,
-            "validate_every": 1000,
         },
         "paper": {
             "leads": "all12",
@@ -91,7 +74,8 @@ class TimeDiffusionSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="`small` trains in about six minutes on one CPU core, `full` is for a GPU, `paper` has the study's numbers.",
+        description="`small` trains in about six minutes on one CPU core, `full` is for a GPU, `paper` has the study's"
+        " numbers.",
     )
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
     widths: tuple[int, ...] = Field(
@@ -103,7 +87,8 @@ class TimeDiffusionSettings(DiffusionSettings):
     blocks: int = Field(
         1,
         ge=1,
-        description="Residual blocks of each level on the way down and on the way up; the deepest level has three times as many.",
+        description="Residual blocks of each level on the way down and on the way up; the deepest level has three"
+        " times as many.",
     )
     kernel: int = Field(3, ge=1, description="Length of the convolutions' kernels, in positions; odd.")
     attention_levels: int = Field(1, ge=0, description="How many levels, from the deepest, have self-attention.")
@@ -127,7 +112,8 @@ class TimeDiffusionSettings(DiffusionSettings):
             raise ValueError(f"`widths` must be multiples of {HEAD}, not {wrong[0]}")
         if self.snr_weighted and self.prediction != "x0":
             raise ValueError(
-                "`snr_weighted` is for `prediction: x0`; the other predictions weigh by the signal-to-noise ratio as they are"
+                "`snr_weighted` is for `prediction: x0`; the other predictions weigh by the signal-to-noise ratio as"
+                " they are"
             )
         return self
 
@@ -157,7 +143,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Residual self-attention over positions."""
+    """Residual self-attention over positions, with a rotary embedding."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -170,13 +156,13 @@ class Attention(nn.Module):
         """Map ``(b, channels, 1, n)`` to the same."""
         b, c, _, n = x.shape
         h = self.inward(self.norm(x).squeeze(2).transpose(1, 2))
-        h = attend(h.view(b, n, 3, c // HEAD, HEAD).permute(2, 0, 3, 1, 4))
+        h = rotary_attention(h.view(b, n, 3, c // HEAD, HEAD).permute(2, 0, 3, 1, 4))
         added: Tensor = self.outward(h.transpose(1, 2).reshape(b, n, c))
         return x + added.transpose(1, 2).unsqueeze(2)
 
 
 class Stage(nn.Module):
-    """What happens at one level: residual blocks, each at the deepest levels with attention behind it."""
+    """The residual blocks of one level of the U-Net; at the deepest levels, self-attention follows each block."""
 
     def __init__(self, level: int, blocks: int, settings: TimeDiffusionSettings) -> None:
         super().__init__()
@@ -193,10 +179,10 @@ class Stage(nn.Module):
 
 
 class UNet(nn.Module):
-    """Patches to the first level's channels, down the levels, up again with what was there added, and back to samples."""
+    """U-Net over patches: down the levels, and up again with skip connections, which are added."""
 
     def __init__(self, channels: int, classes: int, settings: TimeDiffusionSettings) -> None:
-        """Take the channels of a record, the number of classes (class number ``classes`` is "no class"), and the sizes."""
+        """Take the channels of a record, the number of classes (class number ``classes`` is "no class"), the sizes."""
         super().__init__()
         width, embedding = settings.widths, settings.embedding
         levels = range(len(width) - 1)
@@ -213,9 +199,9 @@ class UNet(nn.Module):
         self.stem = convolution(channels * settings.patch + settings.class_channels, width[0], 1)
         self.down = nn.ModuleList(Stage(i, settings.blocks, settings) for i in levels)
         self.shrink = nn.ModuleList(convolution(width[i], width[i + 1], 3, stride=2) for i in levels)
-        # As many blocks as another level has on its way down, and twice as many between the ways, as in the authors' net.
+        # As many blocks as another level has on its way down, and twice as many in the middle: the authors' network.
         self.middle = Stage(len(levels), 3 * settings.blocks, settings)
-        # Convolved before it is repeated: the same reach in samples for half the work.
+        # The convolution comes before the upsampling: the same receptive field in samples for half the work.
         self.grow = nn.ModuleList(convolution(width[i + 1], width[i], 3) for i in levels)
         self.up = nn.ModuleList(Stage(i, settings.blocks, settings) for i in levels)
         self.norm = nn.GroupNorm(GROUPS, 2 * width[0])
@@ -225,22 +211,22 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        """Map records ``(b, channels, length)``, noise levels ``(b,)`` of 0 ... 1000 and classes ``(b,)`` to what is predicted of the records."""
-        condition = F.silu(self.time(sinusoids(time)) + self.label(label))
-        patches = to_patches(x, self.patch, self.multiple)
+        """Predict from records ``(b, channels, length)``, noise levels ``(b,)`` of 0 ... 1000 and classes ``(b,)``."""
+        condition = F.silu(self.time(sinusoidal_embedding(time)) + self.label(label))
+        patches = patchify(x, self.patch, self.multiple)
         shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
         stem = self.stem(torch.cat([patches, shown], dim=1).contiguous(memory_format=torch.channels_last))
-        h, passed = stem, []
+        h, skips = stem, []
         for stage, shrink in zip(self.down, self.shrink, strict=True):
             h = stage(h, condition)
-            passed.append(h)
+            skips.append(h)
             h = shrink(h)
         h = self.middle(h, condition)
         for stage, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
-            h = stage(F.interpolate(grow(h), scale_factor=(1, 2)) + passed.pop(), condition)
-        # What comes straight from the stem carries the noise, of which the prediction is largely made.
+            h = stage(F.interpolate(grow(h), scale_factor=(1, 2)) + skips.pop(), condition)
+        # The skip connection from the stem carries the noise, of which the prediction largely consists.
         out: Tensor = self.head(F.silu(self.norm(torch.cat([h, stem], dim=1))))
-        return from_patches(out, self.patch, x.shape[-1])
+        return unpatchify(out, self.patch, x.shape[-1])
 
 
 class TimeDiffusion(DiffusionGenerator):
@@ -254,9 +240,9 @@ class TimeDiffusion(DiffusionGenerator):
         return self.preconditioned(UNet(channels, classes, self.settings))
 
     def weight(self, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Weigh the clean record's error by max(SNR, 1) ("truncated SNR", arXiv 2202.00512, section 4) if ``snr_weighted``.
+        """Weigh each record by max(SNR, 1) ("truncated SNR", arXiv 2202.00512, section 4) if ``snr_weighted``.
 
-        The bare ratio would leave out the last level, where it is zero and where sampling starts.
+        The SNR alone would leave out the last level, where it is zero and where sampling starts.
         """
         return (alpha / sigma).square().clamp(min=1) if self.settings.snr_weighted else super().weight(alpha, sigma)
 

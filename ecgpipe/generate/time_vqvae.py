@@ -1,20 +1,25 @@
-"""TimeVQVAE (Lee, Malacarne, Aune, AISTATS 2023, arXiv 2303.04743): two vocabularies of time-frequency, two masked priors.
+"""TimeVQVAE (Lee, Malacarne, Aune, AISTATS 2023, arXiv 2303.04743): a VQ-VAE in time-frequency, and masked priors.
 
-Stage 1. A record's short-time Fourier transform is cut into a low-frequency band (LF) and the rest (HF). Each band has an
-encoder (halving time), a vector quantiser and a mirror decoder, which are trained on
+Stage 1. A record's short-time Fourier transform (STFT) is cut into a low-frequency band (LF) and the rest (HF). Each
+band has an encoder (which halves the number of frames), a vector quantiser and a mirror decoder, trained on
 
-    |x_LF - x'_LF|^2 + |x_HF - x'_HF|_1  (in time)  +  |u_LF - u'_LF|^2 + |u_HF - u'_HF|^2  (in time-frequency)  +  commitment.
+    |x_LF - x'_LF|^2 + |x_HF - x'_HF|_1      (in time)
+    + |u_LF - u'_LF|^2 + |u_HF - u'_HF|^2    (in time-frequency)
+    + the commitment loss.
 
-Stage 2. The records are now two short sequences of tokens. Two bidirectional transformers learn p(LF | class) and
-p(HF | LF, class) by filling in masked tokens (MaskGIT, Chang et al., CVPR 2022, arXiv 2202.04200), and are drawn from in
-a few rounds, each of which keeps the surest tokens. Stage 2 is refused if stage 1 does not reconstruct: a prior over
-tokens that do not say what the record was cannot be any good.
+Stage 2. A record is now two short sequences of tokens, indices into the two codebooks. Two bidirectional transformers
+learn the priors p(LF | class) and p(HF | LF, class) by predicting masked tokens (MaskGIT, Chang et al., CVPR 2022,
+arXiv 2202.04200). Samples are decoded in a few rounds, each of which keeps the most confident tokens. Stage 2 does not
+start if stage 1 does not reconstruct: no prior over tokens that do not describe the record can be good.
 
 Stage 3, optional: a fidelity enhancer, a small 1-D U-Net from reconstructions to the originals.
 
-Here a band's frequencies are folded into channels by the first convolution (and unfolded by the last), so that a band
-has one token a place in time. On 12 leads it is the number of tokens a second, not the networks' size, that limits the
-reconstruction.
+Here the first convolution folds a band's frequencies into channels (and the last unfolds them), so that a band has one
+token a position in time. On 12 leads the reconstruction is limited by the number of tokens a second, not by the size of
+the networks.
+
+Parts that are not the paper's own: :mod:`~ecgpipe.generate.stft`, :mod:`~ecgpipe.generate.vector_quantizer`,
+:mod:`~ecgpipe.generate.attention`.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ import hashlib
 import itertools
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -36,12 +41,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate import processes, training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable, check_guidance
-from ecgpipe.generate.layers import attend
+from ecgpipe.generate import training
+from ecgpipe.generate.attention import TransformerBlock
+from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, batches, check_drawable
+from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
 from ecgpipe.generate.protocol import Settings, Signals
-from ecgpipe.generate.samplers import guided
+from ecgpipe.generate.stft import BandSTFT
 from ecgpipe.generate.training import TrainingSettings, validation_rows
+from ecgpipe.generate.vector_quantizer import VectorQuantizer, codebook_usage
 from ecgpipe.leads import LEADS
 
 log = logging.getLogger(__name__)
@@ -51,12 +58,19 @@ Band = Literal["lf", "hf"]
 BATCH = 64
 """Records encoded at a time outside training."""
 
-SPREAD = 0.1
-"""Deviation of the priors' embeddings at the start."""
+INITIAL_STD = 0.1
+"""Standard deviation of the priors' embeddings at initialisation."""
+
+
+_OF_STAGE_1 = {
+    *("leads", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks"),
+    *("code_dim", "lf_codes", "hf_codes", "codebook_decay", "commitment"),
+}
+"""Settings besides ``stage1`` that stage 1 depends on: after a change of others, its checkpoint is still good."""
 
 
 class ReconstructionError(RuntimeError):
-    """Stage 1 reconstructs too little for stage 2 to be worth its time; the message gives the error of every lead."""
+    """Stage 1 reconstructs too poorly for stage 2 to be worth its time; the message gives the error of every lead."""
 
 
 # --------------------------------------------------------------------------------------------------------- settings
@@ -86,19 +100,18 @@ class EnhancerSettings(TrainingSettings):
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout at the lowest resolution.")
 
 
+_PAPER_TRAINING: dict[str, Any] = {"learning_rate": 5e-4, "validate_every": 5000}
 _PAPER_PRIOR: dict[str, Any] = {
+    **_PAPER_TRAINING,
     "width": 64,
     "layers": 4,
     "heads": 2,
     "dropout": 0.3,
     "steps": 1_000_000,
     "batch": 256,
-    "learning_rate": 5e-4,
     "warmup": 100_000,
-    "validate_every": 5000,
 }
-
-
+_SMALL_PRIOR: dict[str, Any] = {"batch": 16, "learning_rate": 2e-3, "balanced": True}
 _FULL_TRAINING: dict[str, Any] = {"validate_every": 1000, "validation_records": 1024}
 _FULL_PRIOR: dict[str, Any] = {
     **_FULL_TRAINING,
@@ -126,23 +139,19 @@ class TimeVQVAESettings(PresetSettings):
                 "validate_every": 100,
             },
             "lf_prior": {
+                **_SMALL_PRIOR,
                 "optimizer": "muon",
                 "steps": 1500,
-                "batch": 16,
-                "learning_rate": 2e-3,
                 "warmup": 50,
                 "ema_decay": 0.99,
-                "balanced": True,
                 "validate_every": 300,
             },
             "hf_prior": {
+                **_SMALL_PRIOR,
                 "layers": 1,
                 "steps": 150,
-                "batch": 16,
-                "learning_rate": 2e-3,
                 "warmup": 20,
                 "ema_decay": 0.98,
-                "balanced": True,
                 "validate_every": 75,
             },
         },
@@ -155,23 +164,10 @@ class TimeVQVAESettings(PresetSettings):
             "lf_codes": 512,
             "hf_codes": 512,
             "codebook_decay": 0.99,
-            "stage1": {
-                "steps": 50_000,
-                "batch": 128,
-                "warmup": 1000,
-                "ema_decay": 0.9999,
-                **_FULL_TRAINING,
-            },
+            "stage1": {**_FULL_TRAINING, "steps": 50_000, "batch": 128, "warmup": 1000, "ema_decay": 0.9999},
             "lf_prior": {**_FULL_PRIOR, "width": 256, "layers": 6, "heads": 8},
             "hf_prior": {**_FULL_PRIOR, "width": 128, "layers": 4},
-            "enhancer": {
-                "width": 16,
-                "dropout": 0.1,
-                "steps": 20_000,
-                "batch": 128,
-                "warmup": 500,
-                **_FULL_TRAINING,
-            },
+            "enhancer": {**_FULL_TRAINING, "width": 16, "dropout": 0.1, "steps": 20_000, "batch": 128, "warmup": 500},
         },
         "paper": {
             "leads": "all12",
@@ -184,26 +180,22 @@ class TimeVQVAESettings(PresetSettings):
             "hf_codes": 64,
             "codebook_decay": 0.8,
             "reconstruction_bound": 0.95,
-            "stage1": {"steps": 500_000, "batch": 128, "learning_rate": 5e-4, "warmup": 50_000, "validate_every": 5000},
-            "lf_prior": {**_PAPER_PRIOR},
-            "hf_prior": {**_PAPER_PRIOR},
-            "enhancer": {
-                "steps": 100_000,
-                "batch": 128,
-                "learning_rate": 5e-4,
-                "warmup": 10_000,
-                "validate_every": 5000,
-            },
+            "stage1": {**_PAPER_TRAINING, "steps": 500_000, "batch": 128, "warmup": 50_000},
+            "lf_prior": _PAPER_PRIOR,
+            "hf_prior": _PAPER_PRIOR,
+            "enhancer": {**_PAPER_TRAINING, "steps": 100_000, "batch": 128, "warmup": 10_000},
         },
     }
 
     preset: Literal["paper", "full", "small"] = Field(
         "small",
-        description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (a few minutes on one core: heart rates follow the class, but the beats are not yet regular).",
+        description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (a"
+        " few minutes on one core: heart rates follow the class, but the beats are not yet regular).",
     )
     leads: Leads = Field(
         "independent8",
-        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve, as the paper.",
+        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve,"
+        " as the paper.",
     )
     n_fft: int = Field(
         16,
@@ -228,7 +220,8 @@ class TimeVQVAESettings(PresetSettings):
     reconstruction_bound: float = Field(
         0.6,
         gt=0,
-        description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect, 1: as bad as a flat line).",
+        description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect,"
+        " 1: as bad as a flat line).",
     )
     class_dropout: float = Field(
         0.2, ge=0, lt=1, description="Share of training records shown to the priors without their class, for guidance."
@@ -240,24 +233,12 @@ class TimeVQVAESettings(PresetSettings):
     hf_prior: PriorSettings = Field(default_factory=PriorSettings, description="The prior p(HF | LF, class).")
     enhancer: EnhancerSettings | None = Field(None, description="The fidelity enhancer; null: none.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _start_from_preset(cls, given: Any) -> Any:
-        """As the base's, but keys given within a section replace only themselves."""
-        if not isinstance(given, Mapping):
-            return given
-        out = {**cls.PRESETS.get(str(given.get("preset", "small")), {}), **given}
-        for section in ("stage1", "lf_prior", "hf_prior", "enhancer"):
-            base = cls.PRESETS.get(str(given.get("preset", "small")), {}).get(section)
-            if isinstance(given.get(section), Mapping) and base is not None:
-                out[section] = {**base, **given[section]}
-        return out
-
     @model_validator(mode="after")
     def _bands_fit(self) -> TimeVQVAESettings:
         if self.lf_bins > self.n_fft // 2:
             raise ValueError(
-                f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has {self.n_fft // 2 + 1}"
+                f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has"
+                f" {self.n_fft // 2 + 1}"
             )
         return self
 
@@ -286,129 +267,8 @@ class TimeVQVAESampleSettings(Settings):
 # ---------------------------------------------------------------------------------------------------- stage 1: tokens
 
 
-class Bands(nn.Module):
-    """The split of signals into two bands of their short-time Fourier transform, and back.
-
-    The transform is that of ``torch.stft`` (periodic Hann window, hop n_fft / 4, centred, normalised). Windows this
-    short are transformed faster by a matrix than by an FFT, and come out the way the networks want them:
-    ``(b, frames, channels)``, where a band's channels are signal channel x (real, imaginary) x frequency.
-    """
-
-    forward_basis: Tensor
-    inverse_basis: Tensor
-    envelope: Tensor
-
-    def __init__(self, n_fft: int, lf_bins: int, length: int) -> None:
-        super().__init__()
-        if length <= n_fft // 2:
-            raise ValueError(f"records of {length} samples are too short for `n_fft` {n_fft}")
-        self.n_fft, self.hop, self.length = n_fft, n_fft // 4, length
-        self.frames = 1 + length // self.hop
-        bins = n_fft // 2 + 1
-        self.rows = [lf_bins, bins - lf_bins]
-        """Frequencies of each band."""
-        window = torch.hann_window(n_fft, dtype=torch.float64)
-        forward = torch.view_as_real(torch.fft.rfft(torch.diag(window), norm="ortho"))
-        unit = torch.eye(2 * bins, dtype=torch.float64).reshape(2 * bins, 2, bins)
-        inverse = torch.fft.irfft(torch.complex(unit[:, 0], unit[:, 1]), n=n_fft, norm="ortho") * window
-        envelope = self._overlap(window.square().expand(1, self.frames, n_fft))[0]
-        for name, value in (
-            ("forward_basis", forward.transpose(1, 2)),
-            ("inverse_basis", inverse.reshape(2, bins, n_fft)),
-            ("envelope", envelope),
-        ):
-            self.register_buffer(name, value.float(), persistent=False)
-
-    def split(self, signals: Tensor) -> tuple[Tensor, Tensor]:
-        """Transform ``(b, c, length)`` to LF and HF, each ``(b, frames, c x 2 x its frequencies)``."""
-        padded = F.pad(signals, (self.n_fft // 2, self.n_fft // 2), mode="reflect")
-        framed = padded.unfold(-1, self.n_fft, self.hop).transpose(1, 2)
-        bases = torch.split(self.forward_basis, self.rows, dim=2)
-        lf, hf = (framed.matmul(basis.flatten(1)).flatten(2) for basis in bases)
-        return lf, hf
-
-    def signals(self, band: Tensor, high: bool) -> Tensor:
-        """Transform one band (LF, or if ``high`` HF) back to ``(b, c, length)``, the other silent; their sum is the signals."""
-        basis = torch.split(self.inverse_basis, self.rows, dim=1)[high].flatten(0, 1)
-        framed = band.float().reshape(len(band), self.frames, -1, len(basis)).matmul(basis).transpose(1, 2)
-        whole = self._overlap(framed.flatten(0, 1)) / self.envelope
-        return whole.reshape(len(band), -1, self.length)
-
-    def _overlap(self, framed: Tensor) -> Tensor:
-        """Add up frames ``(n, frames, n_fft)`` where they lie in time, and crop to ``(n, length)``."""
-        quarters = framed.reshape(*framed.shape[:2], 4, self.hop)
-        whole = sum(F.pad(quarters[:, :, q], (0, 0, q, 3 - q)) for q in range(4))
-        assert isinstance(whole, Tensor)
-        return whole.flatten(1)[:, self.n_fft // 2 : self.n_fft // 2 + self.length]
-
-
-class VectorQuantizer(nn.Module):
-    """A codebook that follows the encoder by moving averages (van den Oord et al. 2017, arXiv 1711.00937, appendix A.1)."""
-
-    codebook: Tensor
-    count: Tensor
-    total: Tensor
-
-    def __init__(self, codes: int, dim: int, decay: float) -> None:
-        super().__init__()
-        self.decay = decay
-        codebook = torch.randn(codes, dim)
-        self.register_buffer("codebook", codebook)
-        self.register_buffer("count", torch.ones(codes))
-        self.register_buffer("total", codebook.clone())
-
-    def nearest(self, vectors: Tensor) -> Tensor:
-        """Return the number of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
-        # In float32 even where the networks run in bfloat16, whose rounding is as large as the distance between codes.
-        with torch.autocast(vectors.device.type, enabled=False):
-            return (self.codebook.square().sum(1) - 2 * vectors.float() @ self.codebook.T).argmin(dim=1)
-
-    @torch.no_grad()
-    def start(self, vectors: Tensor, iterations: int = 10) -> None:
-        """Take the centres of a k-means clustering of ``vectors (n, dim)`` as the codes."""
-        self._set(vectors[self._pick(vectors)], torch.ones_like(self.count))
-        for _ in range(iterations):
-            count, total = self._sums(vectors, self.nearest(vectors))
-            centres = torch.where(count[:, None] > 0, total / count.clamp(min=1)[:, None], vectors[self._pick(vectors)])
-            self._set(centres, count.clamp(min=1))
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Replace vectors ``(n, dim)`` by their nearest codes, without gradient; in training, the codebook follows."""
-        with torch.no_grad(), torch.autocast(vectors.device.type, enabled=False):
-            vectors = vectors.detach().float()
-            numbers = self.nearest(vectors)
-            codes = F.embedding(numbers, self.codebook)
-            if self.training:
-                self._follow(processes.of_all(vectors), processes.of_all(numbers))
-        return codes
-
-    def _follow(self, vectors: Tensor, numbers: Tensor) -> None:
-        count, total = self._sums(vectors, numbers)
-        self.count.lerp_(count, 1 - self.decay)
-        self.total.lerp_(total, 1 - self.decay)
-        # A code chosen less than once in ten times its fair share is dead: it starts anew at a vector of this batch.
-        fair = len(vectors) / len(self.codebook)
-        dead = (self.count < 0.1 * fair)[:, None]
-        revived = vectors[self._pick(vectors)]
-        self.total.copy_(torch.where(dead, revived * fair, self.total))
-        self.count.copy_(torch.where(dead[:, 0], torch.full_like(self.count, fair), self.count))
-        self.codebook.copy_(self.total / self.count[:, None])
-
-    def _sums(self, vectors: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = F.one_hot(numbers, len(self.codebook)).to(vectors.dtype)
-        return chosen.sum(0), chosen.T @ vectors
-
-    def _pick(self, vectors: Tensor) -> Tensor:
-        return torch.randint(len(vectors), (len(self.codebook),), device=vectors.device)
-
-    def _set(self, codes: Tensor, count: Tensor) -> None:
-        self.codebook.copy_(codes)
-        self.count.copy_(count)
-        self.total.copy_(codes * count[:, None])
-
-
 class ResBlock(nn.Module):
-    """x + conv1(act(conv3(act(x)))), along time."""
+    """Residual block, x + conv1(act(conv3(act(x)))), along time."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -456,21 +316,22 @@ class BandVQVAE(nn.Module):
         band: Tensor = self.decoder(_to_image(codes))
         return _from_image(band)[:, : self.frames]
 
-    def numbers(self, band: Tensor) -> Tensor:
+    def encode_tokens(self, band: Tensor) -> Tensor:
         """Return the tokens of a band, ``(b, tokens)``, int64."""
         vectors = self.encode(band)
-        return self.quantizer.nearest(vectors.flatten(0, 1)).reshape(vectors.shape[:2])
+        return self.quantizer.indices(vectors.flatten(0, 1)).reshape(vectors.shape[:2])
 
-    def of_numbers(self, numbers: Tensor) -> Tensor:
+    def decode_tokens(self, tokens: Tensor) -> Tensor:
         """Decode tokens ``(b, tokens)`` to the band."""
-        return self.decode(F.embedding(numbers, self.quantizer.codebook))
+        return self.decode(F.embedding(tokens, self.quantizer.codebook))
 
     def forward(self, band: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction of a band, and the commitment loss; gradients go straight through the quantiser."""
+        """Return the reconstruction of a band, and the commitment loss."""
         vectors = self.encode(band)
         codes = self.quantizer(vectors.flatten(0, 1)).reshape(vectors.shape)
-        commitment = F.mse_loss(vectors.float(), codes)
-        return self.decode(vectors + (codes - vectors).detach()), commitment
+        commitment_loss = F.mse_loss(vectors.float(), codes)
+        straight_through = vectors + (codes - vectors).detach()
+        return self.decode(straight_through), commitment_loss
 
 
 def _to_image(x: Tensor) -> Tensor:
@@ -488,69 +349,34 @@ class Tokenizer(nn.Module):
 
     def __init__(self, channels: int, length: int, settings: TimeVQVAESettings) -> None:
         super().__init__()
-        self.bands = Bands(settings.n_fft, settings.lf_bins, length)
-        frames, (low, high) = self.bands.frames, self.bands.rows
+        self.bands = BandSTFT(settings.n_fft, settings.lf_bins, length)
+        frames, (low, high) = self.bands.frames, self.bands.bins
         self.lf = BandVQVAE(2 * channels * low, frames, settings.lf_halvings, settings.lf_codes, settings)
         self.hf = BandVQVAE(2 * channels * high, frames, settings.hf_halvings, settings.hf_codes, settings)
 
     def forward(self, signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what each band's reconstruction lacks, ``(b, frames, channels)``, and the sum of the commitment losses."""
+        """Return each band's reconstruction error, ``(b, frames, channels)``, and the sum of the commitment losses."""
         lf, hf = self.bands.split(signals)
         lf_out, lf_commitment = self.lf(lf)
         hf_out, hf_commitment = self.hf(hf)
         return lf - lf_out, hf - hf_out, lf_commitment + hf_commitment
 
-    def tokens(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, signals: Tensor) -> tuple[Tensor, Tensor]:
         """Return the LF and the HF tokens of signals ``(b, c, length)``."""
         lf, hf = self.bands.split(signals)
-        return self.lf.numbers(lf), self.hf.numbers(hf)
+        return self.lf.encode_tokens(lf), self.hf.encode_tokens(hf)
 
-    def signals(self, lf: Tensor, hf: Tensor) -> Tensor:
+    def decode(self, lf: Tensor, hf: Tensor) -> Tensor:
         """Return the signals ``(b, c, length)`` of LF and HF tokens."""
-        return self.bands.signals(self.lf.of_numbers(lf), high=False) + self.bands.signals(
-            self.hf.of_numbers(hf), high=True
-        )
+        low = self.bands.inverse(self.lf.decode_tokens(lf), high=False)
+        return low + self.bands.inverse(self.hf.decode_tokens(hf), high=True)
 
     def reconstruct(self, signals: Tensor) -> Tensor:
-        """Return what is left of signals ``(b, c, length)`` after they were made tokens."""
-        return self.signals(*self.tokens(signals))
+        """Encode signals ``(b, c, length)`` to tokens, and decode these."""
+        return self.decode(*self.encode(signals))
 
 
 # ---------------------------------------------------------------------------------------------------- stage 2: priors
-
-
-class Attention(nn.Module):
-    """Self-attention that knows distances: a rhythm is a matter of the time between beats, wherever in the record they are."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape ``(b, positions, width)``."""
-        b, n, width = x.shape
-        mixed = attend(self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4))
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(b, n, width))
-        return out
-
-
-class Layer(nn.Module):
-    """Attention and a network a position, each with a norm before and a way round."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.attention = Attention(width, heads)
-        self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape ``(b, positions, width)``."""
-        x = x + self.dropout(self.attention(self.norms[0](x)))
-        out: Tensor = x + self.dropout(self.dense(self.norms[1](x)))
-        return out
 
 
 class Prior(nn.Module):
@@ -558,10 +384,10 @@ class Prior(nn.Module):
 
     Args:
         tokens: tokens a record.
-        codes: codes of the tokens.
-        classes: number of classes.
-        settings: see there.
-        given: number of given tokens and of their codes, if there are any.
+        codes: size of their codebook; this index is the mask token.
+        classes: number of classes; this index is "no class".
+        settings: width, layers, heads and dropout.
+        given: number of given tokens and size of their codebook, if there are any.
     """
 
     given_at: Tensor
@@ -576,7 +402,7 @@ class Prior(nn.Module):
         self.given: nn.Embedding | None = None
         if given is not None:
             given_tokens, self.given_codes = given
-            # Each token is given all those that lie in its time, and has a table for the first, the second and so on.
+            # Each token is given all those of its own span of time; the first, the second ... have tables of their own.
             self.each = -(-given_tokens // tokens)
             self.given = nn.Embedding(self.each * self.given_codes, settings.width)
             first = torch.arange(tokens) * given_tokens // tokens
@@ -584,7 +410,7 @@ class Prior(nn.Module):
             self.register_buffer("given_at", at, persistent=False)
         self.start = nn.Sequential(nn.LayerNorm(settings.width), nn.Dropout(settings.dropout))
         self.layers = nn.Sequential(
-            *[Layer(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)]
+            *[TransformerBlock(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)]
         )
         self.end = nn.Sequential(
             nn.LayerNorm(settings.width),
@@ -594,23 +420,24 @@ class Prior(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(codes))
         for embedding in (self.token, self.label, *([] if self.given is None else [self.given])):
-            nn.init.normal_(embedding.weight, std=SPREAD)
+            nn.init.normal_(embedding.weight, std=INITIAL_STD)
 
     @torch.no_grad()
-    def start_from(self, codebook: Tensor, frequency: Tensor, given_codebook: Tensor) -> None:
-        """Let like codes start with like embeddings, and the output with the codes' frequency.
+    def init_from_codebook(self, codebook: Tensor, frequency: Tensor, given_codebook: Tensor) -> None:
+        """Initialise similar codes with similar embeddings, and the output bias with the codes' log frequency.
 
-        A few hundred records do not teach a transformer which of some hundred codes are neighbours; the codebook says
-        it. Random Fourier features make near codes parallel and far ones orthogonal (Rahimi & Recht, NIPS 2007).
+        A few hundred records do not teach a transformer which of some hundred codes are neighbours; the codebook
+        tells. Random Fourier features make near codes parallel and far ones orthogonal (Rahimi & Recht, NIPS 2007).
 
         Args:
             codebook: ``(codes, dim)``, of the tokens.
             frequency: ``(codes,)``, how often each occurs.
             given_codebook: of the given tokens; not used if none are given.
         """
-        self.token.weight[:-1] = SPREAD * _fourier_features(codebook, self.token.embedding_dim)
+        self.token.weight[:-1] = INITIAL_STD * _random_fourier_features(codebook, self.token.embedding_dim)
         if self.given is not None:
-            tables = [SPREAD * _fourier_features(given_codebook, self.given.embedding_dim) for _ in range(self.each)]
+            width = self.given.embedding_dim
+            tables = [INITIAL_STD * _random_fourier_features(given_codebook, width) for _ in range(self.each)]
             self.given.weight.copy_(torch.cat(tables))
         self.bias.copy_(((frequency + 1) / (frequency + 1).sum()).log())
 
@@ -618,22 +445,22 @@ class Prior(nn.Module):
         """Return logits ``(b, n, codes)``.
 
         Args:
-            tokens: ``(b, n)``; the number ``codes`` is a masked one.
+            tokens: ``(b, n)``; the number ``codes`` is the mask token.
             labels: ``(b,)``; the number ``classes`` is "no class".
-            given: LF tokens ``(b, m)`` for the prior of HF, spread over the same time.
+            given: LF tokens ``(b, m)`` of the same record, for the prior of HF.
         """
         x = self.token(tokens) + self.label(labels)[:, None]
         if self.given is not None:
             assert given is not None
-            numbers = given[:, self.given_at] + self.given_codes * torch.arange(self.each, device=given.device)
-            x = x + self.given(numbers).sum(2)
+            rows = given[:, self.given_at] + self.given_codes * torch.arange(self.each, device=given.device)
+            x = x + self.given(rows).sum(2)
         x = self.end(self.layers(self.start(x)))
         logits: Tensor = x @ self.token.weight[: self.codes].T + self.bias
         return logits
 
 
-def _fourier_features(codebook: Tensor, number: int) -> Tensor:
-    """Return ``number`` random cosines of each code, of deviation 1; codes are near if half their spread apart."""
+def _random_fourier_features(codebook: Tensor, number: int) -> Tensor:
+    """Return ``number`` random cosines of each code, of standard deviation 1; near codes are half the spread apart."""
     centred = codebook - codebook.mean(0)
     near = 0.5 * centred.square().sum(1).mean().sqrt()
     frequency = torch.randn(codebook.shape[1], number, device=codebook.device) / near
@@ -642,38 +469,39 @@ def _fourier_features(codebook: Tensor, number: int) -> Tensor:
 
 
 @torch.no_grad()
-def fill_in(
+def maskgit_decode(
     logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]
 ) -> Tensor:
-    """Fill in masked tokens, the surest first (MaskGIT, section 3.2).
+    """Iterative decoding of masked tokens, the most confident first (MaskGIT, section 3.2).
 
     Args:
-        logits: of tokens ``(b, n)``, ``(b, n, codes)``.
-        masked: ``(b, n)``, every token masked.
-        rounds: T; after round k a share cos(pi/2 k/T) of the tokens is masked again.
-        temperature: a token's sureness is log p + temperature (1 - k/T) times Gumbel noise.
-        uniform: gives ``(b, 2, n)`` uniform on (0, 1).
+        logits: maps tokens ``(b, n)`` to logits ``(b, n, codes)``.
+        masked: ``(b, n)``, all mask tokens.
+        rounds: T; after round k, a share cos(pi/2 k/T) of the tokens is masked again (cosine schedule).
+        temperature: a token's confidence is log p + temperature (1 - k/T) times Gumbel noise.
+        uniform: returns ``(b, 2, n)`` uniform on (0, 1).
 
     Returns:
         Tokens ``(b, n)``.
     """
     tokens = masked
     for k in range(1, rounds + 1):
-        open_ = tokens == masked
+        is_masked = tokens == masked
         p = logits(tokens).float().softmax(dim=-1)
-        which, order = uniform().unbind(1)
-        drawn = (p.cumsum(-1) < (which * p.sum(-1))[..., None]).sum(-1).clamp(max=p.shape[-1] - 1)
-        sure = p.gather(-1, drawn[..., None])[..., 0].log() - temperature * (1 - k / rounds) * (-order.log()).log()
-        sure = sure.masked_fill(~open_, math.inf)
-        tokens = torch.where(open_, drawn, tokens)
-        again = int(math.cos(math.pi / 2 * k / rounds) * tokens.shape[1])
-        if again:
-            tokens = tokens.scatter(1, sure.topk(again, largest=False).indices, masked[:, :again])
+        for_token, for_gumbel = uniform().unbind(1)
+        drawn = (p.cumsum(-1) < (for_token * p.sum(-1))[..., None]).sum(-1).clamp(max=p.shape[-1] - 1)
+        log_p = p.gather(-1, drawn[..., None])[..., 0].log()
+        confidence = log_p - temperature * (1 - k / rounds) * (-for_gumbel.log()).log()
+        confidence = confidence.masked_fill(~is_masked, math.inf)
+        tokens = torch.where(is_masked, drawn, tokens)
+        mask_again = int(math.cos(math.pi / 2 * k / rounds) * tokens.shape[1])
+        if mask_again:
+            tokens = tokens.scatter(1, confidence.topk(mask_again, largest=False).indices, masked[:, :mask_again])
     return tokens
 
 
-class _Uniform:
-    """Uniform numbers on (0, 1), a stream a record, which its seed alone decides."""
+class _RecordUniform:
+    """Uniform numbers on (0, 1), with a random stream for each record that depends on its seed alone."""
 
     def __init__(self, seeds: np.ndarray, device: str) -> None:
         self._streams = [np.random.default_rng(int(seed)) for seed in seeds]
@@ -712,7 +540,7 @@ class TokenRecords(Signals):
 
 
 class Enhancer(nn.Module):
-    """A 1-D U-Net from reconstructions to the originals, of three halvings; it predicts the difference."""
+    """Fidelity enhancer: a 1-D U-Net of three halvings that predicts what reconstructions lack of the originals."""
 
     def __init__(self, channels: int, settings: EnhancerSettings) -> None:
         super().__init__()
@@ -736,13 +564,13 @@ class Enhancer(nn.Module):
         length = signals.shape[-1]
         x = F.pad(signals, (0, -length % 8))[:, :, None].contiguous(memory_format=torch.channels_last)
         x = self.before[0](self.start(x))
-        kept = []
+        skips = []
         for down, before in zip(self.down, self.before[1:], strict=True):
-            kept.append(x)
+            skips.append(x)
             x = before(down(x))
         x = self.dropout(x)
         for up, after in zip(reversed(self.up), reversed(self.after), strict=True):
-            x = after(up(x) + kept.pop())
+            x = after(up(x) + skips.pop())
         out: Tensor = signals + self.end(F.leaky_relu(x))[:, :, 0, :length]
         return out
 
@@ -782,7 +610,7 @@ class TimeVQVAE(NeuralGenerator):
 
     @staticmethod
     def check_together(settings: TimeVQVAESettings, sample: TimeVQVAESampleSettings) -> None:
-        """Refuse to draw in a way that this training does not allow; see :func:`ecgpipe.generate.base.check_guidance`."""
+        """Refuse sampling that this training does not allow; see :func:`ecgpipe.generate.guidance.check_guidance`."""
         check_guidance(sample.guidance, settings.class_dropout)
 
     def _network(self) -> TimeVQVAENetwork:
@@ -802,7 +630,7 @@ class TimeVQVAE(NeuralGenerator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = self._network()
-            self._start_codebooks(train)
+            self._init_codebooks(train)
         how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
         history = [self._fit_tokenizer(train, validation, state_dir / "stage1", how)]
         self.check_reconstruction(validation, device)
@@ -815,56 +643,42 @@ class TimeVQVAE(NeuralGenerator):
     # stage 1
 
     @torch.no_grad()
-    def _start_codebooks(self, signals: Signals) -> None:
+    def _init_codebooks(self, signals: Signals) -> None:
         tokenizer = self.module.tokenizer
         x = self.to_network(signals.batch(validation_rows(signals.labels, 2 * BATCH))[0])
         for part, band in zip((tokenizer.lf, tokenizer.hf), tokenizer.bands.split(x), strict=True):
-            part.quantizer.start(part.encode(band).flatten(0, 1))
+            part.quantizer.kmeans_init(part.encode(band).flatten(0, 1))
 
     def tokenizer_loss(self, module: nn.Module, signals: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of stage 1 on signals ``(b, 12, length)`` in mV; see the module."""
-        lf, hf, commitment = module(self.to_network(signals))
-        # The transform is linear: what the bands lack, transformed back, is what the signals lack.
+        lf, hf, commitment_loss = module(self.to_network(signals))
+        # The STFT is linear: the inverse transform of a band's error is its error in time.
         bands = self.module.tokenizer.bands
-        in_time = bands.signals(lf, high=False).square().mean() + bands.signals(hf, high=True).abs().mean()
-        out: Tensor = in_time + lf.square().mean() + hf.square().mean() + self.settings.commitment * commitment
+        in_time = bands.inverse(lf, high=False).square().mean() + bands.inverse(hf, high=True).abs().mean()
+        out: Tensor = in_time + lf.square().mean() + hf.square().mean() + self.settings.commitment * commitment_loss
+        return out
+
+    @torch.no_grad()
+    def tokenizer_metrics(self, module: nn.Module, signals: Signals, rows: np.ndarray, device: str) -> dict[str, float]:
+        """Return the relative RMSE of some records' reconstruction, and the usage and perplexity of both codebooks."""
+        assert isinstance(module, Tokenizer)
+        lf, hf, error, power = [], [], 0.0, 0.0
+        for first in range(0, len(rows), BATCH):
+            x = self.to_network(signals.batch(rows[first : first + BATCH])[0].to(device))
+            tokens = module.encode(x)
+            error += float((module.decode(*tokens) - x).square().sum())
+            power += float(x.square().sum())
+            lf.append(tokens[0])
+            hf.append(tokens[1])
+        out = {"relative_rmse": math.sqrt(error / power)}
+        for band, found, codes in (("lf", lf, self.settings.lf_codes), ("hf", hf, self.settings.hf_codes)):
+            out[f"{band}_codes_used"], out[f"{band}_perplexity"] = codebook_usage(torch.cat(found), codes)
+        log.info("stage 1: %s", ", ".join(f"{name} {value:.3g}" for name, value in out.items()))
         return out
 
     def _fit_tokenizer(self, train: Signals, validation: Signals, state_dir: Path, how: dict[str, Any]) -> pd.DataFrame:
         settings = self.settings
         rows = validation_rows(validation.labels, settings.stage1.validation_records)
-
-        def measures(module: nn.Module) -> dict[str, float]:
-            assert isinstance(module, Tokenizer)
-            lf, hf, error, power = [], [], 0.0, 0.0
-            for first in range(0, len(rows), BATCH):
-                x = self.to_network(validation.batch(rows[first : first + BATCH])[0].to(how["device"]))
-                tokens = module.tokens(x)
-                error += float((module.signals(*tokens) - x).square().sum())
-                power += float(x.square().sum())
-                lf.append(tokens[0])
-                hf.append(tokens[1])
-            out = {"relative_rmse": math.sqrt(error / power)}
-            for band, drawn, codes in (("lf", lf, settings.lf_codes), ("hf", hf, settings.hf_codes)):
-                out[f"{band}_codes_used"], out[f"{band}_perplexity"] = codebook_use(torch.cat(drawn), codes)
-            log.info("stage 1: %s", ", ".join(f"{name} {value:.3g}" for name, value in out.items()))
-            return out
-
-        names = (
-            "leads",
-            "n_fft",
-            "lf_bins",
-            "lf_halvings",
-            "hf_halvings",
-            "hidden",
-            "res_blocks",
-            "code_dim",
-            "lf_codes",
-            "hf_codes",
-            "codebook_decay",
-            "commitment",
-        )
-        identity = f"{settings.model_dump_json(include=set(names))} scale {self.scale}"
         return training.train(
             self.module.tokenizer,
             self.tokenizer_loss,
@@ -873,18 +687,17 @@ class TimeVQVAE(NeuralGenerator):
             settings.stage1,
             state_dir=state_dir,
             stage="stage1",
-            identity=identity,
-            measures=torch.no_grad()(measures),
+            identity=f"{settings.model_dump_json(include=_OF_STAGE_1)} scale {self.scale}",
+            measures=lambda module: self.tokenizer_metrics(module, validation, rows, how["device"]),
             **how,
         )
 
     @torch.no_grad()
     def reconstruction_error(self, signals: Signals, device: str) -> tuple[float, dict[str, float]]:
-        """Return stage 1's relative RMSE over all leads, and of each of the twelve: RMS of the error over RMS of the signal."""
+        """Return stage 1's relative RMSE (RMS of the error over RMS of the signal) over all leads, and of each lead."""
         tokenizer = self.module.tokenizer.to(device).eval()
         error, power = np.zeros(12), np.zeros(12)
-        for first in range(0, len(signals), BATCH):
-            x = signals.batch(np.arange(first, min(first + BATCH, len(signals))))[0]
+        for x, _ in batches(signals, BATCH):
             out = self.to_millivolts(tokenizer.reconstruct(self.to_network(x.to(device))))
             error += np.square(out - x.numpy(), dtype=np.float64).sum(axis=(0, 2))
             power += np.square(x.numpy(), dtype=np.float64).sum(axis=(0, 2))
@@ -901,19 +714,19 @@ class TimeVQVAE(NeuralGenerator):
         log.info("stage 1 reconstructs validation records with a relative RMSE of %.3f (%s)", total, each)
         if not total < self.settings.reconstruction_bound:
             raise ReconstructionError(
-                f"stage 1 reconstructs validation records with a relative RMSE of {total:.3f}, `reconstruction_bound` is {self.settings.reconstruction_bound:g}; "
-                f"by lead: {each}. Train it longer (`stage1.steps`), give it more tokens (fewer `lf_halvings`, `hf_halvings`) or more codes, or raise the bound"
+                f"stage 1 reconstructs validation records with a relative RMSE of {total:.3f}, `reconstruction_bound`"
+                f" is {self.settings.reconstruction_bound:g}; by lead: {each}. Train it longer (`stage1.steps`), give"
+                " it more tokens (fewer `lf_halvings`, `hf_halvings`) or more codes, or raise the bound"
             )
 
     @torch.no_grad()
     def tokens(self, signals: Signals, device: str) -> TokenRecords:
-        """Encode records once, for stage 2: hundreds of times smaller than signals, they are kept in memory."""
+        """Encode records once, for stage 2: tokens are hundreds of times smaller than signals, and kept in memory."""
         tokenizer = self.module.tokenizer.to(device).eval()
         out: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for first in range(0, len(signals), BATCH):
-            x = self.to_network(signals.batch(np.arange(first, min(first + BATCH, len(signals))))[0].to(device))
-            for tokens, all_ in zip(tokenizer.tokens(x), out, strict=True):
-                all_.append(tokens.cpu().numpy().astype(np.uint16))
+        for x, _ in batches(signals, BATCH):
+            for tokens, band in zip(tokenizer.encode(self.to_network(x.to(device))), out, strict=True):
+                band.append(tokens.cpu().numpy().astype(np.uint16))
         return TokenRecords(np.concatenate(out[0]), np.concatenate(out[1]), signals)
 
     # stage 2
@@ -923,7 +736,7 @@ class TimeVQVAE(NeuralGenerator):
     ) -> Tensor:
         """Cross-entropy on masked tokens; the share masked is the cosine of a uniform number (MaskGIT, section 3.1).
 
-        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them are learned.
+        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them to predict.
         """
         prior: Prior = getattr(self.module, f"{band}_prior")
         lf, hf = torch.split(tokens, [self.module.lf_prior.tokens, self.module.hf_prior.tokens], dim=1)
@@ -933,8 +746,7 @@ class TimeVQVAE(NeuralGenerator):
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
         masked = order < (torch.cos(share * (math.pi / 2)) * n).ceil()
         if module.training:
-            dropped = torch.rand(b, generator=generator, device=target.device) < self.settings.class_dropout
-            labels = torch.where(dropped, prior.no_class, labels)
+            labels = drop_classes(labels, prior.no_class, self.settings.class_dropout, generator)
         logits = module(torch.where(masked, prior.codes, target), labels, *given)
         return F.cross_entropy(logits[masked].float(), target[masked])
 
@@ -953,7 +765,7 @@ class TimeVQVAE(NeuralGenerator):
         prior.to(codebooks[band].device)
         with torch.random.fork_rng():
             torch.manual_seed(how["seed"])
-            prior.start_from(codebooks[band], train.frequency(band, prior.codes), codebooks["lf"])
+            prior.init_from_codebook(codebooks[band], train.frequency(band, prior.codes), codebooks["lf"])
         identity = f"{train.digest()} {validation.digest()} {self.settings.class_dropout}"
         return training.train(
             prior,
@@ -1003,30 +815,23 @@ class TimeVQVAE(NeuralGenerator):
         check_drawable(labels, self.spec, self.facts)
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
-        uniform = _Uniform(seeds, device)
+        uniform = _RecordUniform(seeds, device)
 
         def draw(prior: Prior, rounds: int, temperature: float, *given: Tensor) -> Tensor:
             nothing = torch.full_like(y, prior.no_class)
 
             def logits(tokens: Tensor) -> Tensor:
-                return guided(
+                return classifier_free_guidance(
                     lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance
                 )
 
             masked = torch.full((len(y), prior.tokens), prior.codes, device=device)
-            return fill_in(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))
+            return maskgit_decode(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))
 
         lf = draw(module.lf_prior, settings.lf_rounds, settings.lf_temperature)
         hf = draw(module.hf_prior, settings.hf_rounds, settings.hf_temperature, lf)
-        signals = module.tokenizer.signals(lf, hf)
+        signals = module.tokenizer.decode(lf, hf)
         return self.to_millivolts(signals if module.enhancer is None else module.enhancer(signals))
-
-
-def codebook_use(tokens: Tensor, codes: int) -> tuple[float, float]:
-    """Return how many of ``codes`` codes occur among tokens, and their perplexity: the exponential of their entropy."""
-    share = torch.bincount(tokens.flatten(), minlength=codes).double() / tokens.numel()
-    used = share[share > 0]
-    return float(len(used)), float((-used * used.log()).sum().exp())
 
 
 GENERATOR = TimeVQVAE

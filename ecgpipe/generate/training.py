@@ -1,40 +1,39 @@
-"""The training loop of every generator: AdamW or Muon, warm-up and cosine, clipped gradients, moving average, exact resume.
+"""The training loop of every neural generator.
+
+AdamW or Muon, linear warm-up and cosine learning-rate schedule, gradient clipping, an exponential moving average (EMA)
+of the weights, validation, early stopping, and exact resume from checkpoints (:mod:`ecgpipe.generate.checkpoint`).
 
 Everything random in a step is a function of (seed, stage, step): which records, the noise, the dropout. A run that was
 killed and goes on from its checkpoint therefore ends, on a CPU, in the same bits as one that was not.
 
-Started by torchrun, several processes divide each batch (:mod:`ecgpipe.generate.processes`). Noise and records are those
-of one process, so the result is the same up to rounding; a network with dropout draws other masks.
+Several processes, started by torchrun, divide each batch (:mod:`ecgpipe.generate.distributed`). Noise and records are
+those of one process, so the result is the same up to rounding; a network with dropout draws other masks.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import math
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from ecgpipe.files import atomic_path
-from ecgpipe.generate import processes
-from ecgpipe.generate.muon import Muon, matrices_of
+from ecgpipe.generate import distributed
+from ecgpipe.generate.checkpoint import TrainingState, load_checkpoint, save_checkpoint, training_digest
+from ecgpipe.generate.muon import Muon, muon_parameters
 from ecgpipe.generate.protocol import Settings, Signals
 
 log = logging.getLogger(__name__)
@@ -50,18 +49,19 @@ HISTORY: tuple[str, ...] = (
     "records_per_second",
     "peak_memory_mb",
 )
-"""Columns of a history; a stage with measures of its own adds theirs behind them."""
+"""Columns of a training history; a stage with metrics of its own adds theirs behind them."""
 
-FLUSH_EVERY = 20
-"""Steps between looks at the losses: asking for each would make a GPU wait for the CPU at every step."""
+CHECK_LOSSES_EVERY = 20
+"""Steps after which the losses are read: reading each would make a GPU wait for the CPU at every step."""
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
 """loss(module, signals ``(b, 12, length)`` in mV, labels ``(b,)``, generator on the device) -> scalar.
 
-The module takes tensors ``(b, ...)`` and gives one, or a tuple of them or of scalars. Random numbers come from the
-generator, and weights are reached by calling the module only: it may be one that divides its work among processes.
+The module takes tensors ``(b, ...)`` and returns one, or a tuple of them or of scalars. Random numbers come from the
+generator. The loss only calls the module and reads no weights of it: the module may be one that divides its work among
+processes.
 """
 
 
@@ -76,7 +76,8 @@ class TrainingSettings(Settings):
     batch: int = Field(64, ge=1, description="Records a training step.")
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw",
-        description="`adamw`, or `muon`: orthogonalised momentum for weight matrices, AdamW for the rest. Short trainings get further with muon.",
+        description="`adamw`, or `muon`: orthogonalised momentum for weight matrices, AdamW for the rest."
+        " Short trainings get further with muon.",
     )
     learning_rate: float = Field(
         1e-3, gt=0, description="Highest learning rate, reached after the warm-up; a cosine to zero follows."
@@ -89,17 +90,19 @@ class TrainingSettings(Settings):
         0.999,
         ge=0,
         lt=1,
-        description="Decay of the moving average of the weights, which is what is kept; less while few steps are done.",
+        description="Decay of the exponential moving average (EMA) of the weights, which is what is kept; less while"
+        " few steps are done.",
     )
     balanced: bool = Field(
         False, description="Draw every class equally often in training (true), or as often as it occurs (false)."
     )
-    validate_every: int = Field(200, ge=1, description="Steps between two looks at the validation loss.")
-    validation_records: int = Field(256, ge=1, description="Validation records to compute that loss on, at most.")
+    validate_every: int = Field(200, ge=1, description="Training steps from one validation to the next.")
+    validation_records: int = Field(256, ge=1, description="Validation records that the loss is computed on, at most.")
     patience: int | None = Field(
         None,
         ge=1,
-        description="Stop after so many looks without a better validation loss, and keep the best weights; null: train to the end.",
+        description="Early stopping: stop after so many validations without a lower loss, and keep the best weights;"
+        " null: train to the end.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
@@ -139,31 +142,31 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else None
 
 
-def learning_rate_at(step: int, settings: TrainingSettings) -> float:
-    """Return the learning rate of a step (counted from 0): linear warm-up, then a cosine to zero."""
+def learning_rate_schedule(step: int, settings: TrainingSettings) -> float:
+    """Return the learning rate of a step (counted from 0): linear warm-up, then cosine annealing to zero."""
     if step < settings.warmup:
         return settings.learning_rate * (step + 1) / settings.warmup
     done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizer_of(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Return the optimiser of a module's parameters that the settings name; the loop sets its learning rate."""
+def make_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Make the optimiser that the settings name, for all parameters of a module; the loop sets its learning rate."""
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(
             module.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True
         )
-    matrices = matrices_of(module)
-    turned = {id(p) for p in matrices}
-    others = [p for p in module.parameters() if id(p) not in turned]
+    matrices = muon_parameters(module)
+    chosen = {id(p) for p in matrices}
+    others = [p for p in module.parameters() if id(p) not in chosen]
     return Muon(matrices, others, betas=settings.betas, weight_decay=settings.weight_decay)
 
 
-class BatchOrder:
+class BatchSampler:
     """Which records make the batch of a step: a function of (seed, step) alone.
 
-    Unbalanced, the steps walk through one permutation of all records after another, so that none is left out of an
-    epoch. Balanced, each place of a batch first draws a class, then a record of it.
+    Unbalanced, the steps walk through one permutation of all records after another, so that an epoch leaves none out.
+    Balanced, each item of a batch first draws a class, then a record of it.
     """
 
     def __init__(self, labels: np.ndarray, batch: int, seed: list[int], balanced: bool) -> None:
@@ -172,14 +175,14 @@ class BatchOrder:
         self._permutations: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int) -> np.ndarray:
-        """Return places among the training records, ``(batch,)``."""
+        """Return the indices of the training records of a step, ``(batch,)``."""
         if self._by_class is not None:
             rng = np.random.default_rng([*self._seed, 1, step])
             chosen = rng.integers(len(self._by_class), size=self._batch)
             return np.array([rng.choice(self._by_class[c]) for c in chosen])
-        epochs, places = np.divmod(np.arange(step * self._batch, (step + 1) * self._batch), self._number)
+        epochs, positions = np.divmod(np.arange(step * self._batch, (step + 1) * self._batch), self._number)
         self._permutations = {e: self._permutation(e) for e in range(int(epochs[0]), int(epochs[-1]) + 1)}
-        return np.array([self._permutations[int(e)][p] for e, p in zip(epochs, places, strict=True)])
+        return np.array([self._permutations[int(e)][p] for e, p in zip(epochs, positions, strict=True)])
 
     def _permutation(self, epoch: int) -> np.ndarray:
         if epoch in self._permutations:
@@ -187,22 +190,8 @@ class BatchOrder:
         return np.random.default_rng([*self._seed, 0, epoch]).permutation(self._number)
 
 
-@dataclass
-class _Progress:
-    """What a checkpoint says besides tensors."""
-
-    step: int = 0
-    seconds: float = 0.0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_loss: float = math.inf
-    looks_since_best: int = 0
-    stopped: bool = False
-
-
-class _Run:
-    """One training: module, moving average, optimiser, and where it stands."""
+class _Trainer:
+    """One training: the loop's state, and the steps, validations and checkpoints that it is made of."""
 
     def __init__(
         self,
@@ -224,188 +213,126 @@ class _Run:
         self.device = device
         self.stage = stage
         self.seed = [seed, int.from_bytes(hashlib.sha256(stage.encode()).digest()[:4], "big")]
-        self.order = BatchOrder(train.labels, settings.batch, self.seed, settings.balanced)
+        self.batches = BatchSampler(train.labels, settings.batch, self.seed, settings.balanced)
         self.dtype = autocast_dtype(settings.precision, device)
         self.generator = torch.Generator(device)
-        self.ema = AveragedModel(module).requires_grad_(False)
+        ema = AveragedModel(module).requires_grad_(False)
         compiled = cast(nn.Module, torch.compile(module)) if settings.compile else module
-        self.network = processes.divided(compiled, device)
-        self.optimizer = optimizer_of(module, settings)
-        self.best: dict[str, torch.Tensor] = {}
-        self.progress = _Progress()
-        self.pending: list[torch.Tensor] = []
-        """Losses not looked at yet: asking for each would make a GPU wait for the CPU at every step."""
-        self.clock = self.last_look = time.perf_counter()
-        self.step_of_last_look = 0
+        self.network = distributed.data_parallel(compiled, device)
+        self.state = TrainingState(module, ema, make_optimizer(module, settings))
+        self.unchecked_losses: list[torch.Tensor] = []
+        self.clock = self.last_validation = time.perf_counter()
+        self.step_of_last_validation = 0
 
     @property
     def finished(self) -> bool:
-        return self.progress.step >= self.settings.steps or self.progress.stopped
+        return self.state.progress.step >= self.settings.steps or self.state.progress.stopped
 
     def step(self) -> None:
         """Take one training step, all of whose randomness is that of its number."""
-        number = self.progress.step
+        state, number = self.state, self.state.progress.step
         noise_seed, *dropout_seeds = np.random.SeedSequence([*self.seed, 2, number]).generate_state(
-            2 + processes.rank()
+            2 + distributed.rank()
         )
         self.generator.manual_seed(int(noise_seed))
         torch.manual_seed(int(dropout_seeds[-1]))
-        x, y = self.train.batch(self.order(number))
+        x, y = self.train.batch(self.batches(number))
         self.module.train()
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
             value = self.loss(self.network, x.to(self.device), y.to(self.device), self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        (value * processes.count()).backward()  # type: ignore[no-untyped-call]  # see processes.divided
+        state.optimizer.zero_grad(set_to_none=True)
+        (value * distributed.world_size()).backward()  # type: ignore[no-untyped-call]  # see data_parallel
         nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.gradient_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(number, self.settings)
-        self.optimizer.step()
-        # A long average of few steps would be mostly the random start.
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate_schedule(number, self.settings)
+        state.optimizer.step()
+        # A long average of few steps would be mostly the random initial weights.
         decay = min(self.settings.ema_decay, (1 + number) / (10 + number))
-        self.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        self.ema.update_parameters(self.module)
-        self.pending.append(value.detach())
-        self.progress.step += 1
-        if len(self.pending) == FLUSH_EVERY:
-            self.flush()
+        state.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        state.ema.update_parameters(self.module)
+        self.unchecked_losses.append(value.detach())
+        state.progress.step += 1
+        if len(self.unchecked_losses) == CHECK_LOSSES_EVERY:
+            self.check_losses()
 
-    def flush(self) -> None:
-        """Look at the pending losses.
+    def check_losses(self) -> None:
+        """Read the losses of the last steps from the device, and add them to the running mean.
 
         Raises:
             TrainingError: at one that is not finite.
         """
-        first = self.progress.step - len(self.pending)
-        for place, value in enumerate(torch.stack(self.pending).tolist() if self.pending else []):
+        progress = self.state.progress
+        first = progress.step - len(self.unchecked_losses)
+        values = torch.stack(self.unchecked_losses).tolist() if self.unchecked_losses else []
+        for step, value in enumerate(values, start=first):
             if not math.isfinite(value):
                 raise TrainingError(
-                    f"{self.stage}: the loss is {value} at step {first + place}; lower `learning_rate` (now {self.settings.learning_rate:g})"
-                    " or use `precision: fp32`"
+                    f"{self.stage}: the loss is {value} at step {step}; lower `learning_rate` (now"
+                    f" {self.settings.learning_rate:g}) or use `precision: fp32`"
                 )
-            self.progress.loss_sum += value
-            self.progress.loss_count += 1
-        self.pending.clear()
+            progress.loss_sum += value
+            progress.loss_count += 1
+        self.unchecked_losses.clear()
 
-    def look(self, measures: Callable[[nn.Module], dict[str, float]] | None) -> None:
+    def validate(self, measures: Callable[[nn.Module], dict[str, float]] | None) -> None:
         """Compute the validation loss with the averaged weights, and add a row to the history."""
-        self.flush()
-        state = self.progress
-        rate = (state.step - self.step_of_last_look) * self.settings.batch / (time.perf_counter() - self.last_look)
-        average = self.ema.module
-        found, more = math.nan, {}
-        if processes.rank() == 0:
-            found = validation_loss(average, self.loss, self.validation, self.settings, self.seed[1], self.device)
-            more = measures(average) if measures is not None else {}
-        # All must agree on when to stop.
-        found = float(processes.take_from_first(torch.tensor(found, dtype=torch.float64, device=self.device)))
+        self.check_losses()
+        progress, average = self.state.progress, self.state.ema.module
+        records = (progress.step - self.step_of_last_validation) * self.settings.batch
+        rate = records / (time.perf_counter() - self.last_validation)
+        loss, metrics = math.nan, {}
+        if distributed.rank() == 0:
+            loss = validation_loss(average, self.loss, self.validation, self.settings, self.seed[1], self.device)
+            metrics = measures(average) if measures is not None else {}
+        # All processes must agree on when to stop.
+        loss = float(distributed.broadcast(torch.tensor(loss, dtype=torch.float64, device=self.device)))
         self.tick()
         row = {
             "stage": self.stage,
-            "step": state.step,
-            "epoch": state.step * self.settings.batch / len(self.train),
-            "train_loss": state.loss_sum / state.loss_count,
-            "validation_loss": found,
-            "learning_rate": learning_rate_at(state.step - 1, self.settings),
-            "seconds": state.seconds,
+            "step": progress.step,
+            "epoch": progress.step * self.settings.batch / len(self.train),
+            "train_loss": progress.loss_sum / progress.loss_count,
+            "validation_loss": loss,
+            "learning_rate": learning_rate_schedule(progress.step - 1, self.settings),
+            "seconds": progress.seconds,
             "records_per_second": rate,
             "peak_memory_mb": _peak_memory_mb(self.device),
-            **more,
+            **metrics,
         }
         log.info("%s", ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
-        state.history.append(row)
-        state.loss_sum, state.loss_count = 0.0, 0
-        self.last_look, self.step_of_last_look = self.clock, state.step
+        progress.history.append(row)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        self.last_validation, self.step_of_last_validation = self.clock, progress.step
         if self.settings.patience is not None:
-            self._watch(found, self.settings.patience)
+            self._early_stopping(loss, self.settings.patience)
 
-    def _watch(self, loss: float, patience: int) -> None:
-        """Keep the best averaged weights; stop when they have not become better for ``patience`` looks."""
-        state = self.progress
-        if loss < state.best_loss:
-            state.best_loss, state.looks_since_best = loss, 0
-            self.best = {k: v.detach().clone() for k, v in self.ema.module.state_dict().items()}
+    def _early_stopping(self, loss: float, patience: int) -> None:
+        """Keep the best averaged weights; stop when ``patience`` validations have not found better ones."""
+        progress = self.state.progress
+        if loss < progress.best_loss:
+            progress.best_loss, progress.validations_since_best = loss, 0
+            self.state.best = {k: v.detach().clone() for k, v in self.state.ema.module.state_dict().items()}
         else:
-            state.looks_since_best += 1
-            state.stopped = state.looks_since_best >= patience
+            progress.validations_since_best += 1
+            progress.stopped = progress.validations_since_best >= patience
 
     def tick(self) -> None:
         """Add the time since the last tick to the seconds this training took, over all its starts."""
         now = time.perf_counter()
-        self.progress.seconds += now - self.clock
+        self.state.progress.seconds += now - self.clock
         self.clock = now
 
     def save(self, path: Path, digest: str) -> None:
-        """Write a checkpoint: tensors, and the rest as JSON in the same file."""
-        self.flush()
+        """Write a checkpoint; see :func:`ecgpipe.generate.checkpoint.save_checkpoint`."""
+        self.check_losses()
         self.tick()
-        tensors = {f"module/{k}": v for k, v in self.module.state_dict().items()}
-        tensors |= {f"ema/{k}": v for k, v in self.ema.state_dict().items()}
-        tensors |= {f"best/{k}": v for k, v in self.best.items()}
-        for name, parameter in self.module.named_parameters():
-            tensors |= {f"optimizer/{k}/{name}": v for k, v in self.optimizer.state[parameter].items()}
-        metadata = {"digest": digest, "progress": json.dumps(vars(self.progress))}
-        with atomic_path(path) as temporary:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+        save_checkpoint(path, digest, self.state)
 
     def resume(self, path: Path, digest: str) -> None:
         """Go on from a checkpoint if there is one of this very training; else start anew, and say why."""
-        if not path.exists():
-            return
-        try:
-            with safe_open(path, framework="pt") as handle:
-                metadata = handle.metadata() or {}
-                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - no mapping
-        except SafetensorError as error:
-            log.warning("%s is damaged (%s); starting anew", path, error)
-            return
-        if metadata.get("digest") != digest:
-            log.warning(
-                "%s is the checkpoint of another training (other settings, seed, data or torch); starting anew", path
-            )
-            return
-
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.module.load_state_dict(part("module/"))
-        self.ema.load_state_dict(part("ema/"))
-        self.best = {k: v.to(self.device) for k, v in part("best/").items()}
-        parameters = dict(self.module.named_parameters())
-        for name, count in part("optimizer/step/").items():
-            like = parameters[name]
-            moments = {
-                k: torch.zeros_like(like).copy_(tensors[saved])
-                for k in ("exp_avg", "exp_avg_sq")
-                if (saved := f"optimizer/{k}/{name}") in tensors
-            }
-            self.optimizer.state[like] = {"step": count.to(self.device), **moments}
-        self.progress = _Progress(**json.loads(metadata["progress"]))
-        self.step_of_last_look = self.progress.step
-        log.info("%s: going on from step %d, found in %s", self.stage, self.progress.step, path)
-
-
-def _digest(
-    module: nn.Module,
-    train: Signals,
-    validation: Signals,
-    settings: TrainingSettings,
-    seed: int,
-    stage: str,
-    identity: str,
-) -> str:
-    """Name a training: a checkpoint is taken up only by the training that wrote it."""
-    facts = {
-        "settings": settings.model_dump(mode="json", exclude={"checkpoint_seconds"}),
-        "seed": seed,
-        "stage": stage,
-        "identity": identity,
-        "torch": torch.__version__,
-        "spec": train.spec.to_json(),
-        "train": hashlib.sha256(train.labels.tobytes()).hexdigest(),
-        "validation": hashlib.sha256(validation.labels.tobytes()).hexdigest(),
-        "parameters": {name: list(p.shape) for name, p in module.named_parameters()},
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        if load_checkpoint(path, digest, self.state, self.device):
+            self.step_of_last_validation = self.state.progress.step
+            log.info("%s: going on from step %d, found in %s", self.stage, self.state.progress.step, path)
 
 
 def _peak_memory_mb(device: torch.device) -> float:
@@ -416,14 +343,14 @@ def _peak_memory_mb(device: torch.device) -> float:
 
 
 @contextlib.contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
+def _fork_rng(device: torch.device) -> Iterator[None]:
     """Leave torch's global generators as they were: the loop seeds them at every step (dropout draws from them)."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
 def validation_rows(labels: np.ndarray, number: int) -> np.ndarray:
-    """Choose at most ``number`` places, evenly spaced over the records sorted by class, so that each class has its share."""
+    """Choose at most ``number`` records, stratified by class: evenly spaced over the records sorted by class."""
     by_class = np.argsort(labels, kind="stable")
     return by_class[np.linspace(0, len(labels) - 1, min(number, len(labels))).round().astype(np.int64)]
 
@@ -464,9 +391,9 @@ def train(
 
     Args:
         module: on any device; moved to ``device``.
-        loss: of a batch; it gets the module to use, since the moving average and a compiled form are other modules.
+        loss: of a batch. It gets the module to call, since the moving average and a compiled form are other modules.
         train: records to learn from.
-        validation: records to watch the loss on, with the averaged weights and fixed noise.
+        validation: records for the validation loss, which is that of the averaged weights with fixed noise.
         settings: see :class:`TrainingSettings`.
         seed: of everything random here.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
@@ -475,47 +402,49 @@ def train(
         progress: show a bar (on a terminal).
         stage: name of this training among those of a generator that has several.
         identity: any text that must be equal for a checkpoint to be taken up (the generator's own settings).
-        measures: computed on the averaged module at every look at the validation loss; each becomes a history column.
+        measures: metrics to compute on the averaged module at every validation; each becomes a history column.
 
     Returns:
-        History with the columns :data:`HISTORY`, one row a look at the validation loss.
+        History with the columns :data:`HISTORY`, one row a validation.
 
     Raises:
         TrainingError: if a loss is not finite.
         ValueError: if there are no training or no validation records, or a batch cannot be divided among the processes.
     """
-    if settings.batch % processes.count():
+    if settings.batch % distributed.world_size():
         raise ValueError(
-            f"a `batch` of {settings.batch} records cannot be divided evenly among {processes.count()} processes; change one of the two"
+            f"a `batch` of {settings.batch} records cannot be divided evenly among {distributed.world_size()}"
+            " processes; change one of the two"
         )
     for name, signals in (("training", train), ("validation", validation)):
         if not len(signals):
             raise ValueError(f"there are no {name} records to train a generator with")
-    run = _Run(module, loss, train, validation, settings, seed=seed, device=torch.device(device), stage=stage)
+    trainer = _Trainer(module, loss, train, validation, settings, seed=seed, device=torch.device(device), stage=stage)
     checkpoint = state_dir / f"{stage}.safetensors"
-    digest = _digest(module, train, validation, settings, seed, stage, identity)
-    run.resume(checkpoint, digest)
-    first = processes.rank() == 0
+    digest = training_digest(module, train, validation, settings, seed, stage, identity)
+    trainer.resume(checkpoint, digest)
+    state = trainer.state
+    writes = distributed.rank() == 0
     bar = tqdm(
         total=settings.steps,
-        initial=run.progress.step,
+        initial=state.progress.step,
         desc=stage,
         unit="step",
-        disable=None if progress and first else True,
+        disable=None if progress and writes else True,
     )
-    with bar, _own_randomness(run.device):
+    with bar, _fork_rng(trainer.device):
         saved = time.perf_counter()
-        while not run.finished:
-            run.step()
+        while not trainer.finished:
+            trainer.step()
             bar.update()
-            if run.progress.step % settings.validate_every == 0 or run.finished:
-                run.look(measures)
-            if first and (run.finished or time.perf_counter() - saved >= settings.checkpoint_seconds):
-                run.save(checkpoint, digest)
+            if state.progress.step % settings.validate_every == 0 or trainer.finished:
+                trainer.validate(measures)
+            if writes and (trainer.finished or time.perf_counter() - saved >= settings.checkpoint_seconds):
+                trainer.save(checkpoint, digest)
                 saved = time.perf_counter()
-    module.load_state_dict(run.best or run.ema.module.state_dict())
+    module.load_state_dict(state.best or state.ema.module.state_dict())
     for tensor in module.state_dict().values():
-        processes.take_from_first(tensor)  # buffers follow the records that a process saw
+        distributed.broadcast(tensor)  # buffers depend on the shards that a process saw
     module.eval()
-    history = run.progress.history
+    history = state.progress.history
     return pd.DataFrame(history, columns=[*HISTORY, *(c for c in history[0] if c not in HISTORY)])

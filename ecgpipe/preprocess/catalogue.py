@@ -1,4 +1,4 @@
-"""Which records a raw folder holds, by its format, and what is known of them without their signals."""
+"""The records of a raw folder, by its format, and what is known of them before their signals are read."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
+from ecgpipe.config import DatasetSettings
+from ecgpipe.layouts import (
+    ARRHYTHMIA_RECORDS,
+    PTBXL_DATABASE,
+    SCP_DICTIONARY,
+    SNOMED_DICTIONARY,
+    Subset,
+    ptbxl_records,
+    subset_of,
+)
 from ecgpipe.preprocess.headers import Sex
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.splits import by_fold
-
-LAST_CHAPMAN = 10646
-"""Records of ecg-arrhythmia up to this number are of Chapman University and Shaoxing hospital, the rest of Ningbo."""
 
 OLDEST_KNOWN = 89.0
 """PTB-XL's ages above this are stored as 300."""
@@ -25,22 +31,21 @@ OLDEST_KNOWN = 89.0
 NINETY_OR_OVER = 90.0
 """What such an age becomes here."""
 
-Subset = Literal["chapman", "ningbo"]
 CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
 
 _DATABASE_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
-_DICTIONARIES = {"SCP": ("scp_statements.csv", 0), "SNOMED-CT": ("ConditionNames_SNOMED-CT.csv", "Snomed_CT")}
+_DICTIONARIES = {"SCP": (SCP_DICTIONARY, 0), "SNOMED-CT": (SNOMED_DICTIONARY, "Snomed_CT")}
 _PTBXL_SEXES: dict[str, Sex] = {"0": "male", "1": "female"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A record to read. What only its header tells is None until that is read."""
+    """A record to read; what only its header tells is None until that is read."""
 
     record: str
     stem: str
-    """Path of its files in the raw folder, without ending."""
+    """Path of its files in the raw folder, without extension."""
     patient: str
     split: str | None = None
     age: float = math.nan
@@ -55,10 +60,10 @@ class Excluded:
     record: str
     reason: str
     detail: str
-    """What was found and where: the lead, the measure, the limit."""
+    """What was found and where: the lead, the value, the limit."""
     codes: str
     split: str = ""
-    """Where it would have been; empty if it comes without a fold."""
+    """The split it would have been in; empty without a fold."""
 
 
 @dataclass(frozen=True)
@@ -68,73 +73,75 @@ class Catalogue:
     entries: list[Entry]
     excluded: list[Excluded]
     not_requested: int
-    """Records that the data set has but the study did not ask for (a subset was fetched or configured)."""
+    """Records of the data set that the study did not ask for, because a subset was fetched or configured."""
+
+
+def list_records(raw: Path, manifest: pd.DataFrame, dataset: DatasetSettings, rate: int) -> Catalogue:
+    """List the records of a raw folder, whose files are in ``manifest``, for a study at ``rate`` Hz.
+
+    Raises:
+        ValueError: if the manifest has no record, or a table of the data set is unusable.
+    """
+    if dataset.format == "ptbxl":
+        return ptbxl(raw, manifest, rate)
+    if dataset.format == "challenge":
+        return challenge(raw, manifest, dataset.folder)
+    return ecg_arrhythmia(raw, manifest, dataset.subset)
 
 
 def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
-    """List PTB-XL's records; those of 100 Hz serve a study of 100 Hz and below, those of 500 Hz any other.
+    """List PTB-XL's records, of its 100 Hz or its 500 Hz copy.
 
-    An age above 89 is stored as 300 there, for privacy; here it is 90.0, which therefore means "90 or over".
-    A statement counts whatever its likelihood: 0 stands for "not stated" with rhythms.
+    PTB-XL stores an age above 89 as 300, for privacy; here it is 90.0, which therefore means "90 or over".
+    A code counts whatever its likelihood: of rhythms, 0 means that none was given.
 
     Raises:
-        ValueError: if ``ptbxl_database.csv`` is missing or unfit, or no record of the rate is in the manifest.
+        ValueError: if ``ptbxl_database.csv`` is missing or unusable, or the manifest has no record of the rate.
     """
-    low = rate <= 100
-    folder, suffix, column = ("records100/", "_lr", "filename_lr") if low else ("records500/", "_hr", "filename_hr")
-    files = _files_by_stem(manifest, folder)
+    copy = ptbxl_records(rate)
+    files = _files_by_stem(manifest, f"{copy.folder}/")
     if not files:
-        raise ValueError(f"{raw}: the manifest has no record below {folder}; fetch the records of that rate first")
-    rows = _database(raw / "ptbxl_database.csv", column)
-    listing = _Listing()
-    for stem, endings in files.items():
+        raise ValueError(
+            f"{raw}: the manifest has no record below {copy.folder}/; fetch the records of that rate first"
+        )
+    rows = _database(raw / PTBXL_DATABASE, copy.column)
+    builder = _CatalogueBuilder()
+    for stem, extensions in files.items():
         row = rows.get(stem)
         if row is None:
-            name = Path(stem).name.removesuffix(suffix)
-            listing.exclude(name, Refusal("not_in_database", f"{stem} is not in ptbxl_database.csv"))
+            name = Path(stem).name.removesuffix(copy.suffix)
+            builder.exclude(name, InvalidRecord("not_in_database", f"{stem} is not in {PTBXL_DATABASE}"))
             continue
         name = f"{int(row['ecg_id']):05d}"
         codes: tuple[str, ...] = ()
         try:
             codes = _scp_codes(row["scp_codes"])
-            _check_files(stem, endings)
+            _check_files(stem, extensions)
             entry = Entry(name, stem, _patient(row), _split(row), _ptbxl_age(row), _ptbxl_sex(row), codes)
-        except Refusal as refusal:
-            listing.exclude(name, refusal, codes, _split_if_any(row))
+        except InvalidRecord as invalid:
+            builder.exclude(name, invalid, codes, _split_if_any(row))
             continue
-        listing.add(entry)
-    return listing.finish(not_requested=len(rows.keys() - files.keys()))
+        builder.add(entry)
+    return builder.finish(not_requested=len(rows.keys() - files.keys()))
 
 
 def ecg_arrhythmia(raw: Path, manifest: pd.DataFrame, subset: Subset | None) -> Catalogue:
-    """List the records of ecg-arrhythmia (one a patient); age, sex and codes stand in their headers.
+    """List the records of ecg-arrhythmia, one a patient; age, sex and codes stand in their headers.
 
     Raises:
         ValueError: if the manifest has no record.
     """
-    files = _files_by_stem(manifest, "WFDBRecords/")
+    files = _files_by_stem(manifest, f"{ARRHYTHMIA_RECORDS}/")
     if not files:
-        raise ValueError(f"{raw}: the manifest has no record below WFDBRecords/; fetch the records first")
-    listing = _Listing()
-    not_requested = 0
-    for stem, endings in files.items():
-        name = Path(stem).name
-        if subset is not None and _hospital(name) != subset:
-            not_requested += 1
-            continue
-        try:
-            _check_files(stem, endings)
-        except Refusal as refusal:
-            listing.exclude(name, refusal)
-            continue
-        listing.add(Entry(name, stem, name))
-    return listing.finish(not_requested)
+        raise ValueError(f"{raw}: the manifest has no record below {ARRHYTHMIA_RECORDS}/; fetch the records first")
+    chosen = {stem: found for stem, found in files.items() if subset in (None, subset_of(Path(stem).name))}
+    return _one_record_a_patient(chosen, not_requested=len(files) - len(chosen))
 
 
 def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogue:
     """List the records below ``folder`` (or anywhere) of a PhysioNet/CinC Challenge 2021 folder.
 
-    Age, sex and codes stand in their headers. These do not tell patients apart, so that each record counts as one.
+    Age, sex and codes stand in their headers. These do not tell patients apart, so each record counts as a patient.
 
     Raises:
         ValueError: if the manifest has no record.
@@ -143,20 +150,25 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
     files = _files_by_stem(manifest, below)
     if not files:
         raise ValueError(f"{raw}: the manifest has no record{' below ' + below if below else ''}; check `folder`")
-    listing = _Listing()
-    for stem, endings in files.items():
+    return _one_record_a_patient(files, not_requested=0)
+
+
+def _one_record_a_patient(files: dict[str, set[str]], not_requested: int) -> Catalogue:
+    """List records of which all else stands in their headers; each counts as a patient of its own."""
+    builder = _CatalogueBuilder()
+    for stem, extensions in files.items():
         name = Path(stem).name
         try:
-            _check_files(stem, endings)
-        except Refusal as refusal:
-            listing.exclude(name, refusal)
+            _check_files(stem, extensions)
+        except InvalidRecord as invalid:
+            builder.exclude(name, invalid)
             continue
-        listing.add(Entry(name, stem, name))
-    return listing.finish(not_requested=0)
+        builder.add(Entry(name, stem, name))
+    return builder.finish(not_requested)
 
 
 def dictionary(raw: Path, system: str) -> frozenset[str] | None:
-    """Return the codes of ``system`` that the data set itself explains, or None if it came with no dictionary.
+    """Return the codes of ``system`` in the data set's own dictionary, or None if it has none.
 
     Raises:
         ValueError: if the dictionary cannot be read.
@@ -173,8 +185,8 @@ def dictionary(raw: Path, system: str) -> frozenset[str] | None:
     return frozenset(code.strip() for code in codes)
 
 
-class _Listing:
-    """Entries and exclusions as they are found; a name that comes again is excluded."""
+class _CatalogueBuilder:
+    """Collects entries and exclusions; a second record of the same name is excluded."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -183,13 +195,13 @@ class _Listing:
     def add(self, entry: Entry) -> None:
         if entry.record in self._entries:
             first = self._entries[entry.record].stem
-            duplicate = Refusal("duplicate_record", f"{entry.stem} has the name of {first}")
+            duplicate = InvalidRecord("duplicate_record", f"{entry.stem} has the name of {first}")
             self.exclude(entry.record, duplicate, entry.codes or (), entry.split or "")
         else:
             self._entries[entry.record] = entry
 
-    def exclude(self, record: str, refusal: Refusal, codes: tuple[str, ...] = (), split: str = "") -> None:
-        self._excluded.append(Excluded(record, refusal.reason, refusal.detail, ",".join(codes), split))
+    def exclude(self, record: str, invalid: InvalidRecord, codes: tuple[str, ...] = (), split: str = "") -> None:
+        self._excluded.append(Excluded(record, invalid.reason, invalid.detail, ",".join(codes), split))
 
     def finish(self, not_requested: int) -> Catalogue:
         entries = sorted(self._entries.values(), key=lambda entry: entry.record)
@@ -197,21 +209,25 @@ class _Listing:
 
 
 def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
-    """Return the endings of each record's files, by path without ending, in order of the paths."""
+    """Return the extensions of each record's files, by path without extension, in order of the paths."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted(manifest["path"]):
-        stem, dot, ending = path.rpartition(".")
-        if path.startswith(folder) and dot and ending in ("hea", "dat", "mat"):
-            found[stem].add(ending)
+        stem, dot, extension = path.rpartition(".")
+        if path.startswith(folder) and dot and extension in ("hea", "dat", "mat"):
+            found[stem].add(extension)
     return found
 
 
-def _check_files(stem: str, endings: set[str]) -> None:
-    """Refuse a record of which the manifest lists one file only: what is not listed was not verified."""
-    if "hea" not in endings:
-        raise Refusal("missing_header", f"{stem}.hea is not in the manifest")
-    if len(endings) < 2:
-        raise Refusal("missing_data", f"{stem}.dat or .mat is not in the manifest")
+def _check_files(stem: str, extensions: set[str]) -> None:
+    """Check that the manifest lists both files of a record: a file that is not listed was not verified.
+
+    Raises:
+        InvalidRecord: ``missing_header`` or ``missing_data``.
+    """
+    if "hea" not in extensions:
+        raise InvalidRecord("missing_header", f"{stem}.hea is not in the manifest")
+    if len(extensions) < 2:
+        raise InvalidRecord("missing_data", f"{stem}.dat or .mat is not in the manifest")
 
 
 def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
@@ -219,7 +235,7 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=list(_DATABASE_COLUMNS))
     except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing: PTB-XL's codes, patients and folds stand there") from error
+        raise ValueError(f"{path} is missing: it holds PTB-XL's codes, patients and folds") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"{path} is not PTB-XL's table ({error}); delete it and fetch it again") from error
     bad = table.loc[~table["ecg_id"].str.fullmatch("[0-9]{1,9}"), "ecg_id"]
@@ -236,15 +252,15 @@ def _scp_codes(text: str) -> tuple[str, ...]:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise Refusal("unreadable_codes", f"scp_codes {text[:60]!r}") from error
+        raise InvalidRecord("unreadable_codes", f"scp_codes {text[:60]!r}") from error
     if not isinstance(value, dict) or not all(isinstance(code, str) for code in value):
-        raise Refusal("unreadable_codes", f"scp_codes {text[:60]!r}")
+        raise InvalidRecord("unreadable_codes", f"scp_codes {text[:60]!r}")
     return tuple(code.strip() for code in value)
 
 
 def _patient(row: dict[str, str]) -> str:
     if not re.fullmatch(r"[0-9]+(\.0*)?", row["patient_id"]):
-        raise Refusal("no_patient", f"patient_id {row['patient_id']!r}")
+        raise InvalidRecord("no_patient", f"patient_id {row['patient_id']!r}")
     return str(int(row["patient_id"].split(".")[0]))
 
 
@@ -252,13 +268,13 @@ def _split(row: dict[str, str]) -> str:
     try:
         return by_fold(int(row["strat_fold"]))
     except ValueError as error:
-        raise Refusal("no_fold", f"strat_fold {row['strat_fold']!r}") from error
+        raise InvalidRecord("no_fold", f"strat_fold {row['strat_fold']!r}") from error
 
 
 def _split_if_any(row: dict[str, str]) -> str:
     try:
         return _split(row)
-    except Refusal:
+    except InvalidRecord:
         return ""
 
 
@@ -274,10 +290,3 @@ def _ptbxl_age(row: dict[str, str]) -> float:
 
 def _ptbxl_sex(row: dict[str, str]) -> Sex:
     return _PTBXL_SEXES.get(row["sex"].removesuffix(".0"), "unknown")
-
-
-def _hospital(record: str) -> Subset | None:
-    match = re.fullmatch(r"JS([0-9]{1,9})", record)
-    if match is None:
-        return None
-    return "chapman" if int(match[1]) <= LAST_CHAPMAN else "ningbo"

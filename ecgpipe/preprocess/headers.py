@@ -1,8 +1,8 @@
-"""WFDB headers as they are found: read strictly, known deviations from the format repaired, all else refused.
+"""A strict parser of WFDB headers: known deviations from the format are repaired, all else is invalid.
 
-wfdb's own parser takes what a regular expression finds and leaves the rest, so that some headers are refused that can
-be understood (a record named ``E07520.mat``, a bare date, two lines run together) and some are read wrong without a
-word (a missing gain becomes the ADC resolution, ``µV`` becomes ``V``). Here every field must be what it should be.
+wfdb's own parser takes what a regular expression finds and ignores the rest. It rejects some headers that can be
+understood (a record named ``E07520.mat``, a bare date, two joined lines) and silently misreads others (a missing gain
+becomes the ADC resolution, ``µV`` becomes ``V``). Here every field must be what the format says.
 
 Source: WFDB header format, https://physionet.org/physiotools/wag/header-5.htm.
 """
@@ -15,18 +15,18 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 
 Sex = Literal["female", "male", "unknown"]
 
 MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-"""How many mV one unit is, by the unit's name in lower case (micro sign and Greek mu are two characters)."""
+"""Size of a unit in mV, by its name in lower case (micro sign and Greek mu are two characters)."""
 
-OLDEST = 120.0
-"""An age above this, in years, is an entry error or a code for something else."""
+MAX_AGE = 120.0
+"""Years; an age above this is an entry error or a code for something else."""
 
 RATES = (20.0, 20000.0)
-"""Sampling rates, in Hz, that an ECG may have been recorded at."""
+"""Lowest and highest plausible sampling rate of an ECG, in Hz."""
 
 _INTEGER = r"[-+]?[0-9]{1,18}"
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -61,7 +61,7 @@ class SignalLine:
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says of the signals and of the patient."""
+    """What a header says about the signals and the patient."""
 
     rate: float
     """Sampling rate in Hz."""
@@ -74,42 +74,42 @@ class Header:
     """Years; NaN if unknown."""
     sex: Sex
     codes: tuple[str, ...]
-    """What stands behind ``Dx:``, in order, each once."""
+    """Codes after ``Dx:``, in order, each once."""
 
 
 def parse(text: str, record: str) -> Header:
-    """Read the header of ``record`` (the name of its files without ending).
+    """Parse the header of ``record`` (the name of its files without extension).
 
     Raises:
-        Refusal: ``unreadable_header``, ``uncalibrated``, ``unknown_unit`` or ``sampling_rate``.
+        InvalidRecord: ``unreadable_header``, ``uncalibrated``, ``unknown_unit`` or ``sampling_rate``.
     """
     lines = [line.strip() for line in text.splitlines()]
     comments = [line for line in lines if line.startswith("#")]
-    body = [part for line in lines if line and not line.startswith("#") for part in _split_joined(line, record)]
+    body = [part for line in lines if line and not line.startswith("#") for part in _split_joined_lines(line, record)]
     if not body:
-        raise Refusal("unreadable_header", "no record line")
+        raise InvalidRecord("unreadable_header", "no record line")
     count, rate, length = _record_line(body[0])
     if len(body) - 1 != count:
-        raise Refusal("unreadable_header", f"{len(body) - 1} signal lines where the record line says {count}")
+        raise InvalidRecord("unreadable_header", f"{len(body) - 1} signal lines where the record line says {count}")
     rows = [line.split(None, 8) for line in body[1:]]
     files = sorted({row[0] for row in rows})
     if len(files) != 1 or files[0] not in (f"{record}.dat", f"{record}.mat"):
-        raise Refusal("unreadable_header", f"data file {_short(', '.join(files))} is not {record}.dat or .mat")
+        raise InvalidRecord("unreadable_header", f"data file {_short(', '.join(files))} is not {record}.dat or .mat")
     signals = tuple(_signal_line(row) for row in rows)
-    about = _about(comments)
+    info = _parse_comments(comments)
     return Header(
         rate=rate,
         length=length,
         data_file=files[0],
         signals=signals,
-        age=parse_age(about.get("age", "")),
-        sex=parse_sex(about.get("sex", "")),
-        codes=parse_codes(about.get("dx", "")),
+        age=parse_age(info.get("age", "")),
+        sex=parse_sex(info.get("sex", "")),
+        codes=parse_codes(info.get("dx", "")),
     )
 
 
 def canonical(header: Header, record: str, data_file: str) -> str:
-    """Return the header's text as wfdb reads it without doubt; comments, date and time are left out."""
+    """Return the header as text that wfdb reads unambiguously; comments, date and time are left out."""
     length = "" if header.length is None else f" {header.length}"
     lines = [f"{record} {len(header.signals)} {header.rate!r}{length}"]
     for signal in header.signals:
@@ -121,12 +121,12 @@ def canonical(header: Header, record: str, data_file: str) -> str:
 
 
 def parse_age(text: str) -> float:
-    """Return an age in years, NaN where the text gives none (``NaN``, ``Unknown``, ``-1``)."""
+    """Return an age in years, NaN if the text gives none (``NaN``, ``Unknown``, ``-1``)."""
     try:
         age = float(text)
     except ValueError:
         return math.nan
-    return age if 0 <= age <= OLDEST else math.nan
+    return age if 0 <= age <= MAX_AGE else math.nan
 
 
 def parse_sex(text: str) -> Sex:
@@ -139,8 +139,8 @@ def parse_codes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
 
 
-def _split_joined(line: str, record: str) -> list[str]:
-    """Split what is several lines run together: a signal line starts at the data file's name and a storage format."""
+def _split_joined_lines(line: str, record: str) -> list[str]:
+    """Split joined lines: a signal line starts with the data file's name and a storage format."""
     if line.find(f"{record}.", 1) < 0:
         return [line]
     start = re.compile(rf"(?<![/\\]){re.escape(record)}\.(?:mat|dat)(?=\s+{_STORAGE}\s)")
@@ -149,40 +149,44 @@ def _split_joined(line: str, record: str) -> list[str]:
 
 
 def _record_line(line: str) -> tuple[int, float, int | None]:
-    """Return number of signals, sampling rate and length; the name, the date and the time are of no use here."""
+    """Return number of signals, sampling rate and length; name, date and time are not used."""
     words = line.split()
     if len(words) < 3:
-        raise Refusal("unreadable_header", f"record line {_short(line)} gives no number of signals and sampling rate")
+        raise InvalidRecord(
+            "unreadable_header", f"record line {_short(line)} gives no number of signals and sampling rate"
+        )
     if "/" in words[0]:
-        raise Refusal("unreadable_header", "a record of several segments")
+        raise InvalidRecord("unreadable_header", "a record of several segments")
     count = _integer(words[1], "number of signals")
     match = _RATE.fullmatch(words[2])
     if count < 1 or match is None:
-        raise Refusal("unreadable_header", f"record line {_short(line)} gives no number of signals and sampling rate")
+        raise InvalidRecord(
+            "unreadable_header", f"record line {_short(line)} gives no number of signals and sampling rate"
+        )
     rate = float(match[1])
     if not RATES[0] <= rate <= RATES[1]:
-        raise Refusal(
+        raise InvalidRecord(
             "sampling_rate", f"sampling rate {_short(match[1])} is not within {RATES[0]:g} to {RATES[1]:g} Hz"
         )
-    # WFDB lets the length be left out; then a date may stand in its place, and 0 means that it is not known.
+    # WFDB allows the length to be left out: a date may stand in its place, and 0 means unknown.
     length = int(words[3]) if len(words) > 3 and re.fullmatch(r"[0-9]{1,12}", words[3]) else 0
     return count, rate, length or None
 
 
 def _signal_line(words: list[str]) -> SignalLine:
     if len(words) < 9:
-        raise Refusal("unreadable_header", f"signal line {_short(' '.join(words))} lacks fields")
+        raise InvalidRecord("unreadable_header", f"signal line {_short(' '.join(words))} lacks fields")
     storage, scale = _storage(words[1]), _scale(words[2])
     if storage is None:
-        raise Refusal("unreadable_header", f"storage format {_short(words[1])} is none")
+        raise InvalidRecord("unreadable_header", f"storage format {_short(words[1])} is none")
     lead = words[8].strip()
     if scale is None:
-        raise Refusal("uncalibrated", f"lead {_short(lead)}: gain {_short(words[2])} is no number with a unit")
+        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {_short(words[2])} is no number with a unit")
     gain, unit = float(scale[1]), scale[3] or "mV"
     if not 0 < gain < math.inf:
-        raise Refusal("uncalibrated", f"lead {_short(lead)}: gain {scale[1]}")
+        raise InvalidRecord("uncalibrated", f"lead {_short(lead)}: gain {scale[1]}")
     if unit.lower() not in MILLIVOLTS:
-        raise Refusal("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, V")
+        raise InvalidRecord("unknown_unit", f"lead {_short(lead)}: unit {_short(unit)} is none of mV, uV, V")
     zero = _integer(words[4], "ADC zero")
     return SignalLine(
         lead=lead,
@@ -200,7 +204,7 @@ def _signal_line(words: list[str]) -> SignalLine:
     )
 
 
-# The leads of a record, and the records of a data set, mostly have the same two words there.
+# Cached: the leads of a record, and the records of a data set, mostly share these two words.
 
 
 @functools.lru_cache(maxsize=256)
@@ -213,8 +217,8 @@ def _scale(word: str) -> re.Match[str] | None:
     return _GAIN.fullmatch(word)
 
 
-def _about(comments: list[str]) -> dict[str, str]:
-    """Return ``#Key: value`` and ``# Key: value`` by key in lower case; more lines of codes add up."""
+def _parse_comments(comments: list[str]) -> dict[str, str]:
+    """Return ``#Key: value`` and ``# Key: value`` by key in lower case; several lines of codes are joined."""
     found: dict[str, str] = {}
     for line in comments:
         if match := _COMMENT.match(line):
@@ -225,7 +229,7 @@ def _about(comments: list[str]) -> dict[str, str]:
 
 def _integer(word: str, what: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) <= 18) and not _WHOLE.fullmatch(word):
-        raise Refusal("unreadable_header", f"{what} {_short(word)} is no whole number")
+        raise InvalidRecord("unreadable_header", f"{what} {_short(word)} is no whole number")
     return int(word)
 
 

@@ -1,7 +1,7 @@
-"""Which codes make which class.
+"""The label map: which codes mean which class.
 
-The mapping is a table: class, system (``SCP`` or ``SNOMED-CT``), code, acronym. Classes are numbered in the order in
-which the table names them first. Codes decide, never acronyms: ``AF`` is atrial flutter in one data set and atrial
+The map is a table: class, system (``SCP`` or ``SNOMED-CT``), code, acronym. Classes are numbered in the order in
+which the table first names them. Codes decide, never acronyms: ``AF`` is atrial flutter in one data set and atrial
 fibrillation in the next. Three tables are shipped, beside this file:
 
 * ``rhythms7``: the study's seven rhythms;
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.config.derived import LABEL_MAPS
 
 SYSTEMS: tuple[str, ...] = ("SCP", "SNOMED-CT")
 MAP_COLUMNS: tuple[str, ...] = ("class", "system", "code", "acronym")
@@ -27,7 +27,7 @@ RULE = "of several study rhythms, the first by class name in alphabetical order 
 """The rule for both data sets; the original study's authors used it for Chapman and took any one for PTB-XL."""
 
 RESERVED = ("all", "macro")
-"""What tables write in place of a class."""
+"""What result tables write in place of a class."""
 
 _CLASS = re.compile(r"[A-Za-z0-9][\w+-]*")
 
@@ -41,23 +41,23 @@ class LabelMap:
     """Class by system and code."""
 
     def rhythms(self, system: str, codes: Iterable[str]) -> list[str]:
-        """Return the classes that ``codes`` mean, each once, by name; the first is the record's label."""
+        """Return the classes that ``codes`` mean, each once, sorted by name; the first is the record's label."""
         return sorted({self.by_code[system, code] for code in codes if (system, code) in self.by_code})
 
     def codes(self, system: str) -> list[str]:
-        """Return the codes of ``system`` that are mapped, in order of their names."""
+        """Return the mapped codes of ``system``, sorted."""
         return sorted(code for known, code in self.by_code if known == system)
 
     def knows(self, system: str) -> bool:
-        """Say whether any code of ``system`` is mapped."""
+        """Return whether any code of ``system`` is mapped."""
         return any(known == system for known, _ in self.by_code)
 
 
 def load(name: str) -> LabelMap:
-    """Return one of the mappings ``LABEL_MAPS`` or the one in the CSV file of that path.
+    """Load one of the maps ``LABEL_MAPS``, or the CSV file at that path.
 
     Raises:
-        ValueError: if there is no such file or it is no such table; the message says what to write.
+        ValueError: if there is no such file, or it is not such a table; the message says what to write.
     """
     path = Path(__file__).with_name(f"{name}.csv") if name in LABEL_MAPS else Path(name)
     try:

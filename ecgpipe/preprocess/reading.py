@@ -1,8 +1,8 @@
 """One record from its two files to twelve leads in mV.
 
-Samples of format 16, which both data sets of the study use, are read with numpy: the same numbers as ``wfdb.rdrecord``
-gives, bit for bit, at a fraction of its time, which goes into its header parser. Every other format is read by wfdb
-from a header rewritten in the form it expects.
+Samples of format 16, which both data sets of the study use, are read with numpy: the same numbers as from
+``wfdb.rdrecord``, bit for bit, in a fraction of its time, most of which its header parser takes. Every other format is
+read by wfdb from a header rewritten in the form it expects.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ import wfdb
 from ecgpipe.leads import LEADS, standard_name, standard_order
 from ecgpipe.preprocess import headers
 from ecgpipe.preprocess.headers import MILLIVOLTS, Header, SignalLine
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 
 MISSING = -32768
-"""The value by which format 16 marks a missing sample."""
+"""The value that marks a missing sample in format 16."""
 
-LONGEST_HEADER = 1 << 16
+MAX_HEADER_BYTES = 1 << 16
 """Bytes; a 12-lead header has about 700."""
 
-MOST_SAMPLES_A_BYTE = 64
-"""No storage format packs an ECG closer than this."""
+MAX_SAMPLES_PER_BYTE = 64
+"""No storage format packs an ECG more tightly than this."""
 
 
 def read_header(path: Path) -> Header:
     """Read the header file ``path``.
 
     Raises:
-        Refusal: if there is none, or none that can be understood.
+        InvalidRecord: ``missing_header``, or what :func:`ecgpipe.preprocess.headers.parse` raises.
     """
     try:
         with open(path, "rb") as handle:
-            raw = handle.read(LONGEST_HEADER + 1)
+            raw = handle.read(MAX_HEADER_BYTES + 1)
     except FileNotFoundError as error:
-        raise Refusal("missing_header", f"{path.name} is not there") from error
-    if len(raw) > LONGEST_HEADER:
-        raise Refusal("unreadable_header", f"{path.name} has more than {LONGEST_HEADER} bytes")
+        raise InvalidRecord("missing_header", f"{path.name} is not there") from error
+    if len(raw) > MAX_HEADER_BYTES:
+        raise InvalidRecord("unreadable_header", f"{path.name} has more than {MAX_HEADER_BYTES} bytes")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -53,15 +53,15 @@ def read_leads(header: Header, folder: Path) -> np.ndarray:
     """Read the twelve leads of a record: ``(12, n)`` in standard order, mV, float64, NaN where a sample is missing.
 
     Raises:
-        Refusal: if a lead or the data file is missing, or the samples are not what the header says.
+        InvalidRecord: if a lead or the data file is missing, or the samples are not what the header says.
     """
-    lines = _standard_lines(header)
+    lines = _line_of_each_lead(header)
     path = folder / header.data_file
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
-        raise Refusal("missing_data", f"{path.name} is not there") from error
-    if _is_plain(header):
+        raise InvalidRecord("missing_data", f"{path.name} is not there") from error
+    if _is_plain_format_16(header):
         physical = _read_format_16(header, lines, path, size)
     else:
         physical = _read_with_wfdb(header, lines, path, size)
@@ -69,7 +69,7 @@ def read_leads(header: Header, folder: Path) -> np.ndarray:
     return physical if (units == 1.0).all() else physical * units[:, None]
 
 
-def _standard_lines(header: Header) -> list[int]:
+def _line_of_each_lead(header: Header) -> list[int]:
     return _order(tuple(signal.lead for signal in header.signals))
 
 
@@ -79,11 +79,11 @@ def _order(names: tuple[str, ...]) -> list[int]:
         return standard_order(names)
     except ValueError as error:
         found = {standard_name(name) for name in names}
-        raise Refusal("duplicate_lead" if found.issuperset(LEADS) else "missing_lead", str(error)) from error
+        raise InvalidRecord("duplicate_lead" if found.issuperset(LEADS) else "missing_lead", str(error)) from error
 
 
-def _is_plain(header: Header) -> bool:
-    """Say whether the data file is one block of 16-bit samples, a frame after the other."""
+def _is_plain_format_16(header: Header) -> bool:
+    """Return whether the data file is one block of 16-bit samples, frame after frame."""
     first = header.signals[0]
     return all(
         (signal.format, signal.samples_per_frame, signal.skew, signal.byte_offset) == (16, 1, 0, first.byte_offset)
@@ -96,7 +96,7 @@ def _read_format_16(header: Header, lines: list[int], path: Path, size: int) -> 
     there = max(size - offset, 0) // (2 * count)
     length = there if header.length is None else header.length
     if there < length or there == 0:
-        raise Refusal("short_data", f"{path.name} holds {there} samples a lead, its header says {length}")
+        raise InvalidRecord("short_data", f"{path.name} holds {there} samples a lead, its header says {length}")
     frames = np.fromfile(path, dtype="<i2", count=length * count, offset=offset).reshape(length, count)
     samples = np.ascontiguousarray(frames.T)
     _verify_checksums(header.signals, samples, path)
@@ -112,18 +112,23 @@ def _read_format_16(header: Header, lines: list[int], path: Path, size: int) -> 
 
 
 def _verify_checksums(signals: tuple[SignalLine, ...], samples: np.ndarray, path: Path) -> None:
-    """Compare the sum of each lead of ``(leads, n)`` modulo 2^16, which some headers give signed and some unsigned; all zero is no checksum."""
+    """Verify the checksum of each lead of ``(leads, n)``: its sum modulo 2^16, which some headers give signed.
+
+    If all are zero, the header has no checksums.
+    """
     if not any(signal.checksum for signal in signals):
         return
     sums = samples.sum(axis=1, dtype=np.int64)
     wrong = [s.lead for s, total in zip(signals, sums, strict=True) if (int(total) - s.checksum) % 65536]
     if wrong:
-        raise Refusal("checksum", f"{path.name}: lead {', '.join(wrong)}")
+        raise InvalidRecord("checksum", f"{path.name}: lead {', '.join(wrong)}")
 
 
 def _read_with_wfdb(header: Header, lines: list[int], path: Path, size: int) -> np.ndarray:
-    if (header.length or 0) * len(header.signals) > MOST_SAMPLES_A_BYTE * size:
-        raise Refusal("short_data", f"{path.name} has {size} bytes, its header says {header.length} samples a lead")
+    if (header.length or 0) * len(header.signals) > MAX_SAMPLES_PER_BYTE * size:
+        raise InvalidRecord(
+            "short_data", f"{path.name} has {size} bytes, its header says {header.length} samples a lead"
+        )
     with tempfile.TemporaryDirectory(prefix="ecgpipe-") as folder:
         (Path(folder) / "record.dat").symlink_to(path.resolve())
         text = headers.canonical(header, "record", "record.dat")
@@ -133,13 +138,15 @@ def _read_with_wfdb(header: Header, lines: list[int], path: Path, size: int) -> 
             physical = record.dac(return_res=64)
         # wfdb raises whatever its parts raise (IndexError, TypeError, ...), and one bad record must not end the run.
         except Exception as error:
-            raise Refusal("unreadable_data", f"{path.name}: {type(error).__name__}: {error}") from error
-    if all(signal.samples_per_frame == 1 and signal.skew == 0 for signal in header.signals):  # else not what was summed
+            raise InvalidRecord("unreadable_data", f"{path.name}: {type(error).__name__}: {error}") from error
+    if all(
+        signal.samples_per_frame == 1 and signal.skew == 0 for signal in header.signals
+    ):  # otherwise not what was summed
         _verify_checksums(header.signals, record.d_signal.T, path)
     return np.ascontiguousarray(physical.T[lines])
 
 
 def gains(header: Header) -> np.ndarray:
     """Return the gain of the twelve leads in standard order: ``(12,)``, ADC units a mV."""
-    chosen = [header.signals[line] for line in _standard_lines(header)]
+    chosen = [header.signals[line] for line in _line_of_each_lead(header)]
     return np.array([signal.gain / MILLIVOLTS[signal.unit.lower()] for signal in chosen])

@@ -1,4 +1,4 @@
-"""Why a record is left out: one short code for each reason, the same in every table."""
+"""Reasons of exclusion: one short code for each, the same in every table."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ REASONS: dict[str, str] = {
 """Every code of the column ``reason`` of ``excluded.parquet``, with its meaning."""
 
 
-class Refusal(Exception):
-    """A record that the study cannot use; ``reason`` is a key of :data:`REASONS`, ``detail`` says what and where."""
+class InvalidRecord(Exception):
+    """A record that failed validation; ``reason`` is a key of :data:`REASONS`, ``detail`` says what and where."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:

@@ -1,4 +1,4 @@
-"""From a recording's rate and length to the study's: cropped to its first part, then polyphase filtered."""
+"""From a recording's rate and length to the study's: cropping, then polyphase resampling."""
 
 from __future__ import annotations
 
@@ -9,74 +9,76 @@ from fractions import Fraction
 import numpy as np
 from scipy.signal import firwin, resample_poly
 
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 
 LARGEST_FACTOR = 1000
-"""Largest factor to sample up or down by; an odd rate is taken as the nearest fraction within it ..."""
+"""Largest factor to sample up or down by; the ratio of two rates is approximated by a fraction within this limit ..."""
 
 DRIFT = 1e-4
-"""... if that is no farther off than this share: a millisecond in ten seconds."""
+"""... if its relative error is no larger than this: a millisecond in ten seconds."""
 
 
 @functools.lru_cache(maxsize=64)
 def factors(rate: float, target: float) -> tuple[int, int]:
-    """Return by what to sample up and down to come from ``rate`` to ``target`` (Hz), in lowest terms.
+    """Return the up- and downsampling factors from ``rate`` to ``target`` (Hz), in lowest terms.
 
     Raises:
-        Refusal: ``sampling_rate``, if no two small whole numbers do.
+        InvalidRecord: ``sampling_rate``, if no two small integers give that ratio.
     """
     exact = Fraction(target) / Fraction(rate)
     near = exact.limit_denominator(LARGEST_FACTOR)
     if near.numerator > LARGEST_FACTOR or abs(near / exact - 1) > DRIFT:
-        raise Refusal("sampling_rate", f"{rate:g} Hz cannot be brought to {target:g} Hz")
+        raise InvalidRecord("sampling_rate", f"{rate:g} Hz cannot be brought to {target:g} Hz")
     return near.numerator, near.denominator
 
 
 def crop(signals: np.ndarray, rate: float, target: float, length: int) -> np.ndarray:
-    """Keep the first part of ``(12, n)`` that gives ``length`` samples at ``target`` Hz.
+    """Crop ``(12, n)`` to the first samples that give ``length`` samples at ``target`` Hz.
 
     Raises:
-        Refusal: ``too_short``, if there is less.
+        InvalidRecord: ``too_short``, if there are fewer.
     """
     up, down = factors(rate, target)
     needed = math.ceil(length * down / up)
     there = signals.shape[-1]
     if there < needed:
-        raise Refusal("too_short", f"{there / rate:.2f} s of {length / target:g} s ({there} of {needed} samples)")
+        raise InvalidRecord("too_short", f"{there / rate:.2f} s of {length / target:g} s ({there} of {needed} samples)")
     return signals[..., :needed]
 
 
 def resample(signals: np.ndarray, rate: float, target: float, length: int) -> np.ndarray:
-    """Bring cropped signals ``(12, n)`` to ``(12, length)`` at ``target`` Hz with ``scipy.signal.resample_poly``.
+    """Resample cropped signals ``(12, n)`` to ``(12, length)`` at ``target`` Hz as ``scipy.signal.resample_poly`` does.
 
-    Beyond its ends a lead is continued by the line through its first and last sample rather than by zeros: at the
-    start of PTB-XL's 500 Hz records this comes nearer to its own 100 Hz files (mean difference 0.008 against
-    0.014 mV over the first 0.1 s), because a lead seldom starts at 0 mV.
+    Beyond its ends a lead is continued by the line through its first and last sample, not by zeros. At the start of
+    PTB-XL's 500 Hz records this comes closer to its own 100 Hz files (mean difference over the first 0.1 s 0.008
+    instead of 0.014 mV), because a lead seldom starts at 0 mV.
     """
     up, down = factors(rate, target)
     if up == down:
         return signals[..., :length]
     if up == 1:
         return _decimate(signals, down, length)
-    result: np.ndarray = resample_poly(signals, up, down, axis=-1, window=_low_pass(up, down), padtype="line")
+    result: np.ndarray = resample_poly(
+        signals, up, down, axis=-1, window=_anti_aliasing_filter(up, down), padtype="line"
+    )
     return result[..., :length]
 
 
 @functools.lru_cache(maxsize=64)
-def _low_pass(up: int, down: int) -> np.ndarray:
-    """Return the filter that ``resample_poly`` designs by default; to design it once saves a fifth of its time."""
+def _anti_aliasing_filter(up: int, down: int) -> np.ndarray:
+    """Return the filter that ``resample_poly`` designs by default; designing it once saves a fifth of its time."""
     widest = max(up, down)
     taps: np.ndarray = firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
     return taps
 
 
 BLOCK = 25
-"""Samples that :func:`_decimate` computes by one product of matrices; few enough that most factors are not zero."""
+"""Samples that :func:`_decimate` computes by one matrix product: few enough that most factors are not zero."""
 
 
 def _decimate(signals: np.ndarray, down: int, length: int) -> np.ndarray:
-    """Do what ``resample_poly(signals, 1, down, padtype="line")`` does, as products of matrices: several times faster."""
-    taps = _low_pass(1, down)
+    """Compute ``resample_poly(signals, 1, down, padtype="line")`` several times faster, by matrix products."""
+    taps = _anti_aliasing_filter(1, down)
     half = len(taps) // 2
     blocks = -(-length // BLOCK)
     window = (BLOCK - 1) * down + len(taps)
@@ -93,8 +95,8 @@ def _decimate(signals: np.ndarray, down: int, length: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _band_matrix(down: int) -> np.ndarray:
-    """Return the matrix that takes a window of samples to :data:`BLOCK` filtered ones: (window, BLOCK)."""
-    taps = _low_pass(1, down)
+    """Return the matrix that maps a window of samples to :data:`BLOCK` filtered ones: (window, BLOCK)."""
+    taps = _anti_aliasing_filter(1, down)
     matrix = np.zeros(((BLOCK - 1) * down + len(taps), BLOCK))
     for place in range(BLOCK):
         matrix[place * down : place * down + len(taps), place] = taps

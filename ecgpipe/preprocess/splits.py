@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: no patient in two splits."""
+"""Training, validation and test split, with no patient in two of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 from ecgpipe.dataset import SPLITS
 
 SHARE = 0.1
-"""Share of validation and of test; the rest trains."""
+"""Share of the validation split and of the test split; the rest is the training split."""
 
 TRAIN, VALIDATION, TEST = SPLITS
 
 
 def by_fold(fold: int) -> str:
-    """Return the split of a PTB-XL record: folds 1-8 train, 9 validates, 10 tests (Wagner et al. 2020).
+    """Return the split of a PTB-XL record: folds 1-8 training, 9 validation, 10 test (Wagner et al. 2020).
 
     Raises:
-        ValueError: if it is no fold.
+        ValueError: if there is no such fold.
     """
     if not 1 <= fold <= 10:
         raise ValueError(f"fold {fold} is not between 1 and 10")
@@ -30,9 +30,9 @@ def by_fold(fold: int) -> str:
 def stratified(patients: Sequence[str], labels: Sequence[str], seed: int) -> list[str]:
     """Split 80/10/10 by patient, class by class, and return each record's split.
 
-    A patient belongs to the rarest of the classes of its records. A class of three patients or more has some in every
-    split; of two, one trains and one tests. The result depends on the set of patients, their labels and the seed
-    alone, not on the records' order.
+    A patient counts for the rarest class among its records. A class of three patients or more has some in every split;
+    of two, one is in the training and one in the test split. The result depends on the set of patients, their labels
+    and the seed alone, not on the order of the records.
     """
     size = Counter(labels)
     stratum: dict[str, str] = {}
@@ -54,7 +54,7 @@ def stratified(patients: Sequence[str], labels: Sequence[str], seed: int) -> lis
 
 
 def check_patients(records: pd.DataFrame) -> None:
-    """Make sure that each patient (column ``patient``) is in one split (column ``split``) only.
+    """Check that each patient (column ``patient``) is in one split (column ``split``) only.
 
     Raises:
         ValueError: naming the first patients that are not.

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from ecgpipe.closeness.names import ALL, CONTROL, COPIES, MEMORISES, TABLES
+from ecgpipe.closeness.names import TABLES
 from ecgpipe.files import read_parquet_metadata
+from ecgpipe.prose.rows import Row, rows_of
 from ecgpipe.report import pictures
-from ecgpipe.report.text import Row, rows_of
+from ecgpipe.vocabulary import ALL, CONTROL, COPIES, MEMORISES
 
 BETTER = {"lower": "lower", "higher": "higher", "floor": "the floor"}
 
@@ -25,7 +26,7 @@ def written(value: float) -> str:
 
 
 def standing(row: Row) -> str:
-    """Say how a value stands to its floor: ``at floor``, ``beyond floor`` (worse), ``past floor`` (better), or "" if missing."""
+    """Compare a value with its floor: ``at floor``, ``beyond floor`` (worse), ``past floor`` (better), "" for none."""
     if math.isnan(row["low"]) or math.isnan(row["floor_low"]):
         return ""
     above, below = row["low"] > row["floor_high"], row["high"] < row["floor_low"]

@@ -32,7 +32,7 @@ _UNIT = 0.05
 
 
 def _simplified(points: np.ndarray, tolerance: float) -> np.ndarray:
-    """Drop points ``(n, 2)`` that lie within ``tolerance`` of the line through those kept (Douglas and Peucker, 1973)."""
+    """Drop points ``(n, 2)`` within ``tolerance`` of the line through those kept (Douglas and Peucker, 1973)."""
     keep = np.zeros(len(points), dtype=bool)
     keep[[0, -1]] = True
     stack = [(0, len(points) - 1)]
@@ -133,7 +133,8 @@ def draw(signal: np.ndarray, rate: float, title: str, leads: tuple[str, ...] = L
         f'viewBox="0 0 {width:g} {height:g}" fill="none" role="img"><title>{escape(title)}</title>'
         f"{_grid(float(width), float(height))}"
         f'<path d="{"".join(ticks)}" stroke="#1b1b1b" stroke-width=".25"/>'
-        f'<path transform="scale({_UNIT:g})" d="{"".join(traces)}" stroke="#111" stroke-width="6" stroke-linejoin="round"/>'
+        f'<path transform="scale({_UNIT:g})" d="{"".join(traces)}" stroke="#111" stroke-width="6" '
+        'stroke-linejoin="round"/>'
         f'<g fill="#1b1b1b" font-family="Helvetica,Arial,sans-serif" font-size="4" font-weight="600">{"".join(names)}'
         f'<text x="{width - 2:g}" y="{height - 1.8:g}" font-size="3.2" font-weight="400" text-anchor="end">'
         f"{SPEED:g} mm/s   {GAIN:g} mm/mV</text></g></svg>"

@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ecgpipe.report.text import Row, rows_of
-from ecgpipe.tables.cells import AUGMENTED, FROZEN, REAL, SYNTHETIC
-from ecgpipe.tables.draws import COMPARED
-from ecgpipe.tables.wording import METRIC_NAMES, number
-
-INK, FAINT = "#1c1c1c", "#d9d9d9"
-REAL_COLOUR = "#4a4a4a"
-COLOURS = ("#0063a6", "#c8500a", "#00795c", "#9b3d86", "#8a6d00", "#3a3ab0")
-"""One a generator: dark enough on white (contrast above 4.5), and told apart by colour-blind readers with the markers."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
-
-_FONTS = "system-ui, 'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": "#8a8a8a",
-    "axes.linewidth": 0.7,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.0,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4.5,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ecgpipe",
-}
-
-
-_PATH = re.compile(r'(?<= d=")[^"]*')
-_DIGITS = re.compile(r"(\.\d\d)\d+")
-
-
-def svg(figure: Figure) -> str:
-    """Render a figure, paths to a hundredth of a point; the same figure gives the same text."""
-    FigureCanvasSVG(figure)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), out.getvalue())
-    return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
+from ecgpipe.prose.rows import rows_of
+from ecgpipe.prose.wording import METRIC_NAMES
+from ecgpipe.report.svg import COLOURS, FAINT, INK, MARKERS, REAL_COLOUR, STYLE, svg
+from ecgpipe.vocabulary import AUGMENTED, COMPARED, FROZEN, NO_GENERATOR, REAL, SYNTHETIC
 
 
 def _errors(rows: pd.DataFrame) -> np.ndarray:
@@ -85,7 +33,7 @@ def _of(summary: pd.DataFrame, setting: str, metric: tuple[str, str], generator:
 
 
 def _generators(frame: pd.DataFrame) -> list[str]:
-    return [name for name in frame["generator"].unique() if name != "none"]
+    return [name for name in frame["generator"].unique() if name != NO_GENERATOR]
 
 
 def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
@@ -93,7 +41,7 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
 
     Args:
         summary: summary table of one dataset.
-        metric: a key of :data:`ecgpipe.tables.draws.COMPARED`.
+        metric: a key of :data:`ecgpipe.vocabulary.COMPARED`.
 
     Returns:
         The plot; None if there is neither augmentation nor transfer.
@@ -222,7 +170,7 @@ def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
     chosen = confusion[(confusion["fraction"] == most) | (confusion["setting"] == SYNTHETIC)]
     panels = [
         (titles[setting].format(generator), rows)
-        for generator in ["none", *_generators(confusion)]
+        for generator in [NO_GENERATOR, *_generators(confusion)]
         for setting in titles
         if len(rows := chosen[(chosen["generator"] == generator) & (chosen["setting"] == setting)])
     ]
@@ -287,50 +235,3 @@ def training_curves(histories: Sequence[tuple[str, pd.DataFrame]]) -> str:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
         return svg(figure)
-
-
-def forest_axis(comparisons: pd.DataFrame) -> tuple[float, float]:
-    """Return limits of a common axis for differences: 0 within, the widest interval too, rounded to 0.05."""
-    low = np.nanmin([0.0, *comparisons["low"], *comparisons["difference"]])
-    high = np.nanmax([0.0, *comparisons["high"], *comparisons["difference"]])
-    return float(np.floor(low / 0.05 - 0.2) * 0.05), float(np.ceil(high / 0.05 + 0.2) * 0.05)
-
-
-_FOREST_WIDTH, _FOREST_HEIGHT, _FOREST_PAD = 240, 26, 14
-
-
-def _forest_x(value: float, limits: tuple[float, float]) -> float:
-    return round((value - limits[0]) / (limits[1] - limits[0]) * (_FOREST_WIDTH - 2 * _FOREST_PAD) + _FOREST_PAD, 1)
-
-
-def _forest(inner: str, height: int) -> str:
-    return (
-        f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {height}" width="{_FOREST_WIDTH}" height="{height}" '
-        f'aria-hidden="true" focusable="false">{inner}</svg>'
-    )
-
-
-def forest_row(row: Row, limits: tuple[float, float]) -> str:
-    """Draw one difference with its interval; a full mark where a difference is shown, an open one where not."""
-    zero, middle = _forest_x(0.0, limits), _FOREST_HEIGHT / 2
-    parts = [f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{_FOREST_HEIGHT}"/>']
-    if not np.isnan(row["difference"]):
-        low, value, high = (_forest_x(row[name], limits) for name in ("low", "difference", "high"))
-        kind = str(row["verdict"]).split()[0]
-        parts += [
-            f'<line class="whisker {kind}" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>',
-            f'<circle class="dot {kind}" cx="{value}" cy="{middle}" r="4.5"/>',
-        ]
-    return _forest("".join(parts), _FOREST_HEIGHT)
-
-
-def forest_scale(limits: tuple[float, float]) -> str:
-    """Draw the axis of a forest plot."""
-    span = limits[1] - limits[0]
-    step = next(s for s in (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0) if span / s <= 5)
-    ticks = np.arange(np.ceil(limits[0] / step - 1e-9), np.floor(limits[1] / step + 1e-9) + 1) * step
-    parts = [f'<line class="axis" x1="0" x2="{_FOREST_WIDTH}" y1="1" y2="1"/>']
-    for tick in ticks:
-        x, text = _forest_x(float(tick), limits), number(round(float(tick), 2), 2) if round(tick, 2) else "0"
-        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="1" y2="5"/><text x="{x}" y="17">{text}</text>')
-    return _forest("".join(parts), 20)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ecgpipe.arrays import signal_writer
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.files import atomic_path
-from ecgpipe.generate import processes
+from ecgpipe.generate import distributed
 from ecgpipe.generate.protocol import Generator
 from ecgpipe.preprocess.splits import stratified
 
@@ -59,8 +59,8 @@ def draw(
 ) -> None:
     """Draw one record a label and write them to ``out``, an ``.npy`` of ``(n, 12, length)`` float32 mV.
 
-    The processes of a job take chunks in turn, and the first one writes ``out``. Chunks lie where they lie whoever
-    draws them and however often a job was killed, so that the bytes are the same.
+    The processes of a job take chunks in turn, and the process of rank 0 writes ``out``. Where chunks begin depends
+    neither on the number of processes nor on how often the job was killed, so that the bytes are the same.
 
     Args:
         generator: a trained one.
@@ -84,18 +84,18 @@ def draw(
     folder = state_dir / f"samples-{key.hexdigest()[:20]}"
     starts = range(0, len(labels), chunk)
     parts = [folder / f"{start:08d}.npy" for start in starts]
-    own = list(zip(starts, parts, strict=True))[processes.rank() :: processes.count()]
+    own = list(zip(starts, parts, strict=True))[distributed.rank() :: distributed.world_size()]
     todo = [(start, part) for start, part in own if not part.exists()]
     if len(todo) < len(own):
         log.info("going on: %d of %d chunks are in %s", len(own) - len(todo), len(own), folder)
-    for start, part in tqdm(todo, desc="sample", unit="chunk", disable=None if processes.rank() == 0 else True):
+    for start, part in tqdm(todo, desc="sample", unit="chunk", disable=None if distributed.rank() == 0 else True):
         rows = slice(start, min(start + chunk, len(labels)))
         signals = generator.sample(labels[rows], settings=settings, seeds=seeds[rows], device=device)
         _check(signals, rows, shape)
         with atomic_path(part) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.ascontiguousarray(signals, dtype="<f4"), allow_pickle=False)
-    processes.wait_for_all()
-    if processes.rank() == 0:
+    distributed.barrier()
+    if distributed.rank() == 0:
         with signal_writer(out, shape) as writer:
             for part in parts:
                 writer.append(np.load(part, allow_pickle=False))
@@ -108,7 +108,8 @@ def _check(signals: np.ndarray, rows: slice, shape: tuple[int, int]) -> None:
         raise ValueError(f"the generator gave signals of shape {signals.shape} instead of {expected}")
     if not np.isfinite(signals).all():
         raise ValueError(
-            f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: it is not trained well enough"
+            f"the generator gave numbers that are not finite, in records {rows.start} to {rows.stop - 1}: "
+            "it is not trained well enough"
         )
 
 

@@ -3,8 +3,8 @@
 ``python -m ecgpipe.sample.export results/samples/demo_ptbxl/diffwave exported`` writes
 
 * ``<source>/<record>.hea`` and ``.dat``: format 16, 1000 steps a mV, twelve leads, with the comments that
-  ecg-arrhythmia's headers have (``Age``, ``Sex``, ``Dx``: SNOMED-CT codes) and ``Class``; of a synthetic record also its
-  generator, seed and sampler;
+  ecg-arrhythmia's headers have (``Age``, ``Sex``, ``Dx``: SNOMED-CT codes) and ``Class``; of a synthetic record also
+  its generator, seed and sampler;
 * ``RECORDS``, ``records.csv`` (the whole table, with the record's path) and ``SHA256SUMS.txt``.
 """
 
@@ -23,7 +23,8 @@ import pandas as pd
 import wfdb
 from tqdm import tqdm
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.arrays import SignalReader
+from ecgpipe.config.derived import LABEL_MAPS
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256, write_text
 from ecgpipe.preprocess import labels
@@ -35,12 +36,26 @@ LARGEST = 32767
 
 
 def snomed_codes(label_map: str) -> dict[str, str]:
-    """Return one SNOMED-CT code for each class that a label map (``rhythms7`` or a CSV's path) has one for, the first."""
+    """Return the first SNOMED-CT code of each class that has one in a label map (``rhythms7`` or a CSV's path)."""
     codes: dict[str, str] = {}
     for (system, code), label in labels.load(label_map).by_code.items():
         if system == "SNOMED-CT":
             codes.setdefault(label, code)
     return codes
+
+
+def export_wfdb(folder: str | Path, out: str | Path, label_map: str) -> None:
+    """Write the dataset in ``folder`` as WFDB records into a new folder; what the workflow calls.
+
+    Args:
+        folder: has ``signals.npy`` and ``records.parquet``.
+        out: folder to make.
+        label_map: see :func:`snomed_codes`.
+
+    Raises:
+        FileNotFoundError, FileExistsError, ValueError: see :meth:`Dataset.load` and :func:`export`.
+    """
+    export(Dataset.load(folder), Path(out), snomed_codes(label_map))
 
 
 def export(dataset: Dataset, out: Path, codes: Mapping[str, str]) -> None:
@@ -66,9 +81,10 @@ def export(dataset: Dataset, out: Path, codes: Mapping[str, str]) -> None:
         raise ValueError(f"two records of this dataset would both be {twice}: give records names of their own")
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
+        signals = SignalReader.of(dataset.signals)
         rows = zip(paths, dataset.records.to_dict("records"), strict=True)
         for number, (path, row) in enumerate(tqdm(rows, total=len(paths), desc="export", unit="record", disable=None)):
-            _write(temporary / path, dataset.signals[number], dataset, row, codes)
+            _write(temporary / path, signals[number], dataset, row, codes)
         dataset.records.assign(path=paths).to_csv(temporary / "records.csv", index=False, lineterminator="\n")
         write_text(temporary / "RECORDS", "".join(f"{path}\n" for path in paths))
         files = sorted(path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file())
@@ -136,7 +152,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     try:
-        export(Dataset.load(args.dataset), args.out, snomed_codes(args.label_map))
+        export_wfdb(args.dataset, args.out, args.label_map)
     except (OSError, ValueError) as error:
         raise SystemExit(f"ERROR: {error}") from None
 

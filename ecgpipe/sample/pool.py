@@ -1,4 +1,4 @@
-"""The union of several synthetic sets."""
+"""Pool synthetic sets: one generator's of several datasets, or several generators' of one dataset."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 from ecgpipe.dataset import concatenate, save_records
 
 
-def union(members: dict[str, Path], out: str | Path) -> None:
-    """Write the synthetic sets of several datasets, by the datasets' names, into ``out``; see :func:`~ecgpipe.dataset.concatenate`.
+def pool_samples(members: dict[str, Path], out: str | Path) -> None:
+    """Write the records of several synthetic sets into one; see :func:`ecgpipe.dataset.concatenate`.
+
+    Args:
+        members: folder of each set, by the name that goes into ``source``.
+        out: folder for ``signals.npy`` and ``records.parquet``.
 
     Raises:
         ValueError: if the members differ in rate, length, leads or classes.

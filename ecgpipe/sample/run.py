@@ -13,7 +13,7 @@ import torch
 
 from ecgpipe.dataset import Dataset, save_records
 from ecgpipe.files import sha256
-from ecgpipe.generate import processes
+from ecgpipe.generate import distributed
 from ecgpipe.generate.base import load_generator
 from ecgpipe.generate.registry import parse_settings
 from ecgpipe.generate.training import pick_device
@@ -44,7 +44,8 @@ def counts_of_classes(dataset: Dataset, number: int, labels: Labels) -> np.ndarr
             raise ValueError(f"`samples.counts`: no class {', '.join(unknown)}; there are {', '.join(classes)}")
         if wanted := [label for label in absent if labels.get(label)]:
             raise ValueError(
-                f"`samples.counts`: the generator saw no training record of {', '.join(wanted)}; set 0 or leave them out"
+                f"`samples.counts`: the generator saw no training record of {', '.join(wanted)}; "
+                "set 0 or leave them out"
             )
         return np.array([labels.get(label, 0) for label in classes], dtype=np.int64)
     if absent:
@@ -84,7 +85,8 @@ def draw_samples(
 
     Raises:
         GeneratorError: if the generator's class cannot be had or the settings are wrong.
-        ModelFileError: if the model's files are damaged, or it is for other classes, leads, rate or length than the dataset's.
+        ModelFileError: if the model's files are damaged, or it is for other classes, leads, rate or length than the
+            dataset's.
         ValueError: if a class is asked for that the generator does not know, or what it gives cannot be used.
     """
     torch.set_num_threads(threads)
@@ -93,7 +95,7 @@ def draw_samples(
     settings = parse_settings(name, generator.SampleSettings, sample, "sample")
     ids = sample_labels(counts_of_classes(dataset, number, labels), seed)
     seeds = record_seeds(len(ids), seed)
-    with processes.joined(pick_device(device)) as where:
+    with distributed.process_group(pick_device(device)) as where:
         draw(
             generator,
             dataset.spec,
@@ -106,6 +108,6 @@ def draw_samples(
             device=where,
             identity=sha256(Path(model_folder) / "model.safetensors"),
         )
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             save_records(out_folder, synthetic_records(name, dataset.spec, ids, seeds, settings, seed), dataset.spec)
             shutil.rmtree(state_dir, ignore_errors=True)

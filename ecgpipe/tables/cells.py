@@ -16,14 +16,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ecgpipe.files import read_parquet_metadata
+from ecgpipe.vocabulary import PROBABILITY, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
 
 KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction", "ratio", "tested")
-REAL, SYNTHETIC, AUGMENTED = "TrRTeR", "TrSTeR", "TrRSTeR"
-FROZEN, FINETUNED, PROBE = "frozen", "finetuned", "probe"
-ON_SYNTHETIC = ("TrSTeS", "TrRTeS")
-NO_GENERATOR = "none"
-ALL = "all"
-"""Ratio: all synthetic records are added."""
 
 Key = tuple[str, str, str, float, str, str]
 
@@ -71,6 +66,49 @@ class Cell:
         return f"{self.dataset}, {self.setting}, generator {self.generator}, fraction {self.fraction:g}"
 
 
+def _read_frame(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read a ``predictions.parquet`` with the names of its classes, and check its columns and labels."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: the classifiers have not run; the tables cannot be made")
+    classes = tuple(read_parquet_metadata(path).get("classes", ()))
+    frame = pd.read_parquet(path)
+    scores = [f"{PROBABILITY}{name}" for name in classes]
+    missing = [name for name in (*KEYS, "seed", "record", "patient", "label", *scores) if name not in frame.columns]
+    if not classes or missing:
+        what = "column " + ", ".join(missing) if missing else "the list of classes in its metadata"
+        raise ValueError(f"{path} lacks {what}; delete it and run the classifiers again")
+    if frame.empty:
+        raise ValueError(f"{path} has no predictions; delete it and run the classifiers again")
+    unknown = sorted(set(frame["label"].astype(str)) - set(classes))
+    if unknown:
+        raise ValueError(f"{path} has labels {unknown}, which are none of its classes {list(classes)}")
+    return frame, classes
+
+
+def _cell(path: Path, key: Key, rows: pd.DataFrame, classes: tuple[str, ...]) -> Cell:
+    """Make a cell of its rows, and check that every seed was tested on the same records."""
+    dataset, setting, generator, fraction, ratio, tested = key
+    where = f"{path}: {dataset}, {setting}, {generator}, fraction {fraction:g}"
+    rows = rows.sort_values(["seed", "record", "patient"], kind="stable")
+    seeds = tuple(int(seed) for seed in rows["seed"].unique())
+    if len(rows) % len(seeds) or rows.groupby("seed").size().nunique() != 1:
+        raise ValueError(f"{where}: the seeds were tested on different numbers of records")
+    facts = [rows[name].astype(str).to_numpy().reshape(len(seeds), -1) for name in ("record", "patient", "label")]
+    for values in facts:
+        if (values != values[0]).any():
+            raise ValueError(f"{where}: the seeds were tested on different records")
+    records, patients, labels = (values[0] for values in facts)
+    if len(set(zip(records, patients, strict=True))) != len(records):
+        raise ValueError(f"{where}: a record was tested more than once with the same seed")
+    scores = rows[[f"{PROBABILITY}{name}" for name in classes]].to_numpy(dtype=np.float32)
+    probabilities = scores.reshape(len(seeds), len(records), len(classes))
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError(f"{where}: a class probability is missing or not between 0 and 1")
+    names = str(dataset), str(setting), str(generator), float(fraction), str(ratio), str(tested)
+    label_ids = np.array([classes.index(name) for name in labels], dtype=np.int64)
+    return Cell(*names, classes, seeds, records, patients, label_ids, probabilities)
+
+
 def read_predictions(path: str | Path) -> list[Cell]:
     """Read a ``predictions.parquet`` into its cells.
 
@@ -79,58 +117,9 @@ def read_predictions(path: str | Path) -> list[Cell]:
         ValueError: if a column is missing, a label is unknown, a probability is not in [0, 1], or the repetitions of a
             cell were not tested on the same records; the message names the file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: the classifiers have not run; the tables cannot be made")
-    classes = tuple(read_parquet_metadata(path).get("classes", ()))
-    frame = pd.read_parquet(path)
-    scores = [f"p_{name}" for name in classes]
-    missing = [name for name in (*KEYS, "seed", "record", "patient", "label", *scores) if name not in frame.columns]
-    if not classes or missing:
-        what = "column " + ", ".join(missing) if missing else "the list of classes in its metadata"
-        raise ValueError(f"{path} lacks {what}; delete it and run the classifiers again")
-    if frame.empty:
-        raise ValueError(f"{path} has no predictions; delete it and run the classifiers again")
-    ids = {name: number for number, name in enumerate(classes)}
-    unknown = sorted(set(frame["label"].astype(str)) - set(classes))
-    if unknown:
-        raise ValueError(f"{path} has labels {unknown}, which are none of its classes {list(classes)}")
-    cells = []
-    for key, rows in frame.groupby(list(KEYS), sort=True):
-        dataset, setting, generator, fraction, ratio, tested = cast(Key, key)
-        rows = rows.sort_values(["seed", "record", "patient"], kind="stable")
-        seeds = tuple(int(seed) for seed in rows["seed"].unique())
-        shape = (len(seeds), -1)
-        where = f"{path}: {dataset}, {setting}, {generator}, fraction {fraction:g}"
-        if len(rows) % len(seeds) or rows.groupby("seed").size().nunique() != 1:
-            raise ValueError(f"{where}: the seeds were tested on different numbers of records")
-        facts = [rows[name].astype(str).to_numpy().reshape(shape) for name in ("record", "patient", "label")]
-        for values in facts:
-            if (values != values[0]).any():
-                raise ValueError(f"{where}: the seeds were tested on different records")
-        records, patients, labels = (values[0] for values in facts)
-        if len(set(zip(records, patients, strict=True))) != len(records):
-            raise ValueError(f"{where}: a record was tested more than once with the same seed")
-        probabilities = rows[scores].to_numpy(dtype=np.float32).reshape(len(seeds), len(records), len(classes))
-        if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise ValueError(f"{where}: a class probability is missing or not between 0 and 1")
-        cells.append(
-            Cell(
-                str(dataset),
-                str(setting),
-                str(generator),
-                float(fraction),
-                str(ratio),
-                str(tested),
-                classes,
-                seeds,
-                records,
-                patients,
-                np.array([ids[name] for name in labels], dtype=np.int64),
-                probabilities,
-            )
-        )
-    return cells
+    frame, classes = _read_frame(Path(path))
+    groups = frame.groupby(list(KEYS), sort=True)
+    return [_cell(Path(path), cast(Key, key), rows, classes) for key, rows in groups]
 
 
 def by_dataset(paths: Iterable[str | Path]) -> dict[str, list[Path]]:
@@ -185,5 +174,5 @@ def read_all(paths: Iterable[str | Path], known: dict[str, Cell] | None = None) 
 
 def selected(cells: Sequence[Cell], settings: Sequence[str], fractions: Sequence[float]) -> list[Cell]:
     """Return the cells of some settings; fractions count for cells that have real training and real test records."""
-    free = (SYNTHETIC, *ON_SYNTHETIC)
+    free = (SYNTHETIC, SYNTHETIC_ON_SYNTHETIC, REAL_ON_SYNTHETIC)
     return [c for c in cells if c.setting in settings and (c.setting in free or c.fraction in set(fractions))]

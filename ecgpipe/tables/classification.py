@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgpipe.classify.metrics import ALL, MACRO, classification_metrics, confusion
-from ecgpipe.tables.cells import FINETUNED, FROZEN, KEYS, PROBE, REAL, Cell, selected
+from ecgpipe.classify.metrics import classification_metrics, confusion
+from ecgpipe.tables.cells import KEYS, Cell, selected
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.resampling import interval, over_seeds, widened
+from ecgpipe.vocabulary import ALL, CALIBRATION_ERROR, MACRO, METHODS, REAL
 
 FEW_RECORDS = 10
 """Below so many test records of a class a note says that its figures are rough."""
@@ -23,8 +24,9 @@ def metrics_of(cells: Sequence[Cell]) -> pd.DataFrame:
     """Compute every metric of every repetition.
 
     Returns:
-        Columns dataset, setting, generator, fraction, ratio, tested, seed, class (or ``macro``, ``all``), metric, value,
-        support (test records), note. What is not defined, as for a class without test records, is NaN with a note.
+        Columns dataset, setting, generator, fraction, ratio, tested, seed, class (or ``macro``, ``all``), metric,
+        value, support (test records), note. What is not defined, as for a class without test records, is NaN with a
+        note.
     """
     frames = []
     for cell in cells:
@@ -44,11 +46,11 @@ def rows_of(metrics: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
 
 def transfer_cells(cells: Sequence[Cell], fractions: Sequence[float]) -> list[Cell]:
     """Return the cells of the transfer experiment: pre-trained networks, and those from scratch on the same records."""
-    return [cell for cell in selected(cells, [REAL, FROZEN, FINETUNED, PROBE], fractions) if cell.at_home]
+    return [cell for cell in selected(cells, [REAL, *METHODS], fractions) if cell.at_home]
 
 
 def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Name the methods of the transfer experiment: adds ``method`` (``scratch``, ``frozen``, ``finetuned`` or ``probe``) behind ``setting``."""
+    """Add the column ``method`` behind ``setting``: ``scratch``, ``frozen``, ``finetuned`` or ``probe``."""
     table = metrics.copy()
     table.insert(2, "method", table["setting"].replace(REAL, "scratch"))
     return table
@@ -59,7 +61,7 @@ def _note(notes: pd.Series, support: int, name: str, metric: str, seeds: int) ->
     parts = [str(note) if count == seeds else f"{note} ({count} of {seeds} seeds)" for note, count in counts.items()]
     if name not in (ALL, MACRO) and 0 < support < FEW_RECORDS:
         parts.append(f"only {support} test record{'s' if support > 1 else ''}")
-    if metric == "calibration_error":
+    if metric == CALIBRATION_ERROR:
         parts.append("no interval: resampling biases it")
     elif seeds == 1:
         parts.append("one seed: the interval covers the choice of patients only")
@@ -77,7 +79,8 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
 
     Returns:
         A row a cell, class and metric: mean and sd (n - 1; NaN with one seed) over seeds, low and high (bootstrap over
-        seeds and test patients, widened for few seeds and cut to what the metric can be; NaN for calibration_error, see :mod:`ecgpipe.tables.weighted`), seeds, support, note.
+        seeds and test patients, widened for few seeds and cut to what the metric can be; NaN for calibration_error, see
+        :mod:`ecgpipe.tables.weighted`), seeds, support, note.
     """
     keys = [*KEYS, "class", "metric"]
     grouped = metrics.groupby(keys, sort=False)
@@ -106,8 +109,8 @@ def confusion_table(cells: Sequence[Cell]) -> pd.DataFrame:
     """Count test records by true and predicted class.
 
     Returns:
-        Columns dataset, setting, generator, fraction, ratio, tested, true, predicted, mean and sd of the count over seeds (sd NaN with
-        one seed), seeds.
+        Columns dataset, setting, generator, fraction, ratio, tested, true, predicted, mean and sd of the count over
+        seeds (sd NaN with one seed), seeds.
     """
     rows = []
     for cell in cells:

@@ -1,6 +1,7 @@
 """Does it help? Every network that saw synthetic records against the one that saw real ones only.
 
-Pre-trained networks are also compared with those pre-trained on another dataset's real records. Both sides have the same dataset, share of the real training records, seeds and test records, so differences are paired.
+Pre-trained networks are also compared with those pre-trained on another dataset's real records. Both sides have the
+same dataset, share of the real training records, seeds and test records, so differences are paired.
 """
 
 from __future__ import annotations
@@ -12,36 +13,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgpipe.tables.cells import ALL, AUGMENTED, FINETUNED, FROZEN, PROBE, REAL, SYNTHETIC, Cell
-from ecgpipe.tables.draws import COMPARED, Draws
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.resampling import PairedTest, holm, paired_test, swap_p_value
+from ecgpipe.vocabulary import (
+    ALL_SYNTHETIC,
+    AUGMENTED,
+    BALANCE,
+    CANNOT_TELL,
+    COMPARED,
+    CROSS,
+    CROSS_SET,
+    EXPERIMENTS,
+    FINETUNED,
+    FROZEN,
+    HARMS,
+    HELPS,
+    NO_DIFFERENCE,
+    NO_RATIO,
+    PROBE,
+    REAL,
+    REAL_ONLY,
+    REAL_PRETRAINING,
+    REAL_SOURCE,
+    SYNTHETIC,
+    TRAINING_RECORDS,
+    YARDSTICK,
+)
 
 log = logging.getLogger(__name__)
 
-AUGMENTATION, TRANSFER, SYNTHETIC_ONLY = "augmentation", "transfer", "synthetic only"
-CROSS, REAL_PRETRAINING, YARDSTICK = "cross-set", "real pre-training", "against real pre-training"
-EXPERIMENTS = {
-    AUGMENTED: AUGMENTATION,
-    FROZEN: TRANSFER,
-    FINETUNED: "full fine-tuning",
-    PROBE: "linear probe",
-    SYNTHETIC: SYNTHETIC_ONLY,
-}
-"""Experiment of each setting that is compared with real records only."""
-
-REAL_ONLY = "real only"
-
-PRIMARY = "macro_f1"
-"""The metric that decides, named before any result was seen; the others describe."""
-
 NO_EFFECT = "so few seeds or patients that no difference below 1 would have been shown with a probability of 80 %"
 
-HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL = "helps", "no difference shown", "harms", "cannot tell"
-
 CELL = ["dataset", "setting", "generator", "fraction", "ratio"]
-BALANCE = "balance"
-TRAINING_RECORDS = "n_train_"
-"""How the columns of training.parquet begin that count a class's training records."""
 
 COLUMNS = (
     "dataset",
@@ -79,16 +83,16 @@ def experiment_of(cell: Cell, reference: Cell) -> str:
     """Name the question that a comparison answers."""
     if reference.setting != REAL:
         return YARDSTICK
-    if cell.generator.startswith("real:"):
+    if cell.generator.startswith(REAL_SOURCE):
         return REAL_PRETRAINING
-    return CROSS if "@" in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
+    return CROSS if CROSS_SET in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
 
 
 def main_ratio(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Keep one ratio of synthetic to real records: all, or the first there is."""
-    ratios = [ratio for ratio in comparisons["ratio"].unique() if ratio != "none"]
-    kept = ALL if ALL in ratios else next(iter(ratios), ALL)
-    return comparisons[comparisons["ratio"].isin(["none", kept])]
+    ratios = [ratio for ratio in comparisons["ratio"].unique() if ratio != NO_RATIO]
+    kept = ALL_SYNTHETIC if ALL_SYNTHETIC in ratios else next(iter(ratios), ALL_SYNTHETIC)
+    return comparisons[comparisons["ratio"].isin([NO_RATIO, kept])]
 
 
 def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float]) -> list[tuple[Cell, Cell]]:
@@ -119,7 +123,7 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
                 f"paired; delete the classifier results of {cell.dataset} and run again"
             )
         found.append((cell, reference))
-    yardsticks = [cell for cell, _ in found if cell.generator.startswith("real:")]
+    yardsticks = [cell for cell, _ in found if cell.generator.startswith(REAL_SOURCE)]
     found += [
         (cell, other)
         for cell, _ in list(found)
@@ -232,8 +236,8 @@ def comparisons_table(
 ) -> pd.DataFrame:
     """Compare every cell that saw synthetic records with its real-only cell.
 
-    ``helps`` and ``harms`` need a Holm-corrected p-value below 1 - confidence (:func:`paired_test`; Holm's family is one
-    question: an experiment on a dataset in one metric, with every generator and share); ``cannot tell`` stands where
+    ``helps`` and ``harms`` need a Holm-corrected p-value below 1 - confidence (:func:`paired_test`). Holm's family is
+    one question: an experiment on a dataset in one metric, with every generator and share. ``cannot tell`` stands where
     there is no p-value, as with one seed.
 
     Args:
@@ -244,12 +248,13 @@ def comparisons_table(
         confidence: level of the intervals; 1 - confidence is that of the tests.
 
     Returns:
-        Columns :data:`COLUMNS`: ``reference`` and ``value`` are the means over seeds of the networks compared ``against``
-        and of the others, ``difference`` = value - reference with its paired interval, ``fraction`` is that of the reference
-        networks (1 for synthetic only), ``p_swap`` the p-value of :func:`swap_p_value` (reported, not deciding),
-        ``n_real`` and ``n_synthetic`` are missing (:func:`with_records`), ``standard_error`` and ``degrees_of_freedom`` are
-        those of the difference, ``family`` the number of comparisons that Holm's correction counts, ``smallest_effect`` the difference that would
-        have been shown with a probability of 80 %, were it the first of its family (missing, with a note, where it exceeds 1).
+        Columns :data:`COLUMNS`. ``reference`` and ``value`` are the means over seeds of the networks compared
+        ``against`` and of the others, ``difference`` = value - reference with its paired interval; ``fraction`` is that
+        of the reference networks (1 for synthetic only). ``standard_error`` and ``degrees_of_freedom`` are those of the
+        difference, ``p_swap`` is the p-value of :func:`swap_p_value` (reported, not deciding), ``family`` the number of
+        comparisons that Holm's correction counts. ``smallest_effect`` is the difference that would have been shown with
+        a probability of 80 %, were it the first of its family; it is missing, with a note, where it exceeds 1.
+        ``n_real`` and ``n_synthetic`` are missing (:func:`with_records` fills them in).
 
     Raises:
         ValueError: if two cells that belong together have different seeds.

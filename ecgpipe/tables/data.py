@@ -9,8 +9,7 @@ import pandas as pd
 
 from ecgpipe.dataset import SPLITS, SignalSpec
 from ecgpipe.files import read_parquet_metadata
-
-ALL = "all"
+from ecgpipe.vocabulary import ALL
 
 
 def data_table(folders: Mapping[str, Path]) -> pd.DataFrame:

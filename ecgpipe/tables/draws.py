@@ -7,18 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgpipe.classify.metrics import ALL, MACRO
 from ecgpipe.tables.cells import Cell, Key
 from ecgpipe.tables.resampling import over_seeds, patient_weights, seed_weights
 from ecgpipe.tables.weighted import metric_names, weighted_table
-
-COMPARED: dict[str, tuple[str, str]] = {
-    "macro_f1": (MACRO, "f1"),
-    "macro_roc_auc": (MACRO, "roc_auc"),
-    "balanced_accuracy": (ALL, "balanced_accuracy"),
-    "accuracy": (ALL, "accuracy"),
-}
-"""Metrics in which cells are compared, as (class, metric) of the other tables."""
+from ecgpipe.vocabulary import COMPARED
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,7 @@ class Draw:
     values: np.ndarray
     """Mean over the drawn seeds on the drawn patients, ``(b, m)``."""
     by_seed: np.ndarray
-    """Each seed on the drawn patients, for the metrics of :data:`COMPARED`: ``(b, s, c)``."""
+    """Each seed on the drawn patients, for the metrics of :data:`ecgpipe.vocabulary.COMPARED`: ``(b, s, c)``."""
     observed: np.ndarray
     """Each seed on all patients, ``(s, m)``."""
 

@@ -44,8 +44,8 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: n
     """Return weights of test records, ``(draws, n)``; all records of a patient weigh the same.
 
     Patients are drawn within the class of theirs that is rarest in the test set. A class of one patient is drawn
-    together with the next rarest (collapsed strata: Cochran, Sampling Techniques, 5A.12), or the luck of having met just
-    that patient would count for nothing.
+    together with the next rarest (collapsed strata: Cochran, Sampling Techniques, 5A.12), or the luck of having met
+    just that patient would count for nothing.
 
     Args:
         patients: patient of each record, ``(n,)``.
@@ -72,7 +72,7 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: n
 
 
 def over_seeds(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average over seeds: values ``(b, s, ...)`` with weights ``(b, s)`` give ``(b, ...)``; undefined values are left out."""
+    """Average values ``(b, s, ...)`` with weights ``(b, s)`` over seeds, to ``(b, ...)``, without undefined values."""
     w = weights.reshape(*weights.shape, *(1,) * (values.ndim - 2))
     known = ~np.isnan(values)
     total = np.where(known, w, 0.0).sum(axis=1)
@@ -118,16 +118,17 @@ class PairedTest:
 def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) -> PairedTest:
     """Judge the mean difference of two methods over seeds and patients that are both a sample of what there could be.
 
-    Obuchowski and Rockette's model for readers and cases: with S2 the variance of the difference from seed to seed, C the
-    covariance that the choice of patients gives the differences of two seeds (its bootstrap estimate, at least 0), and s
-    seeds, the mean's squared error is (S2 + s C) / s. S2 has s - 1 degrees of freedom and C as many as there are patients
-    but one; those of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them, who has C
-    known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count as three.
+    Obuchowski and Rockette's model for readers and cases: with S2 the variance of the difference from seed to seed, C
+    the covariance that the choice of patients gives the differences of two seeds (its bootstrap estimate, at least 0),
+    and s seeds, the mean's squared error is (S2 + s C) / s. S2 has s - 1 degrees of freedom and C as many as there are
+    patients but one; those of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them,
+    who has C known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count
+    as three.
 
-    By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. But S2 holds
-    at least what patients do to one seed apart from the others (their bootstrap variance less C), so the degrees of
-    freedom are those of a sum whose first part is no smaller than this. The error itself is not raised: with its s - 1
-    degrees of freedom the t test allows for that already.
+    By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. But S2
+    holds at least what patients do to one seed apart from the others (their bootstrap variance less C), so the degrees
+    of freedom are those of a sum whose first part is no smaller than this. The error itself is not raised: with its
+    s - 1 degrees of freedom the t test allows for that already.
 
     Args:
         differences: of each seed on all patients, ``(s,)``.
@@ -161,8 +162,8 @@ def widened(
     """Widen percentile intervals to what so few seeds can vouch for.
 
     Percentiles take the deviation seen between seeds for known. Their distance from the mean is stretched by the ratio
-    of the t to the normal quantile, with Satterthwaite's degrees of freedom of a variance of which the part from seed to
-    seed has as many as there are seeds but one.
+    of the t to the normal quantile, with Satterthwaite's degrees of freedom of a variance of which the part from seed
+    to seed has as many as there are seeds but one.
 
     Args:
         low, high: of :func:`interval`, ``(m,)``.

@@ -13,16 +13,6 @@ import pandas as pd
 from ecgpipe.files import read_json
 
 FOLDER = "benchmarks"
-RESULTS = {
-    "merge": "data",
-    "preprocess": "data",
-    "generate": "generators",
-    "pool": "samples",
-    "sample": "samples",
-    "classify": "classifiers",
-    "closeness": "closeness",
-}
-"""Where the results of a stage's jobs lie, each in a folder of the job's name."""
 
 
 def _number(value: object) -> float:
@@ -30,12 +20,8 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _provenance(results: Path, stage: str, job: str) -> dict[str, object]:
+def _provenance(path: Path) -> dict[str, object]:
     """Return what a job told of itself; nothing if that is not there."""
-    if stage == "acquire":
-        path = results / "raw" / f"{job}.provenance.json"
-    else:
-        path = results / RESULTS.get(stage, stage) / job.removesuffix("/controls") / "provenance.json"
     try:
         return dict(read_json(path))
     except FileNotFoundError:
@@ -48,26 +34,29 @@ def _start_up(seconds: float, told: dict[str, object]) -> float:
     return float(np.clip(start_up + seconds - own, 0, seconds))
 
 
-def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], generators: Collection[str]) -> pd.DataFrame:
+def runtime_table(
+    jobs: Iterable[tuple[str | Path, str | Path]], datasets: Collection[str], generators: Collection[str]
+) -> pd.DataFrame:
     """Tabulate the time and memory of jobs.
 
     Args:
-        paths: files ``benchmarks/<stage>/<job>.jsonl``; each is one job, and where it ran more than once the last
-            line counts. Dataset and generator are found in the job's name, whose parts ``/``, ``.`` or ``-`` divide.
+        jobs: benchmark file ``benchmarks/<stage>/<job>.jsonl`` and provenance of each job. Where it ran more than once
+            the last line of the benchmark counts. Dataset and generator are found in the job's name, whose parts
+            ``/``, ``.`` or ``-`` divide.
         datasets: names that are datasets.
         generators: names that are generators.
 
     Returns:
-        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds (of
-        these, until the interpreter had started and imported, and from the result to the end of the process), cpu_seconds, peak_memory_mb (resident, MB), in the order of
-        ``paths``. What was not measured is NaN.
+        Columns stage, job, dataset, generator (missing where the job has none), seconds (wall clock), start_up_seconds
+        (of these, until the interpreter had started and imported, and from the result to the end of the process),
+        cpu_seconds, peak_memory_mb (resident, MB), in the order of ``jobs``. What was not measured is NaN.
 
     Raises:
         FileNotFoundError: if a file is missing.
         ValueError: if a file is not under a folder ``benchmarks`` or not a benchmark; the message names it.
     """
     rows = []
-    for path in map(Path, paths):
+    for path, provenance in ((Path(benchmark), Path(made)) for benchmark, made in jobs):
         parts = path.with_suffix("").parts
         if FOLDER not in parts or len(parts) < (start := len(parts) - parts[::-1].index(FOLDER)) + 2:
             raise ValueError(f"{path} is not of the form {FOLDER}/<stage>/<job>.jsonl")
@@ -82,7 +71,7 @@ def runtime_table(paths: Iterable[str | Path], datasets: Collection[str], genera
             raise ValueError(
                 f"{path} is not a benchmark of Snakemake in JSON lines; delete it and run the job again"
             ) from error
-        told = _provenance(Path(*parts[: start - 1]), stage, job)
+        told = _provenance(provenance)
         rows.append(
             {
                 "stage": stage,

@@ -1,8 +1,11 @@
 """The metrics of a cell for many weightings of its test records at once: what the bootstrap needs.
 
-Definitions and names are those of :func:`ecgpipe.classify.metrics.classification_metrics`, with a record of weight w
-counted w times; a test holds the two to each other. Calibration error is left out: records drawn twice make any network
-look worse calibrated, so that its bootstrap interval may not even hold the value itself.
+Names and definitions are those of :func:`ecgpipe.classify.metrics.classification_metrics`, with a record of weight w
+counted w times. What follows from counts of records is computed by the same function. ROC-AUC and average precision
+have an algorithm of their own here: scikit-learn's sorts the records again for each weighting. A test compares the two.
+
+Calibration error is left out: records drawn twice make any network look worse calibrated, so that its bootstrap
+interval may not even hold the value itself.
 """
 
 from __future__ import annotations
@@ -10,10 +13,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from ecgpipe.classify.metrics import ALL, MACRO
-
-CLASS_METRICS: tuple[str, ...] = ("precision", "recall", "f1", "roc_auc", "average_precision")
-OVERALL_METRICS: tuple[str, ...] = ("accuracy", "balanced_accuracy", "cohen_kappa")
+from ecgpipe.classify.metrics import count_metrics, mean_of_defined
+from ecgpipe.vocabulary import ALL, CLASS_METRICS, MACRO, OVERALL_METRICS
 
 
 def metric_names(classes: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -85,13 +86,6 @@ def _runs(records: np.ndarray, bounds: np.ndarray, n: int) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(records)), records, bounds), shape=(len(bounds) - 1, n))
 
 
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """Average over the last axis without NaN."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1))
-
-
 def weighted_table(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Compute the metrics.
 
@@ -110,27 +104,21 @@ def weighted_table(labels: np.ndarray, probabilities: np.ndarray, weights: np.nd
     predicted = probabilities.argmax(axis=2)
     total = weights.sum(axis=1)[:, None]
     shape = (len(weights), repetitions, classes)
-    support, hits, called = np.empty(shape), np.empty(shape), np.empty(shape)
+    support, hits, predicted_as = np.empty(shape), np.empty(shape), np.empty(shape)
     auc, average = np.empty(shape), np.empty(shape)
     for k in range(classes):
         mine = labels == k
         support[:, :, k] = weights[:, mine].sum(axis=1)[:, None]
         hits[:, :, k] = weights[:, mine] @ (predicted[:, mine] == k).T.astype(np.float64)
-        called[:, :, k] = weights @ (predicted == k).T.astype(np.float64)
+        predicted_as[:, :, k] = weights @ (predicted == k).T.astype(np.float64)
         for s in range(repetitions):
             ranking = _Ranking(probabilities[s, :, k], mine)
             for chunk, drawn in zip(chunks, by_record, strict=True):
                 auc[chunk, s, k], average[chunk, s, k] = ranking(drawn)
-    absent = support == 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(called > 0, hits / called, 0.0)
-        recall, f1 = hits / support, 2 * hits / (support + called)
-        accuracy = hits.sum(axis=2) / total
-        chance = (support * called).sum(axis=2) / total**2
-        kappa = (accuracy - chance) / (1 - chance)
-    per_class = []
-    for values in (precision, recall, f1, auc, average):
-        values[absent] = np.nan
-        per_class.append(np.concatenate([values, _mean_of_defined(values)[:, :, None]], axis=2))
-    overall = np.stack([accuracy, _mean_of_defined(recall), kappa], axis=2)
-    return np.concatenate([*per_class, overall], axis=2)
+    values = count_metrics(hits, support, predicted_as, total) | {"roc_auc": auc, "average_precision": average}
+    by_class = [
+        np.concatenate([values[metric], mean_of_defined(values[metric])[:, :, None]], axis=2)
+        for metric in CLASS_METRICS
+    ]
+    overall = np.stack([values[metric] for metric in OVERALL_METRICS], axis=2)
+    return np.concatenate([*by_class, overall], axis=2)

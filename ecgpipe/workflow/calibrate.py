@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from pydantic import BaseModel
 
-from ecgpipe.classify import experiments
+from ecgpipe.classify.experiments import Experiment
+from ecgpipe.classify.run import run_real
 from ecgpipe.config import AnyClassifier, GeneratorSettings
 from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
 from ecgpipe.generate.protocol import Signals
@@ -143,14 +144,7 @@ def classifier_seconds(settings: AnyClassifier, rate: float, length: int, record
     with tempfile.TemporaryDirectory() as folder:
         _noise(Path(folder) / "noise", rate, length, settings.batch)
         device = pick_device("auto")
-        experiments.real(
-            Path(folder) / "noise",
-            Path(folder) / "out",
-            short,
-            [1.0],
-            [0],
-            state_dir=Path(folder) / "state",
-            device=device,
-        )
+        data, out, state = (Path(folder) / name for name in ("noise", "out", "state"))
+        run_real(Experiment(data, out, short, fractions=[1.0], seeds=[0], state_dir=state, device=device))
         measured = pd.read_parquet(Path(folder) / "out" / "training.parquet")["seconds"].iloc[0]
     return float(measured) * wanted / (10 * STEPS)

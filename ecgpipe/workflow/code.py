@@ -14,19 +14,20 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ecgpipe.config import LABEL_MAPS
+from ecgpipe.workflow.jobs import data_files
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-NOT_FOLLOWED = frozenset({"ecgpipe.config", "ecgpipe.workflow.provenance"})
-"""Modules that make no result: the first reaches a job through its parameters (validated sections, defaults filled
-in), the second only describes what was made."""
+NOT_FOLLOWED = ("ecgpipe.config", "ecgpipe.redaction", "ecgpipe.workflow")
+"""Modules, with all below them, that are in no digest, since they decide no result. Values of the config reach a job as
+its parameters, validated and with all defaults filled in. The others run jobs: logs, locks, GPUs, checksums,
+provenance."""
+FOLLOWED = ("ecgpipe.config.derived",)
+"""Modules below :data:`NOT_FOLLOWED` that are in the digests all the same: jobs compute with them."""
 
-DATA_FILES: dict[str, tuple[str, ...]] = {
-    "preprocess": tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS),
-    "export_wfdb": tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS),
-    "report": ("report/template.html.j2", "report/closeness.html.j2", "report/style.css"),
-}
-"""Files below ``ecgpipe/`` that a script's code reads beside itself, by script."""
+
+def is_followed(module: str) -> bool:
+    """Say whether a module's meaning is part of the digests of the jobs that import it."""
+    return module in FOLLOWED or not f"{module}.".startswith(tuple(f"{name}." for name in NOT_FOLLOWED))
 
 
 def _locate(module: str) -> Path | None:
@@ -113,17 +114,11 @@ def closure(script: Path | None, modules: Iterable[str] = ()) -> dict[str, Path]
         local.add(name.split(".")[0])
         waiting.append(name)
     if script is not None:
-        name = f"script:{script.stem}"
-        reached[name] = script
-        siblings = {p.stem: p for p in script.parent.glob("*.py")}
-        for imported in sorted(_imports(script, script.stem, False)):
-            if imported in siblings and siblings[imported] != script:
-                reached[f"script:{imported}"] = siblings[imported]
-                waiting.extend(_imports(siblings[imported], imported, False))
-            waiting.append(imported)
+        reached[f"script:{script.stem}"] = script
+        waiting.extend(sorted(_imports(script, script.stem, False)))
     while waiting:
         name = waiting.pop()
-        if name in reached or name.split(".")[0] not in local or name in NOT_FOLLOWED:
+        if name in reached or name.split(".")[0] not in local or not is_followed(name):
             continue
         path = _locate(name)
         if path is None:
@@ -183,14 +178,14 @@ def parts(script: Path | None, modules: Iterable[str] = ()) -> dict[str, str]:
         modules: dotted names that are imported by name at run time (a generator's module).
 
     Returns:
-        By name: modules as in :func:`closure`, and the script's :data:`DATA_FILES` as ``ecgpipe/…``; 16 hexadecimal digits
-        each.
+        By name: modules as in :func:`closure`, and the script's data files as ``ecgpipe/…``;
+        16 hexadecimal digits each.
 
     Raises:
         ValueError: if one of ``modules`` cannot be found, or a file is no Python.
     """
     found = {name: _file_digest(path)[:16] for name, path in closure(script, modules).items()}
-    for name in DATA_FILES.get(script.stem, ()) if script is not None else ():
+    for name in data_files(script.stem) if script is not None else ():
         found[f"ecgpipe/{name}"] = _file_digest(PACKAGE_ROOT / "ecgpipe" / name)[:16]
     return found
 

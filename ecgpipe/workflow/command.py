@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecgpipe.config import ConfigError, load
+from ecgpipe.workflow.checksums import ChangedFileError, damaged
+from ecgpipe.workflow.code import PACKAGE_ROOT
 from ecgpipe.workflow.pending import DryRunError, pending
+from ecgpipe.workflow.study import Study
 from ecgpipe.workflow.why import explain
 
 
@@ -29,16 +32,31 @@ def _plan(configfile: Path, snakemake: Sequence[str]) -> None:
         print(f"Download of {line}")
 
 
+def _check(configfile: Path, results: bool) -> None:
+    study = Study(load(configfile), PACKAGE_ROOT / "workflow_scripts")
+    study.check_generators(Path(".snakemake") / "checked")
+    print(f"{configfile}: every key is known and every value allowed.")
+    if not results:
+        return
+    provenances = study.provenances
+    if found := damaged(provenances):
+        raise ChangedFileError("\n".join(found))
+    print(f"{len(provenances)} jobs have results, and every file is what its job wrote.")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run ``ecgpipe why``, ``ecgpipe plan`` or ``ecgpipe took``; further arguments are targets and options of Snakemake."""
+    """Run one of the commands. Further arguments of ``why`` and ``plan`` are targets and options of Snakemake."""
     parser = argparse.ArgumentParser(prog="ecgpipe", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, help_ in (
         ("why", "what a run would do again, and why"),
         ("plan", "jobs, trainings, hours, disk and download of a run, after a short calibration of this machine"),
         ("took", "what the jobs of the last plan took, beside the estimate"),
+        ("check", "whether the configuration is right, and with --results whether any result was changed"),
     ):
         command = commands.add_parser(name, help=help_)
+        if name == "check":
+            command.add_argument("--results", action="store_true", help="read all results and compare their checksums")
         command.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the study's configuration")
     given, rest = parser.parse_known_args(arguments)
     snakemake = rest or ["all"]
@@ -47,11 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(explain(pending([*snakemake, "--configfile", str(given.configfile)])))
         elif given.command == "plan":
             _plan(given.configfile, snakemake)
+        elif given.command == "check":
+            _check(given.configfile, given.results)
         else:
             from ecgpipe.workflow.plan import took
 
             print(took(Path()))
-    except (DryRunError, ConfigError, FileNotFoundError) as error:
+    except (DryRunError, ConfigError, ChangedFileError, FileNotFoundError) as error:
         sys.exit(str(error))
 
 

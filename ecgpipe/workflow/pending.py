@@ -1,23 +1,19 @@
-"""The jobs that Snakemake would do now, as its dry run tells them."""
+"""The jobs that Snakemake would run now, as its dry run tells them."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 CONSEQUENCE = "Input files updated by another job"
 """Snakemake's reason for a job that follows from another."""
-
-# Jobs of a group are indented once more.
-_HEAD = re.compile(r"^ *(?:local)?rule (\w+):$")
-_FIELD = re.compile(r"^ {4,}(\w+): (.*)$")
 
 
 class DryRunError(Exception):
@@ -74,39 +70,23 @@ class Job:
         return Path(path) if path is not None else None
 
 
-def read_jobs(text: str) -> list[Job]:
-    """Read the jobs of ``snakemake --dry-run --printshellcmds``; targets, which do nothing, have no command."""
-    jobs: list[Job] = []
-    head: str | None = None
-    fields: dict[str, str] = {}
-
-    def finish(command: str) -> None:
-        pairs = (part.split("=", 1) for part in fields.get("wildcards", "").split(", ") if part)
-        jobs.append(
-            Job(
-                rule=head or "",
-                wildcards=dict(pairs),
-                reason=fields.get("reason", ""),
-                output=tuple(fields.get("output", "").split(", ")),
-                command=tuple(shlex.split(command)),
-            )
+def read_jobs(lines: Iterable[str]) -> list[Job]:
+    """Read the jobs that :mod:`ecgpipe.workflow.job_events` wrote; targets, which run nothing, are left out."""
+    return [
+        Job(
+            rule=said["rule_name"],
+            wildcards={name: str(value) for name, value in said["wildcards"].items()},
+            reason=said["reason"],
+            output=tuple(said["output"]),
+            command=tuple(shlex.split(said["shellcmd"].replace("\\\n", " "))),
         )
-
-    for line in text.splitlines():
-        if match := _HEAD.match(line):
-            head, fields = match[1], {}
-        elif head is not None and (match := _FIELD.match(line)):
-            fields[match[1]] = match[2]
-        elif head is not None and (line.startswith(("Shell command: ", "python "))):
-            command = line.removeprefix("Shell command: ")
-            if command != "None":
-                finish(command)
-            head = None
-    return jobs
+        for said in map(json.loads, lines)
+        if said["shellcmd"]
+    ]
 
 
 def pending(arguments: Sequence[str] = (), folder: str | Path = ".") -> list[Job]:
-    """Return the jobs that Snakemake would do, in the order it prints them.
+    """Return the jobs that Snakemake would run, in the order it names them.
 
     Args:
         arguments: of Snakemake: targets, ``--configfile``.
@@ -115,8 +95,12 @@ def pending(arguments: Sequence[str] = (), folder: str | Path = ".") -> list[Job
     Raises:
         DryRunError: if Snakemake refuses, as it does a wrong configuration.
     """
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--nolock", "--nocolor", *arguments]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise DryRunError(f"{done.stdout}\n{done.stderr}".strip()[-3000:])
-    return read_jobs(done.stdout + done.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        events = Path(temporary) / "jobs.jsonl"
+        # By its path: the package is then imported from beside the Snakefile. -P: modules beside it are no libraries.
+        command = [sys.executable, "-P", str(Path(__file__).with_name("job_events.py")), str(events)]
+        command += ["--dry-run", "--nolock", "--nocolor", *arguments]
+        done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise DryRunError(f"{done.stdout}\n{done.stderr}".strip()[-3000:])
+        return read_jobs(events.read_text(encoding="utf-8").splitlines()) if events.exists() else []

@@ -1,7 +1,8 @@
 """What a study would take before it is started: ``ecgpipe plan``; and afterwards what it took: ``ecgpipe took``.
 
-Trainings and sampling are estimated from a short calibration on this machine; all other jobs from what such jobs took when
-they last ran in this folder, which their provenance says, and before that roughly, from what they took elsewhere.
+Trainings and sampling are estimated from a short calibration on this machine. All other jobs are estimated from what
+such jobs took when they last ran in this folder, which their provenance says, and before that roughly, from what they
+took elsewhere.
 """
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ from __future__ import annotations
 import functools
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ecgpipe.acquire.dataset import described, planned
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.classify.subsets import fillable
+from ecgpipe.acquire.run import plan_download
+from ecgpipe.classify.grid import count_trainings
 from ecgpipe.config import Config, GeneratorSettings
+from ecgpipe.config.derived import record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
+from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
+from ecgpipe.workflow.jobs import JOBS, JobKind
 from ecgpipe.workflow.pending import Job
 
 log = logging.getLogger(__name__)
@@ -34,19 +36,6 @@ TRAINING_SHARE = 0.8
 """Share of a set's records that trains; records that will be excluded are not known before."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
 """Records of the projects whose number is known without asking."""
-ROUGHLY = {
-    "acquire": (1.0, 0.005),
-    "preprocess": (2.0, 0.0015),
-    "merge": (2.5, 0.0003),
-    "pool": (1.0, 0.0),
-    "closeness_generator": (6.0, 0.018),
-    "closeness_controls": (5.0, 0.038),
-    "closeness_tables": (1.0, 1.2),
-    "result_tables": (8.0, 0.068),
-    "report_page": (0.0, 2.0),
-}
-"""Seconds of a job of which none has run in this folder: of any, and more for each thing that :meth:`Planner.size` counts.
-From the default study, ``configs/matrix.yaml`` and ``benchmarks/full_scale.py`` on two slow cores; a download's network not in it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,8 @@ class Estimate:
         trainings: networks it trains.
         seconds: wall time on one device; None if nothing is known.
         provenance: where it will say what it took.
-        basis: where the seconds come from: ``CPU`` or ``GPU`` (calibrated on it), ``past`` or ``rough``; empty if nothing is known.
+        basis: where the seconds come from: ``CPU`` or ``GPU`` (calibrated on it), ``past`` or ``rough``; empty if
+            nothing is known.
     """
 
     rule: str
@@ -68,25 +58,6 @@ class Estimate:
     seconds: float | None
     provenance: str
     basis: str
-
-
-def mixtures(settings: Any, real: int | None, synthetic: int) -> int:
-    """Count the combinations of share and ratio that TrRSTeR trains on, at most.
-
-    Args:
-        settings: of the job.
-        real: training records; None if they are not known, and then no ratio is left out.
-        synthetic: training records of the synthetic set.
-    """
-    ratios = [str(ratio) for ratio in settings["ratios"]]
-    numbers = [ratio for ratio in ratios if ratio != "balance"]
-    if real is None:
-        return len(settings["fractions"]) * len(ratios)
-    one_class = np.zeros(max(real, synthetic), dtype=np.int64)
-    return sum(
-        len(ratios) - len(numbers) + len(fillable(numbers, one_class[: round(share * real)], one_class[:synthetic]))
-        for share in settings["fractions"]
-    )
 
 
 def trainings(script: str | None, settings: Any, real: int | None = None, synthetic: int = 0) -> int:
@@ -100,13 +71,7 @@ def trainings(script: str | None, settings: Any, real: int | None = None, synthe
     """
     if script == "generate":
         return 1
-    if script != "classify":
-        return 0
-    shares, seeds = len(settings["fractions"]), len(settings["seeds"])
-    if "settings" not in settings:
-        return shares * seeds * len(settings.get("methods", [""]))
-    mixed = mixtures(settings, real, synthetic) if "TrRSTeR" in settings["settings"] else 0
-    return seeds * (("TrSTeR" in settings["settings"]) + mixed)
+    return count_trainings(settings, real, synthetic) if script == "classify" else 0
 
 
 def records(config: Config, dataset: str) -> int | None:
@@ -125,6 +90,14 @@ def records(config: Config, dataset: str) -> int | None:
     return source.limit or (len(source.records) if source.records else RECORDS.get(source.slug))
 
 
+def _seconds(kind: JobKind, results: Path) -> Iterator[float]:
+    """Yield the seconds that jobs of a kind took when they last ran."""
+    for path in kind.provenances(results):
+        made = read_json(path)
+        if made["job"] == kind.script:  # a merged dataset lies where another one's preprocessing would
+            yield made["seconds"]
+
+
 class Planner:
     """Estimates of the jobs of one study.
 
@@ -135,12 +108,7 @@ class Planner:
 
     def __init__(self, config: Config, past: Path) -> None:
         self.config = config
-        self._past: dict[tuple[str | None, int], list[float]] = {}
-        for path in sorted(past.glob("**/*provenance.json")):
-            made = read_json(path)
-            # The depth tells closeness' generators, controls and tables from each other.
-            kind = made["job"], len(path.relative_to(past.parent).parts)
-            self._past.setdefault(kind, []).append(made["seconds"])
+        self._past = {rule: list(_seconds(kind, past)) for rule, kind in JOBS.items()}
         self._device = "GPU" if pick_device("auto") == "cuda" else "CPU"
         self._speed = functools.cache(self._measure)
 
@@ -152,7 +120,7 @@ class Planner:
             generator,
             GeneratorSettings(class_=given.class_, train=train, sample=given.sample),
             signal.rate,
-            signal.length,
+            record_length(signal),
             self.config.compute.threads,
         )
 
@@ -163,7 +131,9 @@ class Planner:
         for name in self.config.datasets:
             settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
             log.info("calibrating the classifier of %s", name)
-            found[name] = classifier_seconds(settings, signal.rate, signal.length, records(self.config, name) or 1)
+            found[name] = classifier_seconds(
+                settings, signal.rate, record_length(signal), records(self.config, name) or 1
+            )
         return found
 
     def _trainings(self, job: Job) -> int:
@@ -179,7 +149,7 @@ class Planner:
     def _drawn(self, dataset: str, generator: str) -> int:
         """Count the records of a synthetic set."""
         samples, merge = self.config.samples, self.config.dataset_settings[dataset]
-        sets = len(self.config.generators) if generator == "all" else 1
+        sets = len(self.config.generators) if generator == POOLED else 1
         sets *= len(merge.merge) if merge.merge is not None and merge.synthetic == "union" else 1
         return sets * (samples.number if samples.counts is None else sum(samples.counts.values()))
 
@@ -187,7 +157,7 @@ class Planner:
         """Count what the time of a job grows with: records, or cells of the study, or all its trainings.
 
         Args:
-            job: one whose rule is in :data:`ROUGHLY`.
+            job: one whose kind has a rough estimate.
             trained: trainings of the whole study.
 
         Returns:
@@ -223,11 +193,10 @@ class Planner:
             seconds = STARTING + settings["number"] * each
         elif script == "classify":
             seconds = STARTING + number * self._classifier[job.wildcards["dataset"]]
-        elif took := self._past.get((script, len(job.provenance.parts) if job.provenance is not None else 0)):
+        elif took := self._past[job.rule]:
             seconds, basis = statistics.median(took), "past"
-        elif job.rule in ROUGHLY and (size := self.size(job, trained)) is not None:
-            fixed, each = ROUGHLY[job.rule]
-            seconds, basis = STARTING + fixed + each * size, "rough"
+        elif (rough := JOBS[job.rule].rough) is not None and (size := self.size(job, trained)) is not None:
+            seconds, basis = STARTING + rough[0] + rough[1] * size, "rough"
         return Estimate(job.rule, job.name, number, seconds, str(job.provenance), basis if seconds is not None else "")
 
     def disk(self) -> float | None:
@@ -237,7 +206,7 @@ class Planner:
             return None
         cells = len(self.config.datasets) * len(self.config.generators)
         all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
-        return float(all_records * 12 * self.config.signal.length * 4)
+        return float(all_records * 12 * record_length(self.config.signal) * 4)
 
     def downloads(self) -> list[str]:
         """Say for each dataset what would be fetched."""
@@ -246,8 +215,8 @@ class Planner:
             if settings.source is None or settings.source.kind == "simulated":
                 continue
             try:
-                plan = planned(settings, self.config.signal, Path(self.config.raw_dir) / name)
-                lines.append(f"{name}: {described(plan)}")
+                plan = plan_download(settings, self.config.signal, Path(self.config.raw_dir) / name)
+                lines.append(f"{name}: {plan}")
             except AcquireError as error:
                 lines.append(f"{name}: not known ({error})")
         return lines

@@ -1,4 +1,7 @@
-"""What made a job's outputs, written beside them as ``provenance.json``; ``ecgpipe why`` compares it with what would make them now."""
+"""What made a job's outputs, written beside them as ``provenance.json``.
+
+``ecgpipe why`` compares it with what would make them now.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.files import write_json
-from ecgpipe.workflow.code import NOT_FOLLOWED, closure, digest, parts
+from ecgpipe.workflow.code import FOLLOWED, closure, digest, is_followed, parts
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,9 @@ def undeclared(script: Path, modules: Iterable[str], imported: Collection[str]) 
     modules = list(modules)
     declared = closure(script, modules)
     local = {"ecgpipe", *(name.split(".")[0] for name in modules)}
-    return sorted(n for n in imported if n.split(".")[0] in local and n not in declared and n not in NOT_FOLLOWED)
+    # ecgpipe.config imports the followed ones of its modules for itself; a job that computes with them imports them.
+    passed_over = {*declared, *FOLLOWED}
+    return sorted(n for n in imported if n.split(".")[0] in local and n not in passed_over and is_followed(n))
 
 
 def _device(threads: int, gpu: int) -> str:
@@ -51,6 +56,7 @@ def write(
     code: str,
     settings: Any,
     inputs: Mapping[str, str],
+    outputs: Mapping[str, Any],
     imported: Collection[str],
     threads: int,
     gpu: int,
@@ -67,6 +73,7 @@ def write(
         code: digest of its code as the workflow computed it.
         settings: its section of the configuration.
         inputs: SHA-256 of the files it read, by name.
+        outputs: sha256, bytes and mtime_ns of the files it wrote, by name relative to the folder of ``path``.
         imported: names of all modules that were imported when it ended.
         threads: threads it was given.
         gpu: GPUs it was given.
@@ -87,6 +94,7 @@ def write(
             "seed": settings.get("seed", settings.get("seeds")) if isinstance(settings, dict) else None,
             "code": {"digest": code, "by_name": list(modules), "parts": parts(script, modules)},
             "inputs": dict(inputs),
+            "outputs": dict(outputs),
             "versions": {"python": platform.python_version(), **found},
             "device": _device(threads, gpu),
             "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

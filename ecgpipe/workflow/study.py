@@ -1,4 +1,4 @@
-"""What a configuration asks for: which datasets, models, samples and classifiers, and what each job depends on.
+"""What each job of a study depends on: its section of the configuration and the digest of its code.
 
 Rules ask a :class:`Study` for their inputs, parameters and code digests, so that every file name follows from the
 config and each job knows just the part of the config that it uses.
@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
-from ecgpipe.config import Config, ConfigError, DatasetSettings, PhysioNetSource, canonical
+from ecgpipe.config import Config, ConfigError, PhysioNetSource, canonical
+from ecgpipe.config.derived import is_simulated
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of
 from ecgpipe.redaction import without_passwords
+from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
+from ecgpipe.workflow.checksums import ChangedFileError, changed_since
 from ecgpipe.workflow.code import digest
+from ecgpipe.workflow.layout import Layout
 
 PLACES = ("base_url", "connections", "transport")
-"""How files of a PhysioNet source are reached: compared with nothing, for sums pin the data."""
-
-NOTHING = r"(?!)"
-"""A wildcard constraint that no name meets."""
-
-
-def one_of(names: Iterable[str]) -> str:
-    """Return a wildcard constraint that just these names meet."""
-    return "|".join(sorted(names)) or NOTHING
+"""How files of a PhysioNet source are reached: compared with nothing, for checksums pin the data."""
 
 
 def own_seed(seed: int, *names: str) -> int:
@@ -38,8 +31,8 @@ def own_seed(seed: int, *names: str) -> int:
     return int.from_bytes(hashlib.sha256(canonical([seed, *names]).encode()).digest()[:6], "big")
 
 
-class Study:
-    """The plan of one study.
+class Study(Layout):
+    """One study: its layout, and what each job depends on.
 
     Args:
         config: a validated configuration.
@@ -47,152 +40,20 @@ class Study:
     """
 
     def __init__(self, config: Config, scripts: Path) -> None:
-        self.config = config
+        super().__init__(config)
         self.scripts = scripts
-        self.raw = str(Path(config.raw_dir).expanduser())
 
-    # -- which things there are ---------------------------------------------------------------------------------
+    def check_results(self, remembered: Path) -> None:
+        """Make sure that every result is still what its job wrote.
 
-    @cached_property
-    def datasets(self) -> dict[str, DatasetSettings]:
-        """Active datasets and the members of active merges, by name."""
-        names = list(self.config.datasets)
-        for name in self.config.datasets:
-            names += [m for m in self.config.dataset_settings[name].merge or [] if m not in names]
-        return {name: self.config.dataset_settings[name] for name in names}
+        Args:
+            remembered: JSON file of what was checked before.
 
-    @property
-    def sourced(self) -> list[str]:
-        """Datasets that are read from a source."""
-        return [name for name, dataset in self.datasets.items() if dataset.merge is None]
-
-    @property
-    def merged(self) -> list[str]:
-        """Datasets that are the merge of others."""
-        return [name for name, dataset in self.datasets.items() if dataset.merge is not None]
-
-    @property
-    def pooled(self) -> list[str]:
-        """Merged datasets whose synthetic set is the union of their members' sets."""
-        return [name for name in self.merged if self.datasets[name].synthetic == "union"]
-
-    @property
-    def trained(self) -> list[str]:
-        """Datasets on which generators are trained."""
-        return [name for name in self.datasets if name not in self.pooled]
-
-    def members(self, dataset: str) -> list[str]:
-        """Datasets that a merge is made of."""
-        return list(self.datasets[dataset].merge or [])
-
-    @cached_property
-    def cells(self) -> list[tuple[str, str]]:
-        """Active (dataset, generator) pairs."""
-        return [(dataset, generator) for dataset in self.config.datasets for generator in self.config.generators]
-
-    @property
-    def pooled_generators(self) -> list[str]:
-        """``all``, the generators' samples together, if the study asks for it."""
-        return ["all"] if self.config.experiments.pooled else []
-
-    @property
-    def sources(self) -> list[str]:
-        """Names of the synthetic sets of a dataset: the generators, and ``all``."""
-        return [*self.config.generators, *self.pooled_generators]
-
-    @cached_property
-    def models(self) -> list[tuple[str, str]]:
-        """(dataset, generator) pairs that are trained for the active cells."""
-        names: list[str] = []
-        for dataset in self.config.datasets:
-            names += [n for n in (self.members(dataset) if dataset in self.pooled else [dataset]) if n not in names]
-        return [(name, generator) for name in names for generator in self.config.generators]
-
-    @cached_property
-    def real_fractions(self) -> list[float]:
-        """Shares of the real training records on which classifiers are trained from scratch."""
-        experiments = self.config.experiments
-        return sorted({*experiments.fractions, *experiments.transfer.fractions})
-
-    @property
-    def synthetic_settings(self) -> list[str]:
-        """Settings with synthetic records. TrSTeR is always among them: transfer starts from its networks."""
-        wanted = set(self.config.experiments.settings) - {"TrRTeR"}
-        if wanted or self.config.experiments.transfer.fractions:
-            wanted.add("TrSTeR")
-        return sorted(wanted)
-
-    def others(self, dataset: str) -> list[str]:
-        """Other datasets with a source that are crossed with this one."""
-        sourced = [name for name in self.config.datasets if name in self.sourced]
-        return [name for name in sourced if name != dataset] if dataset in sourced else []
-
-    def crossed(self, dataset: str) -> list[str]:
-        """Datasets whose synthetic records are added to this one's real ones, and on which its networks are tested too."""
-        return self.others(dataset) if self.config.experiments.cross else []
-
-    def yardsticks(self, dataset: str) -> list[str]:
-        """Other datasets with a source whose real records pre-train this one's classifier."""
-        transfer = self.config.experiments.transfer
-        return self.others(dataset) if transfer.from_real and transfer.fractions else []
-
-    def _classifier(self, dataset: str) -> dict[str, Any]:
-        return self.config.classifiers[self.datasets[dataset].classifier].model_dump(mode="json")
-
-    def pretrained_on(self, other: str, dataset: str) -> str:
-        """Folder, below ``results/classifiers``, of ``dataset``'s classifier trained on the real records of ``other``.
-
-        With the same classifier that is the real experiment of ``other``; without, it is trained for this alone.
+        Raises:
+            ChangedFileError: naming the files that were changed.
         """
-        same = self._classifier(other) == self._classifier(dataset)
-        return f"{other}/real" if same else f"{other}/real/for_{dataset}"
-
-    @property
-    def classifier_folders(self) -> list[str]:
-        """Folders, below ``results/classifiers``, of all classifier results of this study."""
-        folders = []
-        for dataset in self.config.datasets:
-            folders += [f"{dataset}/real", *(f"{dataset}/real/from_{other}" for other in self.yardsticks(dataset))]
-            for source in self.sources:
-                if self.synthetic_settings:
-                    folders.append(f"{dataset}/{source}/augmentation")
-                if self.config.experiments.transfer.fractions:
-                    folders.append(f"{dataset}/{source}/transfer")
-                folders += [f"{dataset}/{source}/with_{other}" for other in self.crossed(dataset)]
-        return folders
-
-    @property
-    def closeness_parts(self) -> dict[str, list[str]]:
-        """Files, below ``results/closeness`` and without their suffix, that each table of the closeness stage is joined from."""
-        cells, datasets, real = [f"{d}/{g}" for d, g in self.cells], self.config.datasets, self.control_parts
-        return {
-            table: [f"{cell}/{table}" for cell in cells] + [f"{d}/{real[table]}" for d in datasets if table in real]
-            for table in CLOSENESS_TABLES
-        }
-
-    @property
-    def control_parts(self) -> dict[str, str]:
-        """Names of the files, below ``results/closeness/<dataset>``, of each table with rows of controls or of real records."""
-        privacy = {"privacy": "privacy"} if self.config.closeness.measures == "full" else {}
-        return {"closeness": "controls", "curves": "curves", "points": "points", **privacy}
-
-    @property
-    def benchmarks(self) -> list[str]:
-        """Names of the benchmark files of all jobs before the tables, below ``results/benchmarks``."""
-        names = [f"{stage}/{d}" for d in self.sourced for stage in ("acquire", "preprocess")]
-        names += [f"merge/{d}" for d in self.merged]
-        names += [f"{stage}/{d}/{g}" for d, g in self.models for stage in ("generate", "sample")]
-        names += [f"pool/{d}/{g}" for d, g in self.cells if d in self.pooled]
-        names += [f"pool/{d}/{g}" for d in self.config.datasets for g in self.pooled_generators]
-        folders = [
-            *self.classifier_folders,
-            *(self.pretrained_on(o, d) for d in self.config.datasets for o in self.yardsticks(d)),
-        ]
-        names += [f"classify/{folder}" for folder in dict.fromkeys(folders)]
-        names += [f"closeness/{d}/controls" for d in self.config.datasets]
-        return names + [f"closeness/{d}/{g}" for d, g in self.cells]
-
-    # -- what each job depends on -------------------------------------------------------------------------------
+        if changed := changed_since(self.provenances, remembered):
+            raise ChangedFileError("\n".join(changed))
 
     def check_generators(self, remembered: Path) -> None:
         """Validate every active generator's own settings, by importing it.
@@ -218,7 +79,8 @@ class Study:
         for name, given in self.config.generator_settings.items():
             if name not in self.config.generators and find_spec(module_of(name, given.class_)) is None:
                 lines.append(
-                    f"`generator_settings.{name}` is no generator: active are {', '.join(self.config.generators)}, and there is no module {module_of(name, given.class_)}"
+                    f"`generator_settings.{name}` is no generator: active are {', '.join(self.config.generators)}, "
+                    f"and there is no module {module_of(name, given.class_)}"
                 )
         for name in self.config.generators:
             given = self.config.generator(name)
@@ -318,7 +180,7 @@ class Study:
         if experiment == "augmentation":
             values |= {"settings": self.synthetic_settings, "ratios": list(experiments.ratios)}
         if experiment == "cross":
-            values |= {"settings": ["TrRSTeR"], "ratios": ["all"]}
+            values |= {"settings": [AUGMENTED], "ratios": [ALL_SYNTHETIC]}
         if experiment == "transfer":
             values["methods"] = list(experiments.transfer.methods)
         return canonical(values)
@@ -351,7 +213,14 @@ class Study:
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],
-                "simulated": [name for name in self.config.datasets if self.config.is_simulated(name)],
+                "simulated": [
+                    name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)
+                ],
                 "seed": self.config.seed,
             }
         )
+
+    @property
+    def report_sources(self) -> str:
+        """Parameters of the report beside the configuration: :attr:`shown`."""
+        return canonical(self.shown)

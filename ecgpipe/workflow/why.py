@@ -1,6 +1,6 @@
 """What would run again, and why, in plain words: ``ecgpipe why``.
 
-Snakemake says that a parameter changed; the provenance beside each result says which code and settings made it, so that
+Snakemake says that a parameter changed. The provenance beside each result says which code and settings made it, so that
 the difference can be named.
 """
 

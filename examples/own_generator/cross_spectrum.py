@@ -1,8 +1,8 @@
 """A generator of one's own: a stationary Gaussian process with each class's cross-spectrum.
 
 A record of class c is, at every frequency f, X(f) = L_c(f) z(f) with z complex normal and L_c(f) L_c(f)^H the mean of
-X(f) X(f)^H over the class's training records: lead amplitudes, spectra and correlations between leads are right, and there are
-no beats, for these live in the phases. See docs/adding_a_generator.md for how a study uses this file.
+X(f) X(f)^H over the class's training records. Lead amplitudes, spectra and correlations between leads are right, but
+there are no beats, which are a matter of the phases. See docs/adding_a_generator.md for how a study uses this file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CrossSpectrumSettings(protocol.Settings):
 
 
 class CrossSpectrumSampleSettings(protocol.Settings):
-    """What may stand under `sample`: nothing."""
+    """Nothing may stand under `sample`."""
 
 
 class CrossSpectrum:
@@ -55,7 +55,7 @@ class CrossSpectrum:
     def fit(
         self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
     ) -> pd.DataFrame:
-        """Take the mean cross-spectrum of each class; nothing here is random or long enough for a checkpoint."""
+        """Take the mean cross-spectrum of each class; nothing here is random, or long enough to need a checkpoint."""
         started = time.perf_counter()
         classes, frequencies = len(self.spec.classes), self.spec.length // 2 + 1
         total = np.zeros((classes, frequencies, 8, 8), dtype=np.complex128)

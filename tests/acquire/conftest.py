@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecgpipe.acquire import places
+from ecgpipe.acquire import sources
 
 S3_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE")
 
@@ -19,7 +19,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",
-        places.ENVIRONMENT_VARIABLE,
+        sources.ENVIRONMENT_VARIABLE,
         *S3_SETTINGS,
     ):
         monkeypatch.delenv(name, raising=False)

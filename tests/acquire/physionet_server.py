@@ -1,8 +1,8 @@
 """A local server in PhysioNet's layout that misbehaves where it is told to.
 
 ``with PhysioNetServer(root, faults={"RECORDS": [Fault("drop"), None, Fault("status", status=503)]}) as server:`` serves
-``root`` (which holds ``files/<slug>/<version>/``) at ``server.url``. The n-th GET of a file meets the n-th entry of its list
-of faults, later ones none. Also runs by itself: ``python physionet_server.py ROOT [PORT]``.
+``root`` (which holds ``files/<slug>/<version>/``) at ``server.url``. The n-th GET of a file meets the n-th entry of its
+list of faults, later ones none. Also runs by itself: ``python physionet_server.py ROOT [PORT]``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class Fault:
 
     ``drop`` closes the connection after half the body; ``short`` sends half the body and closes with the full length
     announced; ``truncate`` announces and sends half the body; ``overlong`` announces more than it sends and keeps the
-    connection open; ``flip`` sends one wrong byte; ``status`` answers with a status and headers; ``stall`` sends half and then
-    nothing for ``seconds``; ``drip`` sends ``step`` bytes every ``seconds``; ``loop`` redirects to itself;
-    ``range`` answers a Range with the right status and the wrong bytes' numbers; ``slow`` answers rightly after ``seconds``.
+    connection open; ``flip`` sends one wrong byte; ``status`` answers with a status and headers; ``stall`` sends half
+    and then nothing for ``seconds``; ``drip`` sends ``step`` bytes every ``seconds``; ``loop`` redirects to itself;
+    ``range`` answers a Range with the right status and the wrong byte positions; ``slow`` answers correctly after
+    ``seconds``.
     """
 
     kind: Literal["drop", "short", "truncate", "overlong", "flip", "status", "stall", "drip", "loop", "range", "slow"]

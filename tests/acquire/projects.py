@@ -7,11 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgpipe.acquire.mirror import Transfer
+from ecgpipe.acquire.retry import RetryPolicy
 from ecgpipe.config import PhysioNetSource
 
-QUICK = Transfer(connect=5, stall=5, total=20, attempts=6, copies=3, delay=0.01, longest_delay=0.05, longest_pause=2)
-IMPATIENT = Transfer(connect=5, stall=1, total=2, attempts=8, copies=3, delay=0.01, longest_delay=0.05)
+QUICK = RetryPolicy(
+    connect_timeout=5,
+    read_timeout=5,
+    total_timeout=20,
+    max_attempts=6,
+    backoff=0.01,
+    max_backoff=0.05,
+    max_retry_after=2,
+)
+IMPATIENT = RetryPolicy(
+    connect_timeout=5, read_timeout=1, total_timeout=2, max_attempts=8, backoff=0.01, max_backoff=0.05
+)
 FIRST = "records100/00000/00001_lr.dat"
 LICENCE = "LICENSE.txt"
 

@@ -21,11 +21,14 @@ import pytest
 from physionet_server import Fault, PhysioNetServer
 from projects import FIRST, IMPATIENT, LICENCE, QUICK, ptbxl, source, true_files, wanted, write_project
 
-from ecgpipe.acquire import dataset, listing, physionet, places
+from ecgpipe.acquire import listing, physionet, sources
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.listing import Entry
-from ecgpipe.acquire.mirror import Transfer
+from ecgpipe.acquire.listing import ProjectFile
+from ecgpipe.acquire.physionet import Download
+from ecgpipe.acquire.retry import RetryPolicy
+from ecgpipe.acquire.run import acquire, manifest_path, plan_download, write_manifest
 from ecgpipe.config import DatasetSettings, PhysioNetSource, SignalSettings
+from ecgpipe.layouts import Format, subset_of
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def test_everything_needed_arrives_once_and_true(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     need = wanted(contents)
     with PhysioNetServer(root, delay=0.01) as server:
-        manifest = physionet.fetch(source(server.url, connections=3), "ptbxl", 100, folder, policy=QUICK)
+        manifest = Download(source(server.url, connections=3), "ptbxl", 100, folder, policy=QUICK).fetch()
         requests, busiest, agents = dict(server.requests), server.busiest, {seen.agent for seen in server.seen()}
     assert requests == dict.fromkeys([*need, "SHA256SUMS.txt"], 1)
     assert busiest == 3
@@ -71,12 +74,12 @@ def test_what_is_true_is_not_fetched_again_and_what_is_not_is(
 ) -> None:
     wrong, short, gone = FIRST, "records100/00000/00002_lr.hea", "records100/00000/00003_lr.dat"
     with PhysioNetServer(root) as server:
-        first = physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        first = Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
         (folder / wrong).write_bytes(b"x" * len(contents[wrong]))
         (folder / short).write_bytes(contents[short][:-1])
         (folder / gone).unlink()
         server.requests.clear()
-        again = physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        again = Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert server.requests == {"SHA256SUMS.txt": 1, wrong: 1, short: 1, gone: 1}
     pd.testing.assert_frame_equal(first, again)
     assert true_files(folder, contents) == set(wanted(contents))
@@ -102,12 +105,12 @@ def test_what_is_true_is_not_fetched_again_and_what_is_not_is(
     ids=["drop", "short", "truncate", "flip", "overlong", "stall", "burst", "mixed", "loop", "range"],
 )
 def test_a_fault_is_overcome_in_the_fewest_requests(
-    root: Path, contents: dict[str, bytes], folder: Path, faults: list[Fault], requests: int, policy: Transfer
+    root: Path, contents: dict[str, bytes], folder: Path, faults: list[Fault], requests: int, policy: RetryPolicy
 ) -> None:
     if faults[0].kind == "loop":
         faults = faults * 6
     with PhysioNetServer(root, {FIRST: faults}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=policy)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=policy).fetch()
         assert server.requests.pop(FIRST) == requests
         assert set(server.requests.values()) == {1}
     assert (folder / FIRST).read_bytes() == contents[FIRST]
@@ -117,7 +120,7 @@ def test_a_fault_is_overcome_in_the_fewest_requests(
 def test_a_slow_drip_is_cut_off_and_resumed(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     drip = Fault("drip", seconds=0.2, step=20)  # never stalls, but would take many seconds
     with PhysioNetServer(root, {FIRST: [drip]}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=IMPATIENT)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=IMPATIENT).fetch()
         first, second = server.seen(FIRST)
     assert first.range is None
     assert second.range is not None
@@ -127,7 +130,7 @@ def test_a_slow_drip_is_cut_off_and_resumed(root: Path, contents: dict[str, byte
 def test_damage_to_the_list_itself_is_overcome(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     faults = [Fault("status", status=502), Fault("short"), Fault("drop")]
     with PhysioNetServer(root, {"SHA256SUMS.txt": faults}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert server.requests["SHA256SUMS.txt"] == 4
     assert (folder / FIRST).read_bytes() == contents[FIRST]
 
@@ -135,7 +138,7 @@ def test_damage_to_the_list_itself_is_overcome(root: Path, contents: dict[str, b
 def test_a_redirect_is_followed(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     there = Fault("status", status=302, headers={"Location": f"/files/ptb-xl/1.0.3/{FIRST}?elsewhere"})
     with PhysioNetServer(root, {FIRST: [there]}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK).fetch()
     assert (folder / FIRST).read_bytes() == contents[FIRST]
 
 
@@ -150,7 +153,7 @@ def test_retry_after_is_honoured_by_all_connections(
     value = "1" if form == "seconds" else email.utils.formatdate(date, usegmt=True)
     faults = {LICENCE: [Fault("status", status=429, headers={"Retry-After": value})]}
     with PhysioNetServer(root, faults, delay=0.1) as server:
-        physionet.fetch(source(server.url, connections=2), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, connections=2), "ptbxl", 100, folder, policy=QUICK).fetch()
         refused, granted = (seen.at for seen in server.seen(LICENCE))
         others = [seen.at for seen in server.seen() if seen.path != LICENCE]
     until = refused + 1 if form == "seconds" else date
@@ -162,9 +165,9 @@ def test_retry_after_is_honoured_by_all_connections(
 
 def test_retry_after_is_capped(root: Path, folder: Path) -> None:
     began = time.monotonic()
-    policy = Transfer(delay=0.01, longest_delay=0.02, longest_pause=0.3)
+    policy = RetryPolicy(backoff=0.01, max_backoff=0.02, max_retry_after=0.3)
     with PhysioNetServer(root, {FIRST: [Fault("status", status=503, headers={"Retry-After": "86400"})]}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=policy)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=policy).fetch()
     assert 0.3 <= time.monotonic() - began < 10
 
 
@@ -174,14 +177,14 @@ def test_retry_after_is_capped(root: Path, folder: Path) -> None:
 def test_a_file_that_stays_wrong_is_named_with_its_sums(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     wrong = contents[FIRST][:-1] + bytes([contents[FIRST][-1] ^ 1])
     with PhysioNetServer(root, {FIRST: [Fault("flip")] * 99}) as server, pytest.raises(AcquireError) as raised:
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
     message = str(raised.value)
     assert FIRST in message
     assert hashlib.sha256(contents[FIRST]).hexdigest() in message
     assert hashlib.sha256(wrong).hexdigest() in message
     assert "1 files of" in message
     assert "base_url" in message
-    assert server.requests[FIRST] == QUICK.copies
+    assert server.requests[FIRST] == QUICK.max_corrupt
     assert true_files(folder, contents) == set(wanted(contents)) - {FIRST}
     assert not (folder / FIRST).exists()
 
@@ -193,11 +196,11 @@ def test_a_missing_file_is_named_without_a_second_request(
         PhysioNetServer(root, {FIRST: [Fault("status", status=404)] * 9}) as server,
         pytest.raises(AcquireError, match=rf"{FIRST}: the server does not have it \(404\)"),
     ):
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
     assert server.requests[FIRST] == 1
     assert any(FIRST in record.getMessage() and record.levelno == logging.ERROR for record in caplog.records)
     with PhysioNetServer(root) as server:
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert server.requests == {"SHA256SUMS.txt": 1, FIRST: 1}
 
 
@@ -206,16 +209,16 @@ def test_attempts_are_bounded(root: Path, folder: Path) -> None:
         PhysioNetServer(root, {FIRST: [Fault("status", status=503)] * 99}) as server,
         pytest.raises(AcquireError, match=rf"{FIRST}: the server answers 503"),
     ):
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
-    assert server.requests[FIRST] == QUICK.attempts
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
+    assert server.requests[FIRST] == QUICK.max_attempts
 
 
 def test_many_failures_end_the_run(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     faults = {path: [Fault("status", status=403)] for path in contents}
     with PhysioNetServer(root, faults) as server, pytest.raises(AcquireError, match="answers 403 Forbidden") as raised:
-        physionet.fetch(source(server.url, connections=1), "ptbxl", 100, folder, policy=QUICK)
-    assert sum(server.requests.values()) == 1 + physionet.MOST_FAILURES
-    assert f"{len(wanted(contents)) - physionet.MOST_FAILURES} further files were not tried" in str(raised.value)
+        Download(source(server.url, connections=1), "ptbxl", 100, folder, policy=QUICK).fetch()
+    assert sum(server.requests.values()) == 1 + physionet.MAX_FAILURES
+    assert f"{len(wanted(contents)) - physionet.MAX_FAILURES} further files were not tried" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +232,8 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, page: bytes) -> None:
         PhysioNetServer(tmp_path) as server,
         pytest.raises(AcquireError, match=r"SHA256SUMS\.txt of .* could not be read"),
     ):
-        physionet.fetch(source(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
-    assert server.requests["SHA256SUMS.txt"] == QUICK.copies
+        Download(source(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
+    assert server.requests["SHA256SUMS.txt"] == QUICK.max_corrupt
 
 
 def test_a_wrong_version_is_said_at_once(root: Path, folder: Path) -> None:
@@ -239,7 +242,7 @@ def test_a_wrong_version_is_said_at_once(root: Path, folder: Path) -> None:
         PhysioNetServer(root) as server,
         pytest.raises(AcquireError, match=r"ptb-xl/9.9 could not be read: the server does not have it.*`version`"),
     ):
-        physionet.fetch(other.model_copy(update={"base_url": server.url}), "ptbxl", 100, folder, policy=QUICK)
+        Download(other.model_copy(update={"base_url": server.url}), "ptbxl", 100, folder, policy=QUICK).fetch()
 
 
 # Resuming
@@ -251,7 +254,7 @@ def test_a_partial_file_is_resumed_by_range(root: Path, contents: dict[str, byte
     part.parent.mkdir(parents=True)
     part.write_bytes(contents[FIRST][:kept])
     with PhysioNetServer(root) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK).fetch()
         (seen,) = server.seen(FIRST)
     assert seen.range == f"bytes={kept}-"
     assert seen.sent == len(contents[FIRST]) - kept
@@ -261,7 +264,7 @@ def test_a_partial_file_is_resumed_by_range(root: Path, contents: dict[str, byte
 
 def test_a_short_answer_is_resumed_where_it_ended(root: Path, contents: dict[str, bytes], folder: Path) -> None:
     with PhysioNetServer(root, {FIRST: [Fault("short")]}) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK).fetch()
         first, second = server.seen(FIRST)
     assert second.range == f"bytes={first.sent}-"
     assert first.sent + second.sent == len(contents[FIRST])
@@ -285,7 +288,7 @@ def test_any_leftover_leads_to_the_true_file(
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(part(contents[FIRST]))
     with PhysioNetServer(root, ranges=ranges) as server:
-        physionet.fetch(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, records=["00001"]), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert server.requests[FIRST] == requests
     assert (folder / FIRST).read_bytes() == contents[FIRST]
     assert not leftover.exists()
@@ -335,7 +338,7 @@ def test_everything_arrives_true_through_mixed_faults(tmp_path: Path) -> None:
     need = wanted(contents)
     faults = mixed_faults(sorted(need), seed=4)
     with PhysioNetServer(tmp_path, faults) as server:
-        manifest = physionet.fetch(source(server.url, connections=8), "ptbxl", 100, tmp_path / "raw", policy=IMPATIENT)
+        manifest = Download(source(server.url, connections=8), "ptbxl", 100, tmp_path / "raw", policy=IMPATIENT).fetch()
         requests = dict(server.requests)
     assert true_files(tmp_path / "raw", need) == set(need)
     assert len(manifest) == len(need) == 2004
@@ -372,11 +375,7 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path, processes: multiproces
         if {fault.kind for fault in row} <= quick and len(row) < 4
     }
     with PhysioNetServer(tmp_path, faults) as server:
-        work = {
-            "target": physionet.fetch,
-            "args": (source(server.url), "ptbxl", 100, folder),
-            "kwargs": {"policy": QUICK},
-        }
+        work = {"target": Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch}
         for kill in range(10):
             true_before = true_files(folder, need)
             asked = server.requests.copy()
@@ -408,9 +407,7 @@ def test_two_runs_at_once_share_the_work(
 ) -> None:
     with PhysioNetServer(root, delay=0.01) as server:
         runs = [
-            processes.Process(
-                target=physionet.fetch, args=(source(server.url), "ptbxl", 100, folder), kwargs={"policy": QUICK}
-            )
+            processes.Process(target=Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch)
             for _ in range(3)
         ]
         for run in runs:
@@ -451,7 +448,7 @@ def test_an_unsafe_path_is_refused_before_anything_is_fetched(tmp_path: Path, pa
         PhysioNetServer(tmp_path / "served") as server,
         pytest.raises(AcquireError, match="would leave the download folder"),
     ):
-        physionet.fetch(source(server.url), "ptbxl", 100, tmp_path / "raw/ptbxl", policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, tmp_path / "raw/ptbxl", policy=QUICK).fetch()
     assert server.requests == {"SHA256SUMS.txt": 1}
     assert not (tmp_path / "raw/ptbxl").exists()
 
@@ -463,7 +460,7 @@ def test_a_link_out_of_the_folder_is_refused(root: Path, folder: Path, tmp_path:
     (folder / link).parent.mkdir(parents=True)
     (folder / link).symlink_to(outside)
     with PhysioNetServer(root) as server, pytest.raises(AcquireError, match="is a symbolic link to"):
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
     assert server.requests == {"SHA256SUMS.txt": 1}
     assert not list(outside.iterdir())
 
@@ -471,7 +468,7 @@ def test_a_link_out_of_the_folder_is_refused(root: Path, folder: Path, tmp_path:
 def test_the_folder_itself_may_be_a_link(root: Path, contents: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "raw").symlink_to(tmp_path / "disk")
-    physionet.fetch(source(root), "ptbxl", 100, tmp_path / "raw")
+    Download(source(root), "ptbxl", 100, tmp_path / "raw").fetch()
     assert true_files(tmp_path / "disk", contents) == set(wanted(contents))
 
 
@@ -482,9 +479,9 @@ def test_flavours_of_the_list_are_read() -> None:
     one, two, three = "a" * 64, "B" * 64, "c" * 64
     raw = f"\ufeff{one} first.csv\r\n\r\n{two}  second with blanks.csv\r\n   \n{three} *./sub//third.dat".encode()
     assert listing.parse(raw) == [
-        Entry("first.csv", one),
-        Entry("second with blanks.csv", two.lower()),
-        Entry("sub/third.dat", three),
+        ProjectFile("first.csv", one),
+        ProjectFile("second with blanks.csv", two.lower()),
+        ProjectFile("sub/third.dat", three),
     ]
 
 
@@ -494,11 +491,11 @@ def test_a_file_with_two_sums_is_refused() -> None:
     assert len(listing.parse(f"{'a' * 64} x.csv\n{'a' * 64} x.csv\n".encode())) == 1
 
 
-def entries(*paths: str) -> list[Entry]:
-    return [Entry(path, "0" * 64) for path in paths]
+def entries(*paths: str) -> list[ProjectFile]:
+    return [ProjectFile(path, "0" * 64) for path in paths]
 
 
-def paths(found: list[Entry]) -> list[str]:
+def paths(found: list[ProjectFile]) -> list[str]:
     return [entry.path for entry in found]
 
 
@@ -509,7 +506,7 @@ PTBXL = entries(*sorted(ptbxl(3)))
     ("rate", "kind"), [(50, "records100"), (100, "records100"), (101, "records500"), (500, "records500")]
 )
 def test_only_the_rate_in_use_is_needed(rate: int, kind: str) -> None:
-    found = paths(listing.needed(PTBXL, "ptbxl", rate))
+    found = paths(listing.select_files(PTBXL, "ptbxl", rate))
     suffix = "lr" if kind == "records100" else "hr"
     records = [f"{kind}/00000/{number:05d}_{suffix}.{end}" for number in (1, 2, 3) for end in ("dat", "hea")]
     assert found == [LICENCE, "RECORDS", "ptbxl_database.csv", *records, "scp_statements.csv"]
@@ -517,9 +514,9 @@ def test_only_the_rate_in_use_is_needed(rate: int, kind: str) -> None:
 
 def test_limit_and_names_choose_whole_records() -> None:
     tables = {LICENCE, "RECORDS", "ptbxl_database.csv", "scp_statements.csv"}
-    limited = set(paths(listing.needed(PTBXL, "ptbxl", 100, limit=2))) - tables
+    limited = set(paths(listing.select_files(PTBXL, "ptbxl", 100, limit=2))) - tables
     assert limited == {f"records100/00000/0000{number}_lr.{end}" for number in (1, 2) for end in ("hea", "dat")}
-    named = set(paths(listing.needed(PTBXL, "ptbxl", 500, names=["00003", "00001"], limit=1))) - tables
+    named = set(paths(listing.select_files(PTBXL, "ptbxl", 500, names=["00003", "00001"], limit=1))) - tables
     assert named == {"records500/00000/00001_hr.hea", "records500/00000/00001_hr.dat"}
 
 
@@ -527,7 +524,7 @@ def test_unknown_names_are_one_error() -> None:
     with pytest.raises(
         AcquireError, match=r"`records` names 00009, 1, not among the 3 records .* spelled like 00001"
     ) as raised:
-        listing.needed(PTBXL, "ptbxl", 100, names=["00001", "1", "00009"])
+        listing.select_files(PTBXL, "ptbxl", 100, names=["00001", "1", "00009"])
     assert "00001, " not in str(raised.value)
 
 
@@ -548,10 +545,26 @@ ARRHYTHMIA = entries(
     [(None, ["00001", "10646", "10647", "45551"]), ("chapman", ["00001", "10646"]), ("ningbo", ["10647", "45551"])],
 )
 def test_subsets_of_ecg_arrhythmia(subset: str | None, records: list[str]) -> None:
-    found = paths(listing.needed(ARRHYTHMIA, "ecg_arrhythmia", 100, subset=subset))
+    found = paths(listing.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset=subset))
     assert [path[-11:-4] for path in found if path.endswith(".mat")] == [f"JS{number}" for number in records]
     assert [path for path in found if "JS" not in path] == ["ConditionNames_SNOMED-CT.csv", "RECORDS"]
     assert len(found) == 2 + 2 * len(records)
+
+
+@pytest.mark.parametrize(
+    ("record", "subset"),
+    [
+        ("JS00001", "chapman"),
+        ("JS10646", "chapman"),
+        ("JS10647", "ningbo"),
+        ("JS45551", "ningbo"),
+        ("E00001", None),
+        ("JS", None),
+        ("JS00001b", None),
+    ],
+)
+def test_the_number_of_a_record_tells_its_hospital(record: str, subset: str | None) -> None:
+    assert subset_of(record) == subset
 
 
 def test_the_wrong_project_and_no_records_are_said() -> None:
@@ -559,15 +572,15 @@ def test_the_wrong_project_and_no_records_are_said() -> None:
         AcquireError,
         match=r"does not list ptbxl_database\.csv, scp_statements\.csv: this is no project of format ptbxl",
     ):
-        listing.needed(ARRHYTHMIA, "ptbxl", 100)
+        listing.select_files(ARRHYTHMIA, "ptbxl", 100)
     with pytest.raises(AcquireError, match="lists no record of format ecg_arrhythmia and subset chapman"):
-        listing.needed(ARRHYTHMIA[:3], "ecg_arrhythmia", 100, subset="chapman")
+        listing.select_files(ARRHYTHMIA[:3], "ecg_arrhythmia", 100, subset="chapman")
     with pytest.raises(AcquireError, match="JS10647"):
-        listing.needed(ARRHYTHMIA, "ecg_arrhythmia", 100, subset="chapman", names=["JS10647"])
+        listing.select_files(ARRHYTHMIA, "ecg_arrhythmia", 100, subset="chapman", names=["JS10647"])
 
 
 def test_half_a_record_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    listing.needed([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100)
+    listing.select_files([entry for entry in PTBXL if entry.path != FIRST], "ptbxl", 100)
     assert "1 records are not listed as one header and one data file: 00001" in caplog.text
 
 
@@ -576,12 +589,12 @@ def test_half_a_record_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file:{}", "{}/"])
 def test_a_folder_is_copied_and_verified(root: Path, contents: dict[str, bytes], folder: Path, form: str) -> None:
-    physionet.fetch(source(form.format(root)), "ptbxl", 100, folder)
+    Download(source(form.format(root)), "ptbxl", 100, folder).fetch()
     assert true_files(folder, contents) == set(wanted(contents))
     copied = folder / FIRST
     copied.write_bytes(b"")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path != copied}
-    physionet.fetch(source(form.format(root)), "ptbxl", 100, folder)
+    Download(source(form.format(root)), "ptbxl", 100, folder).fetch()
     assert copied.read_bytes() == contents[FIRST]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -591,14 +604,12 @@ def test_faults_of_a_folder_are_named(tmp_path: Path, contents: dict[str, bytes]
     (project / FIRST).write_bytes(b"other")
     (project / LICENCE).unlink()
     with pytest.raises(AcquireError) as raised:
-        physionet.fetch(source(tmp_path), "ptbxl", 100, tmp_path / "raw")
-    assert (
-        f"{FIRST}: expected SHA-256 {hashlib.sha256(contents[FIRST]).hexdigest()}, got {hashlib.sha256(b'other').hexdigest()}"
-        in str(raised.value)
-    )
+        Download(source(tmp_path), "ptbxl", 100, tmp_path / "raw").fetch()
+    expected, found = (hashlib.sha256(data).hexdigest() for data in (contents[FIRST], b"other"))
+    assert f"{FIRST}: expected SHA-256 {expected}, got {found}" in str(raised.value)
     assert f"{LICENCE}: there is no {project / LICENCE}" in str(raised.value)
     with pytest.raises(AcquireError, match=r"SHA256SUMS.txt of .*nowhere.* could not be read: there is no"):
-        physionet.fetch(source(tmp_path / "nowhere"), "ptbxl", 100, tmp_path / "raw")
+        Download(source(tmp_path / "nowhere"), "ptbxl", 100, tmp_path / "raw").fetch()
 
 
 @pytest.mark.parametrize(
@@ -606,15 +617,15 @@ def test_faults_of_a_folder_are_named(tmp_path: Path, contents: dict[str, bytes]
 )
 def test_other_addresses_are_refused(base: str, folder: Path) -> None:
     with pytest.raises(AcquireError, match="`base_url`"):
-        physionet.fetch(source(base), "ptbxl", 100, folder)
+        Download(source(base), "ptbxl", 100, folder).fetch()
 
 
 def test_base_url_is_of_the_config_then_the_environment_then_physionets(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = PhysioNetSource(kind="physionet", slug="ptb-xl", version="1.0.3")
-    assert places.resolve_base_url(plain) == "https://physionet.org"
+    assert sources.resolve_base_url(plain) == "https://physionet.org"
     monkeypatch.setenv("ECGPIPE_PHYSIONET", "/data")
-    assert places.resolve_base_url(plain) == "/data"
-    assert places.resolve_base_url(source("http://mirror")) == "http://mirror"
+    assert sources.resolve_base_url(plain) == "/data"
+    assert sources.resolve_base_url(source("http://mirror")) == "http://mirror"
 
 
 @pytest.mark.parametrize("lengths", [True, False])
@@ -623,15 +634,15 @@ def test_the_plan_counts_what_would_come_and_writes_nothing(
 ) -> None:
     need = wanted(contents)
     with PhysioNetServer(root, lengths=lengths) as server:
-        plan = physionet.planned(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        plan = Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).plan()
         assert plan == (len(need), sum(map(len, need.values())) if lengths else None, lengths, 0)
         assert server.requests == {"SHA256SUMS.txt": 1}
         assert not folder.parent.exists()
-        assert physionet.planned(source(root), "ptbxl", 100, folder)[:2] == (len(need), sum(map(len, need.values())))
-        physionet.fetch(source(root), "ptbxl", 100, folder)
-        assert physionet.planned(source(server.url), "ptbxl", 100, folder, policy=QUICK) == (0, 0, True, len(need))
+        assert Download(source(root), "ptbxl", 100, folder).plan()[:2] == (len(need), sum(map(len, need.values())))
+        Download(source(root), "ptbxl", 100, folder).fetch()
+        assert Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).plan() == (0, 0, True, len(need))
         (folder / FIRST).unlink()
-        assert physionet.planned(source(root), "ptbxl", 100, folder) == (1, len(contents[FIRST]), True, len(need) - 1)
+        assert Download(source(root), "ptbxl", 100, folder).plan() == (1, len(contents[FIRST]), True, len(need) - 1)
 
 
 # The network and the disk
@@ -645,21 +656,21 @@ def free_port() -> int:
 
 def test_a_host_that_is_not_there_is_said_at_once(folder: Path) -> None:
     with pytest.raises(AcquireError, match=r"the host physionet\.invalid was not found.*`base_url`"):
-        physionet.fetch(source("https://physionet.invalid"), "ptbxl", 100, folder)
+        Download(source("https://physionet.invalid"), "ptbxl", 100, folder).fetch()
     port = free_port()
     with pytest.raises(AcquireError, match=rf"127\.0\.0\.1:{port} cannot be reached"):
-        physionet.fetch(source(f"http://127.0.0.1:{port}"), "ptbxl", 100, folder)
+        Download(source(f"http://127.0.0.1:{port}"), "ptbxl", 100, folder).fetch()
 
 
 def test_a_proxy_that_refuses_is_said(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(AcquireError, match=r"the proxy 127\.0\.0\.1:\d+ cannot be reached.*http_proxy"):
-        physionet.fetch(source("http://physionet.invalid"), "ptbxl", 100, folder)
+        Download(source("http://physionet.invalid"), "ptbxl", 100, folder).fetch()
     with PhysioNetServer(root, {"SHA256SUMS.txt": [Fault("status", status=407)]}) as server:
         monkeypatch.setenv("http_proxy", server.url)
         with pytest.raises(AcquireError, match=r"the proxy refuses .*: 407 .*http_proxy"):
-            physionet.fetch(source("http://physionet.invalid"), "ptbxl", 100, folder)
+            Download(source("http://physionet.invalid"), "ptbxl", 100, folder).fetch()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
@@ -688,14 +699,14 @@ def test_a_wrong_certificate_is_said(root: Path, folder: Path, tmp_path: Path) -
         PhysioNetServer(root, certificate=pem) as server,
         pytest.raises(AcquireError, match=r"the certificate of 127\.0\.0\.1 is not valid.*SSL_CERT_FILE"),
     ):
-        physionet.fetch(source(server.url), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url), "ptbxl", 100, folder, policy=QUICK).fetch()
 
 
 def test_a_host_that_leaves_for_a_moment_is_waited_for(
     root: Path, contents: dict[str, bytes], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Refused connections end the run only if the host never answered."""
-    patient = Transfer(attempts=30, delay=0.05, longest_delay=0.1)
+    patient = RetryPolicy(max_attempts=30, backoff=0.05, max_backoff=0.1)
     first = PhysioNetServer(root, delay=0.02)
     port = int(first.url.rsplit(":", 1)[1])
     caplog.set_level(logging.INFO)
@@ -714,7 +725,7 @@ def test_a_host_that_leaves_for_a_moment_is_waited_for(
     thread.start()
     time.sleep(0.05)
     try:
-        physionet.fetch(source(f"http://127.0.0.1:{port}"), "ptbxl", 100, folder, policy=patient)
+        Download(source(f"http://127.0.0.1:{port}"), "ptbxl", 100, folder, policy=patient).fetch()
     finally:
         stop.set()
         thread.join()
@@ -724,14 +735,15 @@ def test_a_host_that_leaves_for_a_moment_is_waited_for(
 
 MOUNTED = """
 import sys
-from ecgpipe.acquire import physionet
+from pathlib import Path
 from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.acquire.physionet import Download
 from ecgpipe.config import PhysioNetSource
 for base in sys.argv[2:]:
     for disk in ("full", "readonly"):
         source = PhysioNetSource(kind="physionet", slug="ptb-xl", version="1.0.3", base_url=base)
         try:
-            physionet.fetch(source, "ptbxl", 100, f"{sys.argv[1]}/{disk}/ptbxl")
+            Download(source, "ptbxl", 100, Path(sys.argv[1], disk, "ptbxl")).fetch()
         except AcquireError as error:
             print(error)
 """
@@ -778,9 +790,9 @@ def test_what_the_disk_refuses_is_said(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_complete_folder_needs_nothing_written(root: Path, contents: dict[str, bytes], folder: Path) -> None:
-    physionet.fetch(source(root), "ptbxl", 100, folder)
+    Download(source(root), "ptbxl", 100, folder).fetch()
     before = {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
-    physionet.fetch(source(root), "ptbxl", 100, folder)
+    Download(source(root), "ptbxl", 100, folder).fetch()
     assert {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]} == before
 
 
@@ -795,30 +807,30 @@ def settings(base: str | Path | None, **more: object) -> DatasetSettings:
 
 
 def test_acquire_writes_the_manifest_beside_the_folder(root: Path, contents: dict[str, bytes], folder: Path) -> None:
-    manifest = dataset.acquire(settings(root, limit=2), SignalSettings(), folder)
-    assert not dataset.manifest_path(folder).exists()
-    path = dataset.write_manifest(folder, manifest)
+    manifest = acquire(settings(root, limit=2), SignalSettings(), folder)
+    assert not manifest_path(folder).exists()
+    path = write_manifest(folder, manifest)
     assert path == folder.parent / "ptbxl.parquet"
     read = pd.read_parquet(path)
     pd.testing.assert_frame_equal(read, manifest)
     assert len(read) == 4 + 2 * 2
-    assert dataset.planned(settings(root), SignalSettings(rate=500), folder)[0] == 2 * 6
+    assert plan_download(settings(root), SignalSettings(rate=500), folder)[0] == 2 * 6
 
 
 def test_simulated_records_go_through_the_same_door(tmp_path: Path) -> None:
     made = DatasetSettings(format="ptbxl", source={"kind": "simulated", "records": 20, "seed": 1})
-    manifest = dataset.acquire(made, SignalSettings(), tmp_path / "simulated")
+    manifest = acquire(made, SignalSettings(), tmp_path / "simulated")
     assert list(manifest.columns) == ["path", "bytes", "sha256"]
     assert all(
         hashlib.sha256((tmp_path / "simulated" / row.path).read_bytes()).hexdigest() == row.sha256
         for row in manifest.itertuples()
     )
-    assert dataset.planned(made, SignalSettings(), tmp_path / "simulated")[:2] == (0, 0)
+    assert plan_download(made, SignalSettings(), tmp_path / "simulated")[:2] == (0, 0)
 
 
 def test_a_merge_has_nothing_to_acquire(tmp_path: Path) -> None:
     with pytest.raises(AcquireError, match="acquire its members"):
-        dataset.acquire(DatasetSettings(merge=["a", "b"]), SignalSettings(), tmp_path)
+        acquire(DatasetSettings(merge=["a", "b"]), SignalSettings(), tmp_path)
 
 
 REAL = os.environ.get("ECGPIPE_PHYSIONET")
@@ -828,9 +840,9 @@ REAL = os.environ.get("ECGPIPE_PHYSIONET")
 @pytest.mark.parametrize(
     ("slug", "version", "format"), [("ptb-xl", "1.0.3", "ptbxl"), ("ecg-arrhythmia", "1.0.0", "ecg_arrhythmia")]
 )
-def test_real_projects_arrive(tmp_path: Path, slug: str, version: str, format: listing.Format) -> None:
+def test_real_projects_arrive(tmp_path: Path, slug: str, version: str, format: Format) -> None:
     real = PhysioNetSource(kind="physionet", slug=slug, version=version, base_url=REAL, limit=5)
-    manifest = physionet.fetch(real, format, 100, tmp_path / slug)
+    manifest = Download(real, format, 100, tmp_path / slug).fetch()
     assert sum(manifest["path"].str.endswith(".hea")) == 5
     assert all(
         hashlib.sha256((tmp_path / slug / row.path).read_bytes()).hexdigest() == row.sha256

@@ -16,9 +16,10 @@ import pytest
 from physionet_server import Fault, PhysioNetServer
 from projects import FIRST, QUICK, ptbxl, source, true_files, wanted, write_project
 
-from ecgpipe.acquire import dataset, physionet
+from ecgpipe.acquire import physionet
 from ecgpipe.acquire.errors import AcquireError
-from ecgpipe.acquire.physionet import Plan
+from ecgpipe.acquire.physionet import Download, DownloadPlan
+from ecgpipe.acquire.run import acquire
 from ecgpipe.config import Config, DatasetSettings, FolderSource, SignalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,15 +61,15 @@ def test_an_archive_is_fetched_once_and_unpacked_verified(
     size = (archived / ARCHIVE).stat().st_size
     with PhysioNetServer(archived) as server:
         zipped = source(server.url, transport="zip")
-        assert physionet.planned(zipped, "ptbxl", 100, folder, policy=QUICK) == Plan(1, size, True, 0)
+        assert Download(zipped, "ptbxl", 100, folder, policy=QUICK).plan() == DownloadPlan(1, size, True, 0)
         assert not folder.parent.exists()
-        manifest = physionet.fetch(zipped, "ptbxl", 100, folder, policy=QUICK)
+        manifest = Download(zipped, "ptbxl", 100, folder, policy=QUICK).fetch()
         assert sum(server.requests.values()) == 1
-        again = physionet.fetch(zipped, "ptbxl", 100, folder, policy=QUICK)
+        again = Download(zipped, "ptbxl", 100, folder, policy=QUICK).fetch()
         assert sum(server.requests.values()) == 1
-        assert physionet.planned(zipped, "ptbxl", 100, folder, policy=QUICK) == Plan(0, 0, True, len(manifest))
+        assert Download(zipped, "ptbxl", 100, folder, policy=QUICK).plan() == DownloadPlan(0, 0, True, len(manifest))
         (folder / FIRST).write_bytes(b"spoilt")
-        physionet.fetch(zipped, "ptbxl", 100, folder, policy=QUICK)
+        Download(zipped, "ptbxl", 100, folder, policy=QUICK).fetch()
         assert sum(server.requests.values()) == 2
     assert manifest.equals(again)
     assert manifest["path"].tolist() == sorted(wanted(contents))
@@ -90,7 +91,7 @@ def test_an_archive_survives_a_bad_network(
     archived: Path, contents: dict[str, bytes], tmp_path: Path, faults: list[Fault], requests: int
 ) -> None:
     with PhysioNetServer(archived, {ARCHIVE.rstrip("/"): faults, ARCHIVE: faults}) as server:
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
         assert sum(server.requests.values()) == requests
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents))
 
@@ -101,7 +102,7 @@ def test_what_came_of_an_archive_is_kept(archived: Path, contents: dict[str, byt
     for have in (len(whole) // 3, len(whole)):  # interrupted on the way, and after the last byte
         part.write_bytes(whole[:have])
         with PhysioNetServer(archived) as server:
-            physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+            Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
             (seen,) = server.seen()
         assert seen.range == f"bytes={have}-"
         assert seen.sent == len(whole) - have
@@ -116,7 +117,7 @@ def test_unpacking_goes_on_after_an_interruption(archived: Path, contents: dict[
     (folder / FIRST).write_bytes(contents[FIRST])
     before = (folder / FIRST).stat().st_mtime_ns
     with PhysioNetServer(archived) as server:
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, folder, policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, folder, policy=QUICK).fetch()
         assert not server.requests
     assert (folder / FIRST).stat().st_mtime_ns == before
     assert true_files(folder, contents) == set(wanted(contents))
@@ -128,24 +129,24 @@ def test_an_archive_of_ones_own_is_read_where_it_is(tmp_path: Path, contents: di
     project = write_project(tmp_path / "made", "ptb-xl", "1.0.3", contents)
     own = pack(tmp_path / "own" / "ptb-xl-1.0.3.zip", project, top="")
     zipped = source(form.format(tmp_path / "own"), transport="zip")
-    plan = physionet.planned(zipped, "ptbxl", 500, tmp_path / "raw")
-    manifest = physionet.fetch(zipped, "ptbxl", 500, tmp_path / "raw")
-    assert plan == Plan(len(manifest), manifest["bytes"].sum(), True, 0)
+    plan = Download(zipped, "ptbxl", 500, tmp_path / "raw").plan()
+    manifest = Download(zipped, "ptbxl", 500, tmp_path / "raw").fetch()
+    assert plan == DownloadPlan(len(manifest), manifest["bytes"].sum(), True, 0)
     assert own.is_file()
     own.unlink()
-    physionet.fetch(zipped, "ptbxl", 500, tmp_path / "raw")  # all is there: the archive is not missed
+    Download(zipped, "ptbxl", 500, tmp_path / "raw").fetch()  # all is there: the archive is not missed
     shutil.rmtree(tmp_path / "raw")
     with pytest.raises(AcquireError, match=r"there is no .*ptb-xl-1\.0\.3\.zip"):
-        physionet.fetch(zipped, "ptbxl", 500, tmp_path / "raw")
+        Download(zipped, "ptbxl", 500, tmp_path / "raw").fetch()
     with pytest.raises(AcquireError, match=r"there is no .*ptb-xl-1\.0\.3\.zip"):
-        physionet.planned(zipped, "ptbxl", 500, tmp_path / "raw")
+        Download(zipped, "ptbxl", 500, tmp_path / "raw").plan()
 
 
 def test_an_archive_at_an_address_of_its_own(archived: Path, contents: dict[str, bytes], tmp_path: Path) -> None:
     shutil.copy(archived / ARCHIVE, archived / "mirror.zip")
     with PhysioNetServer(archived) as server:
         base = f"{server.url}/mirror.zip"
-        physionet.fetch(source(base, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(base, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
         assert dict(server.requests) == {"mirror.zip": 1}
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents))
 
@@ -161,7 +162,7 @@ def test_an_archive_that_would_leave_its_folder_is_refused(archived: Path, tmp_p
         archive.writestr(info, b"x")
     before = {str(file) for file in tmp_path.rglob("*")}
     with PhysioNetServer(archived) as server, pytest.raises(AcquireError, match="would leave the folder"):
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert not (tmp_path / "raw").exists()
     new = {str(file) for file in tmp_path.rglob("*")} - before
     assert {Path(file).name for file in new} <= {".raw.zip", ".raw.zip.part", ".raw.lock"}
@@ -173,7 +174,7 @@ def test_a_link_in_an_archive_is_refused(archived: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(archived / ARCHIVE, "a") as archive:
         archive.writestr(link, "/etc")
     with PhysioNetServer(archived) as server, pytest.raises(AcquireError, match="or is a link"):
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
 
 
 def test_a_wrong_file_in_an_archive_is_named_and_the_archive_dropped(
@@ -186,7 +187,7 @@ def test_a_wrong_file_in_an_archive_is_named_and_the_archive_dropped(
         PhysioNetServer(tmp_path / "served") as server,
         pytest.raises(AcquireError, match=rf"{FIRST}: expected SHA-256"),
     ):
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents)) - {FIRST}
     assert not (tmp_path / ".raw.zip").exists()
 
@@ -199,7 +200,7 @@ def test_damage_inside_an_archive_is_named(archived: Path, tmp_path: Path) -> No
     raw[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0xFF
     path.write_bytes(raw)
     with PhysioNetServer(archived) as server, pytest.raises(AcquireError, match=f"{FIRST}: .*"):
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
 
 
 @pytest.mark.parametrize("page", [b"<html>log in</html>", b""])
@@ -208,7 +209,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path, page: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(page)
     with PhysioNetServer(tmp_path / "served") as server, pytest.raises(AcquireError, match="no whole zip archive"):
-        physionet.fetch(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(server.url, transport="zip"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
 
 
 # An S3 bucket
@@ -231,16 +232,18 @@ def test_a_bucket_is_read_without_an_account(
     bucket: PhysioNetServer, tmp_path: Path, contents: dict[str, bytes]
 ) -> None:
     place = source("s3://physionet-open/deeper")
-    manifest = physionet.fetch(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+    manifest = Download(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert bucket.requests.pop(f"{IN_BUCKET}/{FIRST}") == 4
     assert set(bucket.requests.values()) == {1}
     assert len(bucket.requests) == len(manifest)  # and the list of sums, less the file with faults
     assert all("ecgpipe/" in str(seen.agent) and seen.method == "GET" for seen in bucket.seen())
     assert all(seen.account is None for seen in bucket.seen())
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents))
-    assert physionet.planned(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK).files == 0
+    assert Download(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK).plan().files == 0
     size = sum(map(len, wanted(contents).values()))
-    assert physionet.planned(place, "ptbxl", 100, tmp_path / "new", policy=QUICK) == Plan(len(manifest), size, True, 0)
+    assert Download(place, "ptbxl", 100, tmp_path / "new", policy=QUICK).plan() == DownloadPlan(
+        len(manifest), size, True, 0
+    )
 
 
 def test_a_bucket_is_read_with_the_account_that_the_environment_names(
@@ -250,7 +253,7 @@ def test_a_bucket_is_read_with_the_account_that_the_environment_names(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     place = source("s3://physionet-open/deeper", limit=1)
-    physionet.fetch(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+    Download(place, "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert all("Credential=somebody/" in str(seen.account) for seen in bucket.seen())
     assert "secret" not in caplog.text
 
@@ -270,21 +273,21 @@ def test_what_a_bucket_lacks_is_named(
     bucket.faults.clear()
     change(tmp_path / "served" / IN_BUCKET)
     with pytest.raises(AcquireError, match=said):
-        physionet.fetch(source("s3://physionet-open/deeper"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source("s3://physionet-open/deeper"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert FIRST not in true_files(tmp_path / "raw", {FIRST: b"other"})
 
 
 def test_buckets_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AcquireError, match="transport: files"):
-        physionet.fetch(source("s3://bucket", transport="zip"), "ptbxl", 100, tmp_path / "raw")
+        Download(source("s3://bucket", transport="zip"), "ptbxl", 100, tmp_path / "raw").fetch()
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "s3fs", None)
         with pytest.raises(AcquireError, match=r"pip install 'ecgpipe\[s3\]'"):
-            physionet.fetch(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw")
+            Download(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw").fetch()
     pytest.importorskip("s3fs", reason="the extra s3 is not installed")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(AcquireError, match=r"s3://bucket/ptb-xl/1\.0\.3 cannot be reached: .*AWS_ENDPOINT_URL"):
-        physionet.fetch(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source("s3://bucket"), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
 
 
 # A folder
@@ -292,7 +295,7 @@ def test_buckets_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytes
 
 def test_a_downloaded_copy_may_be_named_itself(tmp_path: Path, contents: dict[str, bytes]) -> None:
     project = write_project(tmp_path / "made", "ptb-xl", "1.0.3", contents)
-    physionet.fetch(source(project), "ptbxl", 100, tmp_path / "raw")
+    Download(source(project), "ptbxl", 100, tmp_path / "raw").fetch()
     assert true_files(tmp_path / "raw", contents) == set(wanted(contents))
 
 
@@ -301,19 +304,19 @@ def test_a_plain_folder_needs_no_list(tmp_path: Path, contents: dict[str, bytes]
     (project / "SHA256SUMS.txt").unlink()
     (project / ".hidden").write_text("x")
     plain = FolderSource(kind="folder", path=str(project), limit=4)
-    plan = physionet.planned(plain, "ptbxl", 100, tmp_path / "raw")
-    manifest = physionet.fetch(plain, "ptbxl", 100, tmp_path / "raw")
+    plan = Download(plain, "ptbxl", 100, tmp_path / "raw").plan()
+    manifest = Download(plain, "ptbxl", 100, tmp_path / "raw").fetch()
     assert plan[:2] == (len(manifest), manifest["bytes"].sum())
     need = {path: data for path, data in wanted(contents).items() if path in set(manifest["path"])}
     assert len(need) == len(manifest) == 4 + 2 * 4
     assert true_files(tmp_path / "raw", need) == set(need)
     with pytest.raises(AcquireError, match=r"there is no .*nowhere.*`path`"):
-        physionet.fetch(FolderSource(kind="folder", path=str(tmp_path / "nowhere")), "ptbxl", 100, tmp_path / "raw")
+        Download(FolderSource(kind="folder", path=str(tmp_path / "nowhere")), "ptbxl", 100, tmp_path / "raw").fetch()
     for name in (b"not\xff.txt", b"two\nlines.txt"):
         (odd := tmp_path / f"odd{len(name)}").mkdir()
         Path(os.fsdecode(os.fsencode(odd) + b"/" + name)).write_text("x")
         with pytest.raises(AcquireError, match="cannot stand in a list of files; rename or remove it"):
-            physionet.fetch(FolderSource(kind="folder", path=str(odd)), "ptbxl", 100, tmp_path / "raw")
+            Download(FolderSource(kind="folder", path=str(odd)), "ptbxl", 100, tmp_path / "raw").fetch()
 
 
 def test_a_challenge_folder_is_chosen_from(tmp_path: Path) -> None:
@@ -333,7 +336,7 @@ def test_a_challenge_folder_is_chosen_from(tmp_path: Path) -> None:
             "source": {"kind": "folder", "path": str(tmp_path / "set")},
         }
     )
-    manifest = dataset.acquire(chosen, SignalSettings(), tmp_path / "raw")
+    manifest = acquire(chosen, SignalSettings(), tmp_path / "raw")
     assert manifest["path"].tolist() == [path for path in sorted(made) if "georgia" in path]
 
 
@@ -345,20 +348,24 @@ def test_a_plan_of_many_files_asks_for_few_sizes(tmp_path: Path) -> None:
     write_project(tmp_path, "ptb-xl", "1.0.3", contents)
     need = wanted(contents)
     with PhysioNetServer(tmp_path) as server:
-        plan = physionet.planned(source(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        plan = Download(source(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK).plan()
         asked = sum(seen.method == "HEAD" for seen in server.seen())
-    assert (plan.files, plan.exact, asked) == (len(need), False, 4 + 2 * physionet.ASKED)
+    assert (plan.files, plan.exact, asked) == (len(need), False, 4 + 2 * physionet.SIZE_SAMPLES)
     assert plan.bytes == pytest.approx(sum(map(len, need.values())), rel=0.25)
-    assert dataset.described(plan) == f"204 files, about {plan.bytes / 1e6:,.1f} MB; 0 files are here already"
+    assert str(plan) == f"204 files, about {plan.bytes / 1e6:,.1f} MB; 0 files are here already"
 
 
 def test_the_workflow_tells_the_plan(tmp_path: Path, contents: dict[str, bytes]) -> None:
     """`snakemake download_plan` says how much would come, and fetches nothing."""
     write_project(tmp_path / "served", "ptb-xl", "1.0.3", contents)
-    write_project(tmp_path / "served", "ecg-arrhythmia", "1.0.0", {
-        "ConditionNames_SNOMED-CT.csv": b"x", "WFDBRecords/01/010/JS00001.hea": b"h", "WFDBRecords/01/010/JS00001.mat": b"m",
-    })  # fmt: skip
-    command = [sys.executable, "-m", "snakemake", "download_plan", "-c1", "-s", ROOT / "Snakefile", "--configfile", ROOT / "configs/physionet.yaml"]  # fmt: skip
+    arrhythmia = {
+        "ConditionNames_SNOMED-CT.csv": b"x",
+        "WFDBRecords/01/010/JS00001.hea": b"h",
+        "WFDBRecords/01/010/JS00001.mat": b"m",
+    }
+    write_project(tmp_path / "served", "ecg-arrhythmia", "1.0.0", arrhythmia)
+    command = [sys.executable, "-m", "snakemake", "download_plan", "-c1", "-s", ROOT / "Snakefile"]
+    command += ["--configfile", ROOT / "configs/physionet.yaml"]
     with PhysioNetServer(tmp_path / "served") as server:
         environment = {
             **os.environ,
@@ -393,18 +400,20 @@ def test_the_workflow_tells_the_plan(tmp_path: Path, contents: dict[str, bytes])
 def test_no_password_is_in_a_message(base: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises(AcquireError) as raised:
-        physionet.fetch(source(base), "ptbxl", 100, tmp_path / "raw", policy=QUICK)
+        Download(source(base), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
     assert "secret" not in str(raised.value) + caplog.text
 
 
 def test_no_password_is_in_a_log(tmp_path: Path, contents: dict[str, bytes]) -> None:
     project = write_project(tmp_path / "served", "ptb-xl", "1.0.3", contents)
     (project / FIRST).unlink()
-    settings = {"dataset": {"format": "ptbxl", "source": {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}}, "signal": {}}  # fmt: skip
+    project_source = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}
+    settings = {"dataset": {"format": "ptbxl", "source": project_source}, "signal": {}}
     with PhysioNetServer(tmp_path / "served") as server:
         place = {"set": {"base_url": server.url.replace("//", "//user:secret@")}}
         command = [
-            sys.executable, ROOT / "workflow_scripts/acquire.py", "--dataset", "set", "--settings", json.dumps(settings),
+            sys.executable, ROOT / "workflow_scripts/acquire.py",
+            "--dataset", "set", "--settings", json.dumps(settings),
             "--manifest", tmp_path / "raw/set.parquet", "--log", tmp_path / "job.log",
             "--provenance", tmp_path / "raw/set.provenance.json", "--code", "0",
         ]  # fmt: skip

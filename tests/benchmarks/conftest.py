@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Import a benchmark by its name, as when it is run: its neighbours are top-level modules, here as long as the test."""
+    """Import a benchmark by its name as if it were run: its neighbours are top-level modules during the test."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     names = [path.stem for path in BENCHMARKS.glob("*.py")]
     others = {name: sys.modules.pop(name) for name in names if name in sys.modules}

@@ -1,4 +1,4 @@
-"""The benchmark of what generators learn: its measures on known cases, and its table in the documentation."""
+"""The benchmark of what generators learn: its measures in known cases, and its tables in the documentation."""
 
 from __future__ import annotations
 

@@ -42,3 +42,10 @@ def make_dataset(spec):
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def folders(make_dataset, tmp_path_factory) -> tuple[Path, Path]:
+    """A real set and samples of the generator ``diffwave``."""
+    folder = tmp_path_factory.mktemp("sets")
+    return make_dataset(folder / "hospital"), make_dataset(folder / "diffwave", seed=5, n=14)

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ecgpipe.classify.cnn import RhythmCNN
+from ecgpipe.classify.pooling import pooled_length, shortest_length
+from ecgpipe.config import ClassifierSettings
 
 
 def network(length=1000, classes=7, **changes) -> RhythmCNN:
@@ -59,3 +61,11 @@ def test_without_dense_layers_the_output_follows_the_convolutions():
 def test_too_short_records_are_refused():
     with pytest.raises(ValueError, match="6 blocks leave nothing of a record of 100 samples"):
         network(length=100, blocks=6)
+
+
+def test_shortest_record_leaves_one_sample():
+    for blocks in range(1, 9):
+        shortest = shortest_length(blocks)
+        assert shortest == ClassifierSettings(blocks=blocks).shortest_record
+        assert pooled_length(shortest, blocks) == 1
+        assert pooled_length(shortest - 1, blocks) < 1

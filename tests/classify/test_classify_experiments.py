@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,18 @@ import pytest
 import torch
 from sine_classes import CLASSES
 
-from ecgpipe.classify import experiments
+from ecgpipe.classify import train_and_test
+from ecgpipe.classify.experiments import Experiment
+from ecgpipe.classify.grid import count_trainings
 from ecgpipe.classify.inputs import Standardizer, select
 from ecgpipe.classify.pretrained import Pretrained
+from ecgpipe.classify.run import run_augmentation, run_cross_set, run_real, run_transfer
 from ecgpipe.classify.subsets import subset
 from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.files import read_parquet_metadata
 
 FRACTIONS, SEEDS = [0.5, 1.0], [4, 9]
 TABLES = ("predictions.parquet", "training.parquet")
-
-
-@pytest.fixture(scope="module")
-def folders(make_dataset, tmp_path_factory) -> tuple[Path, Path]:
-    """A real set and samples of the generator ``diffwave``."""
-    folder = tmp_path_factory.mktemp("sets")
-    return make_dataset(folder / "hospital"), make_dataset(folder / "diffwave", seed=5, n=14)
-
-
 METHODS = ["frozen", "finetuned", "probe"]
 
 
@@ -39,12 +32,10 @@ def run_all(folders: tuple[Path, Path], out: Path, settings) -> None:
     data, samples = folders
     state = out / "state"
     both = ["TrSTeR", "TrRSTeR"]
-    experiments.real(data, out / "real", settings, FRACTIONS, SEEDS, state_dir=state)
-    experiments.augmentation(data, samples, out / "augmentation", settings, both, FRACTIONS, SEEDS, state_dir=state)
+    run_real(Experiment(data, out / "real", settings, FRACTIONS, SEEDS, state))
+    run_augmentation(Experiment(data, out / "augmentation", settings, FRACTIONS, SEEDS, state), samples, both)
     pretrained = out / "augmentation" / "pretrained.safetensors"
-    experiments.transfer(
-        data, pretrained, out / "transfer", settings, FRACTIONS, SEEDS, methods=METHODS, state_dir=state
-    )
+    run_transfer(Experiment(data, out / "transfer", settings, FRACTIONS, SEEDS, state), pretrained, methods=METHODS)
     assert not state.exists()
 
 
@@ -65,7 +56,7 @@ class Seen:
 def watched() -> Iterator[Seen]:
     """Watch all trainings within the block."""
     seen = Seen()
-    fit, standardizer, row = experiments.fit, experiments.Standardizer, experiments._row
+    fit, standardizer, row = train_and_test.fit, train_and_test.Standardizer, train_and_test._row
 
     class Watched(standardizer):
         @classmethod
@@ -80,13 +71,13 @@ def watched() -> Iterator[Seen]:
         return result
 
     def watched_row(cell, data, records, *rest):
-        seen.real_rows.append((cell.fraction, cell.seed, records.real.row.tolist()))
+        seen.real_rows.append((cell.fraction, cell.seed, records.real.signals.rows.tolist()))
         return row(cell, data, records, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiments, "fit", watched_fit)
-        patch.setattr(experiments, "Standardizer", Watched)
-        patch.setattr(experiments, "_row", watched_row)
+        patch.setattr(train_and_test, "fit", watched_fit)
+        patch.setattr(train_and_test, "Standardizer", Watched)
+        patch.setattr(train_and_test, "_row", watched_row)
         yield seen
 
 
@@ -126,6 +117,17 @@ def test_tables(folders, whole):
             np.testing.assert_allclose(group[probabilities].sum(axis=1), 1, atol=1e-6)
         for name in TABLES:
             assert read_parquet_metadata(out / folder / name) == {"classes": list(CLASSES)}
+
+
+def test_trainings_are_counted_as_they_are_run(whole):
+    common = {"fractions": FRACTIONS, "seeds": SEEDS}
+    for folder, settings in {
+        "real": common,
+        "augmentation": {**common, "settings": ["TrSTeR", "TrRSTeR"], "ratios": ["all"]},
+        "transfer": {**common, "methods": METHODS},
+    }.items():
+        rows = len(pd.read_parquet(whole[0] / folder / "training.parquet"))
+        assert count_trainings(settings) == count_trainings(settings, real=36, synthetic=42) == rows
 
 
 def test_training_table_says_what_each_network_learnt_from(whole, settings):
@@ -223,7 +225,7 @@ def test_same_bytes_again_and_with_other_threads(folders, whole, tmp_path, setti
 
 def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
     broken = tmp_path / "broken"
-    fit = experiments.fit
+    fit = train_and_test.fit
     trainings = 0
 
     def killed_in_the_fourth(*arguments):
@@ -233,13 +235,13 @@ def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch):
             raise KeyboardInterrupt
         return fit(*arguments)
 
-    monkeypatch.setattr(experiments, "fit", killed_in_the_fourth)
+    monkeypatch.setattr(train_and_test, "fit", killed_in_the_fourth)
     data, samples = folders
     state = tmp_path / "state"
 
     def go() -> None:
-        experiments.augmentation(
-            data, samples, broken / "augmentation", settings, ["TrSTeR", "TrRSTeR"], FRACTIONS, SEEDS, state_dir=state
+        run_augmentation(
+            Experiment(data, broken / "augmentation", settings, FRACTIONS, SEEDS, state), samples, ["TrSTeR", "TrRSTeR"]
         )
 
     with pytest.raises(KeyboardInterrupt):
@@ -277,7 +279,7 @@ def test_transfer_starts_from_the_network_of_its_own_seed(folders, whole, tmp_pa
     """A fine-tuning of no size leaves TrSTeR's network, reading signals standardised by the real records in use."""
     path = whole[0] / "augmentation" / "pretrained.safetensors"
     still = settings.model_copy(update={"learning_rate": 1e-12, "epochs": 1})
-    experiments.transfer(folders[0], path, tmp_path, still, [0.5], SEEDS, state_dir=tmp_path / "state")
+    run_transfer(Experiment(folders[0], tmp_path, still, [0.5], SEEDS, tmp_path / "state"), path)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     pretrained, dataset = Pretrained.load(path), Dataset.load(folders[0])
     train, test = select(dataset, "train"), dataset.signals[dataset.indices("test")]
@@ -292,46 +294,11 @@ def test_transfer_starts_from_the_network_of_its_own_seed(folders, whole, tmp_pa
 def test_only_what_is_asked_for(folders, tmp_path, settings):
     data, samples = folders
     out = tmp_path / "out"
-    experiments.augmentation(data, samples, out, settings, ["TrRSTeR"], [1.0], [0], state_dir=tmp_path / "state")
+    run_augmentation(Experiment(data, out, settings, [1.0], [0], tmp_path / "state"), samples, ["TrRSTeR"])
     assert pd.read_parquet(out / "training.parquet")["setting"].tolist() == ["TrRSTeR"]
     assert not (out / "pretrained.safetensors").exists()
     with pytest.raises(ValueError, match="nothing to train"):
-        experiments.real(data, out, settings, [], [0], state_dir=tmp_path / "state")
-
-
-def test_class_without_training_record_is_allowed_and_told(make_dataset, tmp_path, settings, caplog):
-    data = make_dataset(tmp_path / "rare", absent=("SVTAC",))
-    with caplog.at_level(logging.INFO, logger="ecgpipe"):
-        experiments.real(data, tmp_path / "out", settings, [0.5], [0], state_dir=tmp_path / "state")
-    row = pd.read_parquet(tmp_path / "out" / "training.parquet").iloc[0]
-    assert (row["n_train_SR"], row["n_train_SVTAC"]) == (6, 0)
-    assert "TrRTeR none fraction 0.5 seed 0: 12 records" in caplog.text
-    assert "no training record of SVTAC" in caplog.text
-    predictions = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
-    assert (predictions["label"] == "SVTAC").sum() == 6
-
-
-def test_ratios_add_so_many_synthetic_records_and_those_that_cannot_are_left_out(folders, tmp_path, settings, caplog):
-    data, samples = folders
-    ratios, state = [0.5, 99.0, 42 / 18, "all", "balance"], tmp_path / "state"
-    caplog.set_level(logging.INFO, logger="ecgpipe")
-    experiments.augmentation(data, samples, tmp_path, settings, ["TrRSTeR"], [0.5], [4], ratios=ratios, state_dir=state)
-    rows = pd.read_parquet(tmp_path / "training.parquet").set_index("ratio")
-    assert rows["n_synthetic"].to_dict() == {"0.5": 9, "all": 42}
-    assert "fraction 0.5 is left out with ratio 99, 2.33333, balance: 42 synthetic records are too few" in caplog.text
-    assert set(rows["n_real"]) == {18}
-    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
-    assert predictions.groupby("ratio").size().to_dict() == dict.fromkeys(rows.index, 18)
-
-
-def test_balance_fills_rare_classes(make_dataset, folders, tmp_path, settings):
-    data, state = make_dataset(tmp_path / "rare", absent=("SVTAC",)), tmp_path / "state"
-    experiments.augmentation(
-        data, folders[1], tmp_path, settings, ["TrRSTeR"], [1.0], [0], ratios=["balance"], state_dir=state
-    )
-    row = pd.read_parquet(tmp_path / "training.parquet").iloc[0]
-    assert [row[f"n_train_{name}"] for name in CLASSES] == [12, 12, 12]
-    assert row["n_synthetic"] == 12
+        run_real(Experiment(data, out, settings, [], [0], tmp_path / "state"))
 
 
 def test_on_synthetic_test_records(folders, whole, tmp_path, settings):
@@ -339,10 +306,10 @@ def test_on_synthetic_test_records(folders, whole, tmp_path, settings):
     data, samples = folders
     networks = whole[0] / "real" / "pretrained.safetensors"
     which, state = ["TrSTeR", "TrSTeS", "TrRTeS"], tmp_path / "state"
-    arguments = (data, samples, tmp_path, settings, which, FRACTIONS, SEEDS)
+    arguments = (Experiment(data, tmp_path, settings, FRACTIONS, SEEDS, state), samples, which)
     with pytest.raises(ValueError, match="TrRTeS needs the networks"):
-        experiments.augmentation(*arguments, state_dir=state)
-    experiments.augmentation(*arguments, real_networks=networks, state_dir=state)
+        run_augmentation(*arguments)
+    run_augmentation(*arguments, real_networks=networks)
     assert set(pd.read_parquet(tmp_path / "training.parquet")["setting"]) == {"TrSTeR"}
     predictions = pd.read_parquet(tmp_path / "predictions.parquet").groupby(["setting", "tested"])
     assert {key: len(rows) for key, rows in predictions} == {
@@ -372,75 +339,20 @@ def test_other_hospitals(make_dataset, folders, whole, tmp_path, settings):
     """Synthetic records of another hospital, tests on its records, and networks pre-trained on its real records."""
     data, other = folders[0], make_dataset(tmp_path / "other", seed=3, n=8)
     state = tmp_path / "state"
-    experiments.real(data, tmp_path / "real", settings, FRACTIONS, SEEDS, also_test=[other], state_dir=state)
+    run_real(Experiment(data, tmp_path / "real", settings, FRACTIONS, SEEDS, state, also_test=[other]))
     rows = pd.read_parquet(tmp_path / "real" / "predictions.parquet")
     assert rows.groupby("tested").size().to_dict() == {"hospital": 4 * 18, "other": 4 * 12}
     pd.testing.assert_frame_equal(
         rows[rows["tested"] == "hospital"], pd.read_parquet(whole[0] / "real" / "predictions.parquet")
     )
-    arguments = (data, folders[1], tmp_path / "cross", settings, ["TrRSTeR"], [1.0], SEEDS)
-    experiments.augmentation(*arguments, name="g@other", also_test=[other], state_dir=state)
+    cross = Experiment(data, tmp_path / "cross", settings, [1.0], SEEDS, state, also_test=[other])
+    run_cross_set(cross, folders[1], "g@other")
     rows = pd.read_parquet(tmp_path / "cross" / "predictions.parquet")
     assert set(rows["generator"]) == {"g@other"}
     assert set(rows["tested"]) == {"hospital", "other"}
     start = tmp_path / "real" / "pretrained.safetensors"
-    arguments = (other, start, tmp_path / "transfer", settings, [0.5], SEEDS)
-    experiments.transfer(*arguments, methods=METHODS, origin=data, state_dir=state)
+    transfer = Experiment(other, tmp_path / "transfer", settings, [0.5], SEEDS, state)
+    run_transfer(transfer, start, methods=METHODS, origin=data)
     rows = pd.read_parquet(tmp_path / "transfer" / "training.parquet")
     assert set(rows["generator"]) == {"real:hospital"}
     assert set(rows["setting"]) == set(METHODS)
-
-
-def test_other_hospitals_share_no_recording(make_dataset, folders, tmp_path, settings):
-    data, twin = folders[0], make_dataset(tmp_path / "twin", seed=3, n=8)
-    signals = np.load(twin / "signals.npy")
-    signals[5] = np.load(data / "signals.npy")[2]
-    np.save(twin / "signals.npy", signals)
-    places, state = (tmp_path / "start.safetensors", tmp_path / "out", settings), tmp_path / "state"
-    message = "of hospital and .* of twin have the same signals"
-    with pytest.raises(ValueError, match=message):
-        experiments.real(data, *places[1:], FRACTIONS, SEEDS, also_test=[twin], state_dir=state)
-    with pytest.raises(ValueError, match=message):
-        experiments.transfer(data, *places, [0.5], SEEDS, origin=twin, state_dir=state)
-
-
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_empty_split(make_dataset, tmp_path, settings, split):
-    data = make_dataset(tmp_path / "real")
-    dataset = Dataset.load(data)
-    other = "test" if split == "train" else "train"
-    experiments.write_parquet(
-        data / "records.parquet", dataset.records.replace({"split": {split: other}}), dataset.spec.to_json()
-    )
-    with pytest.raises(ValueError, match=rf"real has no {split} record"):
-        experiments.real(data, tmp_path / "out", settings, [1.0], [0], state_dir=tmp_path / "state")
-
-
-@pytest.mark.parametrize("change", [{"rate": 50.0}, {"length": 60}, {"classes": ("SR", "AFIB", "SVTAC", "STACH")}])
-def test_sets_that_do_not_fit_together(make_dataset, folders, spec, tmp_path, settings, change):
-    data, samples = folders
-    other = make_dataset(tmp_path / "other", spec=replace(spec, **change))
-    state = tmp_path / "state"
-    with pytest.raises(ValueError, match=rf"other and .*diffwave do not fit together \({next(iter(change))}: "):
-        experiments.augmentation(other, samples, tmp_path / "out", settings, ["TrSTeR"], [], [0], state_dir=state)
-    experiments.augmentation(data, samples, tmp_path / "out", settings, ["TrSTeR"], [], [0], state_dir=state)
-    pretrained = tmp_path / "out" / "pretrained.safetensors"
-    with pytest.raises(ValueError, match=r"other and .*pretrained.safetensors do not fit together"):
-        experiments.transfer(other, pretrained, tmp_path / "out", settings, [1.0], [0], state_dir=state)
-
-
-def test_networks_that_do_not_fit(folders, tmp_path, settings):
-    data, samples = folders
-    state, pretrained = tmp_path / "state", tmp_path / "pretrained.safetensors"
-    experiments.augmentation(data, samples, tmp_path, settings, ["TrSTeR"], [], [0], state_dir=state)
-    with pytest.raises(ValueError, match="has no network of seed 1, 2"):
-        experiments.transfer(data, pretrained, tmp_path, settings, [1.0], [0, 1, 2], state_dir=state)
-    wider = settings.model_copy(update={"width": 16})
-    with pytest.raises(ValueError, match="trained with width 8, the settings say 16"):
-        experiments.transfer(data, pretrained, tmp_path, wider, [1.0], [0], state_dir=state)
-    with pytest.raises(FileNotFoundError):
-        experiments.transfer(data, tmp_path / "none.safetensors", tmp_path, settings, [1.0], [0], state_dir=state)
-    torch_file = tmp_path / "other.safetensors"
-    experiments.save_file({"x": torch.zeros(1)}, torch_file)
-    with pytest.raises(ValueError, match="holds no pre-trained classifiers"):
-        experiments.transfer(data, torch_file, tmp_path, settings, [1.0], [0], state_dir=state)

@@ -6,6 +6,7 @@ import torch
 from sine_classes import signals_of
 from sklearn.preprocessing import StandardScaler
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify import inputs
 from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, Streamed, select, standardized
 from ecgpipe.dataset import Dataset
@@ -15,7 +16,7 @@ CPU = torch.device("cpu")
 
 def selection(signals: np.ndarray, rows: np.ndarray, labels: np.ndarray | None = None) -> Selection:
     labels = np.zeros(len(rows), dtype=np.int64) if labels is None else labels
-    return Selection((signals,), np.zeros(len(rows), dtype=np.int64), rows, labels)
+    return Selection(SignalReader.of(signals, rows), labels)
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def signals() -> np.ndarray:
 def test_reads_rows_of_several_sets_in_order(signals):
     other = -signals[:10]
     both = selection(signals, np.array([7, 2])) + selection(other, np.array([3, 0, 9]), np.array([1, 2, 1]))
-    assert both.shape == (5, 12, 64)
+    assert both.signals.shape == (5, 12, 64)
     assert both.labels.tolist() == [0, 0, 1, 2, 1]
     expected = np.stack([signals[7], signals[2], other[3], other[0], other[9]])
     assert (both.read(np.arange(5)) == expected).all()
@@ -39,8 +40,8 @@ def test_selects_a_split(make_dataset, tmp_path):
     for split, n in (("train", 36), ("validation", 18), ("test", 18)):
         chosen = select(dataset, split)
         assert len(chosen) == n
-        assert (dataset.records["split"].to_numpy()[chosen.row] == split).all()
-        assert (chosen.labels == dataset.labels[chosen.row]).all()
+        assert (dataset.records["split"].to_numpy()[chosen.signals.rows] == split).all()
+        assert (chosen.labels == dataset.labels[chosen.signals.rows]).all()
 
 
 def test_standardizer_agrees_with_scikit_learn(signals):

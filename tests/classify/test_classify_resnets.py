@@ -8,9 +8,11 @@ import pytest
 import torch
 from sine_classes import signals_of
 
-from ecgpipe.classify import experiments
+from ecgpipe.arrays import SignalReader
+from ecgpipe.classify.experiments import Experiment
 from ecgpipe.classify.inputs import Selection, Standardizer, standardized
 from ecgpipe.classify.resnets import DEPTHS, ResNetWang, XResNet
+from ecgpipe.classify.run import run_augmentation, run_transfer
 from ecgpipe.classify.training import build, fit, predict
 from ecgpipe.config import WangSettings, XResNetSettings
 
@@ -69,7 +71,7 @@ def test_even_kernels_keep_the_length():
 def test_learns(spec, settings):
     def labelled(n, seed):
         labels = np.arange(n) % 3
-        records = Selection((signals_of(labels, seed),), np.zeros(n, dtype=np.int64), np.arange(n), labels)
+        records = Selection(SignalReader.of(signals_of(labels, seed)), labels)
         return standardized(records, Standardizer.fit(records), CPU)
 
     model = build(spec, settings, 0)
@@ -84,11 +86,11 @@ def test_learns(spec, settings):
 def test_goes_through_every_experiment(make_dataset, tmp_path, settings):
     data, samples = make_dataset(tmp_path / "hospital", n=9), make_dataset(tmp_path / "g", seed=5, n=8)
     state = tmp_path / "state"
-    experiments.augmentation(data, samples, tmp_path, settings, ["TrSTeR"], [], [0], state_dir=state)
+    run_augmentation(Experiment(data, tmp_path, settings, [], [0], state), samples, ["TrSTeR"])
     methods, pretrained = ["frozen", "finetuned", "probe"], tmp_path / "pretrained.safetensors"
-    experiments.transfer(data, pretrained, tmp_path / "t", settings, [0.5], [0], methods=methods, state_dir=state)
+    run_transfer(Experiment(data, tmp_path / "t", settings, [0.5], [0], state), pretrained, methods=methods)
     rows = pd.read_parquet(tmp_path / "t" / "training.parquet").set_index("setting")
     assert rows.loc["frozen", "parameters"] < rows.loc["finetuned", "parameters"]
     other = settings.model_copy(update={"channels": 6})
     with pytest.raises(ValueError, match="was trained with channels 4, the settings say 6"):
-        experiments.transfer(data, pretrained, tmp_path / "t", other, [0.5], [0], state_dir=state)
+        run_transfer(Experiment(data, tmp_path / "t", other, [0.5], [0], state), pretrained)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgpipe.classify.subsets import companions, fillable, subset
+from ecgpipe.classify.subsets import feasible_ratios, subset, synthetic_subset
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -44,23 +44,23 @@ def test_wrong_fraction(fraction):
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))
-def test_companions(real, synthetic):
+def test_synthetic_subset(real, synthetic):
     real, synthetic = np.array(real), np.array(synthetic)
-    assert companions(real, synthetic, "all", 1).tolist() == list(range(len(synthetic)))
+    assert synthetic_subset(real, synthetic, "all", 1).tolist() == list(range(len(synthetic)))
     smaller: set[int] = set()
     for ratio in (0.25, 1.0, 4.0, 100.0):
         share = ratio * len(real) / len(synthetic)
         if share > 1:
             with pytest.raises(ValueError, match=f"ratio {ratio} wants {ratio * len(real):g} synthetic records"):
-                companions(real, synthetic, ratio, 1)
+                synthetic_subset(real, synthetic, ratio, 1)
             continue
-        chosen = companions(real, synthetic, ratio, 1)
+        chosen = synthetic_subset(real, synthetic, ratio, 1)
         assert smaller <= set(chosen)
         smaller = set(chosen)
         for label in np.unique(synthetic):
             count, wanted = (synthetic[chosen] == label).sum(), share * (synthetic == label).sum()
             assert count == 1 or abs(count - wanted) <= 0.5
-    balanced = companions(real, synthetic, "balance", 1)
+    balanced = synthetic_subset(real, synthetic, "balance", 1)
     counts = np.bincount(real, minlength=5)
     for label in range(5):
         lacking = counts.max() - counts[label]
@@ -72,9 +72,9 @@ def test_ratios_that_cannot_be_filled_or_are_another_by_name_are_left_out():
     ratios = ["all", "0.25", "0.5", "1", "2", "4", "balance"]
     synthetic = np.arange(33_600) % 7
     few, many = np.arange(525) % 7 // 2, np.arange(52_546) % 7 // 2
-    assert fillable(ratios, few, synthetic) == ratios
-    assert fillable(ratios, many, synthetic) == ["all", "0.25", "0.5", "balance"]
-    assert fillable(["4", "1"], synthetic, synthetic) == ["1"]
-    assert fillable(["1", "all"], synthetic, synthetic) == ["all"]
-    assert fillable(["1", "balance"], synthetic, synthetic) == ["1"]  # as many of each class: nothing to fill
-    assert fillable(["0.25", "0.3"], np.arange(4), synthetic[:70]) == ["0.25"]  # one of each class, either way
+    assert feasible_ratios(ratios, few, synthetic) == ratios
+    assert feasible_ratios(ratios, many, synthetic) == ["all", "0.25", "0.5", "balance"]
+    assert feasible_ratios(["4", "1"], synthetic, synthetic) == ["1"]
+    assert feasible_ratios(["1", "all"], synthetic, synthetic) == ["all"]
+    assert feasible_ratios(["1", "balance"], synthetic, synthetic) == ["1"]  # as many of each class: nothing to fill
+    assert feasible_ratios(["0.25", "0.3"], np.arange(4), synthetic[:70]) == ["0.25"]  # one of each class, either way

@@ -6,6 +6,7 @@ import torch
 from sine_classes import signals_of
 from torch import Tensor
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
 from ecgpipe.classify.training import build, convolution_features, fit, losses, mean_loss, predict
 
@@ -17,7 +18,7 @@ def labelled(n: int, seed: int, noise: float = 0.0) -> InMemory:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
     given = np.where(rng.random(n) < noise, rng.integers(0, 3, n), labels)
-    records = Selection((signals_of(labels, seed),), np.zeros(n, dtype=np.int64), np.arange(n), given)
+    records = Selection(SignalReader.of(signals_of(labels, seed)), given)
     return standardized(records, Standardizer.fit(records), CPU)
 
 
@@ -44,7 +45,7 @@ def test_learns(spec, settings):
     assert result.validation_loss < 0.5
 
 
-def test_weights_are_those_of_the_best_look(spec, overfitting):
+def test_weights_are_those_of_the_best_validation(spec, overfitting):
     settings, train, validation = overfitting
     model = build(spec, settings, 0)
     result = fit(model, train, validation, settings, 0, CPU)
@@ -113,13 +114,13 @@ def test_no_record_is_dropped(spec, settings):
 
 
 def test_with_steps_every_training_is_as_long(spec, settings):
-    budget = settings.model_copy(update={"steps": 25, "patience": 100})  # no multiple of the ten looks
+    budget = settings.model_copy(update={"steps": 25, "patience": 100})  # no multiple of the ten validations
     for n in (9, 60):
         train, validation = Recording(labelled(n, 1)), Recording(labelled(12, 2))
         result = fit(build(spec, settings, 0), train, validation, budget, 0, CPU)
         assert result.steps == len(train.asked) == 25
         assert len(validation.asked) == 10
-        assert result.best_step in [25 * look // 10 for look in range(1, 11)]
+        assert result.best_step in [25 * validation // 10 for validation in range(1, 11)]
         seen = np.bincount(np.concatenate(train.asked), minlength=n)
         assert seen.max() - seen.min() <= 1
 
@@ -161,7 +162,7 @@ def test_rare_classes_are_found_more_often_with_weights(spec, settings):
     rng = np.random.default_rng(0)
     labels = np.where(rng.random(210) < 0.05, 1, 0)
     signals = signals_of(np.zeros(210, dtype=int), 1) + (0.4 * labels)[:, None, None].astype(np.float32)
-    records = Selection((signals,), np.zeros(210, dtype=np.int64), np.arange(210), labels)
+    records = Selection(SignalReader.of(signals), labels)
     train = standardized(records, Standardizer.fit(records), CPU)
     found = {}
     for loss in ("cross_entropy", "weighted"):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.closeness.records import Records
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 CLASSES = ("AFIB", "SR", "STACH")
 

@@ -7,10 +7,15 @@ import pandas as pd
 import pytest
 
 from ecgpipe.closeness import twosample
-from ecgpipe.closeness.comparison import ALL, CLASS_MIX, COLUMNS, Settings, evaluate, halves
+from ecgpipe.closeness.comparison import COLUMNS, evaluate
 from ecgpipe.closeness.controls import CONTROLS
-from ecgpipe.closeness.measures import MEASURES, Maps
+from ecgpipe.closeness.feature_maps import FeatureMaps
+from ecgpipe.closeness.measures import MEASURES
+from ecgpipe.closeness.names import CLASS_MIX
 from ecgpipe.closeness.records import Records
+from ecgpipe.closeness.settings import Settings
+from ecgpipe.closeness.stratified import split_halves
+from ecgpipe.vocabulary import ALL
 
 FAST = Settings(draws=60)
 QUICK = [name for name, measure in MEASURES.items() if measure.level == "quick"]
@@ -29,7 +34,7 @@ def worse(rows):
 
 @pytest.fixture(scope="module")
 def maps(train):
-    return Maps.fit(train, None)
+    return FeatureMaps.fit(train, None)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +196,7 @@ def test_no_more_records_than_asked_for(held_out, fresh, train, maps):
 
 def test_halves_keep_a_patients_records_together(held_out):
     patients = np.arange(len(held_out)) // 3
-    first, second = halves(replace(held_out, patients=patients), np.random.default_rng(0))
+    first, second = split_halves(replace(held_out, patients=patients), np.random.default_rng(0))
     assert not set(patients[first]) & set(patients[second])
     assert sorted([*first, *second]) == list(range(len(held_out)))
 

@@ -11,8 +11,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from ecgpipe.closeness import distances
+from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
 from ecgpipe.closeness.dtw import banded_dtw
-from ecgpipe.closeness.resampling import bootstrap_weights, interval
 
 
 def ones(*samples):
@@ -87,17 +87,17 @@ def test_precision_recall_density_coverage_as_by_prdc(two):
 def test_nearest_as_by_scikit_learn(two):
     a, b = two
     distance, place = NearestNeighbors(n_neighbors=3).fit(b).kneighbors(a)
-    found = distances.nearest(a, b, 3)
+    found = distances.nearest_neighbours(a, b, 3)
     np.testing.assert_allclose(found[1], distance)
     np.testing.assert_array_equal(found[0], place)
-    assert (distances.nearest(a, a, 1, same=True)[0][:, 0] != np.arange(len(a))).all()
+    assert (distances.nearest_neighbours(a, a, 1, same=True)[0][:, 0] != np.arange(len(a))).all()
 
 
 def test_distance_of_a_near_copy_is_not_lost_to_rounding():
     x = np.random.default_rng(0).standard_normal((50, 12000)).astype(np.float32) + 5
     copy = x[:1].copy()
     copy[0, 7] += 0.001
-    assert distances.nearest(copy, x, 1)[1][0, 0] == pytest.approx(0.001, rel=0.02)
+    assert distances.nearest_neighbours(copy, x, 1)[1][0, 0] == pytest.approx(0.001, rel=0.02)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -161,7 +161,7 @@ def test_interval_of_a_mean_covers_it():
     for _ in range(300):
         x = rng.standard_normal(40)
         w = bootstrap_weights(40, None, 200, rng)
-        _, low, high = interval(w @ x / 40, 0.95, (-np.inf, np.inf))
+        _, low, high = bootstrap_interval(w @ x / 40, 0.95, (-np.inf, np.inf))
         hits += low < 0 < high
     assert 0.9 < hits / 300 < 0.98
 
@@ -169,13 +169,15 @@ def test_interval_of_a_mean_covers_it():
 def test_interval_of_a_share_of_all_or_none_is_the_binomial_one():
     for hits in (0, 20):
         exact = scipy.stats.binomtest(hits, 20).proportion_ci(0.9, "exact")
-        assert interval(np.full(50, hits / 20), 0.9, (0.0, 1.0), 20)[1:] == pytest.approx((exact.low, exact.high))
+        assert bootstrap_interval(np.full(50, hits / 20), 0.9, (0.0, 1.0), 20)[1:] == pytest.approx(
+            (exact.low, exact.high)
+        )
     draws = np.linspace(0.4, 0.6, 51)
-    assert interval(draws - 0.1, 0.9, (0.0, 1.0), 20) == interval(draws - 0.1, 0.9, (0.0, 1.0))
+    assert bootstrap_interval(draws - 0.1, 0.9, (0.0, 1.0), 20) == bootstrap_interval(draws - 0.1, 0.9, (0.0, 1.0))
 
 
 def test_interval_of_a_biased_distance_holds_its_value_and_its_range():
-    value, low, high = interval(np.array([0.1, 0.5, 0.6, 0.7]), 0.9, (0.0, np.inf))
+    value, low, high = bootstrap_interval(np.array([0.1, 0.5, 0.6, 0.7]), 0.9, (0.0, np.inf))
     assert low <= value == 0.1 <= high
-    assert interval(np.array([0.01, 0.5, 0.9, 0.7]), 0.9, (0.0, 1.0))[1] == 0
-    assert np.isnan(interval(np.array([np.nan, 1.0, 2.0]), 0.9, (0.0, 1.0))).all()
+    assert bootstrap_interval(np.array([0.01, 0.5, 0.9, 0.7]), 0.9, (0.0, 1.0))[1] == 0
+    assert np.isnan(bootstrap_interval(np.array([np.nan, 1.0, 2.0]), 0.9, (0.0, 1.0))).all()

@@ -4,11 +4,16 @@ import neurokit2
 import numpy as np
 import pytest
 import scipy.stats
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from ecgpipe.acquire.heart import HOSPITALS, draw_patient, simulate_ecg
 from ecgpipe.closeness import clinical, signals
-from ecgpipe.closeness.kernels import Projection, RandomKernels
+from ecgpipe.closeness.feature_maps import Projection, RandomKernels
 from ecgpipe.leads import LEADS
+from ecgpipe.simulator.ecg import simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS
+from ecgpipe.simulator.patients import draw_patient
 
 RATE = 100.0
 
@@ -99,6 +104,13 @@ def test_projection_of_reference_features_is_uncorrelated_and_forgives_constants
     covariance = np.cov(Projection.fit(x, 5)(x), rowvar=False)
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-9)
     assert (np.diff(np.diag(covariance)) < 0).all()
+
+
+def test_projection_as_by_scikit_learn():
+    rng = np.random.default_rng(0)
+    fitted, others = (rng.standard_normal((n, 8)) @ rng.standard_normal((8, 8)) + 3 for n in (200, 50))
+    library = make_pipeline(StandardScaler(), PCA(5, svd_solver="covariance_eigh")).fit(fitted)
+    np.testing.assert_allclose(Projection.fit(fitted, 5)(others), library.transform(others), rtol=1e-9)
 
 
 @pytest.mark.parametrize("beats_a_minute", [50, 75, 120])

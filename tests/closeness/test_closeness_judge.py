@@ -9,11 +9,15 @@ import torch
 from ecgpipe.classify.inputs import Standardizer
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.training import build
-from ecgpipe.closeness.comparison import ALL, Settings, evaluate
-from ecgpipe.closeness.kernels import Judge
-from ecgpipe.closeness.measures import MEASURES, Maps, Pair, Sample, Source
+from ecgpipe.closeness.comparison import evaluate
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
+from ecgpipe.closeness.feature_maps import FeatureMaps, Judge
+from ecgpipe.closeness.measures import MEASURES
+from ecgpipe.closeness.settings import Settings
+from ecgpipe.closeness.statistics import Pair
 from ecgpipe.config import ClassifierSettings, WangSettings
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.vocabulary import ALL
 
 SPEC = SignalSpec(100.0, 1000, ("AFIB", "SR", "STACH"))
 SMALL = ClassifierSettings(blocks=4, channels=4, width=24, dense_layers=2)
@@ -44,7 +48,7 @@ def test_class_fidelity_is_the_share_of_right_answers(held_out, fresh, train):
     assert pooled.loc["frechet_classifier", "value"] >= 0
     assert pooled.loc["class_fidelity", "n"] == 60
     answers = np.array(SPEC.classes)[found(fresh.signals)[1].argmax(axis=1)]
-    sample = Sample(Source(fresh, Maps.fit(train.take(np.arange(40)), found)), np.arange(len(fresh)))
+    sample = Sample(FeatureCache(fresh, FeatureMaps.fit(train.take(np.arange(40)), found)), np.arange(len(fresh)))
     statistic = MEASURES["class_fidelity"].statistic(Pair(sample, sample, 0))
     once = np.ones((1, len(fresh)))
     assert statistic(once, once)[0] == pytest.approx(np.mean(answers == fresh.labels))

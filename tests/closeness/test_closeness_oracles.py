@@ -13,8 +13,10 @@ import scipy.stats
 
 import ecgpipe.closeness
 from ecgpipe.closeness import clinical, twosample
-from ecgpipe.closeness.measures import MEASURES, Pair, Sample, Source
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
+from ecgpipe.closeness.measures import MEASURES
 from ecgpipe.closeness.records import Records
+from ecgpipe.closeness.statistics import Pair
 from ecgpipe.leads import LEADS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "closeness.md"
@@ -22,7 +24,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "closeness.md"
 
 def value(name, a, b):
     """Return a measure of all records, each counting once."""
-    pair = Pair(*(Sample(Source(records, None), np.arange(len(records))) for records in (a, b)), 0)
+    pair = Pair(*(Sample(FeatureCache(records, None), np.arange(len(records))) for records in (a, b)), 0)
     return MEASURES[name].statistic(pair)(np.ones((1, len(a))), np.ones((1, len(b))))[0]
 
 

@@ -7,15 +7,16 @@ import pandas as pd
 import pytest
 
 from ecgpipe.closeness import pictures, signals
-from ecgpipe.closeness.measures import Maps, Sample, Source
+from ecgpipe.closeness.feature_cache import FeatureCache, Sample
+from ecgpipe.closeness.feature_maps import FeatureMaps
 from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, INTERVALS, RR, SPECTRUM, TABLES
 from ecgpipe.closeness.records import Records
-from ecgpipe.closeness.tables import join, mapped
+from ecgpipe.closeness.run import join_tables
 from ecgpipe.files import read_parquet_metadata, write_parquet
 
 
 def curves(records, waves):
-    return pictures.curves(Sample(Source(records, None), np.arange(len(records))), waves=waves)
+    return pictures.curves(Sample(FeatureCache(records, None), np.arange(len(records))), waves=waves)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +84,10 @@ def test_records_without_beats_have_no_mean_beat():
 
 
 def test_points_are_some_of_each_class(held_out, train, monkeypatch):
-    maps = Maps.fit(train, None)
+    maps = FeatureMaps.fit(train, None)
     monkeypatch.setattr(pictures, "POINTS", 30)
     named = replace(held_out, names=np.array([f"r{i}" for i in range(len(held_out))]))
-    placed = pictures.points(Source(named, maps), np.random.default_rng(0))
+    placed = pictures.points(FeatureCache(named, maps), np.random.default_rng(0))
     assert placed["class"].value_counts().to_dict() == {"AFIB": 10, "SR": 10, "STACH": 10}
     row = int(placed["record"].iloc[4][1:])
     expected = maps.projection(maps.kernels(held_out.signals[[row]]))[0]
@@ -101,16 +102,16 @@ def points_table(features, **columns):
 def test_maps_keep_two_groups_apart():
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (60, 8)) + 40 * (np.arange(60) < 30)[:, None]
-    found = mapped(points_table(features))
+    found = pictures.map_points(points_table(features))
     np.testing.assert_allclose(found[["pca_1", "pca_2"]], features[:, :2], rtol=1e-5)
     places = found[["tsne_1", "tsne_2"]].to_numpy()
     apart = np.linalg.norm(places[:30].mean(axis=0) - places[30:].mean(axis=0))
     assert apart > 2 * np.linalg.norm(places[:30] - places[:30].mean(axis=0), axis=1).mean()
-    pd.testing.assert_frame_equal(found, mapped(points_table(features)))
+    pd.testing.assert_frame_equal(found, pictures.map_points(points_table(features)))
 
 
 def test_too_few_records_have_no_t_sne():
-    found = mapped(points_table(np.eye(3)))
+    found = pictures.map_points(points_table(np.eye(3)))
     assert found["tsne_1"].isna().all()
     assert found["pca_1"].notna().all()
 
@@ -121,7 +122,7 @@ def test_tables_are_joined(tmp_path):
         for place, path in enumerate(paths):
             frame = points_table(np.eye(3)) if name == "points" else pd.DataFrame({"value": [place]})
             write_parquet(path, frame, {"measures": {"mmd": {}}} if name == "closeness" else None)
-    join(parts, tmp_path / "out")
+    join_tables(parts, tmp_path / "out")
     assert list(pd.read_parquet(tmp_path / "out" / "privacy.parquet")["value"]) == [0, 1]
     assert read_parquet_metadata(tmp_path / "out" / "closeness.parquet") == {"measures": {"mmd": {}}}
     assert "features" not in pd.read_parquet(tmp_path / "out" / "points.parquet")

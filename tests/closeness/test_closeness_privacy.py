@@ -6,28 +6,29 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from ecgpipe.closeness.comparison import Settings
-from ecgpipe.closeness.measures import Maps, Source
-from ecgpipe.closeness.names import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
+from ecgpipe.closeness.copies import similarity
+from ecgpipe.closeness.feature_cache import FeatureCache
+from ecgpipe.closeness.feature_maps import FeatureMaps
 from ecgpipe.closeness.privacy import (
     TABLE_COLUMNS,
     assess,
     expected_near_share,
     membership_auc,
     near_share,
-    similarity,
 )
+from ecgpipe.closeness.settings import Settings
+from ecgpipe.vocabulary import ALL, CANNOT_TELL, COPIES, MEMORISES, NO_SIGN
 
 FAST = Settings(draws=60)
 
 
 @pytest.fixture(scope="module")
 def maps(train):
-    return Maps.fit(train, None)
+    return FeatureMaps.fit(train, None)
 
 
 def assessed(real, synthetic, train, maps):
-    return assess(*(Source(records, maps) for records in (real, synthetic, train)), FAST)
+    return assess(*(FeatureCache(records, maps) for records in (real, synthetic, train)), FAST)
 
 
 def verdict(found):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def records() -> pd.DataFrame:
-    """Records with a bundle branch block, a block of the first degree or a named axis, and fifty normal ones, with their figures."""
+    """Clinical figures of records with a bundle branch block, first-degree AV block or named axis, and of 50 normal."""
     table = pd.read_csv(PTBXL / "ptbxl_database.csv")
     table = table[[(PTBXL / f"{name}.hea").exists() for name in table["filename_lr"]]]
     codes = table["scp_codes"].map(lambda text: set(ast.literal_eval(text)))

@@ -1,7 +1,8 @@
-"""A generator for tests: DiffWave, whose training comes to grief in its first starts.
+"""A generator for tests: DiffWave, whose training fails in its first starts.
 
-``faults.json`` in the study's folder says for each start at which of its steps, and how: ``wait`` for whatever the test does to
-it, or take more memory than ``eat`` says, in GB. Each leaves a file ``fault-1``, ``fault-2`` ... with the process's id.
+``faults.json`` in the study's folder says for each start at which of its steps, and how: ``wait`` for whatever the test
+does to it, or take more memory than ``eat`` says, in GB. Each leaves a file ``fault-1``, ``fault-2`` ... with the id of
+the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The tiny study on a real SLURM of one node: cancelled, out of time or memory, killed; the same results as undisturbed."""
+"""The tiny study on a real SLURM of one node.
+
+Jobs are cancelled, run out of time or memory, or are killed; the results are those of an undisturbed run.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _study(folder: Path, faults: list[dict[str, float]] | None = None) -> Checkout:
-    """Return a checkout with a study of one dataset; the generator that comes to grief is the same network as ``diffwave``."""
+    """Return a checkout with a study of one dataset; the generator that fails is the same network as ``diffwave``."""
     checkout = copy_project(folder)
     shutil.copyfile(HERE / "pausing.py", folder / "pausing.py")
     checkout.edit(checkout.config, "datasets: [demo_ptbxl, demo_chapman, demo_merged]", "datasets: [demo_ptbxl]")
@@ -179,7 +182,7 @@ def test_a_study_cancelled_drained_and_out_of_time_ends_like_an_undisturbed_one(
 def test_a_study_out_of_memory_and_killed_with_its_snakemake_ends_like_an_undisturbed_one(
     slurm: str, undisturbed: Checkout, tmp_path: Path
 ) -> None:
-    """The training takes more memory than it asked for, is killed, then goes on while Snakemake is killed and started again."""
+    """The training is killed for its memory, then goes on while Snakemake is killed and started again."""
     earlier = set(_jobs()["JobId"])
     rng = np.random.default_rng(7)
     steps = [int(step) for step in rng.integers(2, 5, 3)]

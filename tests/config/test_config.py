@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from ecgpipe.config import Config, ConfigError, canonical, commented, json_schema, load, validate
+from ecgpipe.config.derived import record_length
 from ecgpipe.generate.registry import settings_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +121,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("classifiers.demo.kind", "vgg", ["classifiers.demo", "cnn, resnet1d_wang or xresnet1d"]),
         ("classifiers.demo", {"kind": "xresnet1d", "depth": 19}, ["classifiers.demo.depth", "19"]),
         ("classifiers.demo.kernel", 6, ["classifiers.demo", "odd"]),
+        ("classifiers.demo.kernels", 6, ["classifiers.demo.kernels", "no such key", "blocks, channels, kernel"]),
+        ("classifiers.demo", {"kind": "resnet1d_wang", "width": 6}, ["demo.width", "no such key", "kind, channels"]),
         ("classifiers.demo.dropout", float("nan"), ["classifiers.demo.dropout"]),
     ],
 )
@@ -236,7 +239,7 @@ def test_defaults_are_the_papers() -> None:
             },
         }
     )
-    assert (config.signal.rate, config.signal.length) == (100, 1000)
+    assert (config.signal.rate, record_length(config.signal)) == (100, 1000)
     assert len(config.experiments.seeds) == 20
     assert config.samples.number == 21000
     assert (config.classifiers["cnn"].patience, config.classifiers["cnn"].min_delta) == (10, 1e-5)

@@ -56,7 +56,7 @@ def _third_party_imports(scripts: list[str], modules: list[str]) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"ecgpipe", "_setup"}
+    return found - set(sys.stdlib_module_names) - {"ecgpipe", "_repository"}
 
 
 @pytest.mark.parametrize(

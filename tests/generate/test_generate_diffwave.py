@@ -19,7 +19,7 @@ from sine_records import LENGTH  # type: ignore[import-not-found]
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate.diffwave import DiffWave, DiffWaveNetwork, DilatedLayer
-from ecgpipe.generate.layers import sinusoids
+from ecgpipe.generate.layers import sinusoidal_embedding
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
 
@@ -89,7 +89,7 @@ def test_a_layer_is_that_of_figure_2_but_for_how_it_is_entered(conditioning: str
 
 
 def test_step_embedding_is_that_of_the_paper() -> None:
-    embedded = sinusoids(torch.tensor([0.0, 7.0]))
+    embedded = sinusoidal_embedding(torch.tensor([0.0, 7.0]))
     assert embedded.shape == (2, 128)
     assert float(embedded[1, 0]) == pytest.approx(np.sin(7.0), abs=1e-6)
     assert float(embedded[1, 64 + 63]) == pytest.approx(np.cos(7.0 * 1e-4), abs=1e-6)
@@ -122,7 +122,8 @@ def test_paper_and_full_have_the_sizes_of_their_sources() -> None:
 
     c = 128  # layers of a dilated and a 1x1 convolution
     assert convolutions("full") == 30 * (2 * c * c * 3 + 2 * c * c) + 2 * 8 * c + c * c
-    c = 256  # layers of a convolution, two mixes of 2c channels and two 1x1 convolutions; parameters of S4 are no images
+    # Layers of a convolution, two mixes of 2c channels and two 1x1 convolutions; S4's parameters are no images.
+    c = 256
     s4 = 2 * (2 * c) * (32 * 2)
     assert convolutions("paper") == 36 * (2 * c * c * 3 + 2 * (2 * c) ** 2 + 2 * c * c + 2 * s4) + 2 * 12 * c + c * c
 
@@ -335,7 +336,8 @@ import torch
 from ecgpipe.generate.run import train_generator
 torch.set_num_threads(1)
 data, out, state = sys.argv[1:]
-train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2, "validate_every": 10, "checkpoint_seconds": 0.0}
+train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2}
+train |= {"validate_every": 10, "checkpoint_seconds": 0.0}
 train_generator("diffwave", None, train, data, out, seed=5, device="cpu", threads=1, state_dir=state)
 """
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.generate import training
-from ecgpipe.generate.muon import FASTER, MOMENTUM, Muon, matrices_of, orthogonalised
+from ecgpipe.generate.muon import LEARNING_RATE_RATIO, MOMENTUM, Muon, muon_parameters, newton_schulz
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.training import TrainingSettings
 
@@ -19,14 +19,14 @@ from ecgpipe.generate.training import TrainingSettings
 @pytest.mark.parametrize("shape", [(12, 12), (12, 40), (40, 12)])
 def test_directions_are_kept_and_singular_values_brought_near_one(shape: tuple[int, int]) -> None:
     given = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    out = orthogonalised(given)
+    out = newton_schulz(given)
     values = torch.linalg.svdvals(out)
     assert float(values.min()) > 0.5
     assert float(values.max()) < 1.3
     u, _, vh = torch.linalg.svd(given, full_matrices=False)
     nearest = u @ vh  # the polar factor
     assert float((out - nearest).norm() / nearest.norm()) < 0.35
-    torch.testing.assert_close(orthogonalised(given[1:2]), out[1:2], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(newton_schulz(given[1:2]), out[1:2], atol=1e-5, rtol=1e-4)
 
 
 def test_a_step_is_that_of_the_definition() -> None:
@@ -41,7 +41,7 @@ def test_a_step_is_that_of_the_definition() -> None:
         optimizer.step()
         average = MOMENTUM * average + (1 - MOMENTUM) * gradient
         update = MOMENTUM * average + (1 - MOMENTUM) * gradient
-        weight = weight * (1 - 0.001) - 0.01 * FASTER * 2**0.5 * orthogonalised(update[None])[0]
+        weight = weight * (1 - 0.001) - 0.01 * LEARNING_RATE_RATIO * 2**0.5 * newton_schulz(update[None])[0]
     torch.testing.assert_close(p.detach(), weight)
 
 
@@ -69,10 +69,10 @@ def test_embeddings_norms_and_small_matrices_are_left_to_adamw() -> None:
             self.narrow = nn.Linear(16, 8)
 
     net = Net()
-    assert [id(p) for p in matrices_of(net)] == [id(net.dense.weight), id(net.image.weight)]
-    optimizer = training.optimizer_of(net, TrainingSettings(optimizer="muon"))
+    assert [id(p) for p in muon_parameters(net)] == [id(net.dense.weight), id(net.image.weight)]
+    optimizer = training.make_optimizer(net, TrainingSettings(optimizer="muon"))
     assert [len(g["params"]) for g in optimizer.param_groups] == [2, 7]
-    assert isinstance(training.optimizer_of(net, TrainingSettings()), torch.optim.AdamW)
+    assert isinstance(training.make_optimizer(net, TrainingSettings()), torch.optim.AdamW)
 
 
 def test_training_that_goes_on_ends_in_the_same_bits(sines: Dataset, tmp_path: Path) -> None:

@@ -70,11 +70,12 @@ def peak():
 
 dataset, state = Dataset.load(sys.argv[1]), Path(sys.argv[2])
 rows = dataset.indices("train")
-generator = DiffWave(DiffWave.Settings(channels=8, layers=1, steps=3, batch=64, warmup=0, balanced=True, spectral=True), dataset.spec)
+settings = DiffWave.Settings(channels=8, layers=1, steps=3, batch=64, warmup=0, balanced=True, spectral=True)
+generator = DiffWave(settings, dataset.spec)
 peaks = []
 for number in (2000, 2000, len(rows)):  # twice: what the allocator keeps settles
-    train = Signals(dataset, rows[:number])
-    generator.fit(train, Signals(dataset, rows[:64]), seed=1, state_dir=state / str(len(peaks)), device="cpu", progress=False)
+    train, validation = Signals(dataset, rows[:number]), Signals(dataset, rows[:64])
+    generator.fit(train, validation, seed=1, state_dir=state / str(len(peaks)), device="cpu", progress=False)
     peaks.append(peak())
 print(peaks[2] - peaks[1])
 """

@@ -103,7 +103,10 @@ def test_settings_are_checked_with_key_value_and_what_is_allowed() -> None:
 
 
 def test_looking_up_a_module_imports_no_torch() -> None:
-    code = "import sys; from ecgpipe.generate.registry import module_of; module_of('diffwave', None); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from ecgpipe.generate.registry import module_of; module_of('diffwave', None);"
+        " sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
 
 

@@ -111,7 +111,7 @@ def test_the_test_split_is_never_read(
     batch = Signals.batch
 
     def watched(self: Signals, indices: np.ndarray) -> Any:
-        read.setdefault(len(self), set()).update(self._rows[indices].tolist())
+        read.setdefault(len(self), set()).update(self.signals.rows[indices].tolist())
         return batch(self, indices)
 
     monkeypatch.setattr(Signals, "batch", watched)
@@ -204,7 +204,8 @@ def test_a_model_of_other_signals_is_an_error(
         ),
         (
             lambda facts: {**facts, "settings": {**facts["settings"], "layers": 7}},
-            r"^\S+model\.safetensors holds the weights of another network than DiffWave builds from \S+, written by .{,60}$",
+            r"^\S+model\.safetensors holds the weights of another network than DiffWave builds from \S+,"
+            r" written by .{,60}$",
         ),
     ],
 )

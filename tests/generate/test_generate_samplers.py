@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ecgpipe.generate.samplers import Denoiser, RecordNoise, Sampler, draw, guided
+from ecgpipe.generate.guidance import classifier_free_guidance
+from ecgpipe.generate.samplers import Denoiser, RecordNoise, Sampler, run_sampler
 from ecgpipe.generate.schedules import (
     DiscreteSchedule,
     EDMSchedule,
@@ -52,7 +53,7 @@ def test_samples_have_mean_and_deviation_of_the_gaussian(
     name: str, sampler: Sampler, evaluations: int, tolerance: float
 ) -> None:
     grid = SCHEDULES[name].grid(evaluations)
-    x = draw(gaussian(grid), grid, normals((20000,)), sampler)
+    x = run_sampler(gaussian(grid), grid, normals((20000,)), sampler)
     assert float(x.mean()) == pytest.approx(MEAN, abs=tolerance)
     assert float(x.std()) == pytest.approx(DEVIATION, abs=tolerance)
 
@@ -61,7 +62,7 @@ def test_samples_have_mean_and_deviation_of_the_gaussian(
 def test_deterministic_samplers_agree_as_steps_grow(name: str) -> None:
     def at(sampler: Sampler, evaluations: int) -> torch.Tensor:
         grid = SCHEDULES[name].grid(evaluations)
-        return draw(gaussian(grid), grid, normals((500,)), sampler)
+        return run_sampler(gaussian(grid), grid, normals((500,)), sampler)
 
     apart = [float((at("ddim", n) - at("dpmpp_2m", n)).abs().max()) for n in (40, 160, 640)]
     assert apart[0] > 2 * apart[1] > 4 * apart[2], "a method of first order halves its error with twice the steps"
@@ -71,10 +72,11 @@ def test_deterministic_samplers_agree_as_steps_grow(name: str) -> None:
 @pytest.mark.parametrize("name", ["cosine", "edm"])
 def test_second_order_is_more_exact_than_first_at_equal_evaluations(name: str) -> None:
     fine = SCHEDULES[name].grid(1000)
-    exact = draw(gaussian(fine), fine, normals((500,)), "ddim")
+    exact = run_sampler(gaussian(fine), fine, normals((500,)), "ddim")
     grid = SCHEDULES[name].grid(20)
     error = {
-        s: float((draw(gaussian(grid), grid, normals((500,)), s) - exact).abs().max()) for s in ("ddim", "dpmpp_2m")
+        s: float((run_sampler(gaussian(grid), grid, normals((500,)), s) - exact).abs().max())
+        for s in ("ddim", "dpmpp_2m")
     }  # type: ignore[arg-type]
     assert error["dpmpp_2m"] < error["ddim"] / 2
 
@@ -93,7 +95,7 @@ def _ours(alpha_bar: np.ndarray, evaluations: int, sampler: Sampler, prediction:
         predicted, alpha, sigma = _network(x, float(grid.time[i])), float(grid.alpha[i]), float(grid.sigma[i])
         return alpha * x - sigma * predicted if prediction == "v_prediction" else (x - sigma * predicted) / alpha
 
-    return draw(denoise, grid, normals((4, 8, 16)), sampler)
+    return run_sampler(denoise, grid, normals((4, 8, 16)), sampler)
 
 
 def _theirs(scheduler: object, evaluations: int, generator: bool = False) -> torch.Tensor:
@@ -114,7 +116,8 @@ COMMON = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "ti
 def test_ddim_is_that_of_diffusers(prediction: str, evaluations: int) -> None:
     diffusers = pytest.importorskip("diffusers")
     scheduler = diffusers.DDIMScheduler(**COMMON, clip_sample=False, prediction_type=prediction)
-    # Its own table is a product of a thousand float32, which predicting noise magnifies; that of ours is compared elsewhere.
+    # Its own table is a product of a thousand float32, whose rounding noise prediction magnifies; ours is tested
+    # against it elsewhere.
     scheduler.alphas_cumprod = torch.from_numpy(linear_alpha_bar(1000, 1e-4, 0.02)).float()
     theirs = _theirs(scheduler, evaluations)
     ours = _ours(linear_alpha_bar(1000, 1e-4, 0.02), evaluations, "ddim", prediction)
@@ -159,8 +162,9 @@ def test_guidance_one_is_the_conditional_and_one_pass() -> None:
         raise AssertionError("the unconditional pass is not needed")
 
     conditional, unconditional = torch.randn(5), torch.randn(5)
-    assert guided(lambda: conditional, refuse, 1.0) is conditional
-    torch.testing.assert_close(guided(lambda: conditional, lambda: unconditional, 0.0), unconditional)
+    assert classifier_free_guidance(lambda: conditional, refuse, 1.0) is conditional
+    torch.testing.assert_close(classifier_free_guidance(lambda: conditional, lambda: unconditional, 0.0), unconditional)
     torch.testing.assert_close(
-        guided(lambda: conditional, lambda: unconditional, 3.0), unconditional + 3 * (conditional - unconditional)
+        classifier_free_guidance(lambda: conditional, lambda: unconditional, 3.0),
+        unconditional + 3 * (conditional - unconditional),
     )

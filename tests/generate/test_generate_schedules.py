@@ -68,7 +68,7 @@ def test_grid_says_how_many_evaluations_there_can_be() -> None:
 
 
 def test_edm_levels_are_log_normal_and_v_prediction_is_its_preconditioning() -> None:
-    schedule = EDMSchedule(log_mean=-1.0, log_deviation=0.5)
+    schedule = EDMSchedule(p_mean=-1.0, p_std=0.5)
     _, alpha, sigma = schedule.levels((torch.arange(20000) + 0.5) / 20000)
     log_s = (sigma / alpha).log().double()
     assert float(log_s.mean()) == pytest.approx(-1.0, abs=1e-3)

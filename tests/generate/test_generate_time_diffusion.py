@@ -13,8 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ecgpipe.dataset import Dataset
-from ecgpipe.generate.layers import from_patches, to_patches
-from ecgpipe.generate.preconditioning import SpectralPreconditioning, Spectrum, measured, no_spectrum, signal, spectrum
+from ecgpipe.generate.layers import patchify, unpatchify
+from ecgpipe.generate.preconditioning import (
+    SpectralPreconditioning,
+    Spectrum,
+    estimate_spectrum,
+    mirrored_irfft,
+    mirrored_rfft,
+    white_spectrum,
+)
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.schedules import DiscreteSchedule, EDMSchedule, cosine_alpha_bar
 from ecgpipe.generate.time_diffusion import TimeDiffusion, TimeDiffusionSettings, UNet
@@ -101,12 +108,12 @@ def test_any_length_goes_through_and_padding_is_not_seen(length: int, levels: in
 def test_patches_keep_order_of_samples_and_leads() -> None:
     network = unet(widths=(32,), attention_levels=0)
     x = torch.randn(1, 8, 16, requires_grad=True)
-    network.stem(to_patches(x, 4, 4))[0, 0, 0, 2].backward()
+    network.stem(patchify(x, 4, 4))[0, 0, 0, 2].backward()
     assert x.grad is not None
     assert x.grad[..., 8:12].all()
     assert not x.grad[..., :8].any()
     assert not x.grad[..., 12:].any()
-    assert torch.equal(from_patches(to_patches(x[..., :14], 4, 8), 4, 14), x[..., :14])
+    assert torch.equal(unpatchify(patchify(x[..., :14], 4, 8), 4, 14), x[..., :14])
 
 
 def test_class_channels_show_the_class_without_the_blocks() -> None:
@@ -118,9 +125,9 @@ def test_class_channels_show_the_class_without_the_blocks() -> None:
 
 def test_spectrum_is_that_of_the_cosine_transform() -> None:
     x = torch.randn(3, 2, 50, dtype=torch.float64)
-    torch.testing.assert_close(signal(spectrum(x)), x)
+    torch.testing.assert_close(mirrored_irfft(mirrored_rfft(x)), x)
     cosine = scipy.fft.dct(x.numpy(), norm="ortho")
-    power = spectrum(x).abs().square().numpy()[..., :-1] / (2 * 50)
+    power = mirrored_rfft(x).abs().square().numpy()[..., :-1] / (2 * 50)
     power[..., 0] /= 2
     assert np.allclose(power, cosine**2)
 
@@ -131,7 +138,7 @@ def test_measured_spectrum_of_known_records() -> None:
     mix = torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
     known = torch.tensor([0.4, 1.6], dtype=torch.float64)
     x = torch.einsum("kc,bkn->bcn", mix, white * known.sqrt()[:, None])
-    found = measured(x.split(300))
+    found = estimate_spectrum(x.split(300))
     assert torch.allclose((found.directions.double() @ mix.T).abs(), torch.eye(2, dtype=torch.float64), atol=0.03)
     assert torch.allclose(found.variance.double(), known[:, None].expand(2, 41), rtol=0.1)
 
@@ -154,7 +161,7 @@ def test_preconditioning_without_a_spectrum_is_that_of_edm(schedule: EDMSchedule
     x, correction = torch.randn(4, 8, 50), torch.randn(4, 8, 50)
     network = Constant(correction)
     levels = schedule.levels(torch.tensor([0.1, 0.4, 0.7, 0.95]))
-    wrapped = SpectralPreconditioning(network, no_spectrum(8, 50), schedule)
+    wrapped = SpectralPreconditioning(network, white_spectrum(8, 50), schedule)
     torch.testing.assert_close(wrapped(x, levels.time, torch.zeros(4).long()), -correction, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(network.seen, x, atol=1e-5, rtol=1e-4)
 

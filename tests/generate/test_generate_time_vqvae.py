@@ -18,18 +18,17 @@ from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate import training
 from ecgpipe.generate.protocol import Generator, Signals
+from ecgpipe.generate.stft import BandSTFT
 from ecgpipe.generate.time_vqvae import (
-    Bands,
     Prior,
     PriorSettings,
     ReconstructionError,
     TimeVQVAE,
     TimeVQVAENetwork,
     Tokenizer,
-    VectorQuantizer,
-    codebook_use,
-    fill_in,
+    maskgit_decode,
 )
+from ecgpipe.generate.vector_quantizer import VectorQuantizer, codebook_usage
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
@@ -84,7 +83,7 @@ def weights(generator: TimeVQVAE) -> dict[str, torch.Tensor]:
 def test_bands_are_those_of_torch_stft_and_add_up_to_the_signals(n_fft: int, lf_bins: int, length: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(3, 2, length)
-    bands = Bands(n_fft, lf_bins, length)
+    bands = BandSTFT(n_fft, lf_bins, length)
     lf, hf = bands.split(x)
     transform = {"n_fft": n_fft, "hop_length": n_fft // 4, "window": torch.hann_window(n_fft), "normalized": True}
     spectrum = torch.stft(x.flatten(0, 1), **transform, return_complex=True)
@@ -93,7 +92,7 @@ def test_bands_are_those_of_torch_stft_and_add_up_to_the_signals(n_fft: int, lf_
     )  # record, frame, signal, part, frequency
     torch.testing.assert_close(lf, expected[..., :lf_bins].flatten(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(hf, expected[..., lf_bins:].flatten(2), atol=1e-5, rtol=0)
-    low, high = bands.signals(lf, high=False), bands.signals(hf, high=True)
+    low, high = bands.inverse(lf, high=False), bands.inverse(hf, high=True)
     torch.testing.assert_close(low + high, x, atol=1e-5, rtol=0)
     spectrum[:, lf_bins:] = 0
     alone = torch.istft(spectrum, **transform, length=length)
@@ -102,9 +101,9 @@ def test_bands_are_those_of_torch_stft_and_add_up_to_the_signals(n_fft: int, lf_
 
 def test_the_low_band_holds_the_slow_part() -> None:
     time = torch.arange(1000) / 100
-    bands = Bands(16, 2, 1000)
+    bands = BandSTFT(16, 2, 1000)
     slow, fast = (torch.sin(2 * math.pi * hertz * time)[None, None] for hertz in (1, 30))
-    low = bands.signals(bands.split(slow + fast)[0], high=False)
+    low = bands.inverse(bands.split(slow + fast)[0], high=False)
     assert float((low - slow).square().mean() / slow.square().mean()) < 0.01
 
 
@@ -121,7 +120,7 @@ def test_the_nearest_code_is_that_of_brute_force() -> None:
     quantizer = VectorQuantizer(13, 5, 0.9).eval()
     vectors = 2 * torch.randn(200, 5)
     brute = [min(range(13), key=lambda c: float((v - quantizer.codebook[c]).double().square().sum())) for v in vectors]
-    assert quantizer.nearest(vectors).tolist() == brute
+    assert quantizer.indices(vectors).tolist() == brute
     assert torch.equal(quantizer(vectors), quantizer.codebook[brute])
 
 
@@ -130,7 +129,7 @@ def test_codes_start_at_the_centres_of_clusters() -> None:
     centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
     vectors = centres.repeat(40, 1) + 0.1 * torch.randn(120, 2)
     quantizer = VectorQuantizer(6, 2, 0.9)
-    quantizer.start(vectors)
+    quantizer.kmeans_init(vectors)
     assert float((quantizer(vectors) - vectors).norm(dim=1).max()) < 0.5
     distances = torch.cdist(quantizer.codebook, centres).min(1).values
     assert float(distances.max()) < 0.5
@@ -157,14 +156,14 @@ def test_dead_codes_come_back_to_life() -> None:
     vectors = torch.randn(64, 2)
     for _ in range(12):
         quantizer(vectors)
-    used, perplexity = codebook_use(quantizer.nearest(vectors), 8)
+    used, perplexity = codebook_usage(quantizer.indices(vectors), 8)
     assert used == 8
     assert perplexity > 5
 
 
-def test_codebook_use() -> None:
-    assert codebook_use(torch.tensor([[0, 0], [3, 3]]), 9) == (2.0, pytest.approx(2.0))
-    assert codebook_use(torch.tensor([[4, 4, 4]]), 9) == (1.0, pytest.approx(1.0))
+def test_codebook_usage() -> None:
+    assert codebook_usage(torch.tensor([[0, 0], [3, 3]]), 9) == (2.0, pytest.approx(2.0))
+    assert codebook_usage(torch.tensor([[4, 4, 4]]), 9) == (1.0, pytest.approx(1.0))
 
 
 def test_gradients_go_straight_through_the_quantiser(sines: Dataset) -> None:
@@ -182,13 +181,13 @@ def test_any_length_is_padded_and_cropped(length: int) -> None:
     settings = TimeVQVAE.Settings.model_validate({**TINY, "lf_halvings": 3})
     tokenizer = Tokenizer(8, length, settings).eval()
     signals = torch.randn(2, 8, length)
-    lf, hf = tokenizer.tokens(signals)
+    lf, hf = tokenizer.encode(signals)
     assert lf.shape == (2, tokenizer.lf.tokens) == (2, math.ceil((1 + length // 2) / 8))
     assert hf.shape == (2, tokenizer.hf.tokens) == (2, math.ceil((1 + length // 2) / 2))
     assert tokenizer.reconstruct(signals).shape == signals.shape
     lf_error, hf_error, _ = tokenizer(signals)
     bands = tokenizer.bands
-    lacking = bands.signals(lf_error, high=False) + bands.signals(hf_error, high=True)
+    lacking = bands.inverse(lf_error, high=False) + bands.inverse(hf_error, high=True)
     torch.testing.assert_close(signals - tokenizer.reconstruct(signals), lacking, atol=1e-4, rtol=0)
 
 
@@ -243,7 +242,7 @@ def test_rounds_keep_as_many_tokens_as_the_cosine_says_and_never_change_one() ->
         return torch.zeros(*tokens.shape, 5)
 
     masked = torch.full((4, 20), 5)
-    out = fill_in(logits, masked, 6, 4.0, uniform(4, 20))
+    out = maskgit_decode(logits, masked, 6, 4.0, uniform(4, 20))
     assert [int((t == 5).sum(1).unique()) for t in seen] == [int(20 * math.cos(math.pi / 2 * k / 6)) for k in range(6)]
     for before, after in zip(seen, [*seen[1:], out], strict=True):
         assert torch.equal(before[before != 5], after[before != 5])
@@ -252,7 +251,7 @@ def test_rounds_keep_as_many_tokens_as_the_cosine_says_and_never_change_one() ->
 
 def test_one_round_draws_from_the_distribution() -> None:
     p = torch.tensor([0.5, 0.0, 0.3, 0.2])
-    out = fill_in(lambda t: p.log().expand(*t.shape, 4), torch.full((50, 400), 4), 1, 1.0, uniform(50, 400))
+    out = maskgit_decode(lambda t: p.log().expand(*t.shape, 4), torch.full((50, 400), 4), 1, 1.0, uniform(50, 400))
     torch.testing.assert_close(torch.bincount(out.flatten(), minlength=4) / 20000, p, atol=0.015, rtol=0)
 
 
@@ -265,7 +264,7 @@ def test_without_temperature_the_surest_token_is_kept_first() -> None:
         seen.append(tokens)
         return sharp
 
-    fill_in(logits, torch.full((1, 10), 3), 8, 0.0, uniform(1, 10))
+    maskgit_decode(logits, torch.full((1, 10), 3), 8, 0.0, uniform(1, 10))
     assert seen[1][0].tolist() == [3] * 7 + [1] + [3] * 2
 
 
@@ -299,7 +298,9 @@ def test_the_loss_is_that_of_masked_tokens_only(model: TimeVQVAE, sines: Dataset
 def test_embeddings_start_alike_for_like_codes() -> None:
     torch.manual_seed(0)
     prior = Prior(4, 3, 2, PriorSettings(width=256, layers=1, heads=2))
-    prior.start_from(torch.tensor([[0.0, 0.0], [0.05, 0.0], [9.0, 0.0]]), torch.tensor([7, 1, 0]), torch.zeros(1))
+    prior.init_from_codebook(
+        torch.tensor([[0.0, 0.0], [0.05, 0.0], [9.0, 0.0]]), torch.tensor([7, 1, 0]), torch.zeros(1)
+    )
     code = prior.token.weight.detach()
     near, far = (float(torch.cosine_similarity(code[0], code[i], dim=0)) for i in (1, 2))
     assert near > 0.95
@@ -367,17 +368,17 @@ def test_a_run_that_was_cut_off_in_any_stage_ends_in_the_same_weights(
     class Cut(Exception):
         pass
 
-    step = training._Run.step
+    step = training._Trainer.step
     left = 0
 
-    def cut(self: training._Run) -> None:
+    def cut(self: training._Trainer) -> None:
         nonlocal left
         if left == 0:
             raise Cut
         left -= 1
         step(self)
 
-    monkeypatch.setattr(training._Run, "step", cut)
+    monkeypatch.setattr(training._Trainer, "step", cut)
     cuts = 0
     while True:
         left = 5  # of 6 steps a stage: each stage is left half-way

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.training import (
     HISTORY,
-    BatchOrder,
+    BatchSampler,
     TrainingError,
     TrainingSettings,
     autocast_dtype,
-    learning_rate_at,
+    learning_rate_schedule,
     pick_device,
     train,
     validation_rows,
@@ -109,6 +111,23 @@ def test_a_killed_training_ends_in_the_same_bits(
     assert_same(whole, parts)
     timings = ["seconds", "records_per_second", "peak_memory_mb"]
     assert history.drop(columns=timings).equals(expected.drop(columns=timings))
+
+
+def test_a_checkpoint_with_the_entry_of_ecgpipe_0_1_0_is_taken_up(sines: Dataset, tmp_path: Path) -> None:
+    whole, parts = net(), net()
+    run(whole, sines, tmp_path / "whole", patience=2)
+    with pytest.raises(Killed):
+        run(parts, sines, tmp_path / "parts", 12, patience=2)
+    file = tmp_path / "parts" / "train.safetensors"
+    with safe_open(file, framework="pt") as handle:
+        metadata = dict(handle.metadata())
+    older = metadata["progress"].replace("validations_since_best", "looks_since_best")
+    assert older != metadata["progress"]
+    save_file(load_file(file), file, metadata={**metadata, "progress": older})
+    parts = net()
+    _, steps = run(parts, sines, tmp_path / "parts", patience=2)
+    assert steps < 30 - 10
+    assert_same(whole, parts)
 
 
 def test_a_finished_training_is_not_done_again(sines: Dataset, tmp_path: Path) -> None:
@@ -262,17 +281,17 @@ def test_compile_trains_the_compiled_form(sines: Dataset, tmp_path: Path, monkey
 
 
 def test_an_epoch_shows_every_record_once() -> None:
-    order = BatchOrder(np.zeros(10, dtype=np.int64), 4, [1], balanced=False)
+    order = BatchSampler(np.zeros(10, dtype=np.int64), 4, [1], balanced=False)
     seen = np.concatenate([order(step) for step in range(5)])
     assert Counter(seen[:10].tolist()) == Counter(range(10))
     assert Counter(seen[10:].tolist()) == Counter(range(10))
     assert seen[:10].tolist() != seen[10:].tolist()
-    assert np.array_equal(BatchOrder(np.zeros(10, dtype=np.int64), 4, [1], balanced=False)(3), seen[12:16])
+    assert np.array_equal(BatchSampler(np.zeros(10, dtype=np.int64), 4, [1], balanced=False)(3), seen[12:16])
 
 
 def test_balanced_batches_show_rare_classes_as_often() -> None:
     labels = np.array([0] * 97 + [1] * 2 + [4])
-    order = BatchOrder(labels, 50, [1], balanced=True)
+    order = BatchSampler(labels, 50, [1], balanced=True)
     drawn = Counter(labels[np.concatenate([order(step) for step in range(60)])].tolist())
     assert set(drawn) == {0, 1, 4}
     assert all(abs(count - 1000) < 120 for count in drawn.values())
@@ -288,7 +307,7 @@ def test_validation_records_have_each_class_in_its_share() -> None:
 
 def test_learning_rate_warms_up_and_falls() -> None:
     settings = TrainingSettings(steps=100, warmup=10, learning_rate=1.0)
-    rates = [learning_rate_at(step, settings) for step in range(100)]
+    rates = [learning_rate_schedule(step, settings) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.5)

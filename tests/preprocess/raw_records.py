@@ -101,7 +101,14 @@ def write_arrhythmia(raw: Path, codes: Sequence[str], seed: int = 0) -> Path:
     return raw
 
 
-def ptbxl_row(number: int, codes: str = "{'SR': 0.0}", patient: str | None = None, fold: str = "1", age: str = "56.0", sex: str = "1") -> str:  # fmt: skip
+def ptbxl_row(
+    number: int,
+    codes: str = "{'SR': 0.0}",
+    patient: str | None = None,
+    fold: str = "1",
+    age: str = "56.0",
+    sex: str = "1",
+) -> str:
     """Return a line of ptbxl_database.csv."""
     patient = f"{number + 100}.0" if patient is None else patient
     stem = f"00000/{number:05d}"

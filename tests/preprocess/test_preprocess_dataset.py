@@ -26,16 +26,16 @@ from raw_records import (
 from scipy.signal import resample_poly
 from test_preprocess_headers import DIGITAL, READ_RIGHT, REFUSED
 
-from ecgpipe.acquire.dataset import acquire
+from ecgpipe.acquire.run import acquire
 from ecgpipe.config import DatasetSettings, Filtering, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.leads import LEADS
-from ecgpipe.preprocess import dataset
-from ecgpipe.preprocess.dataset import merge, preprocess
-from ecgpipe.preprocess.filtering import filtered
+from ecgpipe.preprocess import batches
+from ecgpipe.preprocess.filtering import apply_filters
 from ecgpipe.preprocess.reasons import REASONS
 from ecgpipe.preprocess.resample import resample
+from ecgpipe.preprocess.run import merge, preprocess
 
 SIGNAL = SignalSettings()
 
@@ -115,7 +115,7 @@ def test_every_faulty_record_is_listed_with_its_reason(tmp_path: Path) -> None:
     write_record(folder, "JS00010", digital_ecg(10), scale="200/mV")
     write_record(folder, "JS00011", digital_ecg(11), scale="4880/mV")
     write_record(folder, "JS00012", digital_ecg(12), record_line="JS00012")
-    write_record(folder, "JS00013", digital_ecg(13), leads=["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "X"])  # fmt: skip
+    write_record(folder, "JS00013", digital_ecg(13), leads=[*LEADS[:-1], "X"])
     write_record(folder, "JS00014", digital_ecg(14))
     (folder / "JS00014.mat").write_bytes((folder / "JS00014.mat").read_bytes()[:-2])
     write_record(raw / "WFDBRecords" / "02" / "020", "JS00001")
@@ -210,11 +210,11 @@ def test_codes_of_the_data_sets_own_dictionary_are_known(tmp_path: Path) -> None
 
 def test_the_number_of_workers_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    pool = dataset.ProcessPoolExecutor
-    monkeypatch.setattr(dataset, "BATCH", 4)
-    monkeypatch.setattr(dataset, "FEWEST_BATCHES", 16)
+    pool = batches.ProcessPoolExecutor
+    monkeypatch.setattr(batches, "BATCH", 4)
+    monkeypatch.setattr(batches, "MIN_BATCHES_FOR_WORKERS", 16)
     monkeypatch.setattr(
-        dataset,
+        batches,
         "ProcessPoolExecutor",
         lambda max_workers, **options: started.append(max_workers) or pool(max_workers, **options),
     )
@@ -355,7 +355,9 @@ def test_filters_of_the_config_are_applied(tmp_path: Path) -> None:
     raw = write_arrhythmia(tmp_path / "raw", [SINUS_RHYTHM])
     filters = {"band_pass_hz": [0.5, 40.0], "notch_hz": 50.0, "baseline": "median"}
     found = run(raw, tmp_path / "out", arrhythmia_settings(), filters=filters)
-    expected = resample(filtered(digital_ecg(1).T / 1000.0, 500, Filtering.model_validate(filters)), 500, 100, 1000)
+    expected = resample(
+        apply_filters(digital_ecg(1).T / 1000.0, 500, Filtering.model_validate(filters)), 500, 100, 1000
+    )
     np.testing.assert_allclose(found.signals[0], expected, atol=1e-6)
 
 
@@ -401,8 +403,10 @@ def test_what_ends_the_run_is_named(tmp_path: Path) -> None:
 
 
 def test_merging_keeps_every_record_and_tells_the_sources_apart(tmp_path: Path) -> None:
-    first = run(write_arrhythmia(tmp_path / "a", [SINUS_RHYTHM, "59118001"]), tmp_path / "one", arrhythmia_settings(), name="one")  # fmt: skip
-    second = run(write_arrhythmia(tmp_path / "b", [SINUS_BRADYCARDIA] * 40, seed=100), tmp_path / "two", arrhythmia_settings(), name="two")  # fmt: skip
+    raw = write_arrhythmia(tmp_path / "a", [SINUS_RHYTHM, "59118001"])
+    first = run(raw, tmp_path / "one", arrhythmia_settings(), name="one")
+    raw = write_arrhythmia(tmp_path / "b", [SINUS_BRADYCARDIA] * 40, seed=100)
+    second = run(raw, tmp_path / "two", arrhythmia_settings(), name="two")
     merge({"one": tmp_path / "one", "two": tmp_path / "two"}, tmp_path / "both")
     both = Dataset.load(tmp_path / "both")
     assert np.array_equal(both.signals, np.concatenate([first.signals, second.signals]))

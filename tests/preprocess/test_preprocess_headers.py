@@ -16,7 +16,7 @@ from raw_records import digital_ecg, signal_lines, write_record
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess.headers import parse, parse_age, parse_codes, parse_sex
 from ecgpipe.preprocess.reading import gains, read_header, read_leads
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.reasons import InvalidRecord
 
 NAME = "JS00001"
 DIGITAL = digital_ecg(1)
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Callable[[], list[str]], str, str]] = {
 @pytest.mark.parametrize("fault", REFUSED)
 def test_faulty_headers_are_refused_by_name(fault: str) -> None:
     make, reason, detail = REFUSED[fault]
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         parse("\n".join(make()), NAME)
     assert caught.value.reason == reason
     assert detail in caught.value.detail
@@ -154,7 +154,7 @@ def test_leads_missing_or_twice_are_refused(tmp_path: Path) -> None:
     ):
         digital = np.concatenate([DIGITAL, DIGITAL[:, :1]], axis=1)[:, : len(names)]
         write_record(tmp_path, NAME, digital, leads=names)
-        with pytest.raises(Refusal, match=lead) as caught:
+        with pytest.raises(InvalidRecord, match=lead) as caught:
             read_leads(read_header(tmp_path / f"{NAME}.hea"), tmp_path)
         assert caught.value.reason == reason
 
@@ -171,11 +171,11 @@ def test_faulty_data_files_are_refused(tmp_path: Path) -> None:
         (whole[24:] + whole[:24], "checksum"),
     ):
         data.write_bytes(content)
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(InvalidRecord) as caught:
             read_leads(header, tmp_path)
         assert caught.value.reason == reason
     data.unlink()
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         read_leads(header, tmp_path)
     assert caught.value.reason == "missing_data"
 
@@ -213,11 +213,11 @@ def test_other_formats_are_read_by_wfdb(tmp_path: Path, storage: str) -> None:
     stored = bytearray((tmp_path / f"{NAME}.dat").read_bytes())
     stored[len(stored) // 2] ^= 1
     (tmp_path / f"{NAME}.dat").write_bytes(stored)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         read_leads(header, tmp_path)
     assert caught.value.reason == "checksum"
     (tmp_path / f"{NAME}.dat").write_bytes(b"\0" * 5000)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         read_leads(header, tmp_path)
     assert caught.value.reason in ("unreadable_data", "short_data")
 
@@ -257,10 +257,10 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + "\n".join(plain_lines()).encode())
     assert read_header(path).rate == 500
     path.write_bytes(b"\0" * 70_000)
-    with pytest.raises(Refusal, match="bytes"):
+    with pytest.raises(InvalidRecord, match="bytes"):
         read_header(path)
     path.unlink()
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         read_header(path)
     assert caught.value.reason == "missing_header"
 
@@ -274,7 +274,7 @@ def test_damaged_headers_are_read_or_refused_but_never_crash(data: st.DataObject
         text[place] = data.draw(st.characters() | st.sampled_from(["", "\n", " ", "/", "9" * 400, ".", "-", "("]))
     try:
         header = parse("".join(text), NAME)
-    except Refusal:
+    except InvalidRecord:
         return
     assert header.data_file in (f"{NAME}.mat", f"{NAME}.dat")
     assert all(math.isfinite(signal.gain) and signal.gain > 0 for signal in header.signals)
@@ -285,7 +285,7 @@ def test_damaged_headers_are_read_or_refused_but_never_crash(data: st.DataObject
 def test_random_bytes_never_crash_nor_leave_the_folder(
     tmp_path: Path, noise: bytes, place: int, cut: int, alone: bool
 ) -> None:
-    """Any bytes, alone or in the middle of a sound header: twelve leads in mV or a refusal, from the record's own file."""
+    """Any bytes, alone or inside a valid header, give twelve leads in mV of the record's own file, or an exclusion."""
     folder = tmp_path / "records"
     if not folder.exists():
         write_record(folder, NAME, DIGITAL)
@@ -297,7 +297,7 @@ def test_random_bytes_never_crash_nor_leave_the_folder(
         assert header.data_file in (f"{NAME}.mat", f"{NAME}.dat")
         signals = read_leads(header, folder)
         gains(header)
-    except Refusal:
+    except InvalidRecord:
         return
     assert signals.shape[0] == 12
     assert signals.shape[1] <= len(DIGITAL) + 12

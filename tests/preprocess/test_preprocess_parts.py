@@ -14,10 +14,10 @@ from scipy.signal import resample_poly
 from ecgpipe.arrays import signal_writer
 from ecgpipe.config import Filtering, Quality
 from ecgpipe.preprocess import labels, splits
-from ecgpipe.preprocess.filtering import filtered
-from ecgpipe.preprocess.reasons import Refusal
+from ecgpipe.preprocess.filtering import apply_filters
+from ecgpipe.preprocess.quality import amplitude, check_quality, longest_run
+from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.resample import crop, factors, resample
-from ecgpipe.preprocess.screen import amplitude, longest_run, screen
 
 RHYTHMS = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
 MILLIVOLTS = digital_ecg(3).T / 1000.0
@@ -57,7 +57,12 @@ def test_the_shipped_mappings() -> None:
 
 def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "four.csv"
-    text = "class,system,code,acronym\nSB,SNOMED-CT,426177001,SB\nGSVT,SNOMED-CT,427084000,ST\nGSVT,SNOMED-CT,426761007,SVT\n"
+    text = (
+        "class,system,code,acronym\n"
+        "SB,SNOMED-CT,426177001,SB\n"
+        "GSVT,SNOMED-CT,427084000,ST\n"
+        "GSVT,SNOMED-CT,426761007,SVT\n"
+    )
     path.write_text("\ufeff" + text, encoding="utf-8")
     mapping = labels.load(str(path))
     assert mapping.classes == ("SB", "GSVT")
@@ -136,7 +141,10 @@ def test_no_patient_is_in_two_splits() -> None:
         splits.check_patients(records)
 
 
-@pytest.mark.parametrize(("rate", "expected"), [(500, (1, 5)), (100, (1, 1)), (257, (100, 257)), (1000, (1, 10)), (40, (5, 2)), (499.99, (1, 5))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(500, (1, 5)), (100, (1, 1)), (257, (100, 257)), (1000, (1, 10)), (40, (5, 2)), (499.99, (1, 5))],
+)
 def test_factors(rate: float, expected: tuple[int, int]) -> None:
     assert factors(rate, 100) == expected
 
@@ -166,48 +174,48 @@ def test_longer_is_cropped_to_its_first_part_and_shorter_refused() -> None:
     assert np.array_equal(crop(MILLIVOLTS, 500, 100, 800), MILLIVOLTS[:, :4000])
     assert crop(MILLIVOLTS, 500, 100, 1000).shape == (12, 5000)
     assert crop(MILLIVOLTS[:, :2570], 257, 100, 1000).shape == (12, 2570)
-    with pytest.raises(Refusal, match=r"10\.00 s of 10 s \(4999 of 5000 samples\)") as caught:
+    with pytest.raises(InvalidRecord, match=r"10\.00 s of 10 s \(4999 of 5000 samples\)") as caught:
         crop(MILLIVOLTS[:, :4999], 500, 100, 1000)
     assert caught.value.reason == "too_short"
 
 
 def test_a_rate_that_no_small_factors_reach_is_refused() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         factors(19999.0, 1.0)
     assert caught.value.reason == "sampling_rate"
 
 
-def screened(signals: np.ndarray, gain: float = USUAL_GAIN, **changes: object) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        screen(signals, np.full(12, gain), 500, QUALITY.model_copy(update=changes))
+def rejected(signals: np.ndarray, gain: float = USUAL_GAIN, **changes: object) -> InvalidRecord:
+    with pytest.raises(InvalidRecord) as caught:
+        check_quality(signals, np.full(12, gain), 500, QUALITY.model_copy(update=changes))
     return caught.value
 
 
 def test_good_signals_pass() -> None:
     assert 0.5 < amplitude(MILLIVOLTS) < 2
-    screen(MILLIVOLTS, GAINS, 500, QUALITY)
-    screen(MILLIVOLTS, GAINS * 15.7, 500, QUALITY)  # another gain that gives a usual amplitude is believed
+    check_quality(MILLIVOLTS, GAINS, 500, QUALITY)
+    check_quality(MILLIVOLTS, GAINS * 15.7, 500, QUALITY)  # another gain that gives a usual amplitude is believed
 
 
 def test_missing_samples_flat_leads_and_spikes_are_refused_with_lead_and_value() -> None:
     signals = MILLIVOLTS.copy()
     signals[4, 10:13] = np.nan
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("nan", "aVL 3 samples")
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("nan", "aVL 3 samples")
     signals = MILLIVOLTS.copy()
     signals[[2, 11]] = [[0.25], [0.0]]
     signals[11, 0] = 0.004
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("flat_lead", "range over 10 s: III 0.0000 mV, V6 0.0040 mV")
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("flat_lead", "range over 10 s: III 0.0000 mV, V6 0.0040 mV")
     signals = MILLIVOLTS.copy()
     signals[7, 500:] = signals[7, 500]  # an electrode falls off after a second
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("flat_lead", "stands still: V2 9.000 s")
-    screen(signals, GAINS, 500, QUALITY.model_copy(update={"flat_s": None, "saturation_s": None}))
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("flat_lead", "stands still: V2 9.000 s")
+    check_quality(signals, GAINS, 500, QUALITY.model_copy(update={"flat_s": None, "saturation_s": None}))
     signals = MILLIVOLTS.copy()
     signals[1, 7] = -20.5
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("amplitude", "beyond 20 mV: II 20.5 mV")
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("amplitude", "beyond 20 mV: II 20.5 mV")
 
 
 @pytest.mark.parametrize(("down", "length"), [(2, 997), (5, 1000), (10, 26), (3, 1)])
@@ -223,16 +231,16 @@ def test_few_missing_samples_may_be_closed() -> None:
     signals = MILLIVOLTS.copy()
     signals[4, 10:13] = np.nan
     signals[7, :2] = np.nan
-    closed, suspected = screen(signals, GAINS, 500, QUALITY.model_copy(update={"missing_s": 0.006}))
+    closed, suspected = check_quality(signals, GAINS, 500, QUALITY.model_copy(update={"missing_s": 0.006}))
     assert suspected == ""
     expected = np.linspace(MILLIVOLTS[4, 9], MILLIVOLTS[4, 13], 5)[1:-1]
     np.testing.assert_allclose(closed[4, 10:13], expected)
     assert (closed[7, :2] == MILLIVOLTS[7, 2]).all()
     untouched = np.isfinite(signals)
     assert np.array_equal(closed[untouched], MILLIVOLTS[untouched])
-    assert screened(signals, missing_s=0.005).detail == "aVL 3 samples, V2 2 samples"
+    assert rejected(signals, missing_s=0.005).detail == "aVL 3 samples, V2 2 samples"
     signals[4] = np.nan
-    assert screened(signals, missing_s=60.0).reason == "nan"
+    assert rejected(signals, missing_s=60.0).reason == "nan"
 
 
 def test_longest_run() -> None:
@@ -249,16 +257,16 @@ def test_saturation_and_dropped_samples_are_refused_with_their_length() -> None:
     signals = MILLIVOLTS.copy()
     signals[8, 500:700] += 5  # the electrode moves, and the amplifier ends at 2.5 mV
     signals[8] = np.minimum(signals[8], 2.5)
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("saturation", "at its extreme: V3 0.400 s")
-    screen(signals, GAINS, 500, QUALITY.model_copy(update={"saturation_s": None}))
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("saturation", "at its extreme: V3 0.400 s")
+    check_quality(signals, GAINS, 500, QUALITY.model_copy(update={"saturation_s": None}))
     signals = MILLIVOLTS.copy()
     signals[:, 1000:1100] = signals[:, 1000:1001]
-    refusal = screened(signals)
-    assert (refusal.reason, refusal.detail) == ("dropped_samples", "all leads stand still for 0.200 s")
-    screen(signals[:, 1:], GAINS, 500, QUALITY.model_copy(update={"dropped_s": 0.25}))
+    invalid = rejected(signals)
+    assert (invalid.reason, invalid.detail) == ("dropped_samples", "all leads stand still for 0.200 s")
+    check_quality(signals[:, 1:], GAINS, 500, QUALITY.model_copy(update={"dropped_s": 0.25}))
     signals[:, 1099] += 0.01
-    screen(signals, GAINS, 500, QUALITY)
+    check_quality(signals, GAINS, 500, QUALITY)
 
 
 @pytest.mark.parametrize(
@@ -270,10 +278,10 @@ def test_saturation_and_dropped_samples_are_refused_with_their_length() -> None:
     ],
 )
 def test_exchanged_limb_leads_are_refused(order: list[int], said: str) -> None:
-    refusal = screened(MILLIVOLTS[order])
-    assert refusal.reason == "limb_leads"
-    assert said in refusal.detail
-    screen(MILLIVOLTS[order], GAINS, 500, QUALITY.model_copy(update={"limb_leads_mv": None}))
+    invalid = rejected(MILLIVOLTS[order])
+    assert invalid.reason == "limb_leads"
+    assert said in invalid.detail
+    check_quality(MILLIVOLTS[order], GAINS, 500, QUALITY.model_copy(update={"limb_leads_mv": None}))
 
 
 def test_exchanged_arm_electrodes_are_suspected() -> None:
@@ -281,19 +289,19 @@ def test_exchanged_arm_electrodes_are_suspected() -> None:
     beats = digital_ecg(3).T / 1000.0
     swapped = beats[[0, 2, 1, 4, 3, *range(5, 12)]].copy()
     swapped[0] *= -1
-    assert screen(beats, GAINS, 500, QUALITY)[1] == ""
-    _, suspected = screen(swapped, GAINS, 500, QUALITY)
+    assert check_quality(beats, GAINS, 500, QUALITY)[1] == ""
+    _, suspected = check_quality(swapped, GAINS, 500, QUALITY)
     assert suspected.startswith("arm_reversal (slopes of I and V6 correlated by -0.")
-    assert screen(swapped, GAINS, 500, QUALITY.model_copy(update={"reversal_correlation": None}))[1] == ""
+    assert check_quality(swapped, GAINS, 500, QUALITY.model_copy(update={"reversal_correlation": None}))[1] == ""
 
 
 def test_no_filter_is_the_default_and_each_takes_out_what_it_says() -> None:
     time = np.arange(5000) / 500
-    assert filtered(MILLIVOLTS, 500, Filtering()) is MILLIVOLTS
+    assert apply_filters(MILLIVOLTS, 500, Filtering()) is MILLIVOLTS
 
     def left(frequency: float, **options: object) -> float:
         sine = np.tile(np.sin(2 * np.pi * frequency * time), (12, 1))
-        return float(np.abs(filtered(sine, 500, Filtering(**options))[:, 1500:3500]).max())
+        return float(np.abs(apply_filters(sine, 500, Filtering(**options))[:, 1500:3500]).max())
 
     band = {"band_pass_hz": [0.5, 40]}
     assert left(0.05, **band) < 0.02
@@ -302,30 +310,30 @@ def test_no_filter_is_the_default_and_each_takes_out_what_it_says() -> None:
     assert left(50, notch_hz=50) < 0.05
     assert left(40, notch_hz=50) > 0.97
     assert left(10, band_pass_hz=[0.5, 250]) == pytest.approx(1, abs=0.01)  # beyond half the rate: a high-pass
-    with pytest.raises(Refusal, match="nothing of the pass band 300 to 400 Hz"):
+    with pytest.raises(InvalidRecord, match="nothing of the pass band 300 to 400 Hz"):
         left(10, band_pass_hz=[300, 400])
     assert left(50, notch_hz=300) > 0.95  # not in the signal, whose samples miss the sine's peak
     wander = 0.5 * np.sin(2 * np.pi * 0.2 * time)
     beats = 1.0 * ((time % 1.0) < 0.04)
-    cleaned = filtered(np.tile(wander + beats, (12, 1)), 500, Filtering(baseline="median"))
+    cleaned = apply_filters(np.tile(wander + beats, (12, 1)), 500, Filtering(baseline="median"))
     assert np.abs(cleaned[:, 500:4500] - beats[500:4500]).max() < 0.06
 
 
 def test_a_wrong_gain_is_refused() -> None:
     for gain in (200.0, 4880.0):
-        refusal = screened(MILLIVOLTS * USUAL_GAIN / gain, gain)
-        assert refusal.reason == "amplitude"
-        assert f"gain {gain:g} gives" in refusal.detail
-    assert "median over leads" in screened(MILLIVOLTS * 9 / amplitude(MILLIVOLTS)).detail
-    assert screened(MILLIVOLTS / 30).reason == "amplitude"
+        invalid = rejected(MILLIVOLTS * USUAL_GAIN / gain, gain)
+        assert invalid.reason == "amplitude"
+        assert f"gain {gain:g} gives" in invalid.detail
+    assert "median over leads" in rejected(MILLIVOLTS * 9 / amplitude(MILLIVOLTS)).detail
+    assert rejected(MILLIVOLTS / 30).reason == "amplitude"
     for gain in (200.0, 4880.0):  # of one lead only, which a median over leads cannot see
         gains, signals = GAINS.copy(), MILLIVOLTS.copy()
         gains[7], signals[7] = gain, signals[7] * USUAL_GAIN / gain
-        with pytest.raises(Refusal) as caught:
-            screen(signals, gains, 500, QUALITY)
+        with pytest.raises(InvalidRecord) as caught:
+            check_quality(signals, gains, 500, QUALITY)
         assert caught.value.reason == "amplitude"
         assert f"V2 {gain:g}" in caught.value.detail
-        screen(signals, gains, 500, QUALITY.model_copy(update={"usual_gain": None}))
+        check_quality(signals, gains, 500, QUALITY.model_copy(update={"usual_gain": None}))
 
 
 def test_a_growing_array_is_the_file_that_numpy_writes(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.dataset import Dataset
 from ecgpipe.leads import standard_order
 from ecgpipe.preprocess.catalogue import dictionary
-from ecgpipe.preprocess.dataset import merge, preprocess
 from ecgpipe.preprocess.labels import load
 from ecgpipe.preprocess.reading import read_header, read_leads
+from ecgpipe.preprocess.run import merge, preprocess
 
 FOLDER = Path(os.environ.get("ECGPIPE_PHYSIONET", "")) / "files"
 PTBXL = FOLDER / "ptb-xl" / "1.0.3"

@@ -11,8 +11,7 @@ import pytest
 from ecgpipe.config import Config, validate
 from ecgpipe.dataset import SignalSpec, save_dataset
 from ecgpipe.files import write_json, write_parquet
-from ecgpipe.tables.build import Parameters
-from ecgpipe.tables.build import build as build_tables
+from ecgpipe.tables.run import Parameters, build_tables
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 SPEC = SignalSpec(100.0, 1000, CLASSES)

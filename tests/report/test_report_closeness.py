@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.closeness.names import ALL, COPIES, NO_SIGN, PICTURES
+from ecgpipe.closeness.names import PICTURES
 from ecgpipe.files import write_parquet
 from ecgpipe.leads import LEADS
-from ecgpipe.report.build import build, image
 from ecgpipe.report.closeness import section, standing, written
+from ecgpipe.report.run import build_report
+from ecgpipe.report.svg import image
+from ecgpipe.vocabulary import ALL, COPIES, NO_SIGN
 
 ABOUT = {"spectrum": {"title": "power spectrum", "definition": "Difference <of> spectra.", "blind": "phase"}}
 
@@ -52,7 +54,7 @@ def page(results, tmp_path, verdict):
     write_tables(tables, verdict)
     out = tmp_path / "index.html"
     folders = {"data": results.data, "samples": results.samples, "models": results.models}
-    build(results.config, tables=tables, **folders, out=out, git=None)
+    build_report(results.config, tables=tables, **folders, out=out, git=None)
     return re.sub(r"\s+", " ", out.read_text(encoding="utf-8"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.report import figures
+from ecgpipe.report import figures, forest
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 
@@ -65,18 +65,18 @@ def test_training_curves_have_a_panel_for_each_stage():
 
 def test_forest_marks_stand_at_their_values():
     rows = pd.DataFrame({"low": [-0.1, np.nan], "difference": [0.1, np.nan], "high": [0.3, np.nan]})
-    limits = figures.forest_axis(rows)
+    limits = forest.axis(rows)
     assert limits[0] < -0.1
     assert limits[1] > 0.3
-    drawn = ET.fromstring(figures.forest_row({**rows.iloc[0], "verdict": "no difference shown"}, limits))  # noqa: S314
+    drawn = ET.fromstring(forest.row({**rows.iloc[0], "verdict": "no difference shown"}, limits))  # noqa: S314
     zero, whisker = drawn.findall("{*}line") or drawn.findall("line")
     (dot,) = drawn.findall("circle")
     at = {"low": float(whisker.get("x1")), "value": float(dot.get("cx")), "high": float(whisker.get("x2"))}
     millimetres = (at["high"] - at["low"]) / 0.4
     assert at["value"] - float(zero.get("x1")) == pytest.approx(0.1 * millimetres, abs=0.2)
     assert "no" in dot.get("class").split()
-    undefined = ET.fromstring(figures.forest_row({**rows.iloc[1], "verdict": "cannot tell"}, limits))  # noqa: S314
+    undefined = ET.fromstring(forest.row({**rows.iloc[1], "verdict": "cannot tell"}, limits))  # noqa: S314
     assert undefined.find("circle") is None
-    ticks = [t.text for t in ET.fromstring(figures.forest_scale(limits)).iter("text")]  # noqa: S314
+    ticks = [t.text for t in ET.fromstring(forest.scale(limits)).iter("text")]  # noqa: S314
     assert "0" in ticks
     assert "0.20" in ticks

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, HELD_OUT, PICTURES, RR, SPECTRUM, TRAINING
+from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, PICTURES, RR, SPECTRUM
 from ecgpipe.leads import LEADS
-from ecgpipe.report import pictures
+from ecgpipe.report import curves, pictures
+from ecgpipe.vocabulary import REAL_HELD_OUT, REAL_TRAINING
 
-SETS = (HELD_OUT, TRAINING, "gen")
+SETS = (REAL_HELD_OUT, REAL_TRAINING, "gen")
 
 
 def curves_table(classes):
@@ -30,7 +31,7 @@ def points_table(classes):
     rows = [
         {"dataset": "a", "generator": name, "class": label, "record": f"{name}{i}"}
         | dict(zip(("pca_1", "pca_2", "tsne_1", "tsne_2"), rng.normal(size=4), strict=True))
-        for name in (HELD_OUT, "gen")
+        for name in (REAL_HELD_OUT, "gen")
         for label in classes
         for i in range(4)
     ]
@@ -70,11 +71,11 @@ def test_a_class_without_records_is_said_to_have_none(drawn, name, panels):
 
 
 def test_pooled_curves_weigh_classes_by_the_records_every_set_has():
-    curves = curves_table({"SR": 30, "AFIB": 10, "SVTAC": 1})
-    own = curves[curves["picture"] == SPECTRUM].copy()
+    found = curves_table({"SR": 30, "AFIB": 10, "SVTAC": 1})
+    own = found[found["picture"] == SPECTRUM].copy()
     own = own[(own["generator"] != "gen") | (own["class"] != "SVTAC")]
     own.loc[(own["generator"] == "gen") & (own["class"] == "SR"), "n"] = 10
     scale = own["class"].map({"SR": 1.0, "AFIB": 3.0, "SVTAC": 100.0})
     own["y"] = [np.full(20, value) for value in scale]
     for name in SETS:
-        np.testing.assert_allclose(pictures._pooled(own, SETS, LEADS)[name, "V1"][1], 2.0)
+        np.testing.assert_allclose(curves._pooled(own, SETS, LEADS)[name, "V1"][1], 2.0)

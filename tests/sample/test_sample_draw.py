@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ecgpipe.dataset import COLUMNS, Dataset, SignalSpec, save_records
 from ecgpipe.sample.draw import class_counts, draw, record_seeds, sample_labels, synthetic_records
-from ecgpipe.sample.pool import union
+from ecgpipe.sample.pool import pool_samples
 
 SPEC = SignalSpec(100.0, 50, ("SR", "AFIB", "STACH"))
 
@@ -210,7 +210,7 @@ def test_draw_writes_what_the_generator_gives(tmp_path: Path) -> None:
 
 def test_a_union_holds_its_members_in_order(tmp_path: Path) -> None:
     one, two = make(tmp_path / "a", Echo(), number=20), make(tmp_path / "b", Echo(), number=11, seed=9)
-    union({"ptbxl": tmp_path / "a", "chapman": tmp_path / "b"}, tmp_path / "both")
+    pool_samples({"ptbxl": tmp_path / "a", "chapman": tmp_path / "b"}, tmp_path / "both")
     both = Dataset.load(tmp_path / "both")
     assert np.array_equal(both.signals, np.concatenate([one.signals, two.signals]))
     assert both.records["source"].tolist() == ["ptbxl"] * 20 + ["chapman"] * 11
@@ -224,4 +224,4 @@ def test_sets_of_other_signals_are_not_united(tmp_path: Path) -> None:
     make(tmp_path / "a", Echo())
     make(tmp_path / "b", Echo(), number=9, spec=SignalSpec(100.0, 50, ("SR", "AFIB", "AFLT")))
     with pytest.raises(ValueError, match=r"/a and .*/b do not fit together \(classes: .*STACH.* and .*AFLT"):
-        union({"one": tmp_path / "a", "two": tmp_path / "b"}, tmp_path / "both")
+        pool_samples({"one": tmp_path / "a", "two": tmp_path / "b"}, tmp_path / "both")

@@ -181,7 +181,7 @@ def test_intervals_of_few_seeds_are_widened_to_cover():
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
 def test_intervals_over_seeds_and_patients_cover(seeds, of_seed, of_patient):
-    """The interval of one network's mean, as summary.parquet has it, with chance in the training, the patients and both."""
+    """The interval of one network's mean, as in summary.parquet, with chance in the training, the patients and both."""
     covered = 0
     for of_each_seed, by_patient, rng in simulated_tests(300, seeds, 40, of_seed, of_patient, 1.0):
         draws = over_seeds(by_patient, seed_weights(seeds, len(by_patient), rng))[:, None]

@@ -27,10 +27,14 @@ def test_jobs_are_found_by_their_path(tmp_path):
         write(folder / "classify" / "chapman-diffwave-transfer.jsonl", PLAIN),
         write(folder / "report" / "report.jsonl", PLAIN),
     ]
+    provenances = [
+        tmp_path / "results" / place
+        for place in ("raw/ptb.provenance.json", "generators/ptb/diffwave/provenance.json", "no", "none")
+    ]
     told = {"start_up_seconds": 0.1, "cpu_seconds": 0.4, "seconds": 0.25}
-    for place in ("raw/ptb.provenance.json", "generators/ptb/diffwave/provenance.json"):
-        write(tmp_path / "results" / place, told)
-    table = runtime_table(paths, {"ptb", "chapman"}, {"diffwave"})
+    for provenance in provenances[:2]:
+        write(provenance, told)
+    table = runtime_table(zip(paths, provenances, strict=True), {"ptb", "chapman"}, {"diffwave"})
     assert list(table["stage"]) == ["acquire", "generate", "classify", "report"]
     assert list(table["job"]) == ["ptb", "ptb/diffwave", "chapman-diffwave-transfer", "report"]
     assert list(table["dataset"]) == ["ptb", "ptb", "chapman", None]
@@ -47,11 +51,11 @@ def test_no_jobs_give_an_empty_table():
 
 def test_bad_benchmarks_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"x\.jsonl is missing"):
-        runtime_table([tmp_path / "benchmarks" / "s" / "x.jsonl"], {}, {})
+        runtime_table([(tmp_path / "benchmarks" / "s" / "x.jsonl", tmp_path)], {}, {})
     with pytest.raises(ValueError, match="not of the form"):
-        runtime_table([tmp_path / "benchmarks" / "x.jsonl"], {}, {})
+        runtime_table([(tmp_path / "benchmarks" / "x.jsonl", tmp_path)], {}, {})
     for text in ("", "{", '{"cpu_time": 1}'):
         path = write(tmp_path / "benchmarks" / "s" / "x.jsonl")
         path.write_text(text)
         with pytest.raises(ValueError, match=r"x\.jsonl is not a benchmark"):
-            runtime_table([path], {}, {})
+            runtime_table([(path, tmp_path)], {}, {})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecgpipe.workflow import job_events
 from ecgpipe.workflow.pending import read_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,12 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 _SERVER = """
 import json, os, sys
 import snakemake.cli
+from importlib.util import module_from_spec, spec_from_file_location
+# By its path: the package must be imported from the checkout that a dry run is about.
+spec = spec_from_file_location("job_events", sys.argv[1])
+job_events = sys.modules["job_events"] = module_from_spec(spec)
+spec.loader.exec_module(job_events)
+job_events.register()
 for line in sys.stdin:
     order = json.loads(line)
     if (child := os.fork()) == 0:
@@ -43,7 +50,7 @@ for line in sys.stdin:
 
 @functools.cache
 def _server() -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _SERVER]
+    command = [sys.executable, "-c", _SERVER, job_events.__file__]
     return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -72,27 +79,30 @@ class Checkout:
             )
         return done
 
-    def _dry_run(self, *arguments: str) -> str:
+    def _dry_run(self, *arguments: str) -> list[str]:
+        """Return the events of the jobs that would run, one JSON object each."""
         server = _server()
         assert server.stdin is not None
         assert server.stdout is not None
-        order = {"folder": str(self.folder), "arguments": self.command("--dry-run", *arguments)[3:]}
+        events = self.folder / "dry-run.jsonl"
+        events.unlink(missing_ok=True)
+        arguments = ("--dry-run", *job_events.options(events), *arguments)
+        order = {"folder": str(self.folder), "arguments": self.command(*arguments)[3:]}
         server.stdin.write(json.dumps(order) + "\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
         said = (self.folder / "dry-run.txt").read_text()
         assert code == 0, said
-        return said
+        return events.read_text().splitlines() if events.exists() else []
 
     def pending(self, *arguments: str) -> dict[str, int]:
         """Return the jobs that a dry run would do, by rule, without the targets that only name others."""
-        said = self._dry_run(*arguments)
-        found = re.findall(r"^([a-z_]+) +(\d+)$", said, flags=re.MULTILINE)
-        return {rule: int(n) for rule, n in found if rule not in ("all", "total")}
+        rules = Counter(json.loads(event)["rule_name"] for event in self._dry_run(*arguments))
+        return {rule: n for rule, n in rules.items() if rule != "all"}
 
     def job(self, output: str) -> list[str]:
         """Return the command line of the job that makes an output, to be run in the checkout's folder."""
-        (job,) = read_jobs(self._dry_run(output, "--printshellcmds", "--nocolor", "--force"))
+        (job,) = read_jobs(self._dry_run(output, "--force"))
         script = job.command[1].replace("${ECGPIPE_SCRIPTS}", "workflow_scripts")
         return [sys.executable, script, *job.command[2:]]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecgpipe.workflow import code
+from ecgpipe.workflow.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -63,13 +64,13 @@ def test_digest_follows_imports_of_a_users_package(module: Path) -> None:
 
 def test_data_files_are_part_of_their_script(monkeypatch: pytest.MonkeyPatch) -> None:
     report = code.parts(SCRIPTS / "report.py")
-    assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.build"} <= set(report)
+    assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.run"} <= set(report)
     assert "ecgpipe/report/style.css" not in code.parts(SCRIPTS / "tables.py")
 
 
 def test_every_data_file_of_the_package_is_declared() -> None:
     there = {p for pattern in ("*.csv", "*.j2", "*.css") for p in (ROOT / "ecgpipe").rglob(pattern)}
-    declared = {ROOT / "ecgpipe" / name for names in code.DATA_FILES.values() for name in names}
+    declared = {ROOT / "ecgpipe" / name for kind in JOBS.values() for name in kind.data_files}
     assert there == declared
 
 

@@ -36,7 +36,7 @@ def _value(command: list[str], name: str, value: str | None = None) -> str:
 
 
 def _elsewhere(study: Checkout, output: str, folder: Path, **train: object) -> list[str]:
-    """Return the command of a finished study's job, writing to ``folder`` instead; ``train`` changes a generator's training."""
+    """Return a finished study's job, writing to ``folder``; ``train`` changes a generator's training."""
     command = study.job(output)
     for name, path in (
         ("--out", "out"),
@@ -45,6 +45,8 @@ def _elsewhere(study: Checkout, output: str, folder: Path, **train: object) -> l
         ("--provenance", "out/provenance.json"),
     ):
         _value(command, name, str(folder / path))
+    start, end = command.index("--outputs") + 1, command.index("--code")
+    command[start:end] = [str(folder / "out" / Path(name).name) for name in command[start:end]]
     settings = json.loads(_value(command, "--settings"))
     if train:
         settings["train"].update(train)

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, sys
-import _setup
-_setup.claim_gpus(int(sys.argv[1]), patience=0.05)
+from ecgpipe.workflow.gpus import claim_gpus
+claim_gpus(int(sys.argv[1]), patience=0.05)
 print(os.environ.get("CUDA_VISIBLE_DEVICES", ""), flush=True)
 sys.stdin.read()
 """
@@ -21,7 +21,7 @@ sys.stdin.read()
 
 def _job(number: int, visible: str, folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(folder)}
-    environment["PYTHONPATH"] = str(ROOT / "workflow_scripts")
+    environment["PYTHONPATH"] = str(ROOT)
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(number)],
         env=environment,

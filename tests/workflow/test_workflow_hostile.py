@@ -12,8 +12,8 @@ import pytest
 import yaml
 from checkout import ROOT, copy_project
 
-from ecgpipe.acquire.simulated import simulate
 from ecgpipe.config import ConfigError, SimulatedSource, validate
+from ecgpipe.simulator.run import simulate
 
 TINY = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
 TINY["dataset_settings"]["theirs"] = {
@@ -106,7 +106,7 @@ TITLE = f"{ODD} </title></script><script>touch(pwned)</script> {{output}} %s \\\
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_odd_paths_and_titles_are_text(tmp_path: Path) -> None:
-    """The checkout, the raw data, a folder of records, the label map and the title, all with names for a careless shell."""
+    """The checkout, the raw data, a folder, the label map and the title have names that a shell would expand."""
     checkout = copy_project(tmp_path / ODD)
     theirs = tmp_path / f"theirs {ODD}"
     simulate(SimulatedSource(kind="simulated", records=120, seed=11), "ptbxl", 100, theirs)

@@ -11,8 +11,8 @@ import yaml
 from acquire.physionet_server import PhysioNetServer
 from checkout import ENVIRONMENT, Checkout, copy_project
 
-from ecgpipe.acquire.simulated import simulate
 from ecgpipe.config import SimulatedSource
+from ecgpipe.simulator.run import simulate
 
 pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 

@@ -64,7 +64,7 @@ class TestFinishedStudy:
 
 def test_an_undeclared_import_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     script = ROOT / "workflow_scripts" / "merge.py"
-    imported = ["ecgpipe.preprocess.dataset", "ecgpipe.classify.cnn", "numpy", "json"]
+    imported = ["ecgpipe.preprocess.run", "ecgpipe.classify.cnn", "numpy", "json"]
     assert provenance.undeclared(script, [], imported) == ["ecgpipe.classify.cnn"]
     provenance.write(
         tmp_path / "provenance.json",
@@ -73,6 +73,7 @@ def test_an_undeclared_import_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
         code="0" * 16,
         settings={"seed": 7},
         inputs={},
+        outputs={},
         imported=imported,
         threads=1,
         gpu=0,

@@ -1,4 +1,7 @@
-"""A study of thousands of jobs is planned, and planning it does nothing twice. How long it takes: ``benchmarks/workflow.py``."""
+"""A study of thousands of jobs is planned, and planning it does nothing twice.
+
+How long it takes: ``benchmarks/workflow.py``.
+"""
 
 from __future__ import annotations
 

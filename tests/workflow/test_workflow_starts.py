@@ -13,13 +13,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from _setup import divide, parser, running
+from ecgpipe.workflow.arguments import result_parser
+from ecgpipe.workflow.distributed import launch
+from ecgpipe.workflow.running import running
 
-arguments = parser("A job that makes what it reads.")
+arguments = result_parser("A job that makes what it reads.")
 for name in ("--threads", "--processes", "--gpu"):
     arguments.add_argument(name, type=int, default=0)
 args = arguments.parse_args()
-divide(args)
+launch(args)
 with running(args) as ready:
     ready()
     print("working", flush=True)
@@ -36,7 +38,7 @@ def _start(folder: Path, code: str = "0", processes: int = 1) -> subprocess.Pope
     return subprocess.Popen(
         [sys.executable, str(script), *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts")},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

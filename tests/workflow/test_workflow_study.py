@@ -18,19 +18,19 @@ def test_the_papers_study_has_real_pretraining_though_its_datasets_differ_in_cla
         "chapman": ["ptbxl"],
         "merged": [],
     }
-    assert study.pretrained_on("chapman", "ptbxl") == "chapman/real/for_ptbxl"
+    assert study.pretrained_on("chapman", "ptbxl") == "results/classifiers/chapman/real/for_ptbxl"
     pretraining = json.loads(study.pretraining("ptbxl"))
     transfer = json.loads(study.classification("ptbxl", "transfer"))
     assert pretraining["classifier"] == transfer["classifier"] != json.loads(study.pretraining("chapman"))["classifier"]
     assert pretraining["fractions"] == [1.0]
-    assert "classify/chapman/real/for_ptbxl" in study.benchmarks
+    assert "results/benchmarks/classify/chapman/real/for_ptbxl.jsonl" in dict(study.measured)
 
 
 def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -> None:
     study = Study(load(ROOT / "configs" / "matrix.yaml"), ROOT / "workflow_scripts")
     used = [study.pretrained_on(other, name) for name in study.config.datasets for other in study.yardsticks(name)]
     assert len(used) == 2
-    assert set(used) <= set(study.classifier_folders)
+    assert {f"{folder}/predictions.parquet" for folder in used} <= set(study.classified("predictions.parquet"))
 
 
 def test_full_studies_judge_the_controls_privacy():
@@ -38,6 +38,6 @@ def test_full_studies_judge_the_controls_privacy():
     for name in ("tiny", "paper"):
         study = Study(load(ROOT / "configs" / f"{name}.yaml"), ROOT / "workflow_scripts")
         assert study.config.closeness.measures == {"tiny": "quick", "paper": "full"}[name]
-        parts[name] = [part for part in study.closeness_parts["privacy"] if part.count("/") == 1]
-        expected = [f"{dataset}/privacy" for dataset in study.config.datasets]
+        parts[name] = [part for part in study.closeness_parts["privacy"] if part.count("/") == 3]
+        expected = [f"results/closeness/{dataset}/privacy.parquet" for dataset in study.config.datasets]
     assert parts == {"tiny": [], "paper": expected}

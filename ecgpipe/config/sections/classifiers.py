@@ -1,0 +1,108 @@
+"""`classifiers`: the networks, and how they are trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from ecgpipe.config.sections.base import Section
+
+Loss = Literal["cross_entropy", "weighted", "focal"]
+_KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`."
+
+
+class ClassifierTraining(Section):
+    """How a classifier is trained."""
+
+    learning_rate: float = Field(1.584e-4, gt=0, description="Learning rate of AdamW.")
+    batch: int = Field(32, ge=1, description="Records a training step.")
+    loss: Loss = Field(
+        "cross_entropy",
+        description="`cross_entropy`, the same `weighted` so that all classes count alike, or `focal` (exponent 2).",
+    )
+    epochs: int = Field(
+        1000, ge=1, description="Most epochs a training may take; without meaning where `steps` is set."
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="Optimiser steps of every training, however many records it has, with a one-cycle learning rate "
+        "and ten looks at the validation records; null: `epochs` at a constant rate, a look after each.",
+    )
+    patience: int = Field(
+        10, ge=1, description="Looks at the validation records without a lower loss after which training stops."
+    )
+    min_delta: float = Field(1e-5, ge=0, description="Least fall of the validation loss that counts as better.")
+
+    @property
+    def shortest_record(self) -> int:
+        """Samples of the shortest record that the network leaves something of."""
+        return 1
+
+
+class ClassifierSettings(ClassifierTraining):
+    """The paper's 1-D residual CNN and its training (arXiv 2411.18456 after arXiv 1805.00794)."""
+
+    kind: Literal["cnn"] = Field("cnn", description=_KIND)
+    blocks: int = Field(5, ge=1, le=8, description="Residual blocks N.")
+    channels: int = Field(16, ge=1, description="Channels k of every convolution.")
+    kernel: int = Field(7, ge=3, description="Length f of every convolution's kernel, in samples; odd.")
+    width: int = Field(256, ge=1, description="Width w of the dense layers.")
+    dense_layers: int = Field(3, ge=0, description="Dense layers L before the output.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout after each dense layer.")
+
+    @property
+    def shortest_record(self) -> int:
+        """Samples of the shortest record that all poolings (5 samples, stride 2) leave something of."""
+        length = 1
+        for _ in range(self.blocks):
+            length = 2 * (length - 1) + 5
+        return length
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> ClassifierSettings:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"`kernel` {self.kernel} must be odd, so that a convolution keeps the length")
+        return self
+
+
+class WangSettings(ClassifierTraining):
+    """The residual network of Wang, Yan, Oates (arXiv 1611.06455) and its training."""
+
+    kind: Literal["resnet1d_wang"] = Field(description=_KIND)
+    channels: int = Field(64, ge=1, description="Channels of the first block; the other two have twice as many.")
+
+
+class XResNetSettings(ClassifierTraining):
+    """xresnet1d (arXiv 1812.01187 in one dimension, arXiv 2004.13701) and its training."""
+
+    kind: Literal["xresnet1d"] = Field(description=_KIND)
+    depth: Literal[18, 34, 50, 101] = Field(101, description="Layers: 18, 34, 50 or 101.")
+    channels: int = Field(64, ge=2, description="Channels of the first stage; each further one has twice as many.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output.")
+
+
+def _network(value: Any) -> str:
+    """Tag a classifier by its kind; brackets keep the tag apart from keys in messages."""
+    kind = value.get("kind", "cnn") if isinstance(value, dict) else getattr(value, "kind", None)
+    return f"<{kind}>"
+
+
+AnyClassifier = Annotated[
+    Annotated[ClassifierSettings, Tag("<cnn>")]
+    | Annotated[WangSettings, Tag("<resnet1d_wang>")]
+    | Annotated[XResNetSettings, Tag("<xresnet1d>")],
+    Discriminator(
+        _network,
+        custom_error_type="network",
+        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d",
+    ),
+]
+"""Settings of a classifier of any kind."""
+
+
+def classifier_settings(raw: dict[str, Any]) -> AnyClassifier:
+    """Read a classifier's settings as :func:`canonical` wrote them."""
+    settings: AnyClassifier = TypeAdapter(AnyClassifier).validate_python(raw)
+    return settings

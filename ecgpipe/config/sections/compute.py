@@ -1,0 +1,26 @@
+"""`compute`: how jobs use the machine."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ecgpipe.config.sections.base import Section
+
+
+class Compute(Section):
+    """How jobs use the machine. Results do not depend on the number of cores Snakemake is given, as long as there are \
+``threads``."""
+
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job "
+        "of two.",
+    )
+    workers: int = Field(2, ge=1, description="Processes of each preprocessing job.")
+    processes: int = Field(
+        1,
+        ge=1,
+        description="Processes, of `threads` threads each, of every generator's training and sampling job; on GPUs "
+        "each has one of its own. Training divides its batches among them.",
+    )

@@ -1,0 +1,92 @@
+"""The report's sentences on what was found, in words that say no more than the numbers do."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from ecgpipe.prose.rows import Row, rows_of
+from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.vocabulary import (
+    AUGMENTATION,
+    CANNOT_TELL,
+    HARMS,
+    HELPS,
+    NO_DIFFERENCE,
+    SYNTHETIC_ONLY,
+    TRANSFER,
+    YARDSTICK,
+)
+
+
+def probability(value: float) -> str:
+    """Write a p-value, as in ``p = 0.012`` or ``p < 0.001``."""
+    if math.isnan(value):
+        return "p not defined"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
+
+
+def share(fraction: float) -> str:
+    """Write a share of the real training records."""
+    return "all" if fraction == 1 else f"{100 * fraction:g} %"
+
+
+def plural(count: int, word: str) -> str:
+    """Write a number of things: ``1 record``, ``2 records``."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def finding(row: Row) -> str:
+    """Say what one comparison found, as the end of a sentence about a change of training."""
+    metric = METRIC_NAMES[row["metric"]]
+    if math.isnan(row["difference"]):
+        return f"the effect on {metric} cannot be told ({row['note']})"
+    figures = f"{signed(row['difference'])} {bounds(row['low'], row['high'])}, {probability(row['p_holm'])}"
+    change = f"from {number(row['reference'])} to {number(row['value'])} ({figures})"
+    if row["verdict"] == HELPS:
+        return f"{metric} rose {change}"
+    if row["verdict"] == HARMS:
+        return f"{metric} fell {change}"
+    if row["verdict"] == CANNOT_TELL:
+        return f"{metric} went {change}: {row['note']}"
+    return f"no difference in {metric} was shown ({figures})"
+
+
+def _with_share(fraction: float) -> str:
+    return "with all real training records" if fraction == 1 else f"with {share(fraction)} of the real training records"
+
+
+def experiment_sentence(rows: pd.DataFrame, experiment: str, generator: str) -> str:
+    """Say what one experiment with one generator found at the smallest and the largest share.
+
+    Args:
+        rows: comparisons of one dataset, experiment, generator and metric, at least one.
+        experiment: ``augmentation``, ``transfer`` or ``synthetic only``.
+        generator: its name.
+    """
+    ordered = rows_of(rows.sort_values("fraction"))
+    ends = ordered if len(ordered) == 1 else [ordered[0], ordered[-1]]
+    if experiment == AUGMENTATION:
+        subject = f"Adding synthetic records of {generator} to the real ones"
+    elif experiment == TRANSFER:
+        subject = f"Pre-training on synthetic records of {generator}, against training from scratch"
+    else:
+        return f"Training on synthetic records of {generator} alone, against all real ones: {finding(ends[-1])}."
+    parts = [f"{_with_share(row['fraction'])}, {finding(row)}" for row in ends]
+    return f"{subject}: {'; '.join(parts)}."
+
+
+def tally(rows: pd.DataFrame, experiment: str) -> str:
+    """Count the verdicts of an experiment in one sentence; ``rows`` are its comparisons in one metric."""
+    subject = {
+        AUGMENTATION: "Augmentation",
+        TRANSFER: "Synthetic pre-training",
+        SYNTHETIC_ONLY: "Training on synthetic records alone",
+        YARDSTICK: "Synthetic pre-training, against pre-training on other real records,",
+    }.get(experiment, f"{experiment[0].upper()}{experiment[1:]}")
+    against = "" if experiment == YARDSTICK else " with real records only"
+    words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
+    counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
+    parts = [f"{phrase} in {count}" for count, phrase in counts if count]
+    return f"{subject} {listed(parts)} of {plural(len(rows), 'comparison')}{against}."

@@ -1,0 +1,48 @@
+"""How the page names what a network was trained on, and how it writes a cell of the summary."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecgpipe.prose.rows import Row
+from ecgpipe.prose.wording import number
+from ecgpipe.vocabulary import (
+    ALL_SYNTHETIC,
+    AUGMENTED,
+    BALANCE,
+    FINETUNED,
+    FROZEN,
+    NO_GENERATOR,
+    NO_RATIO,
+    PROBE,
+    REAL,
+    REAL_ON_SYNTHETIC,
+    SYNTHETIC,
+    SYNTHETIC_ON_SYNTHETIC,
+)
+
+TRAINED_ON = {
+    REAL: "real only",
+    AUGMENTED: "real + {}",
+    SYNTHETIC: "{} only",
+    FROZEN: "{}, fine-tuned",
+    FINETUNED: "{}, all weights fine-tuned",
+    PROBE: "{}, linear probe",
+    SYNTHETIC_ON_SYNTHETIC: "{} only, tested on {}",
+    REAL_ON_SYNTHETIC: "real only, tested on {}",
+}
+"""What a network was trained on, by setting; {} is the generator."""
+
+
+def trained_on(setting: str, generator: str, ratio: str = ALL_SYNTHETIC) -> str:
+    """Name what a network was trained on."""
+    name = TRAINED_ON[setting].format(generator, generator) if generator != NO_GENERATOR else TRAINED_ON[setting]
+    if ratio in (NO_RATIO, ALL_SYNTHETIC):
+        return name
+    return f"{name}, balanced" if ratio == BALANCE else f"{name}, {ratio}:1"
+
+
+def interval(row: Row) -> str:
+    """Write mean and interval of a row of the summary."""
+    mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
+    return number(mean) if np.isnan(mean) else f"{number(mean)} [{number(low, 2)}, {number(high, 2)}]"

@@ -1,0 +1,162 @@
+"""How well each network did, every comparison, and the generators' training curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ecgpipe.prose.findings import probability, share
+from ecgpipe.prose.rows import Row, rows_of
+from ecgpipe.prose.wording import METRIC_NAMES, bounds, number, signed
+from ecgpipe.report import figures
+from ecgpipe.report.inputs import Inputs
+from ecgpipe.report.labels import TRAINED_ON, interval, trained_on
+from ecgpipe.report.svg import image
+from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.vocabulary import (
+    COMPARED,
+    NO_GENERATOR,
+    PRIMARY,
+    REAL,
+    REAL_ON_SYNTHETIC,
+    SYNTHETIC,
+    SYNTHETIC_ON_SYNTHETIC,
+)
+
+Cell = tuple[str, str, str, float]
+"""Setting, generator, ratio, fraction."""
+
+
+def _values(summary: pd.DataFrame) -> dict[Cell, dict[tuple[str, str], Row]]:
+    """Arrange the summary of one dataset by cell, then by (class, metric)."""
+    cells: dict[Cell, dict[tuple[str, str], Row]] = {}
+    for row in rows_of(summary):
+        key = row["setting"], row["generator"], row["ratio"], row["fraction"]
+        cells.setdefault(key, {})[row["class"], row["metric"]] = row
+    order = list(TRAINED_ON)
+    return dict(sorted(cells.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))
+
+
+def _result_rows(summary: pd.DataFrame, training: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row for each cell of one dataset, in the order of :data:`TRAINED_ON`."""
+    keys = ["setting", "generator", "ratio", "fraction"]
+    medians = training.groupby(keys, as_index=False)[["n_real", "n_synthetic"]].median()
+    sizes = {tuple(row[key] for key in keys): row for row in rows_of(medians)}
+    rows: list[dict[str, Any]] = []
+    for (setting, generator, ratio, fraction), values in _values(summary).items():
+        what = trained_on(setting, generator, ratio)
+        trained = {SYNTHETIC_ON_SYNTHETIC: (SYNTHETIC, generator), REAL_ON_SYNTHETIC: (REAL, NO_GENERATOR)}.get(
+            setting, (setting, generator)
+        )
+        size = sizes[*trained, ratio, fraction]
+        overall = values[COMPARED["accuracy"]]
+        rows.append(
+            {
+                "what": what,
+                "first": bool(rows) and rows[-1]["what"] != what,
+                "share": "none" if fraction == 0 else share(fraction),
+                "records": f"{size['n_real']:,.0f} + {size['n_synthetic']:,.0f}",
+                "values": [interval(values[metric]) for metric in COMPARED.values()],
+                "seeds": overall["seeds"],
+                "support": overall["support"],
+            }
+        )
+    return rows
+
+
+def _class_rows(summary: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the F1 of every class in every cell at the largest share."""
+    most = summary["fraction"].max()
+    cells = {
+        trained_on(setting, generator): [values[label, "f1"] for label in classes]
+        for (setting, generator, _, fraction), values in _values(summary).items()
+        if fraction == most or setting == SYNTHETIC
+    }
+    first = next(iter(cells.values()))
+    body = [
+        (label, first[place]["support"], [interval(column[place]) for column in cells.values()], first[place]["note"])
+        for place, label in enumerate(classes)
+    ]
+    return {"heads": list(cells), "rows": body}
+
+
+def results(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return a section a dataset."""
+    summary, confusion, training = (inputs.table(name) for name in ("summary", "confusion", "training"))
+    sections = []
+    for name in inputs.in_order(summary["dataset"]):
+        mine = summary[summary["dataset"] == name]
+        here = mine[(mine["tested"] == name) | mine["tested"].str.startswith(f"{name}/")]
+        plain, counts = (
+            main_ratio(table[(table["dataset"] == name) & (table["tested"] == name)]) for table in (mine, confusion)
+        )
+        curves = figures.learning_curves(plain, PRIMARY)
+        sections.append(
+            {
+                "name": name,
+                "rows": _result_rows(here, training[training["dataset"] == name]),
+                "curves": curves and image(curves),
+                "scores": image(figures.class_scores(plain, inputs.classes)),
+                "classes": _class_rows(plain, inputs.classes),
+                "confusion": image(figures.confusion_matrices(counts, inputs.classes)),
+            }
+        )
+    return sections
+
+
+def comparisons(inputs: Inputs) -> list[dict[str, Any]]:
+    """Return every comparison in every metric."""
+    rows = inputs.table("comparisons")
+    return [
+        {
+            **{
+                name: row[name]
+                for name in (
+                    "dataset",
+                    "tested",
+                    "experiment",
+                    "generator",
+                    "ratio",
+                    "against",
+                    "verdict",
+                    "seeds",
+                    "note",
+                )
+            },
+            "share": share(row["fraction"]),
+            "n_real": number(row["n_real"], 0),
+            "n_synthetic": number(row["n_synthetic"], 0),
+            "metric": METRIC_NAMES[row["metric"]],
+            "reference": number(row["reference"]),
+            "value": number(row["value"]),
+            "difference": f"{signed(row['difference'])} {bounds(row['low'], row['high'])}",
+            "p": probability(row["p_value"]),
+            "p_holm": probability(row["p_holm"]),
+            "p_swap": probability(row["p_swap"]),
+            "smallest": number(row["smallest_effect"]),
+        }
+        for row in rows_of(rows)
+    ]
+
+
+def training(inputs: Inputs) -> dict[str, Any] | None:
+    """Return the training curves of the generators that have a history."""
+    histories = []
+    for (dataset, generator), folder in inputs.models.items():
+        path = folder / "history.parquet"
+        if path.exists():
+            history = pd.read_parquet(path)
+            if len(history):
+                histories.append((f"{dataset}, {generator}", history))
+    if not histories:
+        return None
+    last = [
+        {
+            "name": name,
+            "steps": int(history.groupby("stage")["step"].max().sum()),
+            "loss": number(float(history["validation_loss"].iloc[-1]), 4),
+        }
+        for name, history in histories
+    ]
+    return {"figure": image(figures.training_curves(histories)), "last": last}

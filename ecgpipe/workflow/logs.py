@@ -1,0 +1,36 @@
+"""A job's plain-text log, and what it says on the terminal."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ecgpipe.redaction import without_passwords
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Writes no password that stands in an address, wherever in a message or a traceback it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_passwords(super().format(record))
+
+
+def start_logging(path: Path, rank: str | None) -> logging.Handler:
+    """Log everything to a file, and warnings and errors to the terminal.
+
+    Args:
+        path: of the log. It is begun anew, unless several processes of one job share it.
+        rank: of this process among them; None if there is just one.
+
+    Returns:
+        The handler of the terminal.
+    """
+    to_file = logging.FileHandler(path, mode="w" if rank is None else "a", encoding="utf-8")
+    process = "" if rank is None else f" process {rank}:"
+    to_file.setFormatter(_RedactingFormatter(f"%(asctime)s %(levelname)s{process} %(message)s"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(_RedactingFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
+    logging.captureWarnings(True)
+    return to_terminal

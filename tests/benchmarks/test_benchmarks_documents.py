@@ -1,0 +1,36 @@
+"""Every measured section of the documents is what its benchmark writes from the CSV files: run it with ``--render``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "section"),
+    [
+        ("closeness", "performance.md", "closeness"),
+        ("closeness_real", "closeness.md", "real"),
+        ("full_scale", "performance.md", "full-scale"),
+        ("matrix", "statistics.md", "matrix"),
+        ("planted_truth", "statistics.md", "planted"),
+        ("preprocess", "performance.md", "preprocess"),
+        ("repetitions", "statistics.md", "repetitions"),
+        ("sampling", "performance.md", "sampling"),
+        ("workflow", "performance.md", "workflow"),
+    ],
+)
+def test_the_section_is_made_of_the_csv(
+    load: Callable[[str], ModuleType], name: str, document: str, section: str
+) -> None:
+    module = load(name)
+    paths = [getattr(module, csv) for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV") if hasattr(module, csv)]
+    expected = module.render(*(pd.read_csv(path) for path in paths)).strip()
+    text = (DOCS / document).read_text(encoding="utf-8")
+    assert f"<!-- {section}: begin -->\n{expected}\n<!-- {section}: end -->" in text

@@ -1,0 +1,230 @@
+"""The page: whole, self-contained, escaped, accessible, the same again; and clear about what is not there."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from ecgpipe.report.ecgs import MAX_ECGS
+from ecgpipe.report.run import build_report
+from ecgpipe.tables.verdicts import verdicts_table
+
+VOID = {"meta", "img", "input", "br", "link", "circle", "line", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """Collects a page's elements and text, and checks that tags are balanced."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["style"], ["pre"]):
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def make(results, out, **changes):
+    arguments = {
+        "tables": results.tables,
+        "data": results.data,
+        "samples": results.samples,
+        "models": results.models,
+        "git": {"commit": "c" * 40, "date": "2026-01-02T03:04:05Z", "changed": 1},
+    }
+    config = changes.pop("config", results.config)
+    build_report(config, **{**arguments, **changes}, out=out)
+    return out.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def html(results, tmp_path_factory):
+    return make(results, tmp_path_factory.mktemp("report") / "index.html")
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def squeezed(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_page_needs_no_network_and_runs_no_script(page, html):
+    for tag, attributes in page.elements:
+        assert tag not in {"script", "link", "iframe", "object"}
+        for name in ("src", "href"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/svg+xml;base64,")), value
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_text_from_outside_is_escaped(page, html):
+    assert "<script" not in html
+    assert "Does <script>alert(1)</script> help?" in page.text
+    assert "record v<1>" in page.text  # a record's name
+
+
+def test_page_opens_with_the_notice_and_the_answer(page):
+    text = squeezed(page.text)
+    assert text.index("Simulated data.") < text.index("Augmentation helps in 1") < text.index("How to read it", 500)
+    assert (
+        "Adding synthetic records of gen to the real ones: with 20 % of the real training records, macro F1 rose"
+        in text
+    )
+    assert "Simulated records say nothing about patients." in text
+
+
+def test_records_are_accounted_for(page):
+    text = squeezed(page.text)
+    assert "14 records were read: 12 kept, 2 left out. 3 of those kept had several" in text
+    assert "AFIB + SR: 3" in text
+    assert "flat_lead" in text
+    assert "a lead without signal" in text
+
+
+def test_every_rhythm_is_drawn_real_and_synthetic(page):
+    assert sum(attributes.get("viewbox", "").startswith("0 0 270") for attributes in page.all("svg")) == 6
+    tabs = [a for a in page.all("input") if a["type"] == "radio"]
+    assert len(tabs) == 3
+    assert sum("checked" in tab for tab in tabs) == 1
+    assert {a["for"] for a in page.all("label")} == {tab["id"] for tab in tabs}
+
+
+def test_page_can_be_read_without_seeing_it(page):
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(len(a["alt"]) > 20 for a in page.all("img"))
+    assert len(page.all("img")) == 4
+    assert all("scope" in a for a in page.all("th"))
+    targets = {a["id"] for _, a in page.elements if "id" in a}
+    assert {a["href"].removeprefix("#") for a in page.all("a")} <= targets
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_page_says_how_it_was_made(page, html, results):
+    text = squeezed(page.text)
+    assert "c" * 40 in text
+    assert "with changes in 1 file that are not in it" in text
+    assert "tables/summary.parquet" in text
+    assert "samples/a/gen/signals.npy" in text
+    assert "bootstrap: 100" in html
+    assert str(results.root) not in html
+
+
+def test_same_input_same_page(results, html, tmp_path):
+    assert make(results, tmp_path / "index.html") == html
+
+
+def test_missing_generator_results_are_told(results, configure, tmp_path):
+    config = configure(generators=["gen", "other"])
+    models = {**results.models, ("a", "other"): tmp_path / "other"}
+    samples = {("a", "gen"): tmp_path / "a" / "gen"}
+    html = make(results, tmp_path / "r.html", config=config, samples=samples, models=models, git=None)
+    text = squeezed(Page(html).text)
+    assert (
+        "no augmentation results of other on a; no transfer results of other on a; no samples of gen for a; "
+        "no samples of other for a" in text
+    )
+    assert "No synthetic records were found" in text
+    assert "not a git checkout" in text
+    assert "No training history" not in text
+    bare = make(results, tmp_path / "bare.html", samples={}, models={})
+    assert "No training history" in squeezed(Page(bare).text)
+
+
+def test_a_merge_of_pooled_samples_is_drawn_through_its_members(results, configure, tmp_path):
+    source = configure().dataset_settings["a"].model_dump(mode="json", exclude_none=True)
+    other = {**source, "source": {**source["source"], "seed": source["source"]["seed"] + 1}}
+    both = {"a": source, "b": other, "ab": {"merge": ["a", "b"]}}
+    config = configure(datasets=["a", "ab"], dataset_settings=both)
+    data = {**results.data, "ab": results.data["a"], "b": results.data["a"]}
+    folder = results.samples["a", "gen"]
+    page = Page(
+        make(
+            results,
+            tmp_path / "r.html",
+            config=config,
+            data=data,
+            samples={("a", "gen"): folder, ("ab", "gen"): folder},
+        )
+    )
+    assert len([a for a in page.all("input") if a["type"] == "radio"]) == 3
+    assert "a, ab, b are made of ECGs" in squeezed(page.text)
+    alone = Page(make(results, tmp_path / "r.html", config=config, data=data, samples={("ab", "gen"): folder}))
+    assert len([a for a in alone.all("input") if a["type"] == "radio"]) == 3
+    trained = configure(
+        datasets=["a", "ab"], dataset_settings={**both, "ab": {"merge": ["a", "b"], "synthetic": "trained"}}
+    )
+    page = Page(
+        make(
+            results,
+            tmp_path / "r.html",
+            config=trained,
+            data=data,
+            samples={("a", "gen"): folder, ("ab", "gen"): folder},
+        )
+    )
+    assert len([a for a in page.all("input") if a["type"] == "radio"]) == 6
+
+
+def test_real_data_has_no_notice(results, configure, tmp_path):
+    source = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}
+    config = configure(dataset_settings={"a": {"format": "ptbxl", "source": source}})
+    tables = shutil.copytree(results.tables, tmp_path / "tables")
+    verdicts_table(pd.read_parquet(tables / "comparisons.parquet"), [], [], 0.95).to_parquet(
+        tables / "verdicts.parquet"
+    )
+    text = squeezed(Page(make(results, tmp_path / "r.html", config=config, tables=tables)).text)
+    assert "imulated" not in text
+
+
+def test_a_study_without_synthetic_records_has_a_report(results, tmp_path):
+    for path in results.tables.glob("*.parquet"):
+        table = pd.read_parquet(path)
+        if path.stem == "comparisons":
+            table = table.iloc[:0]
+        elif "setting" in table:
+            table = table[table["setting"] == "TrRTeR"]
+        elif path.stem == "runtime":
+            table = table.iloc[:0]
+        table.to_parquet(tmp_path / path.name)
+    text = squeezed(Page(make(results, tmp_path / "r.html", tables=tmp_path)).text)
+    assert "Nothing was compared" in text
+    assert "No benchmark was recorded" in text
+
+
+def test_number_of_drawings_is_bounded_and_what_is_left_out_is_named(results, tmp_path, monkeypatch):
+    assert MAX_ECGS * 30_000 < 8_000_000
+    monkeypatch.setattr("ecgpipe.report.ecgs.MAX_ECGS", 4)
+    page = Page(make(results, tmp_path / "r.html"))
+    assert sum(attributes.get("viewbox", "").startswith("0 0 270") for attributes in page.all("svg")) == 4
+    assert "no examples are drawn of SVTAC" in squeezed(page.text)
+
+
+def test_missing_tables_are_named(results, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"\.parquet is missing: make the tables before the report"):
+        make(results, tmp_path / "r.html", tables=tmp_path)

@@ -1,0 +1,337 @@
+"""All tables of a small study: what they say, and that they say it again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgpipe.config import Statistics
+from ecgpipe.dataset import SignalSpec, save_records
+from ecgpipe.files import sha256, write_parquet
+from ecgpipe.tables.cells import Cell
+from ecgpipe.tables.comparisons import comparisons_table, with_records
+from ecgpipe.tables.draws import Draws
+from ecgpipe.tables.names import TABLES
+from ecgpipe.tables.run import Parameters, build_tables, training_table
+
+SEEDS = tuple(range(8))
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    return Parameters(
+        statistics=Statistics(bootstrap=200),
+        settings=["TrRTeR", "TrSTeR", "TrRSTeR"],
+        fractions=[0.2, 1.0],
+        transfer=[0.5],
+        merged=[],
+        simulated=[],
+        seed=7,
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, write, make):
+    """Augmentation helps at 20 % (skill 0 to 3), does nothing at 100 % (the same networks); synthetic alone harms."""
+    tmp_path = tmp_path_factory.mktemp("study")
+    real = write(*(make("TrRTeR", "none", f, k, seeds=SEEDS) for f, k in ((0.2, 0.0), (0.5, 1.0), (1.0, 3.0))))
+    augmented = write(
+        make("TrRSTeR", "good", 0.2, 3.0, seeds=SEEDS, stream=1),
+        make("TrRSTeR", "good", 1.0, 3.0, seeds=SEEDS),
+        make("TrSTeR", "good", 0.0, 0.0, seeds=SEEDS, stream=2),
+    )
+    transfer = write(make("frozen", "good", 0.5, 1.0, seeds=SEEDS, stream=3))
+    records = make("TrRTeR", "none", 1.0, 1.0, seeds=(0,))[["record", "patient", "label"]]
+    records = records.assign(split="test", source="a", age=50.0, sex="male", codes="")
+    save_records(tmp_path / "data" / "a", records, SignalSpec(100.0, 1000, ("SR", "AFIB", "SVTAC")))
+    write_parquet(tmp_path / "data" / "a" / "excluded.parquet", pd.DataFrame({"record": ["x"], "reason": ["nan"]}))
+    trained = [("TrRSTeR", 0.2, "all", 4, 30), ("TrRSTeR", 1.0, "all", 20, 30), ("TrSTeR", 0.0, "none", 0, 30)]
+    columns = ["setting", "fraction", "ratio", "n_real", "n_synthetic"]
+    training = pd.DataFrame(trained, columns=columns).assign(dataset="a", generator="good", seed=0)
+    write_parquet(tmp_path / "training.parquet", training)
+    benchmark = tmp_path / "benchmarks" / "classify" / "a-good.jsonl"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text('{"s": 1.5, "cpu_time": 1.0, "max_rss": 300.0}\n')
+    return {
+        "predictions": [real, augmented, transfer],
+        "trainings": [tmp_path / "training.parquet"],
+        "data": {"a": tmp_path / "data" / "a"},
+        "jobs": [(benchmark, tmp_path / "provenance.json")],
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(study, parameters, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tables")
+    build_tables(parameters, **study, out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tables(folder):
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+
+
+def test_tables_hold_every_cell_once(tables):
+    classification = tables["classification"]
+    cells = set(classification[["setting", "fraction"]].itertuples(index=False, name=None))
+    assert cells == {("TrRTeR", 0.2), ("TrRTeR", 1.0), ("TrRSTeR", 0.2), ("TrRSTeR", 1.0), ("TrSTeR", 0.0)}
+    keys = ["dataset", "setting", "generator", "fraction", "ratio", "tested", "seed", "class", "metric"]
+    assert not classification.duplicated(keys).any()
+    assert set(classification["seed"]) == set(SEEDS)
+    transfer = tables["transfer"]
+    assert set(transfer[["method", "setting", "fraction"]].itertuples(index=False, name=None)) == {
+        ("scratch", "TrRTeR", 0.5),
+        ("frozen", "frozen", 0.5),
+    }
+    summary = tables["summary"].set_index(["setting", "fraction", "class", "metric"])
+    assert not summary.index.duplicated().any()
+    row = summary.loc[("TrRTeR", 0.2, "macro", "f1")]
+    values = classification.query("setting == 'TrRTeR' and fraction == 0.2 and `class` == 'macro' and metric == 'f1'")[
+        "value"
+    ]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    assert row["low"] < row["mean"] < row["high"]
+    assert (row["seeds"], row["support"]) == (8, 20)
+    assert summary.loc[("TrRTeR", 0.2, "SVTAC", "f1"), "note"].endswith("only 4 test records")
+    calibration = summary.loc[("TrRTeR", 0.2, "all", "calibration_error")]
+    assert np.isnan(calibration["low"])
+    assert calibration["note"] == "no interval: resampling biases it"
+    assert tables["training"]["n_real"].tolist() == [4, 20, 0]
+    assert tables["exclusions"]["records"].tolist() == [1]
+    assert tables["runtime"]["generator"].tolist() == ["good"]
+
+
+def test_comparisons_say_what_was_planted(tables):
+    rows = tables["comparisons"].set_index(["experiment", "fraction", "metric"])
+    helps = rows.loc[("augmentation", 0.2, "macro_f1")]
+    assert helps["verdict"] == "helps"
+    assert 0 < helps["low"] < helps["difference"] < helps["high"]
+    assert (helps["high"] - helps["low"]) / 2 < helps["smallest_effect"] < helps["high"] - helps["low"]
+    assert helps["value"] - helps["reference"] == pytest.approx(helps["difference"])
+    nothing = rows.loc[("augmentation", 1.0, "macro_f1")]
+    assert nothing["difference"] == 0  # the very same answers: nothing to judge by, and no interval of no width
+    assert np.isnan([nothing["low"], nothing["high"], nothing["p_value"], nothing["smallest_effect"]]).all()
+    assert nothing["verdict"] == "cannot tell"
+    assert "the same in every seed" in nothing["note"]
+    assert rows.loc[("synthetic only", 1.0, "macro_f1"), "verdict"] == "harms"
+    assert rows.loc[("transfer", 0.5, "macro_f1"), "verdict"] == "no difference shown"
+    assert helps["family"] == 1  # the other one of its family has no p-value
+    assert helps["p_holm"] == pytest.approx(helps["p_value"])
+    assert helps["p_swap"] >= 2**-7
+    verdicts = tables["verdicts"].set_index("conclusion")["verdict"]
+    assert verdicts.tolist() == ["cannot tell"] * 4
+
+
+def test_confusion_counts_every_test_record(tables):
+    cells = tables["confusion"].groupby(["setting", "fraction", "true"])["mean"].sum()
+    for (_, _, true), count in cells.items():
+        assert count == pytest.approx({"SR": 8, "AFIB": 8, "SVTAC": 4}[true])
+
+
+def test_same_input_same_bytes_and_the_order_of_files_does_not_matter(study, parameters, folder, tmp_path):
+    build_tables(parameters, **study, out=tmp_path / "again")
+    for name in TABLES:
+        assert sha256(folder / f"{name}.parquet") == sha256(tmp_path / "again" / f"{name}.parquet"), name
+    build_tables(parameters, **{**study, "predictions": study["predictions"][::-1]}, out=tmp_path / "reversed")
+    keys = ["experiment", "fraction", "metric"]
+    one, other = (pd.read_parquet(f / "comparisons.parquet").sort_values(keys) for f in (folder, tmp_path / "reversed"))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
+
+
+def test_a_class_without_test_records_is_missing_with_a_note_and_not_dropped(study, parameters, tmp_path, write, make):
+    labels = "SSSSSSSSAAAAAAAA"
+    files = [
+        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels=labels)),
+        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels=labels, stream=1)),
+    ]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["setting", "class", "metric"])
+    absent = summary.loc[("TrRTeR", "SVTAC", "f1")]
+    assert np.isnan(absent[["mean", "low", "high"]].astype(float)).all()
+    assert (absent["support"], absent["note"]) == (0, "no test record of this class")
+    macro = summary.loc[("TrRTeR", "macro", "f1")]
+    assert macro["mean"] > 0
+    assert "without SVTAC" in macro["note"]
+    comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
+    assert comparisons.loc["macro_f1", "note"] == "no test record of SVTAC"
+    assert comparisons.loc["accuracy", "note"] == ""
+
+
+def test_one_rhythm_only_gives_no_auc_and_no_verdict_on_it(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels="SSSSSS")),
+        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels="SSSSSS", stream=1)),
+    ]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    rows = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
+    assert rows.loc["macro_roc_auc", "verdict"] == "cannot tell"
+    assert np.isnan(rows.loc["macro_roc_auc", "p_holm"])
+    assert rows.loc["macro_roc_auc", "note"].endswith("not defined on these test records")
+
+
+def test_three_seeds_show_a_difference_that_is_plain(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 1.0, 0.0)),
+        write(make("TrRSTeR", "good", 1.0, 9.0, stream=1)),
+    ]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
+    assert row["low"] > 0
+    assert row["p_swap"] == 0.25
+    assert row["p_value"] < 0.05
+    assert row["verdict"] == "helps"
+
+
+def test_one_seed_gives_no_verdict(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 1.0, 0.0, seeds=(4,))),
+        write(make("TrRSTeR", "good", 1.0, 9.0, stream=1, seeds=(4,))),
+    ]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
+    assert row["difference"] > 0.3
+    assert np.isnan(row[["low", "high", "p_value", "p_holm", "smallest_effect"]].astype(float)).all()
+    assert (row["verdict"], row["note"]) == ("cannot tell", "one seed: the chance in training is not known")
+
+
+def test_one_seed_has_intervals_over_patients_only_and_says_so(study, parameters, tmp_path, write, make):
+    files = [write(make("TrRTeR", "none", 1.0, 1.0, seeds=(4,)))]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    row = pd.read_parquet(tmp_path / "tables" / "summary.parquet").set_index(["class", "metric"]).loc[("macro", "f1")]
+    assert np.isnan(row["sd"])
+    assert row["low"] < row["high"]
+    assert "one seed" in row["note"]
+    assert pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").empty
+
+
+def test_cells_without_a_partner_are_left_out_and_other_seeds_refused(study, parameters, tmp_path, write, make, caplog):
+    files = [write(make("TrRTeR", "none", 0.2, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0))]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    assert pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").empty
+    assert "no real-only cell of fraction 1" in caplog.text
+    files = [write(make("TrRTeR", "none", 1.0, 1.0)), write(make("TrRSTeR", "good", 1.0, 2.0, seeds=(0, 1)))]
+    with pytest.raises(ValueError, match=r"seeds \[0, 1\].*\[0, 1, 2\].*cannot be paired"):
+        build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+
+
+def test_missing_trainings_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"t\.parquet is missing"):
+        training_table([tmp_path / "t.parquet"])
+
+
+def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, write, make):
+    """Ratios, other hospitals, ways of fine-tuning and real pre-training, each against what it is compared with."""
+    labels = "SSSSSSAAAAAAVVVVVV"
+    real = [make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS), make("TrRTeR", "none", 0.5, 1.0, seeds=SEEDS)]
+    away = make("TrRTeR", "none", 1.0, 0.0, seeds=SEEDS, tested="b", labels=labels)
+    augmented = [
+        make("TrRSTeR", "good", 1.0, 1.0, seeds=SEEDS, stream=1),
+        make("TrRSTeR", "good", 1.0, 9.0, seeds=SEEDS, stream=2, ratio="0.5"),
+        make("TrRSTeR", "good@b", 1.0, 9.0, seeds=SEEDS, stream=3),
+        make("TrRSTeR", "good@b", 1.0, 9.0, seeds=SEEDS, stream=4, tested="b", labels=labels),
+    ]
+    synthetic = [
+        make("TrSTeS", "good", 0.0, 9.0, seeds=SEEDS, stream=5, tested="a/good", labels="SAV" * 4),
+        make("TrRTeS", "good", 1.0, 0.0, seeds=SEEDS, stream=6, tested="a/good", labels="SAV" * 4),
+    ]
+    transferred = [
+        make(setting, source, 0.5, skill, seeds=SEEDS, stream=7 + place)
+        for place, (setting, source, skill) in enumerate(
+            [("frozen", "good", 0.0), ("finetuned", "good", 9.0), ("probe", "good", 1.0), ("frozen", "real:b", 9.0)]
+        )
+    ]
+    wanted = parameters.model_copy(update={"settings": ["TrRTeR", "TrRSTeR", "TrSTeS", "TrRTeS"], "fractions": [1.0]})
+    files = [write(*real, away), write(*augmented, *synthetic), write(*transferred)]
+    build_tables(wanted, **{**study, "predictions": files}, out=tmp_path / "tables")
+    comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").query("metric == 'macro_f1'")
+    keys = ["experiment", "generator", "ratio", "tested", "against"]
+    found = comparisons.set_index(keys)["verdict"].to_dict()
+    assert found == {
+        ("augmentation", "good", "all", "a", "real only"): "no difference shown",
+        ("augmentation", "good", "0.5", "a", "real only"): "helps",
+        ("cross-set", "good@b", "all", "a", "real only"): "helps",
+        ("cross-set", "good@b", "all", "b", "real only"): "helps",
+        ("transfer", "good", "none", "a", "real only"): "harms",
+        ("full fine-tuning", "good", "none", "a", "real only"): "helps",
+        ("linear probe", "good", "none", "a", "real only"): "no difference shown",
+        ("real pre-training", "real:b", "none", "a", "real only"): "helps",
+        ("against real pre-training", "good", "none", "a", "real:b"): "harms",
+    }
+    sizes = comparisons.groupby("experiment")["family"].first().to_dict()
+    assert (sizes["augmentation"], sizes["cross-set"], sizes["transfer"]) == (2, 2, 1)
+    summary = pd.read_parquet(tmp_path / "tables" / "summary.parquet").query("metric == 'f1' and `class` == 'macro'")
+    on_synthetic = summary[summary["tested"] == "a/good"].set_index("setting")
+    assert on_synthetic["mean"]["TrSTeS"] > 0.9 > on_synthetic["mean"]["TrRTeS"]
+    assert set(on_synthetic["support"]) == {12}
+
+
+@pytest.mark.parametrize("counts", [(52, 6, 3), (40, 30, 33), (101, 13, 29)])
+def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(counts):
+    labels, rng = np.repeat(np.arange(3), counts), np.random.default_rng(0)
+    names = np.array([f"{i:03d}" for i in range(len(labels))])
+
+    def always(answer, setting, generator, ratio):
+        scores = rng.random((3, len(labels), 3)).astype(np.float32)
+        scores[:, :, answer] += 20
+        scores /= scores.sum(axis=2, keepdims=True)
+        return Cell("d", setting, generator, 1.0, ratio, "d", tuple("ABC"), (0, 1, 2), names, names, labels, scores)
+
+    cells = [always(0, "TrRTeR", "none", "none"), always(1, "TrRSTeR", "g", "all")]
+    table = comparisons_table(cells, [1.0], [], Draws(500, 1), 0.95).set_index("metric")
+    by_answer = table.loc[["macro_f1", "balanced_accuracy", "accuracy"]]
+    assert by_answer["difference"].abs().max() > 0.05  # the answers differ, yet nothing is known of the chance in that
+    assert set(by_answer["verdict"]) == {"cannot tell"}
+    assert by_answer[["low", "high", "p_value", "p_holm", "smallest_effect"]].isna().all(axis=None)
+    assert table.loc["macro_roc_auc", "p_value"] > 0
+
+
+def test_a_smallest_effect_that_no_metric_can_reach_is_missing_and_said():
+    labels = np.repeat(np.arange(3), 4)
+    names = np.array([f"{i:02d}" for i in range(12)])
+
+    def cell(setting, generator, ratio, *answers):
+        scores = np.eye(3, dtype=np.float32)[np.array(answers)]
+        return Cell("d", setting, generator, 1.0, ratio, "d", tuple("ABC"), (0, 1), names, names, labels, scores)
+
+    half = np.where(np.arange(12) % 2, labels, (labels + 1) % 3)
+    cells = [
+        cell("TrRTeR", "none", "none", half, half),
+        cell("TrRSTeR", "g", "all", labels, (labels + 1) % 3),  # right in one seed, wrong in the other
+    ]
+    row = comparisons_table(cells, [1.0], [], Draws(200, 1), 0.95).set_index("metric").loc["macro_f1"]
+    assert np.isnan(row["smallest_effect"])
+    assert row["p_value"] > 0.5
+    assert row["note"].startswith("so few seeds or patients")
+
+
+def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp_path, write, make):
+    """Also beside one without comparisons, and whatever the order of files."""
+    labels = "SSSSSSAAAAAAVVVVVV"
+    real, other = (
+        write(make("TrRTeR", "none", 1.0, 1.0)),
+        write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", labels=labels)),
+    )
+    augmented = write(make("TrRSTeR", "good", 1.0, 9.0, stream=1))
+    build_tables(parameters, **{**study, "predictions": [real, other, augmented]}, out=tmp_path / "both")
+    build_tables(parameters, **{**study, "predictions": [real, augmented]}, out=tmp_path / "one")
+    for name in ("comparisons", "summary", "classification"):
+        both, one = (pd.read_parquet(tmp_path / folder / f"{name}.parquet") for folder in ("both", "one"))
+        pd.testing.assert_frame_equal(both[both["dataset"] == "a"].reset_index(drop=True), one)
+    assert set(both["dataset"]) == {"a", "b"}
+    elsewhere = write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", tested="a", labels=labels))
+    with pytest.raises(ValueError, match="not tested on the same records"):
+        build_tables(parameters, **{**study, "predictions": [real, elsewhere]}, out=tmp_path / "wrong")
+
+
+def test_rhythms_that_could_not_be_filled_up_are_noted():
+    key = {"dataset": "a", "setting": "TrRSTeR", "generator": "good", "fraction": 0.5}
+    compared = pd.DataFrame([{**key, "ratio": ratio, "note": "rough"} for ratio in ("all", "balance")])
+    counts = {"n_real": 15, "n_synthetic": 12, "n_train_SR": 12, "n_train_AFIB": 12, "n_train_SVTAC": 3}
+    training = pd.DataFrame([{**key, "ratio": "balance", "seed": seed, **counts} for seed in (0, 1)])
+    noted = with_records(compared, training)["note"].tolist()
+    assert noted == ["rough", "rough; too few synthetic records to balance: SVTAC 3 of 12"]
+    filled = with_records(compared, training.assign(n_train_SVTAC=12))["note"].tolist()
+    assert filled == ["rough", "rough"]
+    numbers = with_records(compared, training)[["n_real", "n_synthetic"]]
+    np.testing.assert_array_equal(numbers, [[np.nan, np.nan], [15, 12]])
