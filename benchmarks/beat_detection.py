@@ -26,11 +26,13 @@ import scipy.signal
 import torch
 from measuring import ROOT
 
-from ecgpipe.acquire import heart
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, Hospital, Patient, draw_patient, simulate_ecg
 from ecgpipe.generate.drafts.analysis import analyse
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.leads import LEADS, independent_from_twelve
+from ecgpipe.simulator.ecg import _beat_waves, simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS, Hospital
+from ecgpipe.simulator.patients import Patient, draw_patient
+from ecgpipe.simulator.rhythms import draw_strip
 
 CSV = ROOT / "docs" / "data" / "beat_detection.csv"
 WITHIN = 0.15
@@ -46,8 +48,8 @@ def true_beats(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the R peaks of what ``simulate_ecg`` would draw from the same state, s, and which of them are ectopic."""
     rng = copy.deepcopy(rng)
-    strip = heart._strip(rng, rhythm, hospital, patient, np.arange(round(rate * SECONDS)) / rate, SECONDS)
-    heart._complexes(rng, rhythm, patient, strip)
+    strip = draw_strip(rng, rhythm, hospital, patient, np.arange(round(rate * SECONDS)) / rate, SECONDS)
+    _beat_waves(rng, rhythm, patient, strip)
     early, first = np.zeros(len(strip.times), dtype=bool), np.zeros(0)
     if patient.ectopic:
         inside = np.flatnonzero((strip.times > 0.5) & (strip.times < SECONDS - 1))

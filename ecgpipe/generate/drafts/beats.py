@@ -16,6 +16,7 @@ Sizes of the beats follow a Gaussian process in time: breath, and noise. Atrial 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from pathlib import Path
@@ -426,7 +427,8 @@ class BeatsModel:
             labels: class ids ``(n,)``.
             seeds: ``(n,)``; a plan depends on its own only.
         """
-        module = self.module.cpu().eval()
+        # In double precision, so that rounding, which depends on the company in a batch, hardly ever shows.
+        module = copy.deepcopy(self.module).cpu().double().eval()
         n = len(labels)
         plans = no_plans(n, self.seconds)
         places = plans.times.shape[1]
@@ -437,8 +439,9 @@ class BeatsModel:
         size = _TRIALS + places
         chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
         normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
-        y, atria = torch.from_numpy(labels), encode(plans)[2]
-        logs, kinds = torch.zeros(n, 2), torch.zeros(n, 2)
+        chance, normal = chance.double(), normal.double()
+        y, atria = torch.from_numpy(labels), encode(plans)[2].double()
+        logs, kinds = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(n, 2, dtype=torch.float64)
         clock = torch.zeros(n, dtype=torch.float64)
         going = torch.ones(n, dtype=torch.bool)
         for i in range(places):
@@ -454,7 +457,7 @@ class BeatsModel:
             else:
                 kind, value = mixture.draw(chance[:, _TRIALS + i], normal[:, _TRIALS + i])
                 value = value.clamp(math.log(INTERVALS[0]), math.log(INTERVALS[1]))
-            clock += value.double().exp() - (OFFSET if i == 0 else 0.0)
+            clock += value.exp() - (OFFSET if i == 0 else 0.0)
             going &= clock < self.seconds
             if not going.any():
                 break
@@ -462,7 +465,7 @@ class BeatsModel:
             plans.kinds[:, i] = torch.where(going, kind, 0).float()
             if i >= 2:
                 logs, kinds = F.pad(logs, (0, 1)), F.pad(kinds, (0, 1))
-            logs[:, i], kinds[:, i] = value, kind.float()
+            logs[:, i], kinds[:, i] = value, kind.double()
         plans.known[:] = plans.happens.any(dim=1).float()
         for row, rng in enumerate(streams):
             times = plans.beats(row)

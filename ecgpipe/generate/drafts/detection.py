@@ -72,5 +72,7 @@ def detect(signals: np.ndarray, rate: float) -> list[np.ndarray]:
         ValueError: if the sampling rate is too low.
     """
     if rate <= 2 * BAND[1]:
-        raise ValueError(f"beats are found at {BAND[0]:g}-{BAND[1]:g} Hz; signals of {rate:g} Hz do not hold these")
+        raise ValueError(
+            f"beats are found at {BAND[0]:g}-{BAND[1]:g} Hz; {rate:g} Hz do not hold these; use `draft: none`"
+        )
     return [peaks_of(energy, rate) for energy in qrs_energy(signals, rate)]

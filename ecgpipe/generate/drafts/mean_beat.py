@@ -15,6 +15,7 @@ meets the errors that drawn ones will have.
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.drafts.analysis import NODES
 from ecgpipe.generate.drafts.beats import Rows
-from ecgpipe.generate.layers import FREQUENCIES, sinusoids
+from ecgpipe.generate.layers import FREQUENCIES, sinusoidal_embedding
 from ecgpipe.generate.training import TrainingSettings
 
 FIGURES = 3
@@ -87,7 +88,9 @@ class MeanBeatNet(nn.Module):
         """Return the expected clean components of noisy ones ``(b, d)`` at levels ``(b,)``."""
         s = level[:, None]
         total = self.variance + s.square()
-        condition = F.silu(self.time(sinusoids(level.log() * 100 + 500)) + self.label(label) + self.rhythm(rhythm))
+        condition = F.silu(
+            self.time(sinusoidal_embedding(level.log() * 100 + 500)) + self.label(label) + self.rhythm(rhythm)
+        )
         h = self.inward(x / total.sqrt())
         for film, gate, back in zip(self.film, self.gate, self.back, strict=True):
             scale, shift = film(condition).chunk(2, dim=-1)
@@ -208,7 +211,9 @@ class MeanBeatModel:
         self, x: Tensor, levels: Tensor, labels: Tensor, rhythm: Tensor, guidance: float, noise: Tensor
     ) -> Tensor:
         """Draw ancestrally from ``x``, at the first of the levels ``(steps, n)``; noise is ``(steps, n, d)``."""
-        module = self.module.eval()
+        # In double precision: what is drawn then does not depend on the company in a batch.
+        module = copy.deepcopy(self.module).cpu().double().eval()
+        x, levels, rhythm, noise = (t.double() for t in (x, levels, rhythm, noise))
         nothing = torch.full_like(labels, len(self.spec.classes))
         ends = torch.cat([levels, torch.zeros_like(levels[:1])])
         for s, after, fresh in zip(ends[:-1], ends[1:], noise, strict=True):
@@ -218,7 +223,7 @@ class MeanBeatModel:
             s, after = s[:, None], after[:, None]
             variance = after.square() * (s.square() - after.square()) / s.square()
             x = clean + (after.square() - variance).clamp(min=0).sqrt() / s * (x - clean) + variance.sqrt() * fresh
-        return x
+        return x.float()
 
     def draw(self, labels: np.ndarray, rhythm: Tensor, seeds: np.ndarray) -> Tensor:
         """Draw components ``(n, d)`` on the CPU: one mean beat a label, each from its own seed.

@@ -7,21 +7,23 @@ import copy
 import numpy as np
 import pandas as pd
 
-from ecgpipe.acquire import heart
-from ecgpipe.acquire.heart import HOSPITALS, RHYTHMS, draw_patient, simulate_ecg
 from ecgpipe.dataset import Dataset, SignalSpec
+from ecgpipe.simulator.ecg import _beat_waves, simulate_ecg
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS, Hospital
+from ecgpipe.simulator.patients import Patient, draw_patient
+from ecgpipe.simulator.rhythms import draw_strip
 
 RATE, LENGTH = 100.0, 1000
 
 
 def true_beats(
-    rng: np.random.Generator, rhythm: str, hospital: heart.Hospital, patient: heart.Patient, seconds: float
+    rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the R peaks of what ``simulate_ecg`` would draw from the same state, s, and which are ectopic."""
     rng = copy.deepcopy(rng)
     time = np.arange(round(RATE * seconds)) / RATE
-    strip = heart._strip(rng, rhythm, hospital, patient, time, seconds)
-    heart._complexes(rng, rhythm, patient, strip)
+    strip = draw_strip(rng, rhythm, hospital, patient, time, seconds)
+    _beat_waves(rng, rhythm, patient, strip)
     early, first = np.zeros(len(strip.times), dtype=bool), np.zeros(0)
     if patient.ectopic:
         inside = np.flatnonzero((strip.times > 0.5) & (strip.times < seconds - 1))

@@ -236,15 +236,15 @@ def test_a_killed_training_goes_on_to_the_same_bits(
 ) -> None:
     from ecgpipe.generate import training
 
-    take, taken = training._Run.step, []
+    take, taken = training._Trainer.step, []
 
-    def step(run: training._Run) -> None:
-        if run.stage == stage and run.progress.step == 7:
+    def step(run: training._Trainer) -> None:
+        if run.stage == stage and run.state.progress.step == 7:
             taken.append(stage)
             raise Killed
         take(run)
 
-    monkeypatch.setattr(training._Run, "step", step)
+    monkeypatch.setattr(training._Trainer, "step", step)
     with pytest.raises(Killed):
         fitted(records, tmp_path)
     monkeypatch.undo()
