@@ -189,10 +189,10 @@ class DiffusionSampleSettings(Settings):
         " (arXiv 2404.07724); null: all. At high noise guidance narrows what is drawn, at low noise it costs and does"
         " nothing.",
     )
-    coloured_start: bool = Field(
-        False,
-        description="Start from noise as wide as records are at the highest noise level, not from white noise; only for"
-        " `spectral` networks. Without it, slow waves as baseline wander are drawn too small.",
+    coloured_start: bool | None = Field(
+        None,
+        description="Start from noise as wide as records are at the highest noise level, not from white noise, with"
+        " which slow waves as baseline wander are drawn too small; for `spectral` networks. null: true with drafts.",
     )
 
     @model_validator(mode="after")
@@ -390,6 +390,9 @@ class DiffusionGenerator(DraftedGenerator):
             assert isinstance(module, SpectralPreconditioning)
             return module.start(noise, y, float(grid.alpha[0]), float(grid.sigma[0]))
 
+        coloured = settings.coloured_start
+        if coloured is None:
+            coloured = self.draft is not None and self.settings.spectral
         noise = RecordNoise(seeds, (self.layout.channels, self.spec.length), device)
-        drawn = run_sampler(denoise, grid, noise, settings.sampler, start if settings.coloured_start else None)
+        drawn = run_sampler(denoise, grid, noise, settings.sampler, start if coloured else None)
         return self.to_millivolts(drawn, draft)

@@ -82,9 +82,9 @@ class DiffWaveSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="Values that all other keys start from: `small` trains in about five minutes on one CPU core;"
-        " `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction, 200"
-        " steps).",
+        description="Values that all other keys start from: `small` has drafts and trains in about four minutes on one CPU"
+        " core; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction,"
+        " 200 steps).",
     )
     backbone: Literal["dilated", "s4"] = Field(
         "dilated", description="What a layer sees its neighbours with: a dilated convolution, or two S4 layers."

@@ -75,8 +75,8 @@ class TimeDiffusionSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="`small` trains in about six minutes on one CPU core, `full` is for a GPU, `paper` has the study's"
-        " numbers.",
+        description="`small` has drafts and trains in about three minutes on one CPU core, `full` is for a GPU, `paper`"
+        " has the study's numbers.",
     )
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
     widths: tuple[int, ...] = Field(

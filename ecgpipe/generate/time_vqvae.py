@@ -195,7 +195,7 @@ class TimeVQVAESettings(DraftedSettings):
     preset: Literal["paper", "full", "small"] = Field(
         "small",
         description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (a"
-        " few minutes on one core: heart rates follow the class, but the beats are not yet regular).",
+        " few minutes on one core, with drafts).",
     )
     n_fft: int = Field(
         16,

@@ -172,7 +172,7 @@ def test_guidance_one_is_the_conditional_and_one_pass() -> None:
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "ddim", "ancestral"])
 def test_a_start_as_wide_as_the_data_keeps_the_variance_at_any_highest_level(sampler: Sampler) -> None:
-    """Of data of deviation 3, a white start at sigma / alpha = 10 loses nearly a tenth of the noisy records' variance."""
+    """Of data of deviation 3, a white start at sigma / alpha = 10 loses a tenth of the noisy records' variance."""
     grid = EDMSchedule(sigma_max=10.0).grid(200)
     wide, alpha, sigma = 3.0, float(grid.alpha[0]), float(grid.sigma[0])
 
