@@ -2,6 +2,7 @@
 
     python benchmarks/beat_detection.py                  # a few minutes
     python benchmarks/beat_detection.py --records 70     # a look
+    python benchmarks/beat_detection.py --render         # writes the section of docs/generators.md again
 
 Simulated records of both hospitals, some with ectopic beats or a pacemaker, know their beats. A found beat is right
 within 150 ms (ANSI/AAMI EC57). Where ECGPIPE_PHYSIONET names a folder with PTB-XL, its records are read too. Nobody has
@@ -11,7 +12,6 @@ marked their beats: what at least half of six library detectors find at 500 Hz i
 
 from __future__ import annotations
 
-import argparse
 import ast
 import copy
 import os
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import scipy.signal
 import torch
-from measuring import ROOT
+from measuring import DOCS, ROOT, markdown_table, parser, write_section
 
 from ecgpipe.generate.drafts.analysis import analyse
 from ecgpipe.generate.drafts.detection import detect
@@ -35,6 +35,7 @@ from ecgpipe.simulator.patients import Patient, draw_patient
 from ecgpipe.simulator.rhythms import draw_strip
 
 CSV = ROOT / "docs" / "data" / "beat_detection.csv"
+DOCUMENT = DOCS / "generators.md"
 WITHIN = 0.15
 """s."""
 SECONDS = 10.0
@@ -236,16 +237,36 @@ def rows(data: str, signals: np.ndarray, truth: list[np.ndarray], kinds: list[st
     return out
 
 
+def render(table: pd.DataFrame) -> str:
+    """Return the section of docs/generators.md: all records together, and those that are hard."""
+    kinds = ("AFIB", "AFLT", "ectopic", "paced")
+    heads = ["records", "detector", "sensitivity", "positive predictive value", "records without an error"]
+    lines = []
+    for (data, detector), rows in table.groupby(["data", "detector"], sort=False):
+        own = rows.set_index("records")
+        values = [f"{own.loc['all', c]:.3f}" for c in ("sensitivity", "ppv", "records_without_error")]
+        hard = (f"{own.loc[k, 'records_without_error']:.2f}" if k in own.index else "–" for k in kinds)
+        lines.append([data, detector, *values, *hard, f"{own.loc['all', 'cpu_ms_a_record']:.1f}"])
+    return markdown_table([*heads, *(f"of {kind}" for kind in kinds), "CPU ms a record"], lines)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=700, help="simulated records, and real ones at most")
-    args = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--records", type=int, default=700, help="simulated records, and real ones at most")
+    args = arguments.parse_args()
+    if not args.render:
+        measure(args.records)
+    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
+
+
+def measure(records: int) -> None:
+    """Write the CSV."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    table = rows("simulated", *simulated(args.records, 100.0), 0.1, SECONDS - 0.1)
+    table = rows("simulated", *simulated(records, 100.0), 0.1, SECONDS - 0.1)
     root = Path(os.environ.get("ECGPIPE_PHYSIONET", "")) / "files" / "ptb-xl" / "1.0.3"
     if (root / "records500").exists():
-        table += rows("PTB-XL, by majority", *real_records(root, args.records), 0.5, 9.4)
+        table += rows("PTB-XL, by majority", *real_records(root, records), 0.5, 9.4)
     CSV.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(table).to_csv(CSV, index=False, float_format="%.4g")
 
