@@ -82,8 +82,8 @@ class DiffWaveSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="Values that all other keys start from: `small` has drafts and trains in about four minutes on one CPU"
-        " core; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction,"
+        description="Values that all other keys start from: `small` has drafts and trains in about four minutes on one"
+        " CPU core; `full` is for a GPU; `paper` has SSSD-ECG's numbers (S4, 256 channels, 36 layers, noise prediction,"
         " 200 steps).",
     )
     backbone: Literal["dilated", "s4"] = Field(
