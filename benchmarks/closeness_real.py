@@ -31,7 +31,10 @@ MERGED = "merged"
 CHANGES: dict[str, Any] = {
     "datasets": [MERGED],
     "generators": list(GENERATORS),
-    "generator_settings": {name: {"sample": SAMPLED[name]} for name in GENERATORS},
+    "generator_settings": {
+        way.generator: {"train": way.train, "sample": way.sample}
+        for way in (SAMPLED["class_mean_pca"], SAMPLED["diffwave_no_draft"], SAMPLED["time_diffusion_no_draft"])
+    },
     "samples": {"number": 400, "labels": "training"},
     "closeness": {"measures": "full"},
 }

@@ -69,7 +69,7 @@ class Ours:
         signals = np.random.default_rng(0).standard_normal((len(splits), 12, LENGTH)).astype(np.float32)
         self._dataset = Dataset(signals, records, SignalSpec(100.0, LENGTH, classes))
         self._class: Any = load_class(name, None)
-        self._settings = {"optimizer": "adamw", "batch": BATCH, "checkpoint_seconds": 1e9, **settings}
+        self._settings = {"draft": "none", "optimizer": "adamw", "batch": BATCH, "checkpoint_seconds": 1e9, **settings}
         self._generator = self._class(self._class.Settings.model_validate(self._settings), self._dataset.spec)
         self.parameters = sum(p.numel() for p in self._generator.module.parameters())
 

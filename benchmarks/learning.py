@@ -1,4 +1,4 @@
-"""What each generator learns with its preset `small`, and how long it takes.
+"""What each generator learns with its preset `small` and in a minute, with drafts and without, and how long it takes.
 
     python benchmarks/learning.py                               # everything that is missing in --work, then the tables
     python benchmarks/learning.py --generators time_diffusion   # what is missing for these generators, then the tables
@@ -48,13 +48,35 @@ CSV = DATA / "learning.csv"
 LOSSES_CSV = DATA / "learning_losses.csv"
 DOCUMENT = DOCS / "generators.md"
 SPEC = SignalSpec(100.0, 1000, RHYTHMS)
-GENERATORS: dict[str, dict[str, Any]] = {
-    "class_mean_pca": {},
-    "time_diffusion": {"guidance": 4.0, "sampler": "ancestral"},
-    "time_vqvae": {"guidance": 2.0},
-    "diffwave": {"guidance": 4.0, "sampler": "ancestral"},
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A generator and its settings, where these are not the defaults."""
+
+    generator: str
+    train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sample: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+DRAWN_WITH_DRAFTS = {"sampler": "ancestral", "guidance": 2.0, "guidance_levels": [0.1, 3.0]}
+DRAWN_WHOLE = {"sampler": "ancestral", "guidance": 4.0}
+WHOLE: dict[str, Any] = {"draft": "none", "class_spectrum": None}
+"""Training of the ways without drafts: as the preset `small` was before there were any."""
+MINUTE_VQVAE = {"stage1": {"steps": 100}, "lf_prior": {"steps": 100}, "hf_prior": {"steps": 40}}
+GENERATORS: dict[str, Way] = {
+    "class_mean_pca": Way("class_mean_pca"),
+    "time_diffusion": Way("time_diffusion", {}, DRAWN_WITH_DRAFTS),
+    "time_diffusion_minute": Way("time_diffusion", {"steps": 450}, DRAWN_WITH_DRAFTS),
+    "time_diffusion_no_draft": Way("time_diffusion", {**WHOLE, "attention_levels": 2}, DRAWN_WHOLE),
+    "time_vqvae": Way("time_vqvae"),
+    "time_vqvae_minute": Way("time_vqvae", MINUTE_VQVAE),
+    "time_vqvae_no_draft": Way("time_vqvae", {"draft": "none"}, {"guidance": 2.0}),
+    "diffwave": Way("diffwave", {}, DRAWN_WITH_DRAFTS),
+    "diffwave_minute": Way("diffwave", {"steps": 260}, DRAWN_WITH_DRAFTS),
+    "diffwave_no_draft": Way("diffwave", WHOLE, DRAWN_WHOLE),
 }
-"""Generators, and the sampling settings that differ from their defaults."""
+"""What is measured: ``..._minute`` trains for about as long as in the default study."""
 JUDGE = ClassifierSettings(
     channels=24, width=64, dense_layers=2, dropout=0.2, learning_rate=1.5e-3, epochs=16, patience=6
 )
@@ -231,10 +253,11 @@ def measured(judge: Judge, signals: np.ndarray, labels: np.ndarray, data: Set) -
 
 
 def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
-    """Train a generator with its preset `small`, sample from it and measure the samples; save model and losses."""
-    cls, draw = load_class(name, None), GENERATORS[name]
+    """Train a generator, sample from it and measure the samples; save model and losses."""
+    way = GENERATORS[name]
+    cls: Any = load_class(way.generator, None)
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
-    generator = cls(cls.Settings(), data.dataset.spec)
+    generator = cls(cls.Settings.model_validate(way.train), data.dataset.spec)
     clock = time.process_time()
     with tempfile.TemporaryDirectory() as state:  # a resumed training would not know its earlier cost
         history = generator.fit(train, validation, seed=SEED, state_dir=Path(state), device="cpu", progress=True)
@@ -244,7 +267,7 @@ def learned(name: str, judge: Judge, data: Set, folder: Path) -> dict[str, Any]:
         history[LOSSES].to_csv(folder / "losses.csv", index=False, float_format="%.6g")
     present = np.unique(train.labels)
     labels, seeds = present[np.arange(DRAWN) % len(present)], np.arange(DRAWN)
-    settings = cls.SampleSettings.model_validate(draw)
+    settings = cls.SampleSettings.model_validate(way.sample)
     clock = time.process_time()
     signals = np.concatenate(
         [

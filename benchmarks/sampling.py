@@ -50,9 +50,13 @@ SAMPLERS: tuple[dict[str, Any], ...] = (
     {"sampler": "dpmpp_2m", EVALUATIONS: 20},
 )
 WAYS: tuple[Way, ...] = (
-    *(Way(name, s["sampler"], {**GENERATORS[name], **s}) for name in ("time_diffusion", "diffwave") for s in SAMPLERS),
     *(
-        Way("time_vqvae", name, {**GENERATORS["time_vqvae"], "lf_rounds": lf, "hf_rounds": hf})
+        Way(f"{name}_no_draft", s["sampler"], {**GENERATORS[f"{name}_no_draft"].sample, **s})
+        for name in ("time_diffusion", "diffwave")
+        for s in SAMPLERS
+    ),
+    *(
+        Way("time_vqvae_no_draft", name, {**GENERATORS["time_vqvae_no_draft"].sample, "lf_rounds": lf, "hf_rounds": hf})
         for name, lf, hf in (("a token a round", 126, 63), ("ten rounds a band", 10, 10))
     ),
 )
@@ -75,7 +79,7 @@ def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
         raise FileNotFoundError(
             f"{model} holds no model: run `python benchmarks/learning.py` with the same --work first"
         )
-    found: Any = load_class(way.generator, None)
+    found: Any = load_class(way.generator.removesuffix("_no_draft"), None)
     generator, settings = found.load(model), found.SampleSettings.model_validate(way.settings)
     classes = len(generator.spec.classes)
     title = f"{way.generator} {way.name} {settings.evaluations} guidance {settings.guidance:g}"
@@ -152,8 +156,9 @@ def render(table: pd.DataFrame) -> str:
         "",
         f"Measured by `python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average "
         f"{real['load']:.0f}. The generators are those of [generators.md](generators.md#what-small-reaches): preset "
-        f"`small`, trained on simulated records. Each way draws {DRAWN} records from the same weights, labels and "
-        "seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are defined there; "
+        f"`small` without drafts, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
+        "labels and seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are "
+        "defined there; "
         "their 95 % intervals come from a bootstrap over records. *Amplitude* is the standard deviation of the "
         "samples divided by that of real records. The last two columns are differences from the first row of the "
         "same generator and guidance, paired record by record; above 0 is worse. Real records in the samples' place "

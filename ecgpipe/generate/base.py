@@ -49,13 +49,18 @@ class PresetSettings(Settings):
         if not isinstance(given, Mapping):
             return given
         name = given.get("preset", cls.model_fields["preset"].default)
-        preset = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
+        preset = cls.preset_values(name, given) if isinstance(name, str) else {}
         sections = {
             key: {**value, **given[key]}
             for key, value in preset.items()
             if isinstance(value, Mapping) and isinstance(given.get(key), Mapping)
         }
         return {**preset, **given, **sections}
+
+    @classmethod
+    def preset_values(cls, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a preset; ``given`` are the keys that are set besides."""
+        return cls.PRESETS.get(name, {})
 
 
 def batches(signals: Signals, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -304,14 +309,26 @@ class NeuralGenerator:
         """Pick and scale: ``(b, 12, length)`` mV to ``(b, channels, length)``."""
         return self.layout.pick(signals) / self._fitted_scale()
 
-    def to_millivolts(self, signals: torch.Tensor) -> np.ndarray:
-        """Undo :meth:`to_network`: ``(b, channels, length)`` to ``(b, 12, length)`` mV, float32."""
-        return self.layout.twelve((signals * self._fitted_scale()).float().cpu().numpy())
+    def to_millivolts(self, signals: torch.Tensor, draft: torch.Tensor | None = None) -> np.ndarray:
+        """Undo :meth:`to_network`: ``(b, channels, length)`` to ``(b, 12, length)`` mV, float32.
+
+        A draft ``(b, channels, length)`` in mV is added before leads are derived.
+        """
+        out = (signals * self._fitted_scale()).float()
+        return self.layout.twelve((out if draft is None else out + draft).cpu().numpy())
 
     def _fitted_scale(self) -> float:
         if self.scale is None:
             raise ValueError(f"this {type(self).__name__} is not trained: call fit or load first")
         return self.scale
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what the weights file holds."""
+        return dict(self.module.state_dict())
+
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take what :meth:`tensors` gave."""
+        self.module.load_state_dict(tensors)
 
     def save(self, folder: Path) -> None:
         """Write the model file; see :func:`save_model`."""
@@ -320,7 +337,7 @@ class NeuralGenerator:
             self,
             self.settings,
             self.spec,
-            dict(self.module.state_dict()),
+            self.tensors(),
             {"scale": self._fitted_scale(), **self.facts},
         )
 
@@ -334,9 +351,10 @@ class NeuralGenerator:
         stored, tensors = load_model(folder, cls)
         try:
             out = cls(cls.Settings.model_validate(stored["settings"]), SignalSpec.from_json(stored["signals"]))
-            out.module.load_state_dict(tensors)
+            out.load_tensors(tensors)
             out.scale = float(stored["scale"])
             out.facts = {k: stored[k] for k in ("seed", "training_records")}
+            out.facts |= {k: stored[k] for k in ("draft", "records_without_draft") if k in stored}
         except RuntimeError as error:  # torch's message lists every weight
             raise ModelFileError(
                 f"{Path(folder) / 'model.safetensors'} holds the weights of another network than {cls.__name__} builds"

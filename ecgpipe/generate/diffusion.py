@@ -24,9 +24,16 @@ from torch import nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, check_drawable
+from ecgpipe.generate.base import check_drawable
+from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, DraftedSignals, Residuals, digest_of
+from ecgpipe.generate.drafts.draft import Rendered
 from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
-from ecgpipe.generate.preconditioning import SpectralPreconditioning, estimate_spectrum, white_spectrum
+from ecgpipe.generate.preconditioning import (
+    SpectralPreconditioning,
+    estimate_class_spectra,
+    estimate_spectrum,
+    white_spectrum,
+)
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.samplers import RecordNoise, Sampler, run_sampler
 from ecgpipe.generate.schedules import (
@@ -41,10 +48,13 @@ from ecgpipe.generate.schedules import (
 from ecgpipe.generate.training import TrainingSettings
 
 SMALL: dict[str, Any] = {
+    "draft": "beats",
     "patch": 8,
     "spectral": True,
-    "noise_log_mean": 1.7,
-    "noise_log_deviation": 0.8,
+    "class_spectrum": 60.0,
+    "noise_log_mean": -0.9,
+    "noise_log_deviation": 0.95,
+    "noise_largest": 10.0,
     "optimizer": "muon",
     "steps": 1800,
     "batch": 16,
@@ -56,6 +66,9 @@ SMALL: dict[str, Any] = {
     "validation_records": 64,
 }
 """What the presets ``small`` of the diffusion generators share: a few minutes on one CPU core."""
+
+SMALL_PURE: dict[str, Any] = {"noise_log_mean": 1.7, "noise_log_deviation": 0.8, "noise_largest": 80.0}
+"""What ``draft: none`` changes in them: without a draft the rhythm has to be found, which is decided at high noise."""
 
 FULL: dict[str, Any] = {
     "patch": 1,
@@ -69,14 +82,11 @@ FULL: dict[str, Any] = {
 """What the presets ``full`` of the diffusion generators share: hours on a GPU."""
 
 
-class DiffusionSettings(PresetSettings, TrainingSettings):
+class DiffusionSettings(DraftedSettings, TrainingSettings):
     """Settings of a diffusion generator besides those of its network."""
 
-    leads: Leads = Field(
-        "independent8",
-        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve,"
-        " as the paper.",
-    )
+    PURE: ClassVar[dict[str, dict[str, Any]]] = {"small": SMALL_PURE}
+
     prediction: Literal["noise", "v", "x0"] = Field(
         "v", description="What the network predicts: the noise, the velocity v, or the clean record."
     )
@@ -94,6 +104,12 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
         " The rhythm of a recording is decided at high noise, its detail at low.",
     )
     noise_log_deviation: float = Field(1.2, gt=0, description="edm only: deviation of that logarithm.")
+    noise_smallest: float = Field(0.002, gt=0, description="edm only: least noise deviation trained on and drawn with.")
+    noise_largest: float = Field(
+        80.0,
+        ge=10,
+        description="edm only: largest noise deviation; 10 is enough for what drafts leave, with `coloured_start`.",
+    )
     zero_terminal_snr: bool = Field(
         False, description="Rescale the linear schedule so that its last step is pure noise."
     )
@@ -108,6 +124,12 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
         False,
         description="`prediction: v` only: give the network the estimate of the best linear filter, and let it learn"
         " what that leaves; see ecgpipe.generate.preconditioning. Saves much training.",
+    )
+    class_spectrum: float | None = Field(
+        None,
+        ge=0,
+        description="`spectral` only: each class has a linear filter of its own, averaged with that of all, which"
+        " weighs as much as so many records; null: one filter for all.",
     )
     class_dropout: float = Field(
         0.1, ge=0, lt=1, description="Share of training records shown without their class, for guidance."
@@ -133,7 +155,12 @@ class DiffusionSettings(PresetSettings, TrainingSettings):
     def noise_schedule(self) -> Schedule:
         """Return the schedule these settings name."""
         if self.schedule == "edm":
-            return EDMSchedule(self.noise_log_mean, self.noise_log_deviation)
+            return EDMSchedule(
+                self.noise_log_mean,
+                self.noise_log_deviation,
+                sigma_min=self.noise_smallest,
+                sigma_max=self.noise_largest,
+            )
         if self.schedule == "cosine":
             return DiscreteSchedule(cosine_alpha_bar(self.diffusion_steps))
         alpha_bar = linear_alpha_bar(self.diffusion_steps, self.beta_start, self.beta_end)
@@ -155,9 +182,33 @@ class DiffusionSampleSettings(Settings):
         description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of"
         " two.",
     )
+    guidance_levels: tuple[float, float] | None = Field(
+        None,
+        strict=False,
+        description="Noise deviations, lowest and highest, that guidance is confined to, signals having deviation 1"
+        " (arXiv 2404.07724); null: all. At high noise guidance narrows what is drawn, at low noise it costs and does"
+        " nothing.",
+    )
+    coloured_start: bool | None = Field(
+        None,
+        description="Start from noise as wide as records are at the highest noise level, not from white noise, with"
+        " which slow waves as baseline wander are drawn too small; for `spectral` networks. null: true with drafts.",
+    )
+
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> DiffusionSampleSettings:
+        if self.guidance_levels is not None and not 0 <= self.guidance_levels[0] < self.guidance_levels[1]:
+            raise ValueError(f"`guidance_levels` must ascend from 0 or more, not {list(self.guidance_levels)}")
+        return self
+
+    def guidance_at(self, alpha: float, sigma: float) -> float:
+        """Return the guidance scale at a noise level."""
+        if self.guidance_levels is None or self.guidance_levels[0] * alpha <= sigma <= self.guidance_levels[1] * alpha:
+            return self.guidance
+        return 1.0
 
 
-class DiffusionGenerator(NeuralGenerator):
+class DiffusionGenerator(DraftedGenerator):
     """Base of diffusion generators.
 
     A subclass sets ``Settings`` and overrides :meth:`network`.
@@ -171,7 +222,8 @@ class DiffusionGenerator(NeuralGenerator):
     def __init__(self, settings: Any, spec: SignalSpec) -> None:
         super().__init__(settings, spec)
         self.schedule = self.settings.noise_schedule()
-        self.spectrum = white_spectrum(self.layout.channels, spec.length)
+        by_class = None if self.settings.class_spectrum is None else len(spec.classes)
+        self.spectrum = white_spectrum(self.layout.channels, spec.length, by_class)
         self.module = self._initial_network(0)
 
     def _initial_network(self, seed: int) -> nn.Module:
@@ -188,13 +240,17 @@ class DiffusionGenerator(NeuralGenerator):
                 than steps in the schedule.
         """
         check_guidance(sample.guidance, settings.class_dropout)
+        if sample.coloured_start and not settings.spectral:
+            raise ValueError("`coloured_start` needs a training with `spectral: true`")
         settings.noise_schedule().grid(sample.evaluations)
 
     def network(self, channels: int, classes: int) -> nn.Module:
         """Build the network, a module that is called with (x, time, class) and returns the like of x.
 
         x is ``(b, channels, length)``, time ``(b,)`` of 0 ... 1000, and class ``(b,)`` of 0 ... ``classes``, where
-        the number ``classes`` is "no class".
+        the number ``classes`` is "no class". With ``draft: beats`` it is called with two tensors more, what
+        :class:`ecgpipe.generate.drafts.draft.Rendered` has as ``shown`` and ``phases`` (at ``patch`` samples a
+        position).
         """
         raise NotImplementedError
 
@@ -205,15 +261,46 @@ class DiffusionGenerator(NeuralGenerator):
     def measure_training_set(self, train: Signals, data_deviation: float, seed: int) -> None:
         """Set scale and spectrum; see :meth:`ecgpipe.generate.base.NeuralGenerator.measure_training_set`."""
         super().measure_training_set(train, data_deviation, seed)
-        if self.settings.spectral:
-            parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
-            self.spectrum = estimate_spectrum(self.to_network(train.batch(part)[0]) for part in parts)
+        if not self.settings.spectral:
+            return
+        parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
+        read = (train.batch(part) for part in parts)
+        if self.settings.class_spectrum is None:
+            self.spectrum = estimate_spectrum(self.to_network(x) for x, _ in read)
+        else:
+            self.spectrum = estimate_class_spectra(
+                ((self.to_network(x), y) for x, y in read), len(self.spec.classes), self.settings.class_spectrum
+            )
+
+    def render(self, states: torch.Tensor, variant: torch.Tensor | None = None) -> Rendered:
+        """Return drafts of states ``(b, d)``, and what the network is shown of them."""
+        assert self.draft is not None
+        return self.draft.render(states, getattr(self.settings, "patch", 1), variant)
+
+    def _undrafted(
+        self, rows: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Return what the network is to learn, ``(b, channels, length)``, and what it is shown of the drafts.
+
+        The mean beat of each draft is one of the redrawn ones, at random.
+        """
+        if self.draft is None:
+            return self.to_network(rows), ()
+        signals, states = DraftedSignals.split(rows, self.spec.length)
+        variant, number = None, self.draft.settings.variants
+        if number:
+            variant = torch.randint(1, number + 1, (len(rows),), generator=generator, device=rows.device)
+        draft, *shown = self.render(states, variant)
+        return self.to_network(signals) - draft / self._fitted_scale(), tuple(shown)
 
     def loss(
         self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
-        """Mean squared error of the prediction over random noise levels; a :data:`~ecgpipe.generate.training.Loss`."""
-        x0 = self.to_network(signals)
+        """Mean squared error of the prediction over random noise levels; a :data:`~ecgpipe.generate.training.Loss`.
+
+        ``signals`` are records, or with drafts rows of :class:`~ecgpipe.generate.drafted.DraftedSignals`.
+        """
+        x0, shown = self._undrafted(signals, generator)
         number = len(labels)
         # One draw for the batch, spread evenly, covers the levels better than single draws (arXiv 2107.00630).
         shift = torch.rand((), generator=generator, device=x0.device)
@@ -223,7 +310,7 @@ class DiffusionGenerator(NeuralGenerator):
         if module.training:
             labels = drop_classes(labels, len(self.spec.classes), self.settings.class_dropout, generator)
         target = {"noise": noise, "v": alpha * noise - sigma * x0, "x0": x0}[self.settings.prediction]
-        predicted = module(alpha * x0 + sigma * noise, time, labels)
+        predicted = module(alpha * x0 + sigma * noise, time, labels, *shown)
         error: torch.Tensor = (predicted.float() - target).square() * self.weight(alpha, sigma)
         return error.mean()
 
@@ -248,20 +335,27 @@ class DiffusionGenerator(NeuralGenerator):
             ValueError: if there are no validation records.
             TrainingError: if the loss is not finite.
         """
-        self.measure_training_set(train, self.settings.data_deviation, seed)
+        how: dict[str, Any] = {"seed": seed, "device": device, "state_dir": state_dir, "progress": progress}
+        history, states = self.fit_draft(train, validation, **how)
+        left = train
+        if self.draft is not None and states is not None:
+            left = Residuals(train, states[0], self.draft)
+            train, validation = (DraftedSignals(s, t) for s, t in zip((train, validation), states, strict=True))
+        self.measure_training_set(left, self.settings.data_deviation, seed)
         self.module = self._initial_network(seed)
-        return training.train(
-            self.module,
-            self.loss,
-            train,
-            validation,
-            self.settings,
-            seed=seed,
-            device=device,
-            state_dir=state_dir,
-            progress=progress,
-            identity=f"{self.settings.model_dump_json(exclude={'checkpoint_seconds'})} scale {self.scale}",
+        settings = self.settings.model_dump_json(exclude={"checkpoint_seconds"})
+        history.append(
+            training.train(
+                self.module,
+                self.loss,
+                train,
+                validation,
+                self.settings,
+                identity=f"{settings} scale {self.scale}{digest_of(states)}",
+                **how,
+            )
         )
+        return pd.concat(history, ignore_index=True)
 
     def sample(self, labels: np.ndarray, *, settings: Any, seeds: np.ndarray, device: str) -> np.ndarray:
         """Draw one record a label; see :class:`ecgpipe.generate.protocol.Generator`.
@@ -276,14 +370,29 @@ class DiffusionGenerator(NeuralGenerator):
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
         nothing = torch.full_like(y, no_class)
+        draft: torch.Tensor | None = None
+        shown: tuple[torch.Tensor, ...] = ()
+        if self.draft is not None:
+            draft, *rest = self.render(self.draft.draw(labels, seeds).to(device))
+            shown = tuple(rest)
 
         def denoise(x: torch.Tensor, i: int) -> torch.Tensor:
+            alpha, sigma = float(grid.alpha[i]), float(grid.sigma[i])
             time = torch.full((number,), float(grid.time[i]), device=device)
 
             def denoised(classes: torch.Tensor) -> torch.Tensor:
-                return self.clean(x, module(x, time, classes).float(), float(grid.alpha[i]), float(grid.sigma[i]))
+                return self.clean(x, module(x, time, classes, *shown).float(), alpha, sigma)
 
-            return classifier_free_guidance(lambda: denoised(y), lambda: denoised(nothing), settings.guidance)
+            scale = settings.guidance_at(alpha, sigma)
+            return classifier_free_guidance(lambda: denoised(y), lambda: denoised(nothing), scale)
 
+        def start(noise: torch.Tensor) -> torch.Tensor:
+            assert isinstance(module, SpectralPreconditioning)
+            return module.start(noise, y, float(grid.alpha[0]), float(grid.sigma[0]))
+
+        coloured = settings.coloured_start
+        if coloured is None:
+            coloured = self.draft is not None and self.settings.spectral
         noise = RecordNoise(seeds, (self.layout.channels, self.spec.length), device)
-        return self.to_millivolts(run_sampler(denoise, grid, noise, settings.sampler))
+        drawn = run_sampler(denoise, grid, noise, settings.sampler, start if coloured else None)
+        return self.to_millivolts(drawn, draft)

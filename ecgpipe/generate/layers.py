@@ -43,3 +43,20 @@ def unpatchify(h: Tensor, patch: int, length: int) -> Tensor:
     b, channels = h.shape[:2]
     leads = channels // patch
     return h.reshape(b, leads, patch, -1).transpose(2, 3).reshape(b, leads, -1)[..., :length]
+
+
+def draft_channels(drafts: tuple[Tensor, ...], patch: int, multiple: int) -> Tensor:
+    """Return what a network is shown of drafts as channels of its positions.
+
+    Args:
+        drafts: what is shown at every sample, ``(b, channels, length)``, and at every position, ``(b, phases,
+            positions)``.
+        patch, multiple: as for :func:`patchify`.
+
+    Returns:
+        ``(b, phases + channels * patch, 1, positions)``, channels last in memory.
+    """
+    shown, phases = drafts
+    patches = patchify(shown, patch, multiple)
+    padded = F.pad(phases, (0, patches.shape[-1] - phases.shape[-1]))[:, :, None]
+    return torch.cat([padded, patches], dim=1).contiguous(memory_format=torch.channels_last)

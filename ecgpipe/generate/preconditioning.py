@@ -14,6 +14,8 @@ the velocity v = (alpha x - D) / sigma, with which the model is trained and samp
 
     v_k = alpha sigma (1 - S_k) / T_k x_k - sqrt(S_k / T_k) N_k.
 
+The variances may be those of each class (``S_k`` then depends on the record's class; "no class" has those of all).
+
 With S_k = 1 this is v = -N: EDM. The network's input is sqrt(S_k / T_k) x_k, which at every noise level has the
 variances of the data. (At high noise the linear estimate itself is little but baseline wander, in which no beat can be
 seen.)
@@ -59,26 +61,74 @@ class Spectrum(NamedTuple):
     directions: Tensor
     """``(channels, channels)``, one a row."""
     variance: Tensor
-    """S_k, ``(channels, length + 1)``."""
+    """S_k, ``(channels, length + 1)``, or of each class and then of all, ``(classes + 1, channels, length + 1)``."""
 
 
-def white_spectrum(channels: int, length: int) -> Spectrum:
-    """Return the spectrum of white noise, all variances 1: EDM's preconditioning."""
-    return Spectrum(torch.eye(channels), torch.ones(channels, length + 1))
+def white_spectrum(channels: int, length: int, classes: int | None = None) -> Spectrum:
+    """Return the spectrum of white noise, all variances 1, of each of some classes or of all: EDM's preconditioning."""
+    shape = (channels, length + 1)
+    return Spectrum(torch.eye(channels), torch.ones(shape if classes is None else (classes + 1, *shape)))
+
+
+def _cross(x: Tensor) -> Tensor:
+    """Return the sum over records ``(b, channels, length)`` of the leads' cross spectra, ``(length + 1, c, c)``."""
+    z = mirrored_rfft(x.double())
+    return torch.einsum("bcf,bdf->fcd", z, z.conj()).real
+
+
+def _variance(cross: Tensor, directions: Tensor) -> Tensor:
+    """Return the variance along directions, averaged over neighbouring coefficients, ``(channels, length + 1)``."""
+    variance = torch.einsum("kc,fcd,kd->kf", directions, cross, directions)
+    padded = F.pad(variance, (SMOOTHING // 2, SMOOTHING // 2), mode="replicate")
+    return padded.unfold(-1, SMOOTHING, 1).mean(dim=-1)
+
+
+def _mend_ends(cross: Tensor) -> Tensor:
+    # The first coefficient of a cosine transform of unit length is half as large, the last one is not there.
+    cross[0] /= 2
+    cross[-1] = cross[-2]
+    return cross
+
+
+def _directions(cross: Tensor) -> Tensor:
+    out: Tensor = torch.linalg.eigh(cross[:-1].sum(dim=0)).eigenvectors.T
+    return out
 
 
 def estimate_spectrum(batches: Iterable[Tensor]) -> Spectrum:
     """Estimate the spectrum of records ``(b, channels, length)``, read once."""
-    transformed = (mirrored_rfft(x.double()) for x in batches)
-    cross: Tensor = sum(torch.einsum("bcf,bdf->fcd", z, z.conj()).real for z in transformed)  # type: ignore[assignment]
-    # The first coefficient of a cosine transform of unit length is half as large, the last one is not there.
-    cross[0] /= 2
-    cross[-1] = cross[-2]
-    directions = torch.linalg.eigh(cross[:-1].sum(dim=0)).eigenvectors.T
-    variance = torch.einsum("kc,fcd,kd->kf", directions, cross, directions)
-    padded = F.pad(variance, (SMOOTHING // 2, SMOOTHING // 2), mode="replicate")
-    variance = padded.unfold(-1, SMOOTHING, 1).mean(dim=-1)
+    cross = _mend_ends(sum(map(_cross, batches)))  # type: ignore[arg-type]
+    directions = _directions(cross)
+    variance = _variance(cross, directions)
     return Spectrum(directions.float(), (variance / variance[:, :-1].mean()).clamp(min=FLOOR).float())
+
+
+def estimate_class_spectra(batches: Iterable[tuple[Tensor, Tensor]], classes: int, shrinkage: float) -> Spectrum:
+    """Estimate the spectrum of each class, in the principal directions of all.
+
+    Args:
+        batches: records ``(b, channels, length)`` and class ids ``(b,)``, read once.
+        classes: their number.
+        shrinkage: a class's variances are averaged with those of all, which weigh as much as so many records.
+    """
+    crosses: list[Tensor | None] = [None] * classes
+    counts = torch.zeros(classes, dtype=torch.float64)
+    for x, labels in batches:
+        for c in sorted(set(labels.tolist())):
+            own = _cross(x[labels == c])
+            before = crosses[c]
+            crosses[c] = own if before is None else before + own
+            counts[c] += int((labels == c).sum())
+    mended = [None if cross is None else _mend_ends(cross) for cross in crosses]
+    total: Tensor = sum(cross for cross in mended if cross is not None)  # type: ignore[assignment]
+    directions = _directions(total)
+    pooled = _variance(total, directions) / counts.sum()
+    unit = pooled[:, :-1].mean()
+    each = [
+        pooled if cross is None else (_variance(cross, directions) + shrinkage * pooled) / (number + shrinkage)
+        for cross, number in zip(mended, counts, strict=True)
+    ]
+    return Spectrum(directions.float(), (torch.stack([*each, pooled]) / unit).clamp(min=FLOOR).float())
 
 
 class SpectralPreconditioning(nn.Module):
@@ -88,23 +138,36 @@ class SpectralPreconditioning(nn.Module):
     variance: Tensor
 
     def __init__(self, network: nn.Module, known: Spectrum, schedule: Schedule) -> None:
-        """Wrap ``network(x, time, class)``, which returns the correction N, of the shape of x."""
+        """Wrap ``network(x, time, class, ...)``, which returns the correction N, of the shape of x."""
         super().__init__()
         self.network = network
         self.schedule = schedule
         self.register_buffer("directions", known.directions)
         self.register_buffer("variance", known.variance)
 
-    def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        """Map records, noise levels and classes to the velocity."""
+    def variance_of(self, label: Tensor) -> Tensor:
+        """Return S_k of the records' classes ``(b,)``; all in one, if classes do not differ."""
+        return self.variance[label] if self.variance.dim() == 3 else self.variance
+
+    def start(self, noise: Tensor, label: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Widen white noise ``(b, channels, length)`` to the variances that records have at a noise level.
+
+        The highest level is not infinite: what is slow and large, as baseline wander, still stands out of it.
+        """
+        spread = (alpha**2 * self.variance_of(label) + sigma**2).sqrt()
+        return self.directions.T @ mirrored_irfft(mirrored_rfft(noise) * spread)
+
+    def forward(self, x: Tensor, time: Tensor, label: Tensor, *shown: Tensor) -> Tensor:
+        """Map records, noise levels and classes to the velocity; what the network is ``shown`` besides is passed on."""
         # The filters keep full precision even where the network does not: Fourier transforms have no bfloat16.
         with torch.autocast(x.device.type, enabled=False):
             alpha, sigma = (level[:, None, None] for level in self.schedule.alpha_sigma(time))
-            total = alpha**2 * self.variance + sigma**2
-            spread = (self.variance / total).sqrt()
+            variance = self.variance_of(label)
+            total = alpha**2 * variance + sigma**2
+            spread = (variance / total).sqrt()
             coefficients = mirrored_rfft(self.directions @ x.float())
             scaled = mirrored_irfft(coefficients * spread)
-        correction = self.network(scaled, time, label)
+        correction = self.network(scaled, time, label, *shown)
         with torch.autocast(x.device.type, enabled=False):
-            known = alpha * sigma * (1 - self.variance) / total * coefficients
+            known = alpha * sigma * (1 - variance) / total * coefficients
             return self.directions.T @ mirrored_irfft(known - spread * mirrored_rfft(correction.float()))

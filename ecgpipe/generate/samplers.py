@@ -61,7 +61,13 @@ def _second_order(clean: torch.Tensor, previous: torch.Tensor | None, log_snr: l
 
 
 @torch.no_grad()
-def run_sampler(denoise: Denoiser, grid: Grid, noise: Callable[[], torch.Tensor], sampler: Sampler) -> torch.Tensor:
+def run_sampler(
+    denoise: Denoiser,
+    grid: Grid,
+    noise: Callable[[], torch.Tensor],
+    sampler: Sampler,
+    start: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Draw records by denoising through a grid of noise levels.
 
     Args:
@@ -69,11 +75,12 @@ def run_sampler(denoise: Denoiser, grid: Grid, noise: Callable[[], torch.Tensor]
         grid: levels, noisiest first.
         noise: returns standard normal ``(n, ...)``; called once at the start, and by ``ancestral`` once a step.
         sampler: see the module.
+        start: makes of the first noise what sampling starts from; None: the noise itself.
 
     Returns:
         Records ``(n, ...)``.
     """
-    x = noise()
+    x = noise() if start is None else start(noise())
     log_snr = _log_snr(grid)
     previous: torch.Tensor | None = None
     for i in range(len(grid.time)):

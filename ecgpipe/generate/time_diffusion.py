@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ecgpipe.generate.attention import rotary_attention
 from ecgpipe.generate.diffusion import FULL, SMALL, DiffusionGenerator, DiffusionSettings
-from ecgpipe.generate.layers import FREQUENCIES, patchify, sinusoidal_embedding, unpatchify
+from ecgpipe.generate.drafts.draft import DraftModel
+from ecgpipe.generate.layers import FREQUENCIES, draft_channels, patchify, sinusoidal_embedding, unpatchify
 
 HEAD = 32
 """Channels of an attention head."""
@@ -36,7 +37,7 @@ class TimeDiffusionSettings(DiffusionSettings):
         "small": {
             **SMALL,
             "widths": (64, 64),
-            "attention_levels": 2,
+            "attention_levels": 1,
         },
         "full": {
             **FULL,
@@ -74,8 +75,8 @@ class TimeDiffusionSettings(DiffusionSettings):
 
     preset: Literal["small", "full", "paper"] = Field(
         "small",
-        description="`small` trains in about six minutes on one CPU core, `full` is for a GPU, `paper` has the study's"
-        " numbers.",
+        description="`small` has drafts and trains in about three minutes on one CPU core, `full` is for a GPU, `paper`"
+        " has the study's numbers.",
     )
     patch: int = Field(8, ge=1, description="Samples of all leads that make one position of the network.")
     widths: tuple[int, ...] = Field(
@@ -197,6 +198,10 @@ class UNet(nn.Module):
         )
         self.shown = nn.Embedding(classes + 1, settings.class_channels)
         self.stem = convolution(channels * settings.patch + settings.class_channels, width[0], 1)
+        # What drafts show: phases at every position, the draft itself and pulses at every sample of it.
+        self.plan: nn.Module | None = None
+        if settings.draft == "beats":
+            self.plan = convolution(DraftModel.PHASES + DraftModel.CHANNELS * settings.patch, width[0], 3)
         self.down = nn.ModuleList(Stage(i, settings.blocks, settings) for i in levels)
         self.shrink = nn.ModuleList(convolution(width[i], width[i + 1], 3, stride=2) for i in levels)
         # As many blocks as another level has on its way down, and twice as many in the middle: the authors' network.
@@ -210,12 +215,17 @@ class UNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # there is a bias
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
-    def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        """Predict from records ``(b, channels, length)``, noise levels ``(b,)`` of 0 ... 1000 and classes ``(b,)``."""
+    def forward(self, x: Tensor, time: Tensor, label: Tensor, *drafts: Tensor) -> Tensor:
+        """Predict from records ``(b, channels, length)``, noise levels ``(b,)`` of 0 ... 1000 and classes ``(b,)``.
+
+        With drafts, also from what :class:`ecgpipe.generate.drafts.draft.Rendered` has as ``shown`` and ``phases``.
+        """
         condition = F.silu(self.time(sinusoidal_embedding(time)) + self.label(label))
         patches = patchify(x, self.patch, self.multiple)
         shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
         stem = self.stem(torch.cat([patches, shown], dim=1).contiguous(memory_format=torch.channels_last))
+        if self.plan is not None:
+            stem = stem + self.plan(draft_channels(drafts, self.patch, self.multiple))
         h, skips = stem, []
         for stage, shrink in zip(self.down, self.shrink, strict=True):
             h = stage(h, condition)

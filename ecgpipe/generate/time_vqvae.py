@@ -43,7 +43,11 @@ from torch import Tensor, nn
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.attention import TransformerBlock
-from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings, batches, check_drawable
+from ecgpipe.generate.base import batches, check_drawable
+from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, Residuals
+from ecgpipe.generate.drafts.draft import DraftModel
+from ecgpipe.generate.drafts.plans import Plans
+from ecgpipe.generate.drafts.rendering import phase_channels
 from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.stft import BandSTFT
@@ -63,7 +67,7 @@ INITIAL_STD = 0.1
 
 
 _OF_STAGE_1 = {
-    *("leads", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks"),
+    *("leads", "draft", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks"),
     *("code_dim", "lf_codes", "hf_codes", "codebook_decay", "commitment"),
 }
 """Settings besides ``stage1`` that stage 1 depends on: after a change of others, its checkpoint is still good."""
@@ -124,11 +128,12 @@ _FULL_PRIOR: dict[str, Any] = {
 }
 
 
-class TimeVQVAESettings(PresetSettings):
+class TimeVQVAESettings(DraftedSettings):
     """Settings of :class:`TimeVQVAE`."""
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
+            "draft": "beats",
             "stage1": {
                 "steps": 200,
                 "batch": 32,
@@ -190,12 +195,7 @@ class TimeVQVAESettings(PresetSettings):
     preset: Literal["paper", "full", "small"] = Field(
         "small",
         description="Named set of values that all other keys start from: `paper` (the study's), `full`, or `small` (a"
-        " few minutes on one core: heart rates follow the class, but the beats are not yet regular).",
-    )
-    leads: Leads = Field(
-        "independent8",
-        description="`independent8` models I, II, V1-V6 and derives the other four exactly; `all12` models all twelve,"
-        " as the paper.",
+        " few minutes on one core, with drafts).",
     )
     n_fft: int = Field(
         16,
@@ -388,12 +388,19 @@ class Prior(nn.Module):
         classes: number of classes; this index is "no class".
         settings: width, layers, heads and dropout.
         given: number of given tokens and size of their codebook, if there are any.
+        phases: channels of a plan that it is shown at each token; 0 without drafts.
     """
 
     given_at: Tensor
 
     def __init__(
-        self, tokens: int, codes: int, classes: int, settings: PriorSettings, given: tuple[int, int] | None = None
+        self,
+        tokens: int,
+        codes: int,
+        classes: int,
+        settings: PriorSettings,
+        given: tuple[int, int] | None = None,
+        phases: int = 0,
     ) -> None:
         super().__init__()
         self.tokens, self.codes, self.no_class = tokens, codes, classes
@@ -421,6 +428,7 @@ class Prior(nn.Module):
         self.bias = nn.Parameter(torch.zeros(codes))
         for embedding in (self.token, self.label, *([] if self.given is None else [self.given])):
             nn.init.normal_(embedding.weight, std=INITIAL_STD)
+        self.plan = nn.Linear(phases, settings.width) if phases else None
 
     @torch.no_grad()
     def init_from_codebook(self, codebook: Tensor, frequency: Tensor, given_codebook: Tensor) -> None:
@@ -441,17 +449,20 @@ class Prior(nn.Module):
             self.given.weight.copy_(torch.cat(tables))
         self.bias.copy_(((frequency + 1) / (frequency + 1).sum()).log())
 
-    def forward(self, tokens: Tensor, labels: Tensor, given: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, labels: Tensor, *shown: Tensor) -> Tensor:
         """Return logits ``(b, n, codes)``.
 
         Args:
             tokens: ``(b, n)``; the number ``codes`` is the mask token.
             labels: ``(b,)``; the number ``classes`` is "no class".
-            given: LF tokens ``(b, m)`` of the same record, for the prior of HF.
+            shown: for the prior of HF, LF tokens ``(b, m)`` of the same record; with drafts then the plan's phases at
+                the tokens, ``(b, phases, n)``.
         """
         x = self.token(tokens) + self.label(labels)[:, None]
+        if self.plan is not None:
+            x = x + INITIAL_STD * self.plan(shown[-1].transpose(1, 2))
         if self.given is not None:
-            assert given is not None
+            given = shown[0]
             rows = given[:, self.given_at] + self.given_codes * torch.arange(self.each, device=given.device)
             x = x + self.given(rows).sum(2)
         x = self.end(self.layers(self.start(x)))
@@ -513,27 +524,37 @@ class _RecordUniform:
 
 
 class TokenRecords(Signals):
-    """Records as LF tokens ``(n, m)`` and HF tokens ``(n, k)``: stage 2 reads no signal."""
+    """Records as LF tokens ``(n, m)`` and HF tokens ``(n, k)``: stage 2 reads no signal.
 
-    def __init__(self, lf: np.ndarray, hf: np.ndarray, of: Signals) -> None:
+    With drafts each record also has the state of its own ``(n, d)``.
+    """
+
+    def __init__(self, lf: np.ndarray, hf: np.ndarray, of: Signals, states: Tensor | None = None) -> None:
         self.spec, self.labels = of.spec, of.labels
-        self.lf, self.hf = lf, hf
+        self.lf, self.hf, self.states = lf, hf, states
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the tokens ``(b, m + k)``, LF first, and class ids ``(b,)`` of the records at ``indices``, int64."""
-        tokens = np.concatenate([self.lf[indices], self.hf[indices]], axis=1, dtype=np.int64)
-        return torch.from_numpy(tokens), torch.from_numpy(self.labels[indices])
+        """Return the tokens ``(b, m + k)``, LF first, and class ids ``(b,)`` of the records at ``indices``, int64.
+
+        With drafts, tokens and states stand in one row, ``(b, m + k + d)``, float32, which is exact for tokens.
+        """
+        tokens = torch.from_numpy(np.concatenate([self.lf[indices], self.hf[indices]], axis=1, dtype=np.int64))
+        labels = torch.from_numpy(self.labels[indices])
+        if self.states is None:
+            return tokens, labels
+        return torch.cat([tokens.float(), self.states[torch.from_numpy(indices)]], dim=1), labels
 
     def frequency(self, band: Band, codes: int) -> Tensor:
         """Return how often each code of a band occurs, ``(codes,)``."""
         return torch.from_numpy(np.bincount(getattr(self, band).ravel(), minlength=codes))
 
     def digest(self) -> str:
-        """Return the SHA-256 of the tokens."""
-        return hashlib.sha256(self.lf.tobytes() + self.hf.tobytes()).hexdigest()
+        """Return the SHA-256 of the tokens, and of the states."""
+        states = b"" if self.states is None else self.states.numpy().tobytes()
+        return hashlib.sha256(self.lf.tobytes() + self.hf.tobytes() + states).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------ stage 3: fidelity enhancer
@@ -584,18 +605,20 @@ class TimeVQVAENetwork(nn.Module):
     def __init__(self, channels: int, length: int, classes: int, settings: TimeVQVAESettings) -> None:
         super().__init__()
         self.tokenizer = Tokenizer(channels, length, settings)
-        self.lf_prior = Prior(self.tokenizer.lf.tokens, settings.lf_codes, classes, settings.lf_prior)
+        phases = DraftModel.PHASES if settings.draft == "beats" else 0
+        self.lf_prior = Prior(self.tokenizer.lf.tokens, settings.lf_codes, classes, settings.lf_prior, phases=phases)
         self.hf_prior = Prior(
             self.tokenizer.hf.tokens,
             settings.hf_codes,
             classes,
             settings.hf_prior,
             (self.tokenizer.lf.tokens, settings.lf_codes),
+            phases,
         )
         self.enhancer = None if settings.enhancer is None else Enhancer(channels, settings.enhancer)
 
 
-class TimeVQVAE(NeuralGenerator):
+class TimeVQVAE(DraftedGenerator):
     """TimeVQVAE, class-conditional; see the module."""
 
     Settings: ClassVar[type[TimeVQVAESettings]] = TimeVQVAESettings
@@ -626,14 +649,18 @@ class TimeVQVAE(NeuralGenerator):
             TrainingError: if a loss is not finite.
             ReconstructionError: if stage 1 reconstructs the validation records worse than ``reconstruction_bound``.
         """
+        how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
+        history, states = self.fit_draft(train, validation, state_dir=state_dir, **how)
+        whole = validation
+        if self.draft is not None and states is not None:
+            train, validation = (Residuals(s, t, self.draft) for s, t in zip((train, validation), states, strict=True))
         self.measure_training_set(train, 1.0, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = self._network()
             self._init_codebooks(train)
-        how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
-        history = [self._fit_tokenizer(train, validation, state_dir / "stage1", how)]
-        self.check_reconstruction(validation, device)
+        history.append(self._fit_tokenizer(train, validation, state_dir / "stage1", how))
+        self.check_reconstruction(validation, device, whole)
         tokens = self.tokens(train, device), self.tokens(validation, device)
         history += [self._fit_prior("lf", *tokens, state_dir, how), self._fit_prior("hf", *tokens, state_dir, how)]
         if self.settings.enhancer is not None:
@@ -693,23 +720,28 @@ class TimeVQVAE(NeuralGenerator):
         )
 
     @torch.no_grad()
-    def reconstruction_error(self, signals: Signals, device: str) -> tuple[float, dict[str, float]]:
-        """Return stage 1's relative RMSE (RMS of the error over RMS of the signal) over all leads, and of each lead."""
+    def reconstruction_error(
+        self, signals: Signals, device: str, whole: Signals | None = None
+    ) -> tuple[float, dict[str, float]]:
+        """Return stage 1's relative RMSE (RMS of the error over RMS of the signal) over all leads, and of each lead.
+
+        With drafts, ``signals`` are what they leave of the ``whole`` records, whose RMS counts.
+        """
         tokenizer = self.module.tokenizer.to(device).eval()
         error, power = np.zeros(12), np.zeros(12)
-        for x, _ in batches(signals, BATCH):
+        for (x, _), (y, _) in zip(batches(signals, BATCH), batches(whole or signals, BATCH), strict=True):
             out = self.to_millivolts(tokenizer.reconstruct(self.to_network(x.to(device))))
             error += np.square(out - x.numpy(), dtype=np.float64).sum(axis=(0, 2))
-            power += np.square(x.numpy(), dtype=np.float64).sum(axis=(0, 2))
+            power += np.square(y.numpy(), dtype=np.float64).sum(axis=(0, 2))
         return float(np.sqrt(error.sum() / power.sum())), dict(zip(LEADS, np.sqrt(error / power).tolist(), strict=True))
 
-    def check_reconstruction(self, validation: Signals, device: str) -> None:
-        """Refuse to go on from a stage 1 that reconstructs too little.
+    def check_reconstruction(self, validation: Signals, device: str, whole: Signals | None = None) -> None:
+        """Refuse to go on from a stage 1 that reconstructs too little; see :meth:`reconstruction_error`.
 
         Raises:
             ReconstructionError: if the relative RMSE is not below ``reconstruction_bound``.
         """
-        total, leads = self.reconstruction_error(validation, device)
+        total, leads = self.reconstruction_error(validation, device, whole)
         each = ", ".join(f"{name} {value:.2f}" for name, value in leads.items())
         log.info("stage 1 reconstructs validation records with a relative RMSE of %.3f (%s)", total, each)
         if not total < self.settings.reconstruction_bound:
@@ -727,7 +759,14 @@ class TimeVQVAE(NeuralGenerator):
         for x, _ in batches(signals, BATCH):
             for tokens, band in zip(tokenizer.encode(self.to_network(x.to(device))), out, strict=True):
                 band.append(tokens.cpu().numpy().astype(np.uint16))
-        return TokenRecords(np.concatenate(out[0]), np.concatenate(out[1]), signals)
+        states = signals.states if isinstance(signals, Residuals) else None
+        return TokenRecords(np.concatenate(out[0]), np.concatenate(out[1]), signals, states)
+
+    def phases(self, plans: Plans, tokens: int) -> Tensor:
+        """Return what priors are shown of plans at the middles of a band's tokens, ``(b, phases, tokens)``."""
+        seconds = self.spec.length / self.spec.rate
+        middles = (torch.arange(tokens, device=plans.times.device) + 0.5) * (seconds / tokens)
+        return phase_channels(plans, middles)
 
     # stage 2
 
@@ -736,11 +775,15 @@ class TimeVQVAE(NeuralGenerator):
     ) -> Tensor:
         """Cross-entropy on masked tokens; the share masked is the cosine of a uniform number (MaskGIT, section 3.1).
 
-        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them to predict.
+        ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them to predict. With
+        drafts, states follow them.
         """
         prior: Prior = getattr(self.module, f"{band}_prior")
-        lf, hf = torch.split(tokens, [self.module.lf_prior.tokens, self.module.hf_prior.tokens], dim=1)
+        sizes = [self.module.lf_prior.tokens, self.module.hf_prior.tokens]
+        lf, hf = torch.split(tokens[:, : sum(sizes)].long(), sizes, dim=1)
         target, given = (lf, ()) if band == "lf" else (hf, (lf,))
+        if self.draft is not None:
+            given = (*given, self.phases(self.draft.split(tokens[:, sum(sizes) :])[0], prior.tokens))
         b, n = target.shape
         share = torch.rand(b, 1, generator=generator, device=target.device)
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
@@ -816,8 +859,11 @@ class TimeVQVAE(NeuralGenerator):
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
         uniform = _RecordUniform(seeds, device)
+        states = None if self.draft is None else self.draft.draw(labels, seeds).to(device)
 
         def draw(prior: Prior, rounds: int, temperature: float, *given: Tensor) -> Tensor:
+            if self.draft is not None and states is not None:
+                given = (*given, self.phases(self.draft.split(states)[0], prior.tokens))
             nothing = torch.full_like(y, prior.no_class)
 
             def logits(tokens: Tensor) -> Tensor:
@@ -831,7 +877,8 @@ class TimeVQVAE(NeuralGenerator):
         lf = draw(module.lf_prior, settings.lf_rounds, settings.lf_temperature)
         hf = draw(module.hf_prior, settings.hf_rounds, settings.hf_temperature, lf)
         signals = module.tokenizer.decode(lf, hf)
-        return self.to_millivolts(signals if module.enhancer is None else module.enhancer(signals))
+        signals = signals if module.enhancer is None else module.enhancer(signals)
+        return self.to_millivolts(signals, None if self.draft is None or states is None else self.draft.drafts(states))
 
 
 GENERATOR = TimeVQVAE

@@ -15,6 +15,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.mark.parametrize(
     ("name", "document", "section"),
     [
+        ("beat_detection", "generators.md", "beat_detection"),
         ("closeness", "performance.md", "closeness"),
         ("closeness_real", "closeness.md", "real"),
         ("full_scale", "performance.md", "full-scale"),

@@ -22,8 +22,8 @@ TRAINING = {"steps": 4, "batch": 6, "warmup": 2, "validate_every": 4}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, dict[str, Any]] = {
     "class_mean_pca": {},
-    "diffwave": {"channels": 8, "layers": 2, "cycle": 2, "patch": 4, **TRAINING},
-    "time_diffusion": {"patch": 4, "widths": (32, 32), "embedding": 16, **TRAINING},
+    "diffwave": {"channels": 8, "layers": 2, "cycle": 2, "patch": 4, "draft": "none", **TRAINING},
+    "time_diffusion": {"patch": 4, "widths": (32, 32), "embedding": 16, "draft": "none", **TRAINING},
     "time_vqvae": {**NETWORKS, "stage1": TRAINING, "lf_prior": PRIOR, "hf_prior": PRIOR},
 }
 LABELS = np.array([0, 1, 2, 0, 1, 2, 2])

@@ -24,6 +24,7 @@ from ecgpipe.generate.protocol import Signals
 from ecgpipe.leads import limb_lead_residual
 
 TINY = {
+    "draft": "none",
     "channels": 8,
     "layers": 2,
     "cycle": 2,
@@ -68,7 +69,7 @@ def sample(generator: DiffWave, places: slice = slice(None), settings: Any = SHO
 @pytest.mark.parametrize("conditioning", ["added", "film"])
 def test_a_layer_is_that_of_figure_2_but_for_how_it_is_entered(conditioning: str) -> None:
     torch.manual_seed(0)
-    layer = DilatedLayer(DiffWave.Settings(conditioning=conditioning, channels=8, embedding=16), 2)
+    layer = DilatedLayer(DiffWave.Settings(draft="none", conditioning=conditioning, channels=8, embedding=16), 2)
     h, step, label = torch.randn(3, 8, 1, 20), torch.randn(3, 16), torch.randn(3, 16)
     if conditioning == "added":
         entered = h[:, :, 0] + layer.enter.step(step)[:, :, None]
@@ -100,7 +101,7 @@ def test_step_embedding_is_that_of_the_paper() -> None:
 def test_the_network_starts_at_zero_and_sees_as_far_as_it_should(patch: int, reach: int) -> None:
     torch.manual_seed(0)
     network = DiffWaveNetwork(
-        8, 3, DiffWave.Settings(conditioning="added", channels=16, layers=4, cycle=3, patch=patch)
+        8, 3, DiffWave.Settings(draft="none", conditioning="added", channels=16, layers=4, cycle=3, patch=patch)
     )
     x = torch.randn(2, 8, 101, requires_grad=True)
     out = network(x, torch.tensor([1.0, 2.0]), torch.tensor([0, 3]))
@@ -137,7 +138,9 @@ def test_paper_is_sssd_ecg() -> None:
 
 def test_with_s4_every_layer_is_told_step_and_class_and_sees_the_whole_record() -> None:
     torch.manual_seed(0)
-    network = DiffWaveNetwork(8, 3, DiffWave.Settings(backbone="s4", states=8, channels=16, layers=2, patch=1))
+    network = DiffWaveNetwork(
+        8, 3, DiffWave.Settings(draft="none", backbone="s4", states=8, channels=16, layers=2, patch=1)
+    )
     x = torch.randn(1, 8, 101, requires_grad=True)
     time, label = torch.tensor([5.0]), torch.tensor([0])
     assert not network(x, time, label).any()
@@ -252,7 +255,7 @@ def test_scale_is_the_deviation_of_the_training_records(sines: Dataset, model: D
 
 
 def test_spectral_preconditioning_is_measured_on_the_training_records_and_kept(sines: Dataset, tmp_path: Path) -> None:
-    generator = fitted(sines, tmp_path / "state", spectral=True)
+    generator = fitted(sines, tmp_path / "state", spectral=True, class_spectrum=None)
     variance = generator.module.variance
     assert float(variance[:, :-1].mean()) == pytest.approx(1)
     # The sines have six cycles, twelve half cycles, at most; variances are averaged over nine neighbours.
@@ -260,6 +263,29 @@ def test_spectral_preconditioning_is_measured_on_the_training_records_and_kept(s
     generator.save(tmp_path / "model")
     assert np.array_equal(sample(DiffWave.load(tmp_path / "model")), sample(generator))
     assert not np.allclose(sample(generator), sample(fitted(sines, tmp_path / "plain")), atol=0.01)
+
+
+def test_guidance_is_confined_to_its_levels(model: DiffWave) -> None:
+    def drawn(**settings: Any) -> np.ndarray:
+        return sample(model, settings=DiffWave.SampleSettings.model_validate({"evaluations": 3, **settings}))
+
+    everywhere, nowhere = drawn(guidance=2.0), drawn(guidance=1.0)
+    assert np.array_equal(drawn(guidance=2.0, guidance_levels=[0.0, 1e6]), everywhere)
+    assert np.array_equal(drawn(guidance=2.0, guidance_levels=[1e5, 1e6]), nowhere)
+    between = drawn(guidance=2.0, guidance_levels=[0.5, 10.0])
+    assert not np.array_equal(between, everywhere)
+    assert not np.array_equal(between, nowhere)
+    with pytest.raises(ValidationError, match="must ascend"):
+        drawn(guidance_levels=[3.0, 0.1])
+
+
+def test_a_coloured_start_is_for_spectral_networks(sines: Dataset, tmp_path: Path) -> None:
+    coloured = DiffWave.SampleSettings(evaluations=3, coloured_start=True)
+    with pytest.raises(ValueError, match="`coloured_start` needs a training with `spectral: true`"):
+        DiffWave.check_together(DiffWave.Settings.model_validate({**TINY, "spectral": False}), coloured)
+    generator = fitted(sines, tmp_path / "state", spectral=True, class_spectrum=5.0, noise_largest=10.0)
+    assert generator.module.variance.shape[0] == 4
+    assert not np.allclose(sample(generator, settings=coloured), sample(generator), atol=1e-4)
 
 
 def test_all12_models_every_lead(sines: Dataset, tmp_path: Path) -> None:
@@ -336,7 +362,7 @@ import torch
 from ecgpipe.generate.run import train_generator
 torch.set_num_threads(1)
 data, out, state = sys.argv[1:]
-train = {"channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2}
+train = {"draft": "none", "channels": 8, "layers": 2, "cycle": 2, "patch": 1, "steps": 40, "batch": 6, "warmup": 2}
 train |= {"validate_every": 10, "checkpoint_seconds": 0.0}
 train_generator("diffwave", None, train, data, out, seed=5, device="cpu", threads=1, state_dir=state)
 """

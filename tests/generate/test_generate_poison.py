@@ -17,8 +17,11 @@ from ecgpipe.sample.run import draw_samples
 TRAINING = {"steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "diffwave": ({"channels": 8, "layers": 2, "cycle": 2, "patch": 2, **TRAINING}, {"evaluations": 3}),
-    "time_diffusion": ({"patch": 4, "widths": [32, 32], "embedding": 16, **TRAINING}, {"evaluations": 3}),
+    "diffwave": ({"channels": 8, "layers": 2, "cycle": 2, "patch": 2, "draft": "none", **TRAINING}, {"evaluations": 3}),
+    "time_diffusion": (
+        {"patch": 4, "widths": [32, 32], "embedding": 16, "draft": "none", **TRAINING},
+        {"evaluations": 3},
+    ),
     "time_vqvae": (
         {
             **NETWORKS,

@@ -20,7 +20,17 @@ from ecgpipe.generate.run import train_generator
 from ecgpipe.leads import LEADS
 from ecgpipe.sample.run import draw_samples
 
-TINY = {"channels": 8, "layers": 2, "cycle": 2, "patch": 2, "steps": 6, "batch": 6, "warmup": 2, "validate_every": 3}
+TINY = {
+    "draft": "none",
+    "channels": 8,
+    "layers": 2,
+    "cycle": 2,
+    "patch": 2,
+    "steps": 6,
+    "batch": 6,
+    "warmup": 2,
+    "validate_every": 3,
+}
 
 MEAN_OF_CLASS = '''
 """The shortest generator there can be: the mean of a class, and nothing random."""

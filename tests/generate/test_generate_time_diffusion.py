@@ -17,6 +17,7 @@ from ecgpipe.generate.layers import patchify, unpatchify
 from ecgpipe.generate.preconditioning import (
     SpectralPreconditioning,
     Spectrum,
+    estimate_class_spectra,
     estimate_spectrum,
     mirrored_irfft,
     mirrored_rfft,
@@ -27,6 +28,7 @@ from ecgpipe.generate.schedules import DiscreteSchedule, EDMSchedule, cosine_alp
 from ecgpipe.generate.time_diffusion import TimeDiffusion, TimeDiffusionSettings, UNet
 
 TINY: dict[str, Any] = {
+    "draft": "none",
     "patch": 4,
     "widths": (32, 32),
     "attention_levels": 1,
@@ -141,6 +143,40 @@ def test_measured_spectrum_of_known_records() -> None:
     found = estimate_spectrum(x.split(300))
     assert torch.allclose((found.directions.double() @ mix.T).abs(), torch.eye(2, dtype=torch.float64), atol=0.03)
     assert torch.allclose(found.variance.double(), known[:, None].expand(2, 41), rtol=0.1)
+
+
+def test_spectra_of_classes_are_shrunk_to_that_of_all() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(3000) % 2
+    size = torch.tensor([0.5, 1.5])[labels].sqrt()
+    x = torch.randn(3000, 2, 40, generator=generator, dtype=torch.float64) * size[:, None, None]
+    read = list(zip(x.split(300), labels.split(300), strict=True))
+    one = estimate_spectrum(x.split(300))
+    each = estimate_class_spectra(read, 3, 0.0)
+    assert each.variance.shape == (4, 2, 41)
+    torch.testing.assert_close(each.directions.abs(), one.directions.abs(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(each.variance[3], one.variance, atol=1e-5, rtol=0)
+    torch.testing.assert_close(each.variance[2], one.variance, atol=1e-5, rtol=0)  # a class without records
+    assert float(each.variance[0].mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(each.variance[1].mean()) == pytest.approx(1.5, abs=0.03)
+    half = estimate_class_spectra(read, 3, 1500.0)
+    torch.testing.assert_close(half.variance[:2], (each.variance[:2] + one.variance) / 2, atol=1e-4, rtol=0)
+
+
+def test_a_preconditioned_network_filters_each_class_by_its_own_spectrum() -> None:
+    torch.manual_seed(0)
+    schedule, x = EDMSchedule(), torch.randn(2, 8, 50)
+    variance = torch.stack([torch.full((8, 51), v) for v in (0.25, 4.0, 1.0)])
+    wrapped = SpectralPreconditioning(Constant(torch.zeros(2, 8, 50)), Spectrum(torch.eye(8), variance), schedule)
+    levels = schedule.levels(torch.tensor([0.5, 0.5]))
+    velocity = wrapped(x, levels.time, torch.tensor([0, 1]))
+    for row, own in enumerate((0.25, 4.0)):
+        alpha, sigma = levels.alpha[row], levels.sigma[row]
+        expected = alpha * own / (alpha**2 * own + sigma**2) * x[row]
+        torch.testing.assert_close(alpha * x[row] - sigma * velocity[row], expected, atol=1e-5, rtol=1e-4)
+    start = wrapped.start(torch.randn(2, 8, 50), torch.tensor([0, 1]), 0.6, 0.8)
+    for row, own in enumerate((0.25, 4.0)):
+        assert float(start[row].std()) == pytest.approx((0.36 * own + 0.64) ** 0.5, rel=0.12)
 
 
 class Constant(nn.Module):

@@ -1,6 +1,7 @@
 """The smallest networks that are a time_vqvae."""
 
 NETWORKS = {
+    "draft": "none",
     "n_fft": 8,
     "hidden": 8,
     "res_blocks": 1,

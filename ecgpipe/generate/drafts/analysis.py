@@ -1,0 +1,285 @@
+"""From a record to its plan and its mean beat, by least squares.
+
+A record (high-passed) is taken as a sum of copies of one beat at the beats found. The beat is piecewise linear in each
+lead, on a grid finer than the samples: beats fall between samples, and so several of them see more than one does. Least
+squares with a penalty on curvature then tells overlapping beats apart, as averaging cannot. What this leaves shows
+ectopic beats (broad ones escape the detector's band) and atrial waves that are not locked to the beats.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.signal
+import scipy.sparse
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ecgpipe.generate.drafts.detection import detect
+from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, no_plans
+
+BEFORE, BEHIND = 0.26, 0.50
+"""How far a mean beat reaches before and behind the R peak, s: P to T."""
+GRID_STEP = 0.005
+"""Seconds between the nodes of a mean beat."""
+GRID = np.arange(round((BEFORE + BEHIND) / GRID_STEP) + 1) * GRID_STEP - BEFORE
+"""Times of the nodes after the R peak, s."""
+NODES = len(GRID)
+FEWEST = 3
+"""A record with fewer beats has no mean beat."""
+_CURVATURE, _RIDGE = 0.3, 0.05
+_EDGE = 0.05
+"""Time in which a mean beat rises from nothing at its ends, s."""
+_QRS = 0.06
+_WIDE = 0.10
+_LIKE = 0.55
+"""Beats whose correlation with the mean beat is less, are ectopic."""
+_MARGIN = 0.25
+_BROAD = 0.55
+"""Waves between the beats that are at least so large a share of the QRS complex are ectopic beats."""
+_ATRIAL = (3.9, 9.0)
+"""Rates of atrial waves, Hz."""
+
+
+def reach(times: np.ndarray) -> tuple[float, float]:
+    """Return how far before and behind its R peak a record's mean beat reaches, s: less in fast hearts."""
+    interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.8
+    return min(BEFORE, 0.40 * interval), min(BEHIND, 0.60 * interval)
+
+
+def window(before: float, behind: float) -> np.ndarray:
+    """Return the weights of a mean beat's nodes ``(NODES,)``: 1, falling smoothly to 0 at both ends of its reach."""
+    rise = np.clip(np.minimum(GRID + before, behind - GRID) / _EDGE, 0, 1)
+    return np.asarray(rise**2 * (3 - 2 * rise))
+
+
+def design(times: np.ndarray, sizes: np.ndarray, length: int, rate: float) -> scipy.sparse.csr_array:
+    """Return the matrix ``(length, NODES)`` that takes a mean beat to a record with beats at ``times``."""
+    sample = np.arange(np.floor(-BEFORE * rate), np.ceil(BEHIND * rate) + 1)
+    rows = (np.rint(times * rate)[:, None] + sample).astype(np.int64)
+    place = (rows / rate - times[:, None] + BEFORE) / GRID_STEP
+    inside = (rows >= 0) & (rows < length) & (place >= 0) & (place < NODES - 1)
+    size = np.broadcast_to(sizes[:, None], rows.shape)[inside]
+    rows, place = rows[inside], place[inside]
+    node = place.astype(np.int64)
+    share = place - node
+    values = np.concatenate([size * (1 - share), size * share])
+    where = (np.concatenate([rows, rows]), np.concatenate([node, node + 1]))
+    return scipy.sparse.csr_array((values, where), shape=(length, NODES))
+
+
+@functools.cache
+def _penalty() -> np.ndarray:
+    bend = np.diff(np.eye(NODES), 2, axis=0)
+    return np.asarray(_CURVATURE * bend.T @ bend + _RIDGE * np.eye(NODES))
+
+
+def solve(record: np.ndarray, matrix: scipy.sparse.csr_array, weight: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the mean beat ``(leads, NODES)`` by penalised least squares.
+
+    Args:
+        record: ``(leads, length)``.
+        matrix: of :func:`design`.
+        weight: of :func:`window`.
+        seen: which samples count, ``(length,)``, 0 or 1.
+    """
+    columns = matrix.multiply(seen[:, None]).tocsr() @ scipy.sparse.diags_array(weight)
+    left = (columns.T @ columns).toarray() + _penalty()
+    return np.asarray(scipy.linalg.solve(left, columns.T @ record.T, assume_a="pos").T * weight)
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What was found in ``n`` records."""
+
+    plans: Plans
+    mean_beats: np.ndarray
+    """``(n, 8, NODES)``, mV, float32; zero where no beats were found."""
+    reasons: list[str]
+    """Why no plan was found; empty where one was."""
+
+
+def steady(signals: np.ndarray, rate: float) -> np.ndarray:
+    """Return signals ``(n, leads, length)`` without what is slower than 0.7 Hz."""
+    slow = scipy.signal.butter(2, 0.7, "highpass", fs=rate, output="sos")
+    pad = min(round(3 * rate), signals.shape[-1] - 1)
+    return np.asarray(scipy.signal.sosfiltfilt(slow, signals, axis=-1, padtype="even", padlen=pad))
+
+
+def analyse(signals: np.ndarray, rate: float) -> Analysed:
+    """Find beats, their kinds and sizes, mean beat and atrial waves of records.
+
+    Args:
+        signals: the eight independent leads, ``(n, 8, length)``, mV.
+        rate: Hz.
+    """
+    number, leads, length = signals.shape
+    plans = no_plans(number, length / rate)
+    mean_beats = np.zeros((number, leads, NODES), dtype=np.float32)
+    reasons = [""] * number
+    smooth = steady(signals, rate)
+    # The systems are small: threads would wait for one another longer than they compute.
+    with threadpool_limits(1):
+        for row, times in enumerate(detect(signals, rate)):
+            reasons[row] = _why_not(times, length / rate)
+            if not reasons[row]:
+                reasons[row] = _analyse_one(smooth[row], times, rate, plans, mean_beats, row)
+    return Analysed(plans, mean_beats, reasons)
+
+
+def _why_not(times: np.ndarray, seconds: float) -> str:
+    if len(times) < FEWEST:
+        return f"{len(times)} beats found, {FEWEST} needed"
+    longest = float(np.diff(times, prepend=0.0, append=seconds).max())
+    return f"no beat for {longest:.1f} s" if longest > 5 else ""
+
+
+def _analyse_one(
+    record: np.ndarray, times: np.ndarray, rate: float, plans: Plans, mean_beats: np.ndarray, row: int
+) -> str:
+    """Fill one row of the plans and mean beats; return why it could not be done, or nothing."""
+    length = record.shape[-1]
+    weight = window(*reach(times))
+    beat = solve(record, design(times, np.ones(len(times)), length, rate), weight, np.ones(length))
+    like = _likeness(record, beat, times, rate)
+    if np.median(like) < 0.4:
+        return f"the beats found are not alike (median correlation {np.median(like):.2f})"
+    strange = like < min(_LIKE, np.median(like) - 0.2)
+    # What is no usual beat and lies at an end of the record may as well be an artefact of cutting or filtering.
+    kept = ~strange | ((times > _MARGIN) & (times < length / rate - _MARGIN))
+    times, strange = times[kept], strange[kept]
+    broad = _broad_waves(record, beat, times[~strange], times[strange], rate)
+    usual, early = times[~strange], np.sort(np.concatenate([times[strange], broad]))
+    if len(usual) < FEWEST:
+        return f"{len(usual)} beats that are alike found, {FEWEST} needed"
+    seen = np.ones(length)
+    for time in early:
+        seen[max(0, round((time - 0.1) * rate)) : max(0, round((time + 0.4) * rate))] = 0
+    if len(early):
+        weight = window(*reach(times))
+        beat = solve(record, design(usual, np.ones(len(usual)), length, rate), weight, seen)
+    sizes = _sizes(record, beat, usual, rate)
+    rest = (record - beat @ design(usual, sizes, length, rate).T) * seen
+
+    every = np.concatenate([usual, early])
+    order = np.argsort(every)[: plans.times.shape[1]]
+    count = len(order)
+    kind = np.concatenate([np.zeros(len(usual)), np.full(len(early), ECTOPIC)])[order]
+    size = np.concatenate([sizes, np.ones(len(early))])[order]
+    plans.times[row, :count] = torch.from_numpy(every[order]).float()
+    plans.kinds[row, :count] = torch.from_numpy(kind).float()
+    plans.gains[row, :count] = torch.from_numpy(size).float()
+    plans.known[row] = 1
+    mean_beats[row] = beat
+    rate_of_atria, phase, locked = atrial_waves(rest, beat, usual, rate)
+    plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate_of_atria, phase, float(locked)
+    return ""
+
+
+def _around(record: np.ndarray, beat: np.ndarray, time: float, half: float, rate: float) -> tuple[np.ndarray, ...]:
+    """Return record and mean beat ``(leads, samples)`` within ``half`` seconds of a beat."""
+    length = record.shape[-1]
+    first, last = max(0, round((time - half) * rate)), min(length, round((time + half) * rate) + 1)
+    place = (np.arange(first, last) / rate - time + BEFORE) / GRID_STEP
+    node = np.clip(place.astype(np.int64), 0, NODES - 2)
+    share = place - node
+    return record[:, first:last], beat[:, node] * (1 - share) + beat[:, node + 1] * share
+
+
+def _likeness(record: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> np.ndarray:
+    """Return the correlation of each beat with the mean beat over QRS complex and all leads, ``(beats,)``."""
+    out = np.ones(len(times))
+    for i, time in enumerate(times):
+        if not _WIDE < time < record.shape[-1] / rate - _WIDE:
+            continue  # a part of a beat may be like anything
+        own, mean = _around(record, beat, time, _WIDE, rate)
+        own, mean = own - own.mean(axis=1, keepdims=True), mean - mean.mean(axis=1, keepdims=True)
+        out[i] = float((own * mean).sum() / np.sqrt(np.square(own).sum() * np.square(mean).sum() + 1e-12))
+    return out
+
+
+def _sizes(record: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> np.ndarray:
+    """Return the size of each beat's QRS complex over the mean beat's, ``(beats,)``, with mean 1."""
+    out = np.full(len(times), np.nan)
+    seconds = record.shape[-1] / rate
+    for i, time in enumerate(times):
+        if _QRS < time < seconds - _QRS:
+            own, mean = _around(record, beat, time, _QRS, rate)
+            out[i] = float((own * mean).sum() / (np.square(mean).sum() + 1e-12))
+    out /= np.nanmean(out) if np.isfinite(out).any() else 1.0
+    out = np.where(np.isfinite(out), out, 1.0)
+    return np.asarray(np.clip(out, 0.5, 1.6))
+
+
+@functools.cache
+def _broad_band(rate: float) -> np.ndarray:
+    return np.asarray(scipy.signal.butter(2, (2.0, 12.0), "bandpass", fs=rate, output="sos"))
+
+
+def _broad_waves(
+    record: np.ndarray, beat: np.ndarray, usual: np.ndarray, strange: np.ndarray, rate: float
+) -> np.ndarray:
+    """Return the times of waves between the beats that are as large as QRS complexes: broad ectopic beats."""
+    length = record.shape[-1]
+    draft = beat @ design(usual, np.ones(len(usual)), length, rate).T
+
+    def strength(x: np.ndarray) -> np.ndarray:
+        filtered = np.square(scipy.signal.sosfiltfilt(_broad_band(rate), x, axis=-1))
+        return np.asarray(np.sqrt(np.maximum(filtered.sum(axis=0) - filtered.max(axis=0), 0)))
+
+    rest, whole = strength(record - draft), strength(draft)
+    peaks = np.rint(usual * rate).astype(int)
+    level = np.median(whole[np.clip(peaks, 0, length - 1)])
+    found = scipy.signal.find_peaks(rest, distance=max(1, int(0.3 * rate)), height=_BROAD * level)[0] / rate
+    taken = np.concatenate([usual, strange])
+    far = np.abs(found[:, None] - taken).min(axis=1, initial=np.inf) > 0.18
+    inner = (found > 0.45) & (found < length / rate - 0.25)  # before: the T wave of a beat that was before the record
+    found = found[far & inner]
+    # More than a few are no ectopic beats but noise, or a rhythm that this model of it does not fit.
+    return np.asarray(found if len(found) <= max(2, len(usual) // 3) else found[:0])
+
+
+def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> tuple[float, float, bool]:
+    """Find flutter or f-waves in what the mean beat leaves of a record.
+
+    Args:
+        rest: ``(leads, length)``, mV.
+        beat: the mean beat, ``(leads, NODES)``.
+        times: of the beats, s.
+        rate: Hz.
+
+    Returns:
+        Rate in Hz (0 if there are none), phase in turns (at the start of the record, or at each beat if locked), and
+        whether the beats are locked to the waves.
+    """
+    length = rest.shape[-1]
+    taper = np.hanning(length)
+    size = 1 << int(np.ceil(np.log2(8 * length)))
+    spectrum = np.fft.rfft(rest * taper, size)
+    power = np.square(np.abs(spectrum)).sum(axis=0)
+    frequency = np.arange(len(power)) * rate / size
+    band = (frequency >= _ATRIAL[0]) & (frequency <= _ATRIAL[1])
+    peak = int(np.flatnonzero(band)[np.argmax(power[band])])
+    near = np.abs(frequency - frequency[peak]) < 0.35
+    share = power[near & band].sum() / power[band].sum()
+    even = 0.7 / (_ATRIAL[1] - _ATRIAL[0])
+    # What the mean beat leaves of the beats themselves looks like waves of any rate: the peak must stand out.
+    if share < 3.2 * even:
+        return 0.0, 0.0, False
+    found = float(frequency[peak])
+    lead = int(np.argmax(np.abs(spectrum[:, peak])))
+    phase = float((np.angle(spectrum[lead, peak]) / (2 * np.pi)) % 1)
+    # Beats follow from the waves if every interval is a whole number of them, and not always the same: with a constant
+    # number the mean beat holds the waves, and what is left at this rate is only what differs from beat to beat.
+    waves = np.diff(times) * found
+    whole = np.rint(waves)
+    regular = len(np.unique(whole)) == 1
+    locked = bool(not regular and whole.min() >= 2 and np.abs(waves - whole).mean() < 0.1)
+    if regular and np.abs(waves - whole).mean() < 0.1:
+        return 0.0, 0.0, False
+    if locked:
+        phase = float((phase + np.angle(np.exp(2j * np.pi * found * times).mean()) / (2 * np.pi)) % 1)
+    return found, phase, locked

@@ -1,0 +1,491 @@
+"""Beats: a generative model of when the heart beats, one beat after another.
+
+Each interval is drawn from a mixture of log-normal densities. A small network reads their weights, means and widths
+off the class and the beats so far. The means are anchored: a component gives its mean relative to the mean, the last,
+the last but one, the shortest or the longest interval so far, or to two, three or four atrial cycles. The network then
+need not reproduce the exact interval of a regular rhythm; it learns which anchor the next beat follows, and how
+closely. Before each interval the kind of the beat is drawn, normal or ectopic; each kind has its own mixture.
+
+A record ends before its next beat. That it has not come by then is evidence too (without it, slow rhythms are learned
+too fast): the likelihood of a record with beats t_1 ... t_n of kinds k_1 ... k_n, seen until T, is
+
+    prod_i P(k_i | past) p(t_i | k_i, past)  *  sum_k P(k | past) P(t_(n+1) > T | k, past).
+
+Sizes of the beats follow a Gaussian process in time: breath, and noise. Atrial rates are Gaussian in each class.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+import scipy.optimize
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate import training
+from ecgpipe.generate.drafts.plans import ECTOPIC, NEVER, Plans, no_plans
+from ecgpipe.generate.protocol import Signals
+from ecgpipe.generate.training import TrainingSettings
+
+ANCHORS = (0, 0, 0, 1, 2, 3, 3, 3, 4, 4, 5, 6, 7)
+"""What each mean is relative to: the mean, last, last but one, shortest or longest interval, 2-4 atrial cycles."""
+COMPONENTS = len(ANCHORS)
+_ATRIAL = 3
+"""So many of the last components are those of the atrial cycles."""
+LAGS = 6
+"""Intervals that the network is shown one by one."""
+UNIT = 0.05
+"""Scale of deviations of log intervals."""
+OFFSET = 0.2
+"""The first beat's time t enters as log(t + OFFSET), s."""
+FIRST_UNIT, SECOND_UNIT, SECOND_MEAN = 0.5, 0.3, -0.3
+NARROWEST = 0.06
+"""Least width of a component, in its unit."""
+INTERVALS = (0.2, 5.0)
+"""Shortest and longest interval drawn, s."""
+_TRIALS = 16
+"""Most draws of a first beat."""
+_STREAM = 0xBEA7
+
+
+class BeatsSettings(TrainingSettings):
+    """Settings of the model of beats."""
+
+    width: int = Field(96, ge=8, description="Width of the network.")
+    steps: int = Field(600, ge=1, description="Training steps.")
+    batch: int = Field(96, ge=1, description="Records a training step.")
+    learning_rate: float = Field(3e-3, gt=0, description="Highest learning rate.")
+    warmup: int = Field(30, ge=0, description="Steps over which the learning rate rises from zero.")
+    weight_decay: float = Field(0.03, ge=0, description="Weight decay of AdamW.")
+    ema_decay: float = Field(0.98, ge=0, lt=1, description="Decay of the moving average of the weights.")
+    balanced: bool = Field(True, description="Draw every class equally often in training.")
+    later_start: float = Field(2.5, ge=0, description="Half of the training records lose up to so many seconds, s.")
+    rate_jitter: float = Field(0.015, ge=0, lt=0.5, description="Training records are stretched by up to this share.")
+
+
+class Mixture(NamedTuple):
+    """Density of the logarithm of the next interval, for each place in a sequence and each kind of beat."""
+
+    ectopic: Tensor
+    """Logit that the beat is ectopic, ``(...)``."""
+    weights: Tensor
+    """Log weights, ``(..., kinds, COMPONENTS)``."""
+    means: Tensor
+    widths: Tensor
+    """Logarithms of the deviations."""
+
+    def log_kinds(self) -> Tensor:
+        """Return the log probability of each kind, ``(..., kinds)``."""
+        return torch.stack([F.logsigmoid(-self.ectopic), F.logsigmoid(self.ectopic)], dim=-1)
+
+    def log_density(self, value: Tensor) -> Tensor:
+        """Return log p(value | kind), ``(...)`` to ``(..., kinds)``."""
+        z = (value[..., None, None] - self.means) / self.widths.exp()
+        return torch.logsumexp(self.weights - self.widths - 0.5 * z.square() - 0.5 * math.log(2 * math.pi), dim=-1)
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """Return log P(next > value), over both kinds, ``(...)`` to ``(...)``."""
+        z = (value[..., None, None] - self.means) / self.widths.exp()
+        of_kind = torch.logsumexp(self.weights + torch.special.log_ndtr(-z), dim=-1)
+        return torch.logsumexp(self.log_kinds() + of_kind, dim=-1)
+
+    def draw(self, chance: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the kind and value at one place, ``(b,)`` each.
+
+        Args:
+            chance: uniform random numbers, ``(b, 2)``.
+            normal: standard normal ones, ``(b,)``.
+        """
+        kind = (chance[:, 0] < self.ectopic.sigmoid()).long()
+        weights, means, widths = (t[torch.arange(len(kind)), kind] for t in self[1:])
+        component = (chance[:, 1:] > weights.exp().cumsum(dim=1)).sum(dim=1, keepdim=True).clamp(max=COMPONENTS - 1)
+        value = means.gather(1, component) + widths.gather(1, component).exp() * normal[:, None]
+        return kind, value[:, 0]
+
+    def at(self, place: int) -> Mixture:
+        """Return the mixture at one place of each sequence."""
+        return Mixture(*(t[:, place] for t in self))
+
+
+class BeatsNet(nn.Module):
+    """The network: what the beats so far say, to the mixture of the next one."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        out = 2 * 3 * COMPONENTS + 1
+        self.label = nn.Embedding(classes, width // 4)
+        shown = width // 4 + 2 * LAGS + 6 + 4 + 2
+
+        def head(inputs: int) -> nn.Sequential:
+            return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, out))
+
+        self.first = head(width // 4)
+        self.second = head(width // 4 + 2)
+        self.body = nn.Sequential(
+            nn.Linear(shown, 2 * width), nn.SiLU(), nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, out)
+        )
+        spread = torch.linspace(-1.5, 1.5, COMPONENTS)
+        # Mean -1, 0, 1; last; last but one; shortest, and a little and more above it; longest, and below it; atria.
+        anchored = torch.tensor([-1.0, 0, 1, 0, 0, 0, 8, 14, 0, -8, 0, 0, 0])
+        with torch.no_grad():
+            for part, means in ((self.first, spread), (self.second, spread), (self.body, anchored)):
+                bias = cast(nn.Linear, part[-1]).bias
+                bias[:-1].view(2, 3, COMPONENTS)[:, 1] = means
+                bias[-1] = -4.0  # ectopic beats are rare
+
+    def forward(self, logs: Tensor, kinds: Tensor, label: Tensor, atria: Tensor) -> tuple[Tensor, ...]:
+        """Return the mixture of each beat given those before it; see :class:`Mixture`.
+
+        Args:
+            logs: log(t_1 + OFFSET), then log intervals, ``(b, n)``, n at least 2; whatever stands behind the last beat.
+            kinds: of the beats, ``(b, n)``.
+            label: ``(b,)``.
+            atria: 1 if locked, and the log of the atrial cycle in s (0 if not locked), ``(b, 2)``.
+
+        Returns:
+            Of the beats 1 ... n + 1.
+        """
+        b, n = logs.shape
+        c = self.label(label)
+        rr = logs[:, 1:]
+        k = torch.arange(1, n, device=logs.device, dtype=logs.dtype)
+        mean = rr.cumsum(dim=1) / k
+        lags = torch.stack([F.pad(rr, (j, 0))[:, : n - 1] for j in range(LAGS)], dim=-1)
+        there = (k[:, None] > torch.arange(LAGS, device=logs.device)).to(logs.dtype)
+        away = (lags - mean[..., None]) * there
+        deviation = ((rr.square().cumsum(dim=1) / k - mean.square()).clamp(min=0) + 1e-6).sqrt()
+        low, high = rr.cummin(dim=1).values - mean, rr.cummax(dim=1).values - mean
+        locked, cycle = atria[:, :1], atria[:, 1:]
+        about = [
+            *(mean / 0.3 + 1, deviation.log() + 3, low / 0.2, high / 0.2),
+            *((k.log() - 1).expand(b, -1), lags[..., 0].exp()),
+            *(kinds[:, 1:], kinds[:, :-1], F.pad(kinds, (1, 0))[:, : n - 1], kinds.cumsum(dim=1)[:, 1:] / (k + 1)),
+            *(locked.expand(-1, n - 1), locked * (mean - cycle)),
+        ]
+        shown = torch.cat([torch.asinh(away / 0.03), away / 0.3, torch.stack(about, dim=-1)], dim=-1)
+        later = self.body(torch.cat([shown, c[:, None].expand(-1, n - 1, -1)], dim=-1))
+        zero = torch.zeros_like(mean)
+        atrial = [torch.where(locked > 0, cycle + math.log(q) - mean, zero) for q in (2, 3, 4)]
+        anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, *atrial], dim=-1)[..., list(ANCHORS)]
+
+        raw = torch.cat(
+            [self.first(c)[:, None], self.second(torch.cat([logs[:, :1], kinds[:, :1], c], dim=1))[:, None], later],
+            dim=1,
+        )
+        ones = torch.ones_like(logs[:, :1])
+        unit = torch.cat([ones * FIRST_UNIT, ones * SECOND_UNIT, torch.full_like(mean, UNIT)], dim=1)[..., None, None]
+        middle = torch.cat([ones * 0, ones * SECOND_MEAN, mean], dim=1)[..., None, None]
+        anchors = F.pad(anchors, (0, 0, 2, 0))[..., None, :]
+        weights, means, widths = raw[..., :-1].view(b, n + 1, 2, 3, COMPONENTS).unbind(dim=3)
+        least = math.log(NARROWEST)
+        widths = least + F.softplus(widths - least) + unit.log()
+        closed = F.pad(torch.zeros_like(anchors[..., :-_ATRIAL]), (0, _ATRIAL), value=-1e4)
+        weights = F.log_softmax(torch.where(locked[..., None, None] > 0, weights, weights + closed), dim=-1)
+        return raw[..., -1], weights, middle + anchors + unit * means, widths
+
+
+def encode(plans: Plans) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what :class:`BeatsNet` reads of plans: logs ``(n, k)``, kinds ``(n, k)``, atria ``(n, 2)``."""
+    happens = plans.happens
+    gaps = torch.diff(plans.times, dim=1).clamp(min=0.05)
+    logs = torch.cat([(plans.times[:, :1] + OFFSET).log(), gaps.log()], dim=1)
+    cycle = torch.where(plans.atrial_locked > 0, -plans.atrial_rate.clamp(min=1e-3).log(), 0.0)
+    return torch.where(happens, logs, 0.0), plans.kinds, torch.stack([plans.atrial_locked, cycle], dim=1)
+
+
+def log_likelihood(module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor) -> Tensor:
+    """Return the log likelihood of the beats of each record, ``(n,)``: a density in the logs of :func:`encode`.
+
+    Args:
+        module: a :class:`BeatsNet`.
+        plans: of n records.
+        labels: class ids ``(n,)``.
+        seconds: how long each record is observed, ``(n,)``.
+    """
+    happens = plans.happens
+    number = happens.sum(dim=1)
+    n = max(2, int(number.max()))
+    logs, kinds, atria = encode(plans)
+    next_beat = Mixture(*module(logs[:, :n], kinds[:, :n], labels, atria))
+    chosen = next_beat.log_kinds() + next_beat.log_density(F.pad(logs[:, :n], (0, 1)))
+    of_kind = chosen.gather(-1, F.pad(kinds[:, :n], (0, 1)).long()[..., None])[..., 0]
+    seen = (of_kind[:, :n] * happens[:, :n]).sum(dim=1)
+    last = plans.times.gather(1, (number - 1).clamp(min=0)[:, None])[:, 0]
+    left = torch.where(number > 0, (seconds - last).clamp(min=0.01), seconds + OFFSET)
+    survival = next_beat.log_survival(left.log()[:, None].expand(-1, n + 1)).gather(1, number[:, None])[:, 0]
+    # The first beat lies within the record: its density is that of a mixture cut off at the record's start.
+    starts = next_beat.at(0).log_survival(torch.full_like(seen, math.log(OFFSET)))
+    out: Tensor = seen + survival.clamp(min=-20) - starts
+    return out
+
+
+def augmented(
+    plans: Plans, seconds: float, settings: BeatsSettings, generator: torch.Generator
+) -> tuple[Plans, Tensor]:
+    """Start half of the records later, stretch all a little; return the plans and how long each is seen, ``(n,)``."""
+    n, device = len(plans), plans.times.device
+    u = torch.rand(3, n, generator=generator, device=device)
+    start = torch.where(u[0] < 0.5, u[1] * min(settings.later_start, seconds / 4), 0.0)
+    stretch = 1 + settings.rate_jitter * (2 * u[2] - 1)
+    stays = plans.happens & (plans.times >= start[:, None])
+    times = torch.where(stays, (plans.times - start[:, None]) * stretch[:, None], NEVER)
+    times, order = times.sort(dim=1)
+    kinds = torch.where(stays, plans.kinds, 0.0).gather(1, order)
+    rate = torch.where(plans.atrial_rate > 0, plans.atrial_rate / stretch, 0.0)
+    moved = Plans(times, kinds, plans.gains, plans.known, rate, plans.atrial_phase, plans.atrial_locked)
+    return moved, (seconds - start) * stretch
+
+
+class Rows(Signals):
+    """Rows of an array in the place of signals, for the training loop: ``(n, d)`` and class ids ``(n,)``."""
+
+    def __init__(self, rows: Tensor, labels: np.ndarray, spec: SignalSpec) -> None:
+        self.rows, self.labels, self.spec = rows, labels, spec
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return rows and class ids."""
+        return self.rows[torch.from_numpy(indices)], torch.from_numpy(self.labels[indices])
+
+    def digest(self) -> str:
+        """Return a SHA-256 of the rows: a training of other rows is another training."""
+        return hashlib.sha256(self.rows.numpy().tobytes()).hexdigest()
+
+
+class Sizes(NamedTuple):
+    """Gaussian process of the logarithm of beats' sizes, with a period (breath) and noise.
+
+    K(u) = s^2 (w exp(-u / decay) cos(2 pi f u) + (1 - w) [u = 0]).
+    """
+
+    log_deviation: float
+    """Mean over records of the log of s."""
+    spread: float
+    """Deviation of that logarithm between records."""
+    breath: float
+    """w: share of the variance that is shared by near beats."""
+    frequency: float
+    """f, Hz."""
+    decay: float
+    """s."""
+
+    def draw(self, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the sizes of beats at ``times`` ``(k,)``: positive, mean 1 in the logarithm."""
+        lag = np.abs(times[:, None] - times)
+        shared = self.breath * np.exp(-lag / self.decay) * np.cos(2 * np.pi * self.frequency * lag)
+        values, vectors = np.linalg.eigh(shared + (1 - self.breath) * np.eye(len(times)))
+        deviation = np.exp(self.log_deviation + self.spread * rng.standard_normal())
+        z = vectors @ (np.sqrt(values.clip(min=0)) * rng.standard_normal(len(times)))
+        return np.asarray(np.clip(np.exp(min(deviation, 0.25) * z), 0.5, 1.6))
+
+
+def fit_sizes(plans: Plans) -> Sizes:
+    """Fit :class:`Sizes` to the autocovariance of the normal beats' sizes, each record scaled to its own deviation."""
+    deviations, lags, products = [0.02], [], []
+    usable = plans.happens & (plans.kinds != ECTOPIC)
+    for times, gains, use in zip(plans.times.numpy(), plans.gains.numpy(), usable.numpy(), strict=True):
+        t, z = times[use][1:-1], np.log(gains[use][1:-1])
+        if len(z) < 4 or not (s := float(z.std())) > 0:
+            continue
+        deviations.append(s)
+        i, j = np.triu_indices(len(z), 1)
+        z = (z - z.mean()) / s
+        lags.append(t[j] - t[i])
+        products.append(z[i] * z[j])
+    logs = np.log(np.clip(deviations, 0.003, 0.25))
+    if len(lags) < 8:
+        return Sizes(float(logs.mean()), 0.0, 0.0, 0.25, 5.0)
+    lag, product = np.concatenate(lags), np.concatenate(products)
+    # Sizes are taken relative to their own mean, which lowers all products by about the variance of that mean.
+    bins = np.arange(0.2, 8.0, 0.2)
+    place = np.digitize(lag, bins)
+    counts = np.bincount(place, minlength=len(bins) + 1)[1:-1]
+    means = np.bincount(place, product, minlength=len(bins) + 1)[1:-1] / counts.clip(min=1)
+    middle, enough = bins[:-1] + 0.1, counts >= 20
+
+    def misfit(p: np.ndarray) -> np.ndarray:
+        model = p[0] * np.exp(-middle / p[2]) * np.cos(2 * np.pi * p[1] * middle) + p[3]
+        return np.asarray(((model - means) * np.sqrt(counts))[enough])
+
+    low, high = [0.0, 0.1, 0.5, -0.5], [0.95, 0.5, 20.0, 0.2]
+    if enough.sum() < 5:
+        return Sizes(float(logs.mean()), float(logs.std()), 0.0, 0.25, 5.0)
+    fits = [scipy.optimize.least_squares(misfit, [0.4, f, 4.0, 0.0], bounds=(low, high)) for f in (0.15, 0.25, 0.35)]
+    best = min(fits, key=lambda fit: fit.cost).x
+    return Sizes(float(logs.mean()), float(logs.std()), *(float(v) for v in best[:3]))
+
+
+class Atria(NamedTuple):
+    """Atrial waves of each class: how often they are free of the beats or locked to them, and their log rates."""
+
+    shares: Tensor
+    """``(classes, 2)``: of records with free, and with locked waves."""
+    means: Tensor
+    """Of the log of the rate in Hz, ``(classes, 2)``."""
+    deviations: Tensor
+
+    def draw(self, label: int, rng: np.random.Generator) -> tuple[float, float, float]:
+        """Return rate (Hz), phase (turns) and whether locked, as in :class:`~ecgpipe.generate.drafts.plans.Plans`."""
+        u, z, phase = rng.random(), rng.standard_normal(), rng.random()
+        free, locked = (float(v) for v in self.shares[label])
+        if u >= free + locked:
+            return 0.0, 0.0, 0.0
+        kind = int(u >= free)
+        rate = math.exp(float(self.means[label, kind]) + float(self.deviations[label, kind]) * z)
+        return rate, phase, float(kind)
+
+
+def fit_atria(plans: Plans, labels: np.ndarray, classes: int) -> Atria:
+    """Count and average; a class without such waves has the share 0."""
+    shares, means, deviations = torch.zeros(classes, 2), torch.zeros(classes, 2), torch.zeros(classes, 2)
+    for c in range(classes):
+        own = torch.from_numpy(np.flatnonzero(labels == c))
+        for kind in range(2):
+            has = (plans.atrial_rate[own] > 0) & (plans.atrial_locked[own] == kind)
+            if not has.any():
+                continue
+            logs = plans.atrial_rate[own][has].log()
+            shares[c, kind] = float(has.sum()) / len(own)
+            means[c, kind] = logs.mean()
+            deviations[c, kind] = logs.std() if len(logs) > 3 else 0.08
+    return Atria(shares, means, deviations)
+
+
+class BeatsModel:
+    """Beats, their kinds and sizes, and atrial waves of each class."""
+
+    def __init__(self, settings: BeatsSettings, spec: SignalSpec) -> None:
+        self.settings, self.spec = settings, spec
+        self.seconds = spec.length / spec.rate
+        self.module = BeatsNet(len(spec.classes), settings.width)
+        self.sizes = Sizes(math.log(0.02), 0.0, 0.0, 0.25, 5.0)
+        nothing = torch.zeros(len(spec.classes), 2)
+        self.atria = Atria(nothing, nothing, nothing)
+
+    def fit(
+        self,
+        plans: Plans,
+        labels: np.ndarray,
+        validation: Plans,
+        validation_labels: np.ndarray,
+        *,
+        seed: int,
+        state_dir: Path,
+        device: str,
+        progress: bool,
+    ) -> pd.DataFrame:
+        """Train on plans, all of which must be known; return the history.
+
+        Raises:
+            ValueError: if there are no plans, or none to validate on.
+            TrainingError: if the loss is not finite.
+        """
+        self.sizes = fit_sizes(plans)
+        self.atria = fit_atria(plans, labels, len(self.spec.classes))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module = BeatsNet(len(self.spec.classes), self.settings.width)
+        train = Rows(plans.pack(), labels, self.spec)
+        return training.train(
+            self.module,
+            self.loss,
+            train,
+            Rows(validation.pack(), validation_labels, self.spec),
+            self.settings,
+            seed=seed,
+            device=device,
+            state_dir=state_dir,
+            progress=progress,
+            stage="beats",
+            identity=f"{self.settings.model_dump_json(exclude={'checkpoint_seconds'})} {train.digest()}",
+        )
+
+    def loss(self, module: nn.Module, rows: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Negative log likelihood a beat."""
+        plans = Plans.unpack(rows)
+        seconds = torch.full((len(plans),), self.seconds, device=rows.device)
+        if module.training:
+            plans, seconds = augmented(plans, self.seconds, self.settings, generator)
+        return -log_likelihood(module, plans, labels, seconds).sum() / (plans.happens.sum() + len(plans))
+
+    @torch.no_grad()
+    def draw(self, labels: np.ndarray, seeds: np.ndarray) -> Plans:
+        """Draw one plan a label, on the CPU.
+
+        Args:
+            labels: class ids ``(n,)``.
+            seeds: ``(n,)``; a plan depends on its own only.
+        """
+        # In double precision, so that rounding, which depends on the company in a batch, hardly ever shows.
+        module = copy.deepcopy(self.module).cpu().double().eval()
+        n = len(labels)
+        plans = no_plans(n, self.seconds)
+        places = plans.times.shape[1]
+        streams = [np.random.default_rng([_STREAM, int(seed)]) for seed in seeds]
+        for row, (label, rng) in enumerate(zip(labels, streams, strict=True)):
+            rate, phase, locked = self.atria.draw(int(label), rng)
+            plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
+        size = _TRIALS + places
+        chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
+        normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
+        chance, normal = chance.double(), normal.double()
+        y, atria = torch.from_numpy(labels), encode(plans)[2].double()
+        logs, kinds = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(n, 2, dtype=torch.float64)
+        clock = torch.zeros(n, dtype=torch.float64)
+        going = torch.ones(n, dtype=torch.bool)
+        for i in range(places):
+            mixture = Mixture(*module(logs, kinds, y, atria)).at(i)
+            if i == 0:
+                # A first beat before the record's start is drawn again.
+                kind, value = mixture.draw(chance[:, 0], normal[:, 0])
+                for trial in range(1, _TRIALS):
+                    again = value < math.log(OFFSET)
+                    other_kind, other = mixture.draw(chance[:, trial], normal[:, trial])
+                    kind, value = torch.where(again, other_kind, kind), torch.where(again, other, value)
+                value = value.clamp(min=math.log(OFFSET))
+            else:
+                kind, value = mixture.draw(chance[:, _TRIALS + i], normal[:, _TRIALS + i])
+                value = value.clamp(math.log(INTERVALS[0]), math.log(INTERVALS[1]))
+            clock += value.exp() - (OFFSET if i == 0 else 0.0)
+            going &= clock < self.seconds
+            if not going.any():
+                break
+            plans.times[:, i] = torch.where(going, clock, NEVER).float()
+            plans.kinds[:, i] = torch.where(going, kind, 0).float()
+            if i >= 2:
+                logs, kinds = F.pad(logs, (0, 1)), F.pad(kinds, (0, 1))
+            logs[:, i], kinds[:, i] = value, kind.double()
+        plans.known[:] = plans.happens.any(dim=1).float()
+        for row, rng in enumerate(streams):
+            times = plans.beats(row)
+            normal_beats = plans.kinds[row, : len(times)].numpy() != ECTOPIC
+            plans.gains[row, : len(times)] = torch.from_numpy(
+                np.where(normal_beats, self.sizes.draw(times, rng), 1.0)
+            ).float()
+        return plans
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that :meth:`load_tensors` needs."""
+        return {
+            **{f"net.{k}": v for k, v in self.module.state_dict().items()},
+            "sizes": torch.tensor(self.sizes, dtype=torch.float64),
+            **{f"atria.{k}": v for k, v in self.atria._asdict().items()},
+        }
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take what :meth:`tensors` gave."""
+        self.module.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
+        self.sizes = Sizes(*tensors["sizes"].tolist())
+        self.atria = Atria(*(tensors[f"atria.{k}"] for k in Atria._fields))
+        self.module.eval()

@@ -1,0 +1,204 @@
+"""The draft as a whole: what generators use of this package.
+
+A training record is described by a *state*, one row of numbers: its plan, and components of its mean beat, as found and
+redrawn. Rows travel with the training's batches; :meth:`DraftModel.render` makes drafts and channels of them there.
+
+    model = DraftModel(settings, spec)
+    history = model.fit(train, validation, seed=1, state_dir=folder, device="cpu", progress=True)
+    states = model.states(train, model.found, 1)      # (n, d), of the training records
+    rendered = model.render(states[rows], variant)    # drafts in mV and channels, on the states' device
+    states = model.draw(labels, seeds)                # (n, d), of new records
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate.drafts.analysis import Analysed, analyse
+from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
+from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
+from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
+from ecgpipe.generate.drafts.rendering import PHASES, PULSES, drafts, phase_channels, pulse_channels
+from ecgpipe.generate.protocol import Settings, Signals
+from ecgpipe.leads import independent_from_twelve
+
+log = logging.getLogger(__name__)
+
+DraftKind = Literal["beats", "none"]
+"""``beats``: a generator learns what drafts leave; ``none``: whole records."""
+_BATCH = 256
+
+
+class DraftSettings(Settings):
+    """Settings of drafts."""
+
+    beats: BeatsSettings = Field(BeatsSettings(), description="The model of when the heart beats.")
+    mean_beat: MeanBeatSettings = Field(MeanBeatSettings(), description="The model of what a beat looks like.")
+    variants: int = Field(
+        3, ge=0, description="Redrawn mean beats of each training record; 0: generators are trained on its own."
+    )
+
+
+class Rendered(NamedTuple):
+    """What a generator sees and what it adds to."""
+
+    draft: Tensor
+    """``(n, 8, length)``, mV: leads I, II, V1-V6."""
+    shown: Tensor
+    """At every sample, ``(n, CHANNELS, length)``: the draft in units of its deviation, and pulses at the beats."""
+    phases: Tensor
+    """At every position, ``(n, PHASES, positions)``."""
+
+
+class DraftModel:
+    """Finds plans and mean beats in records, learns and draws them, and renders drafts."""
+
+    CHANNELS = LEADS + PULSES
+    PHASES = PHASES
+
+    def __init__(self, settings: DraftSettings, spec: SignalSpec) -> None:
+        self.settings, self.spec = settings, spec
+        self.beats = BeatsModel(settings.beats, spec)
+        self.mean_beats = MeanBeatModel(settings.mean_beat, spec)
+        self.planned = torch.ones(len(spec.classes))
+        """1 for classes of which a training record has a plan; others are drawn without, ``(classes,)``."""
+        self.deviation = torch.ones(())
+        """Standard deviation of training drafts, mV: the unit in which generators are shown drafts."""
+        self.facts: dict[str, Any] = {}
+        """How many training records have no plan, by reason."""
+
+    def analyse(self, signals: Signals) -> Analysed:
+        """Find plans and mean beats of records, read a batch at a time."""
+        found = []
+        for first in range(0, len(signals), _BATCH):
+            x, _ = signals.batch(np.arange(first, min(first + _BATCH, len(signals))))
+            found.append(analyse(independent_from_twelve(x.numpy()), self.spec.rate))
+        packed = torch.cat([f.plans.pack() for f in found])
+        return Analysed(
+            Plans.unpack(packed), np.concatenate([f.mean_beats for f in found]), [r for f in found for r in f.reasons]
+        )
+
+    def fit(
+        self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
+    ) -> pd.DataFrame:
+        """Train both models on what is :attr:`found` in training and :attr:`held_out` records. Return the history.
+
+        Raises:
+            ValueError: if beats are found in too few records, or there are no validation records.
+            TrainingError: if a loss is not finite.
+        """
+        self.found = self.analyse(train)
+        self.held_out = held_out = self.analyse(validation)
+        reasons = Counter(r for r in self.found.reasons if r)
+        self.facts = {"records_without_plan": dict(reasons)}
+        if reasons:
+            log.warning(
+                "no beats found in %d of %d training records, which have no draft: %s",
+                *(reasons.total(), len(train), "; ".join(f"{n} × {r}" for r, n in reasons.most_common(5))),
+            )
+        rows, others = (np.flatnonzero(a.plans.known.numpy() > 0) for a in (self.found, held_out))
+        if len(rows) < 2 or not len(others):
+            raise ValueError(
+                f"beats were found in {len(rows)} training and {len(others)} validation records, too few for drafts; "
+                "use `draft: none`"
+            )
+        counts = np.bincount(train.labels[rows], minlength=len(self.spec.classes))
+        self.planned = torch.from_numpy((counts > 0).astype(np.float32))
+        both: dict[str, Any] = {"seed": seed, "state_dir": state_dir, "device": device, "progress": progress}
+        history = self.beats.fit(
+            self.found.plans[rows], train.labels[rows], held_out.plans[others], validation.labels[others], **both
+        )
+        found, watched = (torch.from_numpy(a.mean_beats) for a in (self.found, held_out))
+        figures, watched_figures = (rhythm_figures(a.plans) for a in (self.found, held_out))
+        more = self.mean_beats.fit(
+            found[rows],
+            train.labels[rows],
+            figures[rows],
+            (watched[others], validation.labels[others], watched_figures[others]),
+            **both,
+        )
+        return pd.concat([history, more], ignore_index=True)
+
+    def states(self, signals: Signals, found: Analysed, seed: int) -> Tensor:
+        """Return the states of records ``(n, d)``: plan, components of the mean beat, and of its redrawn variants."""
+        components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
+        figures, y = rhythm_figures(found.plans), signals.labels
+        parts = [found.plans.pack(), components]
+        for variant in range(self.settings.variants):
+            seeds = np.random.SeedSequence([seed, variant]).generate_state(len(y), np.uint64)
+            parts.append(self.mean_beats.redrawn(components, y, figures, seeds))
+        return torch.cat(parts, dim=1)
+
+    def draw(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
+        """Draw the states of new records ``(n, d)``, one a label, each from its own seed, on the CPU."""
+        plans = self.beats.draw(labels, seeds)
+        plans.known.mul_(self.planned[torch.from_numpy(labels)])
+        return torch.cat([plans.pack(), self.mean_beats.draw(labels, rhythm_figures(plans), seeds)], dim=1)
+
+    def split(self, states: Tensor) -> tuple[Plans, Tensor]:
+        """Return plans and components ``(n, variants, d)`` of states."""
+        d = len(self.mean_beats.basis)
+        k = 3 * slots(self.spec.length / self.spec.rate) + 4
+        return Plans.unpack(states[:, :k]), states[:, k:].view(len(states), -1, d)
+
+    def _mean_beats(self, components: Tensor, variant: Tensor | None) -> Tensor:
+        rows = torch.arange(len(components), device=components.device)
+        chosen = components[rows, 0 if variant is None else variant]
+        return self.mean_beats.decode(chosen)
+
+    def drafts(self, states: Tensor, variant: Tensor | None = None) -> Tensor:
+        """Return the drafts of states, ``(n, 8, length)``, mV; arguments as for :meth:`render`."""
+        plans, components = self.split(states)
+        return drafts(plans, self._mean_beats(components, variant), self.spec.length, self.spec.rate)
+
+    def measure(self, states: Tensor, variant: Tensor) -> None:
+        """Set :attr:`deviation` to that of the drafts of states."""
+        total = 0.0
+        for first in range(0, len(states), _BATCH):
+            rows = slice(first, first + _BATCH)
+            total += float(self.drafts(states[rows], variant[rows]).double().square().mean(dim=(1, 2)).sum())
+        self.deviation = torch.tensor(math.sqrt(total / len(states)) + 1e-6)
+
+    def render(self, states: Tensor, patch: int, variant: Tensor | None = None) -> Rendered:
+        """Render states, on their device.
+
+        Args:
+            states: ``(n, d)``.
+            patch: samples a position of the phases.
+            variant: which mean beat of each record, ``(n,)``; the first if None.
+        """
+        plans = self.split(states)[0]
+        length, rate = self.spec.length, self.spec.rate
+        draft = self.drafts(states, variant)
+        shown = torch.cat([draft / self.deviation.to(draft.device), pulse_channels(plans, length, rate)], dim=1)
+        positions = -(-length // patch)
+        moments = (torch.arange(positions, device=states.device) + 0.5) * patch / rate
+        if patch == 1:
+            moments = torch.arange(positions, device=states.device) / rate
+        return Rendered(draft, shown, phase_channels(plans, moments))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that :meth:`load_tensors` needs, for a model file."""
+        return {
+            **{f"beats.{k}": v for k, v in self.beats.tensors().items()},
+            **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
+            "planned": self.planned,
+            "deviation": self.deviation,
+        }
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take what :meth:`tensors` gave."""
+        self.planned, self.deviation = tensors["planned"], tensors["deviation"]
+        for prefix, part in (("beats.", self.beats), ("mean_beat.", self.mean_beats)):
+            part.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

@@ -1,0 +1,155 @@
+"""From a plan and a mean beat to signals: the draft, and what a generator is shown of the plan.
+
+Everything is a function of tensors on any device, quick enough to be done for each training batch, so that nothing of
+the size of a record need be stored.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, NODES
+from ecgpipe.generate.drafts.plans import ECTOPIC, NEVER, Plans
+
+PULSES = 2
+"""Channels of :func:`pulse_channels`."""
+_FREQUENCIES = (0.6, 1.2, 2.4, 5.0)
+_FARTHEST = 1.6
+"""Longer times since or until a beat look like this one, s."""
+PHASES = 4 * len(_FREQUENCIES) + 4 + 3 + 2 + 1
+"""Channels of :func:`phase_channels`."""
+_PULSE = 0.02
+_MARGIN = 0.02
+
+
+def windows(plans: Plans) -> Tensor:
+    """Return the weights of each record's mean beat's nodes ``(n, NODES)``; see :func:`.analysis.window`."""
+    middle = median_interval(plans)
+    before, behind = (0.40 * middle).clamp(max=BEFORE), (0.60 * middle).clamp(max=BEHIND)
+    grid = torch.from_numpy(GRID).float().to(middle.device)
+    rise = (torch.minimum(grid + before[:, None], behind[:, None] - grid) / 0.05).clamp(0, 1)
+    return rise.square() * (3 - 2 * rise)
+
+
+def median_interval(plans: Plans) -> Tensor:
+    """Return each record's median interval, s, ``(n,)``; 0.8 where there is none."""
+    gaps = torch.diff(plans.times, dim=1)
+    real = plans.happens[:, 1:]
+    number = real.sum(dim=1)
+    ordered = torch.where(real, gaps, NEVER).sort(dim=1).values
+    low = ordered.gather(1, ((number - 1).clamp(min=0) // 2)[:, None])[:, 0]
+    high = ordered.gather(1, (number // 2).clamp(max=gaps.shape[1] - 1)[:, None])[:, 0]
+    return torch.where(number > 0, (low + torch.where(number % 2 == 0, high, low)) / 2, 0.8)
+
+
+def drafts(plans: Plans, beats: Tensor, length: int, rate: float) -> Tensor:
+    """Put a mean beat at each normal beat of a plan, in its size.
+
+    Args:
+        plans: ``n`` of them; those of records without a plan give zero.
+        beats: mean beats ``(n, leads, NODES)``, mV.
+        length: samples of a record.
+        rate: Hz.
+
+    Returns:
+        ``(n, leads, length)``, mV.
+    """
+    n, leads, _ = beats.shape
+    beats = beats * windows(plans)[:, None]
+    put = plans.happens & (plans.kinds != ECTOPIC) & (plans.known[:, None] > 0)
+    row, place = put.nonzero(as_tuple=True)
+    time, size = plans.times[row, place], plans.gains[row, place]
+    offsets = torch.arange(math.floor(-BEFORE * rate), math.ceil(BEHIND * rate) + 1, device=beats.device)
+    sample = (time * rate).round().long()[:, None] + offsets
+    node = (sample / rate - time[:, None] + BEFORE) / GRID_STEP
+    inside = (sample >= 0) & (sample < length) & (node >= 0) & (node < NODES - 1)
+    first = node.long().clamp(0, NODES - 2)
+    share = node - first
+    source = beats.transpose(1, 2).reshape(n * NODES, leads)
+    start = row[:, None] * NODES + first
+    values = torch.lerp(source[start], source[start + 1], share[..., None]) * size[:, None, None]
+    out = torch.zeros(n * length, leads, device=beats.device)
+    out.index_add_(0, (row[:, None] * length + sample)[inside], values[inside])
+    return out.view(n, length, leads).transpose(1, 2)
+
+
+def pulse_channels(plans: Plans, length: int, rate: float) -> Tensor:
+    """Return two channels ``(n, 2, length)``: a narrow pulse at every normal, and at every ectopic beat."""
+    n = len(plans)
+    row, place = (plans.happens & (plans.known[:, None] > 0)).nonzero(as_tuple=True)
+    half = math.ceil(4 * _PULSE * rate)
+    offsets = torch.arange(-half, half + 1, device=plans.times.device)
+    time = plans.times[row, place][:, None]
+    sample = (time * rate).round().long() + offsets
+    inside = (sample >= 0) & (sample < length)
+    pulse = torch.exp(-0.5 * ((sample / rate - time) / _PULSE).square())
+    channel = row[:, None] * PULSES + plans.kinds[row, place].long()[:, None]
+    out = torch.zeros(n * PULSES * length, device=plans.times.device)
+    out.index_add_(0, (channel * length + sample)[inside], pulse[inside])
+    return out.view(n, PULSES, length)
+
+
+def phase_channels(plans: Plans, moments: Tensor) -> Tensor:
+    """Return what a generator is shown of a plan at some moments.
+
+    Args:
+        plans: ``n`` of them.
+        moments: s from the start, ascending, ``(m,)``; of samples, or of the middles of patches.
+
+    Returns:
+        ``(n, PHASES, m)``: sines and cosines of the time since the last beat and until the next one, and of the phase
+        between them; the log interval; exponentials of both times; sine and cosine of the atrial phase; a flag. All are
+        zero for a record without a plan.
+    """
+    n, m = len(plans), len(moments)
+    times, number = plans.times, plans.happens.sum(dim=1)
+    seconds = float(moments[-1] + moments[0])
+    first = times[:, :1]
+    last = times.gather(1, (number - 1).clamp(min=0)[:, None])
+    some = number[:, None] > 1
+    first_gap = torch.where(some, times[:, 1:2] - first, 1.0)
+    last_gap = torch.where(some, last - times.gather(1, (number - 2).clamp(min=0)[:, None]), 1.0)
+    # Beats beyond both ends, as far away as the nearest interval says, but outside the record.
+    first_gap = torch.maximum(first_gap, first + _MARGIN)
+    last_gap = torch.maximum(last_gap, seconds + _MARGIN - last)
+    middle = torch.where(plans.happens, times, last + last_gap)
+    edges = torch.cat([first - 2 * first_gap, first - first_gap, middle, last + last_gap, last + 2 * last_gap], dim=1)
+    edges = edges.contiguous()
+    at = moments.to(times.device).expand(n, m).contiguous()
+    k = (torch.searchsorted(edges, at, right=True) - 1).clamp(0, edges.shape[1] - 2)
+    since = (at - edges.gather(1, k)).clamp(min=0)
+    until = (edges.gather(1, k + 1) - at).clamp(min=0)
+    interval = (since + until).clamp(min=0.05)
+    phase = since / interval
+    channels = []
+    for away in (since, until):
+        for frequency in _FREQUENCIES:
+            angle = 2 * math.pi * frequency * away.clamp(max=_FARTHEST)
+            channels += [angle.sin(), angle.cos()]
+    for harmonic in (1, 2):
+        angle = 2 * math.pi * harmonic * phase
+        channels += [angle.sin(), angle.cos()]
+    channels += [interval.log() / 0.4, torch.exp(-since / 0.15), torch.exp(-until / 0.15)]
+    turns = atrial_turns(plans, at, phase, interval)
+    waves = (plans.atrial_rate > 0)[:, None]
+    channels += [
+        torch.where(waves, (2 * math.pi * turns).sin(), 0.0),
+        torch.where(waves, (2 * math.pi * turns).cos(), 0.0),
+    ]
+    channels += [torch.ones_like(at)]
+    return torch.stack(channels, dim=1) * plans.known[:, None, None]
+
+
+def atrial_turns(plans: Plans, at: Tensor, phase: Tensor, interval: Tensor) -> Tensor:
+    """Return the phase of the atrial waves, in turns, ``(n, m)``.
+
+    Free waves run at their own rate. Locked ones make a whole number of turns between two beats, at whatever moment the
+    beats lie: each begins with the same phase.
+    """
+    whole = (interval * plans.atrial_rate[:, None]).round()
+    locked = plans.atrial_phase[:, None] + phase * whole
+    free = plans.atrial_phase[:, None] + at * plans.atrial_rate[:, None]
+    return torch.where(plans.atrial_locked[:, None] > 0, locked, free)

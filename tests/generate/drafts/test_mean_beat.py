@@ -1,0 +1,157 @@
+"""Mean beats: recovered exactly from sums of known beats, rendered alike in numpy and torch, drawn by seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from generate.drafts.conftest import Records
+
+from ecgpipe.generate.drafts.analysis import GRID, NODES, analyse, design, reach, solve, window
+from ecgpipe.generate.drafts.draft import DraftModel
+from ecgpipe.generate.drafts.plans import no_plans, rhythm_figures
+from ecgpipe.generate.drafts.rendering import PHASES, drafts, phase_channels, pulse_channels, windows
+from ecgpipe.leads import limb_lead_residual, twelve_from_independent
+
+TIMES = np.array([0.413, 1.207, 2.031, 2.778, 3.602, 4.449, 5.211, 6.043, 6.816, 7.634, 8.421, 9.237])
+
+
+def known_beat() -> np.ndarray:
+    """P, QRS and T as Gaussians, in eight leads: ``(8, NODES)``, mV."""
+    waves = [(-0.15, 0.025, 0.1), (-0.02, 0.01, -0.15), (0.0, 0.012, 1.2), (0.025, 0.012, -0.3), (0.24, 0.045, 0.3)]
+    shape = np.array([a * np.exp(-0.5 * ((GRID - c) / w) ** 2) for c, w, a in waves])
+    return np.random.default_rng(0).normal(1.0, 0.4, (8, len(waves))) @ shape
+
+
+def plans_of(times: np.ndarray, sizes: np.ndarray | None = None):  # type: ignore[no-untyped-def]
+    plans = no_plans(1, 10.0)
+    plans.times[0, : len(times)] = torch.from_numpy(times).float()
+    if sizes is not None:
+        plans.gains[0, : len(times)] = torch.from_numpy(sizes).float()
+    plans.known[:] = 1
+    return plans
+
+
+def test_least_squares_recovers_the_beat_of_a_sum_of_beats() -> None:
+    weight = window(*reach(TIMES))
+    matrix = design(TIMES, np.ones(len(TIMES)), 1000, 100.0)
+    record = known_beat() * weight @ matrix.T
+    found = solve(record, matrix, weight, np.ones(1000))
+    middle = slice(20, NODES - 30)
+    assert np.abs(found - known_beat() * weight)[:, middle].max() < 0.06
+    assert np.abs(record - found @ matrix.T).max() < 0.05
+
+
+def test_overlapping_beats_are_told_apart() -> None:
+    times = np.array([0.5, 0.9, 1.25, 2.1, 2.45, 3.4, 3.8, 4.6, 5.05, 6.0, 6.3, 7.2, 7.6, 8.5, 8.9])
+    ones, weight = np.ones(len(times)), window(0.26, 0.5)
+    matrix = design(times, ones, 1000, 100.0)
+    record = known_beat() * weight @ matrix.T
+    assert np.abs(record - solve(record, matrix, weight, np.ones(1000)) @ matrix.T).max() < 0.06
+
+
+def test_sizes_of_beats_are_found() -> None:
+    sizes = 1 + 0.1 * np.sin(np.arange(len(TIMES)))
+    record = known_beat() * window(*reach(TIMES)) @ design(TIMES, sizes, 1000, 100.0).T
+    found = analyse(record[None], 100.0).plans
+    assert found.happens.sum() == len(TIMES)
+    got = found.gains[0, found.happens[0]].numpy()
+    np.testing.assert_allclose(got[1:-1], (sizes / sizes.mean())[1:-1], atol=0.03)
+
+
+def test_rendering_is_the_design_matrix() -> None:
+    sizes = np.linspace(0.8, 1.2, len(TIMES))
+    plans, beat = plans_of(TIMES, sizes), torch.from_numpy(known_beat()).float()[None]
+    weight = window(*reach(TIMES))
+    np.testing.assert_allclose(windows(plans)[0], weight, atol=1e-4)
+    expected = known_beat() * weight @ design(TIMES, sizes, 1000, 100.0).T
+    np.testing.assert_allclose(drafts(plans, beat, 1000, 100.0)[0], expected, atol=2e-4)
+
+
+def test_no_plan_gives_no_draft_and_no_channels() -> None:
+    plans = no_plans(2, 10.0)
+    beats = torch.ones(2, 8, NODES)
+    assert not drafts(plans, beats, 1000, 100.0).any()
+    assert not pulse_channels(plans, 1000, 100.0).any()
+    assert not phase_channels(plans, torch.arange(1000) / 100).any()
+
+
+def test_channels_tell_time_since_and_until_a_beat() -> None:
+    plans = plans_of(TIMES)
+    moments = torch.arange(1000) / 100
+    shown = phase_channels(plans, moments)
+    assert shown.shape == (1, PHASES, 1000)
+    t = 330
+    since, until = 3.3 - TIMES[3], TIMES[4] - 3.3
+    two_pi = 2 * np.pi
+    np.testing.assert_allclose(
+        shown[0, 0:2, t], [np.sin(two_pi * 0.6 * since), np.cos(two_pi * 0.6 * since)], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        shown[0, 8:10, t], [np.sin(two_pi * 0.6 * until), np.cos(two_pi * 0.6 * until)], atol=1e-4
+    )
+    np.testing.assert_allclose(shown[0, 20, t], np.log(since + until) / 0.4, atol=1e-4)
+    pulses = pulse_channels(plans, 1000, 100.0)
+    assert pulses[0, 0].sum() > 0
+    assert not pulses[0, 1].any()
+    assert int(pulses[0, 0, 80:160].argmax()) + 80 == round(TIMES[1] * 100)
+
+
+def test_locked_atrial_waves_begin_anew_at_every_beat() -> None:
+    plans = plans_of(np.array([0.5, 0.9, 1.5, 1.9, 2.7, 3.3]))
+    plans.atrial_rate[:], plans.atrial_locked[:] = 5.0, 1.0
+    shown = phase_channels(plans, torch.tensor([0.9, 1.0, 1.5, 1.6, 2.7]))
+    np.testing.assert_allclose(shown[0, -3:-1, 0], [0, 1], atol=1e-4)
+    np.testing.assert_allclose(shown[0, -3:-1, 2], [0, 1], atol=1e-4)
+    np.testing.assert_allclose(shown[0, -3:-1, 1], shown[0, -3:-1, 3] * torch.tensor([1.0, 1.0]), atol=1e-4)
+
+
+def test_components_bring_back_the_mean_beats(records: Records, trained: DraftModel) -> None:
+    beats = torch.from_numpy(trained.found.mean_beats)
+    back = trained.mean_beats.decode(trained.mean_beats.encode(beats))
+    assert float((back - beats).square().mean() / beats.square().mean()) < 0.02
+
+
+def test_limb_leads_of_drafts_are_exact(trained: DraftModel) -> None:
+    labels = np.arange(14) % 7
+    draft = trained.render(trained.draw(labels, np.arange(14)), 8).draft.numpy()
+    assert np.abs(draft).max() > 0.2
+    assert limb_lead_residual(twelve_from_independent(draft)).max() < 1e-6
+
+
+def test_draws_depend_on_class_and_seed_alone(trained: DraftModel) -> None:
+    labels, seeds = np.arange(14) % 7, np.arange(14) + 5
+    together = trained.draw(labels, seeds)
+    torch.testing.assert_close(together, trained.draw(labels, seeds), rtol=0, atol=0)
+    some = np.array([9, 2, 13])
+    torch.testing.assert_close(together[some], trained.draw(labels[some], seeds[some]), rtol=1e-4, atol=1e-4)
+    other_seed, other_class = trained.draw(labels, seeds + 100), trained.draw((labels + 1) % 7, seeds)
+    assert (other_seed != together).any(dim=1).all()
+    assert (other_class != together).any(dim=1).all()
+
+
+def test_redrawn_mean_beats_are_near_and_stay_as_they_are(trained: DraftModel) -> None:
+    model = trained.mean_beats
+    components = model.encode(torch.from_numpy(trained.found.mean_beats))[:20]
+    rhythm, labels, seeds = rhythm_figures(trained.found.plans)[:20], np.zeros(20, dtype=np.int64), np.arange(20)
+    small = model.redrawn(components, labels, rhythm, seeds, levels=(0.05,))
+    large = model.redrawn(components, labels, rhythm, seeds, levels=(0.8,))
+    assert float((small - components).std()) < float((large - components).std()) < 2 * float(components.std())
+    torch.testing.assert_close(large, model.redrawn(components, labels, rhythm, seeds, levels=(0.8,)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("patch", [1, 8])
+def test_states_render_what_was_found(records: Records, trained: DraftModel, patch: int) -> None:
+    from ecgpipe.generate.protocol import Signals
+
+    train = Signals.of(records[0], "train")
+    states = trained.states(train, trained.found, seed=1)
+    x, _ = train.batch(np.arange(len(train)))
+    eight = x[:, [0, 1, 6, 7, 8, 9, 10, 11]]
+    rendered = trained.render(states, patch)
+    assert rendered.phases.shape == (len(train), PHASES, 1000 // patch)
+    left = float((eight - rendered.draft).square().mean() / eight.square().mean())
+    assert left < 0.4
+    variant = trained.render(states, patch, torch.ones(len(train), dtype=torch.long))
+    assert not torch.equal(variant.draft, rendered.draft)
+    torch.testing.assert_close(variant.phases, rendered.phases)
