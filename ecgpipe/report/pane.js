@@ -3,6 +3,7 @@
 const ZOOMS = [0, 1, 1.5, 2, 3, 4];
 const CSS_MM = 96 / 25.4;
 const WIDEST = 8192;
+const LEAST_SCALE = 2.2;
 
 class Pane {
   /** @param holder an element with the class `sheet`, which scrolls; @param say called with what the calipers read. */
@@ -33,7 +34,8 @@ class Pane {
 
   /** Pixels of the page a mm. */
   get scale() {
-    return this.zoom ? this.zoom * CSS_MM : Math.min(this.holder.clientWidth / this.laid.width, 1.6 * CSS_MM);
+    if (this.zoom) return this.zoom * CSS_MM;
+    return Math.max(Math.min(this.holder.clientWidth / this.laid.width, 1.6 * CSS_MM), LEAST_SCALE);
   }
 
   draw(forPrint) {

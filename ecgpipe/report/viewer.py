@@ -237,9 +237,8 @@ def viewer_data(inputs: Inputs, budget: float) -> dict[str, Any] | None:
     store = Store(sets, _step(sets, len({*ends[0], *cells}), budget), budget)
     for key in (*ends[0], *cells, *ends[1]):
         store.add(*key)
-    for key in cells:
-        if key in store.entries:
-            store.entries[key]["shown"] = True
+    shown = {key: store.entries[key] | {"shown": True} for key in cells if key in store.entries}
+    store.entries = shown | {key: entry for key, entry in store.entries.items() if key not in shown}
     for key, training, similarity, shift in sorted(_nearest(store), key=lambda found: -found[2]):
         store.add(*training)
         name = str(sets[training[0]].records.records["record"].iloc[training[1]])
