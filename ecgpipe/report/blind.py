@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgpipe.blind.key import KEY_FORMAT, Key
+from ecgpipe.blind.key import KEY_FORMAT, Item, Key
 from ecgpipe.files import write_json
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.packing import pack
@@ -74,13 +74,13 @@ def blind_test(inputs: Inputs) -> tuple[dict[str, Any], Key] | None:
         return None
     items = {f"e{place:03d}": record for place, record in enumerate(records, 1)}
     answers = {
-        item: {
-            "real": own.real,
-            "set": own.name,
-            "dataset": names[own.dataset],
-            "rhythm": str(own.records.records["label"].iloc[row]),
-            "record": str(own.records.records["record"].iloc[row]),
-        }
+        item: Item(
+            real=own.real,
+            set=own.name,
+            dataset=names[own.dataset],
+            rhythm=str(own.records.records["label"].iloc[row]),
+            record=str(own.records.records["record"].iloc[row]),
+        )
         for item, (own, row) in items.items()
     }
     spec = records[0][0].records.spec
@@ -91,7 +91,7 @@ def blind_test(inputs: Inputs) -> tuple[dict[str, Any], Key] | None:
     # Of the key and the signals, so that a test made of other samples is another test.
     test = hashlib.sha256(json.dumps([answers, data], sort_keys=True).encode()).hexdigest()[:16]
     page = {"test": test, "rate": spec.rate, "length": spec.length, "classes": list(spec.classes), "records": data}
-    return page, {"format": KEY_FORMAT, "test": test, "classes": list(spec.classes), "items": answers}
+    return page, Key(format=KEY_FORMAT, test=test, classes=list(spec.classes), items=answers)
 
 
 def write_key(path: Path, key: Key | None) -> None:

@@ -52,7 +52,7 @@ def pack(signal: np.ndarray, step: float, *, all_leads: bool = False) -> Packed:
     if not all_leads and limb_lead_residual(signal) <= step / 2:
         signal = independent_from_twelve(signal)
     bits = _bits(np.round(signal / step).astype(np.int64))
-    return Packed(step=step, leads=len(signal), data=base64.b64encode(np.packbits(bits)).decode())
+    return Packed(step=step, leads=len(signal), data=base64.b64encode(np.packbits(bits).tobytes()).decode())
 
 
 def unpack(packed: Packed, length: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def _folded(samples: np.ndarray) -> np.ndarray:
     before = np.stack([padded[:, 2:-1], padded[:, 1:-2], padded[:, :-3]])
     predicted = (np.einsum("pk,klt->plt", np.array(PREDICTORS), before) + 2) >> 2
     residuals = samples - predicted
-    return np.where(residuals >= 0, 2 * residuals, -2 * residuals - 1)
+    return np.asarray(np.where(residuals >= 0, 2 * residuals, -2 * residuals - 1))
 
 
 def _bits(samples: np.ndarray) -> np.ndarray:

@@ -68,32 +68,33 @@ def build_report(
             write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
     judged = _write_blind_test(inputs, environment, Path(out).parent)
     script = scripts.script("ecg.js", "pane.js", "viewer.js")
-    fixed = dict(
-        style=_style("style.css", "viewer.css"),
-        script=script,
-        policy=scripts.policy(script),
-        config=config,
-        statistics=config.statistics,
-        level=f"{100 * config.statistics.confidence:g} %",
-        metric=METRIC_NAMES[PRIMARY],
-        metrics=[METRIC_NAMES[name] for name in COMPARED],
-        simulated=inputs.simulated,
-        classes=inputs.classes,
-        tabs=len(PICTURES),
-        missing=missing(inputs),
-        answer=answer(inputs),
-        data=records(inputs),
-        blind=judged,
-        examples=examples(inputs),
-        results=results(inputs),
-        comparisons=comparisons(inputs),
-        closeness=compared,
-        training=training(inputs),
-        runtime=runtime(inputs),
-        made=made(inputs),
-    )
+    fixed = {
+        "style": _style("style.css", "viewer.css"),
+        "script": script,
+        "policy": scripts.policy(script),
+        "config": config,
+        "statistics": config.statistics,
+        "level": f"{100 * config.statistics.confidence:g} %",
+        "metric": METRIC_NAMES[PRIMARY],
+        "metrics": [METRIC_NAMES[name] for name in COMPARED],
+        "simulated": inputs.simulated,
+        "classes": inputs.classes,
+        "tabs": len(PICTURES),
+        "missing": missing(inputs),
+        "answer": answer(inputs),
+        "data": records(inputs),
+        "blind": judged,
+        "examples": examples(inputs),
+        "results": results(inputs),
+        "comparisons": comparisons(inputs),
+        "closeness": compared,
+        "training": training(inputs),
+        "runtime": runtime(inputs),
+        "made": made(inputs),
+    }
     template = environment.get_template("template.html.j2")
-    rest = len(template.render(**fixed, viewer=None, ecg_data=None).encode())
+    empty = {"most": 0, "step": 0.0, "unshown_pairs": 1}
+    rest = len(template.render(**fixed, viewer=empty, ecg_data="").encode())
     viewer = viewer_data(inputs, max(PAGE_BYTES - _MARGIN_BYTES - rest, LEAST_RECORD_BYTES))
     page = template.render(**fixed, viewer=viewer, ecg_data=viewer and scripts.data(viewer))
     write_text(out, page)

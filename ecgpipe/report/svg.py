@@ -7,9 +7,9 @@ import re
 import urllib.parse
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from markupsafe import Markup
 
 INK, FAINT = "#1c1c1c", "#d9d9d9"
 REAL_COLOUR = "#4a4a4a"

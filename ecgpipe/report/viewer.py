@@ -144,7 +144,7 @@ def _rows_of_pair(synthetic: Set, real: Set, pair: Row) -> tuple[int, int] | Non
 
     def miss(rows: tuple[int, int]) -> float:
         x, y = (np.asarray(own.records.signals[row]) for own, row in zip((synthetic, real), rows, strict=True))
-        return abs(float(np.sqrt(np.mean((x - y) ** 2))) - pair["distance"])
+        return abs(float(np.sqrt(np.mean((x - y) ** 2))) - float(pair["distance"]))
 
     return min(candidates, key=miss) if candidates else None
 
@@ -182,9 +182,7 @@ def _nearest(store: Store) -> Iterator[tuple[tuple[int, int], tuple[int, int], f
         if not real.real or not len(train):
             continue
         shown = [
-            key
-            for key, entry in store.entries.items()
-            if entry["shown"] and store.sets[key[0]].dataset == real.dataset
+            key for key, entry in store.entries.items() if entry["shown"] and store.sets[key[0]].dataset == real.dataset
         ]
         synthetic = [key for key in shown if not store.sets[key[0]].real]
         held_out = [key for key in shown if key[0] == place and store.entries[key]["split"] != "train"]
@@ -209,8 +207,9 @@ def _heart_rates(store: Store) -> None:
     for place, own in enumerate(store.sets):
         mine = [key for key in keys if key[0] == place]
         if mine:
-            lead = np.stack([np.asarray(own.records.signals[row][own.records.spec.leads.index("II")]) for _, row in mine])
-            rates = beat_figures(r_peaks(lead, own.records.spec.rate), own.records.spec.rate)[:, 0]
+            spec = own.records.spec
+            lead = np.stack([np.asarray(own.records.signals[row][spec.leads.index("II")]) for _, row in mine])
+            rates = beat_figures(r_peaks(lead, spec.rate), spec.rate)[:, 0]
             for key, rate in zip(mine, rates, strict=True):
                 store.entries[key]["rate"] = None if math.isnan(rate) else round(float(rate))
 
@@ -228,7 +227,8 @@ def viewer_data(inputs: Inputs, budget: float) -> dict[str, Any] | None:
     pairs = _pairs(inputs, names, sets)
     cells = _cells(inputs, names, sets)
     counted: dict[tuple[int, int], int] = {}
-    first, rest = [], []
+    first: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
     for pair in pairs:
         cell = pair["synthetic"][0], pair["training"][0]
         counted[cell] = counted.get(cell, 0) + 1
