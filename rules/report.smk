@@ -1,7 +1,8 @@
 """One self-contained page that a person wants to read.
 
 in: results/tables/, and the data, samples and models that the page shows
-out: results/report/index.html, results/report/closeness/{dataset}/{picture}.svg
+out: results/report/index.html, results/report/closeness/{dataset}/{picture}.svg,
+    results/report/blind.html and blind_key.json (the blind test and its key)
 """
 
 from ecgpipe.closeness.names import PICTURES
@@ -53,6 +54,8 @@ rule report_page:
             caption="../docs/captions/report.rst",
             category="Study",
         ),
+        blind=REPORT.path("blind.html"),
+        blind_key=REPORT.path("blind_key.json"),
         pictures=[
             report(
                 REPORT.path(f"closeness/{dataset}/{picture}.svg"),

@@ -2,10 +2,14 @@
 
 The usual sheet: three rows of four leads, 2.5 s each, the columns following one another in time, and a rhythm strip of
 lead II over all 10 s; a calibration pulse of 1 mV opens each row. One unit of the drawing is one millimetre.
+
+Nothing is cut off. Rows lie as far apart as their waves need; where the sheet would become higher than A4 landscape,
+the gain is halved (5 mm/mV, 2.5 mm/mV ...), and the sheet says so. ``ecg.js`` draws the same sheet in a browser.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -15,7 +19,9 @@ from ecgpipe.leads import LEADS
 SPEED = 25.0
 """Paper speed, mm/s."""
 GAIN = 10.0
-"""mm/mV."""
+"""Usual gain, mm/mV."""
+HIGHEST = 175.0
+"""Largest height of a sheet at more than the smallest gain, mm: A4 landscape with margins and a caption."""
 ROWS: tuple[tuple[str, ...], ...] = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
 RHYTHM = "II"
 
@@ -23,10 +29,12 @@ _MARGIN = 5.0
 _PULSE = 10.0
 """Room for the calibration pulse, mm: 2.5 before, 5 (0.2 s) at 1 mV, 2.5 behind."""
 _ROW = 25.0
-"""Distance of the rows' baselines, mm."""
-_TOP = 20.0
-_REACH = 17.0
-"""How far from its baseline a trace is drawn, mm; what is beyond is cut at that height."""
+"""Least distance of the rows' baselines, mm."""
+_LABEL = 5.0
+"""Room for the names of leads above the waves of a row, mm."""
+_FOOT = 5.0
+"""Room for speed and gain below the last row, mm."""
+_SMALLEST_GAIN = 1e-9
 _UNIT = 0.05
 """Resolution of the drawn traces, mm."""
 
@@ -59,17 +67,47 @@ def _path(points: np.ndarray) -> str:
     return head + " ".join(f"{x} {y}" for x, y in steps if x or y).replace(" -", "-")
 
 
-def _trace(signal: np.ndarray, rate: float, left: float, baseline: float) -> str:
+def _trace(signal: np.ndarray, rate: float, left: float, baseline: float, gain: float) -> str:
     """Return the path of one lead, mV at ``rate`` Hz, from ``left`` on, both in mm."""
     x = left + np.arange(len(signal)) * (SPEED / rate)
-    y = baseline - np.clip(signal * GAIN, -_REACH, _REACH)
-    return _path(_simplified(np.column_stack([x, y]), _UNIT))
+    return _path(_simplified(np.column_stack([x, baseline - signal * gain]), _UNIT))
 
 
-def _pulse(baseline: float) -> str:
+def _pulse(baseline: float, gain: float) -> str:
     """Return the path of a calibration pulse: 1 mV for 0.2 s."""
-    steps = [(0.0, 0.0), (2.5, 0.0), (2.5, -GAIN), (7.5, -GAIN), (7.5, 0.0), (10.0, 0.0)]
+    steps = [(0.0, 0.0), (2.5, 0.0), (2.5, -gain), (7.5, -gain), (7.5, 0.0), (10.0, 0.0)]
     return _path(np.array([(_MARGIN + x, baseline + y) for x, y in steps]))
+
+
+def _above(millimetres: float) -> float:
+    """Return the next multiple of 5 mm."""
+    return float(np.ceil(millimetres / 5 - 1e-9) * 5)
+
+
+def _rows(extents: Sequence[tuple[float, float]], gain: float) -> tuple[list[float], float]:
+    """Return the baselines of rows and the height of the sheet, in mm, all of them multiples of 5 mm.
+
+    Args:
+        extents: lowest and highest voltage of each row's waves, mV.
+        gain: mm/mV.
+    """
+    baselines: list[float] = []
+    below = 0.0
+    for low, high in extents:
+        least = baselines[-1] + _ROW if baselines else 0.0
+        baselines.append(max(least, _above(below + _LABEL + max(high, 1.0) * gain)))
+        below = baselines[-1] + max(-low, 0.0) * gain
+    return baselines, _above(below + _FOOT)
+
+
+def _fitted(extents: Sequence[tuple[float, float]]) -> tuple[float, list[float], float]:
+    """Return the largest gain, halved from the usual one, at which the sheet is not too high; baselines; height."""
+    gain = GAIN
+    baselines, height = _rows(extents, gain)
+    while height > HIGHEST and gain > _SMALLEST_GAIN:
+        gain /= 2
+        baselines, height = _rows(extents, gain)
+    return gain, baselines, height
 
 
 def _grid(width: float, height: float) -> str:
@@ -109,25 +147,23 @@ def draw(signal: np.ndarray, rate: float, title: str, leads: tuple[str, ...] = L
     centred = signal.astype(np.float64) - np.median(signal, axis=1, keepdims=True)
     by_lead = dict(zip(leads, centred, strict=True))
     length = signal.shape[1]
-    seconds = length / rate
     left = _MARGIN + _PULSE
-    width = np.ceil((left + seconds * SPEED + _MARGIN) / 5) * 5
-    height = np.ceil((_TOP + 3 * _ROW + _ROW * 0.8) / 5) * 5
+    width = _above(left + length / rate * SPEED + _MARGIN)
     bounds = [round(i * length / 4) for i in range(5)]
+    # What each row shows: a lead, and its first and last sample.
+    rows = [[(lead, bounds[i], bounds[i + 1]) for i, lead in enumerate(row)] for row in ROWS] + [[(RHYTHM, 0, length)]]
+    parts = [np.concatenate([by_lead[lead][first:last] for lead, first, last in row]) for row in rows]
+    extents = [(float(part.min(initial=0.0)), float(part.max(initial=0.0))) for part in parts]
+    gain, baselines, height = _fitted(extents)
     traces, names, ticks = [], [], []
-    for row, row_leads in enumerate(ROWS):
-        baseline = _TOP + row * _ROW
-        traces.append(_pulse(baseline))
-        for column, lead in enumerate(row_leads):
-            first, last = bounds[column], bounds[column + 1]
+    for row, baseline, (_, high) in zip(rows, baselines, extents, strict=True):
+        traces.append(_pulse(baseline, gain))
+        for column, (lead, first, last) in enumerate(row):
             x = left + first / rate * SPEED
-            traces.append(_trace(by_lead[lead][first:last], rate, x, baseline))
-            names.append(f'<text x="{x + 1:g}" y="{baseline - 12.5:g}">{lead}</text>')
+            traces.append(_trace(by_lead[lead][first:last], rate, x, baseline, gain))
+            names.append(f'<text x="{x + 1:g}" y="{baseline - max(high, 1.0) * gain - 1.2:.4g}">{lead}</text>')
             if column:
-                ticks.append(f"M{x:g} {baseline - 9:g}v4")
-    baseline = _TOP + 3 * _ROW
-    traces += [_pulse(baseline), _trace(by_lead[RHYTHM], rate, left, baseline)]
-    names.append(f'<text x="{left + 1:g}" y="{baseline - 12.5:g}">{RHYTHM}</text>')
+                ticks.append(f"M{x:g} {baseline - 2:g}v4")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}mm" height="{height:g}mm" '
         f'viewBox="0 0 {width:g} {height:g}" fill="none" role="img"><title>{escape(title)}</title>'
@@ -137,5 +173,5 @@ def draw(signal: np.ndarray, rate: float, title: str, leads: tuple[str, ...] = L
         'stroke-linejoin="round"/>'
         f'<g fill="#1b1b1b" font-family="Helvetica,Arial,sans-serif" font-size="4" font-weight="600">{"".join(names)}'
         f'<text x="{width - 2:g}" y="{height - 1.8:g}" font-size="3.2" font-weight="400" text-anchor="end">'
-        f"{SPEED:g} mm/s   {GAIN:g} mm/mV</text></g></svg>"
+        f"{SPEED:g} mm/s   {gain:.3g} mm/mV{'' if gain == GAIN else ' (reduced)'}</text></g></svg>"
     )

@@ -14,18 +14,26 @@ from ecgpipe.config import Config
 from ecgpipe.files import write_text
 from ecgpipe.leads import LEADS
 from ecgpipe.prose.wording import METRIC_NAMES
-from ecgpipe.report import closeness
+from ecgpipe.report import closeness, scripts
 from ecgpipe.report.answer import answer
+from ecgpipe.report.blind import blind_test, write_key
 from ecgpipe.report.data import records
-from ecgpipe.report.ecgs import drawings
+from ecgpipe.report.ecgs import examples
 from ecgpipe.report.inputs import Inputs, Model
 from ecgpipe.report.made import made, missing, runtime
 from ecgpipe.report.provenance import GitState
 from ecgpipe.report.results import comparisons, results, training
 from ecgpipe.report.svg import image
+from ecgpipe.report.viewer import viewer_data
 from ecgpipe.vocabulary import COMPARED, PRIMARY
 
 log = logging.getLogger(__name__)
+
+PAGE_BYTES = 10_000_000
+"""Largest page: what the rest of it leaves of that is for the viewer's records."""
+LEAST_RECORD_BYTES = 500_000
+"""What the viewer's records get even if the rest of the page is larger."""
+_MARGIN_BYTES = 20_000
 
 
 def build_report(
@@ -38,7 +46,7 @@ def build_report(
     out: str | Path,
     git: GitState | None,
 ) -> None:
-    """Write the report.
+    """Write the report, and beside it the blind test (``blind.html``) with its key (``blind_key.json``).
 
     Args:
         config: the study.
@@ -53,6 +61,47 @@ def build_report(
         FileNotFoundError: if a table or a dataset is missing.
     """
     inputs = Inputs(config, Path(tables), data, samples, models, git)
+    environment = _environment()
+    compared = closeness.section(inputs.tables, list(inputs.data), inputs.classes, LEADS)
+    for dataset in compared["datasets"] if compared else []:
+        for picture in dataset["pictures"]:
+            write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
+    judged = _write_blind_test(inputs, environment, Path(out).parent)
+    script = scripts.script("ecg.js", "pane.js", "viewer.js")
+    fixed = {
+        "style": _style("style.css", "viewer.css"),
+        "script": script,
+        "policy": scripts.policy(script),
+        "config": config,
+        "statistics": config.statistics,
+        "level": f"{100 * config.statistics.confidence:g} %",
+        "metric": METRIC_NAMES[PRIMARY],
+        "metrics": [METRIC_NAMES[name] for name in COMPARED],
+        "simulated": inputs.simulated,
+        "classes": inputs.classes,
+        "tabs": len(PICTURES),
+        "missing": missing(inputs),
+        "answer": answer(inputs),
+        "data": records(inputs),
+        "blind": judged,
+        "examples": examples(inputs),
+        "results": results(inputs),
+        "comparisons": comparisons(inputs),
+        "closeness": compared,
+        "training": training(inputs),
+        "runtime": runtime(inputs),
+        "made": made(inputs),
+    }
+    template = environment.get_template("template.html.j2")
+    empty = {"most": 0, "step": 0.0, "unshown_pairs": 1}
+    rest = len(template.render(**fixed, viewer=empty, ecg_data="").encode())
+    viewer = viewer_data(inputs, max(PAGE_BYTES - _MARGIN_BYTES - rest, LEAST_RECORD_BYTES))
+    page = template.render(**fixed, viewer=viewer, ecg_data=viewer and scripts.data(viewer))
+    write_text(out, page)
+    log.info("%s: %.1f MB", out, len(page.encode()) / 1e6)
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ecgpipe.report", "."),
         autoescape=True,
@@ -62,31 +111,28 @@ def build_report(
     )
     environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
     environment.filters["image"] = image
-    compared = closeness.section(inputs.tables, list(inputs.data), inputs.classes, LEADS)
-    for dataset in compared["datasets"] if compared else []:
-        for picture in dataset["pictures"]:
-            write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-    page = environment.get_template("template.html.j2").render(
-        style=Markup(style),  # noqa: S704 - the package's own file
-        config=config,
-        statistics=config.statistics,
-        level=f"{100 * config.statistics.confidence:g} %",
-        metric=METRIC_NAMES[PRIMARY],
-        metrics=[METRIC_NAMES[name] for name in COMPARED],
+    return environment
+
+
+def _style(*names: str) -> Markup:
+    """Return the package's own style sheets."""
+    text = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
+    return Markup(text)  # noqa: S704 - the package's own files
+
+
+def _write_blind_test(inputs: Inputs, environment: jinja2.Environment, folder: Path) -> int:
+    """Write the page of the blind test and its key; return the number of its ECGs."""
+    page, key = blind_test(inputs) or (None, None)
+    script = scripts.script("ecg.js", "pane.js", "blind.js")
+    html = environment.get_template("blind.html.j2").render(
+        style=_style("style.css", "viewer.css"),
+        script=script,
+        policy=scripts.policy(script),
+        config=inputs.config,
         simulated=inputs.simulated,
-        classes=inputs.classes,
-        tabs=max(len(inputs.classes), len(PICTURES)),
-        missing=missing(inputs),
-        answer=answer(inputs),
-        data=records(inputs),
-        ecgs=drawings(inputs),
-        results=results(inputs),
-        comparisons=comparisons(inputs),
-        closeness=compared,
-        training=training(inputs),
-        runtime=runtime(inputs),
-        made=made(inputs),
+        test=page,
+        data=page and scripts.data(page),
     )
-    write_text(out, page)
-    log.info("%s: %.1f MB", out, len(page.encode()) / 1e6)
+    write_text(folder / "blind.html", html)
+    write_key(folder / "blind_key.json", key)
+    return len(page["records"]) if page else 0

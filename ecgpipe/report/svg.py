@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
+import urllib.parse
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -46,18 +47,51 @@ STYLE: Any = {
 }
 
 _PATH = re.compile(r'(?<= d=")[^"]*')
-_DIGITS = re.compile(r"(\.\d\d)\d+")
+_STEPS = re.compile(r"([A-Za-z])([^A-Za-z]*)")
+_SPACE = re.compile(r"\s*\n\s*")
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+
+
+def _short(path: str) -> str:
+    """Write a path of lines (M, L, z) in tenths of a point, relative to each other; others stay as they are."""
+    commands = [(name, numbers.split()) for name, numbers in _STEPS.findall(path)]
+    if {name for name, _ in commands} - {"M", "L", "z"}:
+        return path
+    out = ""
+    here = begin = (0, 0)
+    before = ""
+    for name, numbers in commands:
+        if name == "z":
+            out += "z"
+            here = begin
+        else:
+            to = round(10 * float(numbers[0])), round(10 * float(numbers[1]))
+            # A pair of numbers without a letter is a line.
+            letter = "m" if name == "M" else " " if before in ("M", "L") else "l"
+            out += letter + " ".join(_tenths(a - b) for a, b in zip(to, here, strict=True))
+            here, begin = to, to if name == "M" else begin
+        before = name
+    return out.replace(" -", "-")
+
+
+def _tenths(value: int) -> str:
+    """Write a number of tenths as short as can be: ``-.5``, ``12``, ``0``."""
+    whole, tenth = divmod(abs(value), 10)
+    number = (str(whole) if whole or not tenth else "") + (f".{tenth}" if tenth else "")
+    return f"-{number}" if value < 0 else number
 
 
 def svg(figure: Figure) -> str:
-    """Render a figure, paths to a hundredth of a point; the same figure gives the same text."""
+    """Render a figure, paths to a tenth of a point; the same figure gives the same text."""
     FigureCanvasSVG(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), out.getvalue())
+    text = _PATH.sub(lambda path: _short(path[0]), out.getvalue())
+    text = _SPACE.sub(" ", _METADATA.sub("", text))
     return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
 
 
-def image(svg: str) -> str:
-    """Return an SVG document as a data URI."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+def image(svg: str) -> Markup:
+    """Return an SVG document as a data URI, to stand in a double-quoted attribute."""
+    text = urllib.parse.quote(svg, safe=" !$'()*+,-./:;=?@_~<>")
+    return Markup("data:image/svg+xml," + text)  # noqa: S704 - quoted above

@@ -1,4 +1,4 @@
-"""The console command ``ecgpipe``: questions about a study, asked in its folder."""
+"""The console command ``ecgpipe``: questions about a study, asked in its folder, and scores of its blind test."""
 
 from __future__ import annotations
 
@@ -45,6 +45,42 @@ def _check(configfile: Path, results: bool) -> None:
     print("Every result is what its job wrote, and every raw record is what was fetched.")
 
 
+def _blind(given: argparse.Namespace) -> None:
+    from ecgpipe.blind.scoring import AnswersError, score, text
+    from ecgpipe.files import write_text
+
+    try:
+        found = score(given.answers, given.key, given.confidence)
+    except AnswersError as error:
+        sys.exit(str(error))
+    print(text(found))
+    if given.csv:
+        write_text(given.csv, found.scores.to_csv(index=False))
+
+
+def _add_blind(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    blind = commands.add_parser("blind", help="the blind test: how well readers tell synthetic ECGs from real ones")
+    score = blind.add_subparsers(dest="action", required=True).add_parser(
+        "score", help="accuracy by generator and rhythm, and agreement between readers"
+    )
+    score.add_argument("answers", type=Path, nargs="+", help="files that the blind test saved, one a reader")
+    score.add_argument(
+        "--key",
+        type=Path,
+        default=Path("results/report/blind_key.json"),
+        help="key that the report wrote (%(default)s)",
+    )
+    score.add_argument("--confidence", type=_confidence, default=0.95, help="of the intervals (%(default)s)")
+    score.add_argument("--csv", type=Path, help="also write the scores to this file")
+
+
+def _confidence(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one of the commands. Further arguments of ``why`` and ``plan`` are targets and options of Snakemake."""
     parser = argparse.ArgumentParser(prog="ecgpipe", description=__doc__)
@@ -59,7 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name == "check":
             command.add_argument("--results", action="store_true", help="read all results and compare their checksums")
         command.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the study's configuration")
+    _add_blind(commands)
     given, rest = parser.parse_known_args(arguments)
+    if given.command == "blind":
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        _blind(given)
+        return
     snakemake = rest or ["all"]
     try:
         if given.command == "why":

@@ -108,7 +108,13 @@ class JobKind:
 
 
 _LABEL_MAPS = tuple(f"preprocess/{name}.csv" for name in LABEL_MAPS)
-_PAGE = ("report/template.html.j2", "report/closeness.html.j2", "report/style.css")
+_PAGE = tuple(
+    f"report/{name}"
+    for name in (
+        *("template.html.j2", "closeness.html.j2", "viewer.html.j2", "blind.html.j2", "style.css", "viewer.css"),
+        *("ecg.js", "pane.js", "viewer.js", "blind.js"),
+    )
+)
 
 
 def _classifier(rule: str, folder: str) -> JobKind:

@@ -177,7 +177,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         predictions=predictions,
         trainings=[root / "training.parquet"],
         data=found.data,
-        benchmarks=[benchmark],
+        jobs=[(benchmark, root / "provenance.json")],
         out=found.tables,
     )
     return found

@@ -68,11 +68,54 @@ def test_every_lead_is_drawn_in_its_place(rate):
             assert line[-1, 0] == pytest.approx(x[-1], abs=0.05)
 
 
-def test_shorter_recordings_make_a_shorter_paper_and_huge_ones_stay_on_it():
+def test_shorter_recordings_make_a_shorter_paper():
     root = ET.fromstring(draw(sine(seconds=4.0), 100, "ECG"))  # noqa: S314 - our own drawing
     assert float(root.get("width").removesuffix("mm")) == 120
-    lines = strokes(draw(sine() * 100, 100, "ECG"))
-    assert min(line[:, 1].min() for line in lines) >= 0
+
+
+def gain_of(svg):
+    return float(re.search(r"([\d.e-]+) mm/mV", svg)[1])
+
+
+@pytest.mark.parametrize(("scale", "gain"), [(0.01, 10), (1, 10), (4, 5), (10, 2.5), (25, 1.25), (1000, 0.01953125)])
+def test_nothing_is_cut_off(scale, gain):
+    signal = sine() * scale
+    signal[LEADS.index("V1"), 550:560] = 0.5 * scale + 2.1  # a tall narrow wave
+    svg = draw(signal, 100, "ECG")
+    assert gain_of(svg) == pytest.approx(gain, rel=1e-2)
+    assert ("(reduced)" in svg) == (gain < 10)
+    root = ET.fromstring(svg)  # noqa: S314 - our own drawing
+    height = float(root.get("height").removesuffix("mm"))
+    assert height <= 175
+    lines = strokes(svg)
+    assert min(line[:, 1].min() for line in lines) >= 5
+    assert max(line[:, 1].max() for line in lines) <= height - 5
+    drawn = np.ptp(lines[3][:, 1])  # V1
+    assert drawn == pytest.approx(np.ptp(signal[LEADS.index("V1"), 500:750]) * gain, abs=0.2)
+    pulse = lines[0]
+    assert pulse[0, 1] - pulse[2, 1] == pytest.approx(gain, abs=0.03)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_label_lies_under_a_wave(seed):
+    rng = np.random.default_rng(seed)
+    signal = sine() + rng.standard_t(2, (12, 1000)) * rng.choice([0.05, 0.3, 1.0], 12)[:, None]
+    svg = draw(signal, 100, "ECG")
+    root = ET.fromstring(svg)  # noqa: S314 - our own drawing
+    points = np.concatenate(
+        [
+            np.column_stack([np.interp(np.linspace(0, 1, 4000), np.linspace(0, 1, len(line)), axis) for axis in line.T])
+            for line in strokes(svg)
+        ]
+    )
+    names = [text for text in root.iter(f"{SVG}text") if text.text in LEADS]
+    assert len(names) == 13
+    for text in [*names, *(t for t in root.iter(f"{SVG}text") if "mm/s" in t.text)]:
+        size = float(text.get("font-size", 4))
+        x, y, width = float(text.get("x")), float(text.get("y")), 0.65 * size * len(text.text)
+        left = x - width if text.get("text-anchor") == "end" else x
+        under = (points[:, 0] > left) & (points[:, 0] < left + width) & (points[:, 1] > y - 0.75 * size)
+        assert not (under & (points[:, 1] < y)).any(), text.text
 
 
 def test_titles_are_escaped():

@@ -1,0 +1,269 @@
+"""The report and the blind test in a browser, from file:// and without a network: read, measured, judged, scored.
+
+Skipped where Chromium or the package playwright is missing.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgpipe.blind.scoring import score
+from ecgpipe.dataset import Dataset, save_dataset
+from ecgpipe.report.run import build_report
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[browser]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the pages are not tried in a browser"),
+    pytest.mark.slow,
+]
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+
+@pytest.fixture(scope="module")
+def browser():
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*flags, "--disable-sync"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def folder(results, tmp_path_factory):
+    """Return the folder of a report; a synthetic record has a hostile name, and the audit points to it."""
+    root = tmp_path_factory.mktemp("browser")
+    own = Dataset.load(results.samples["a", "gen"])
+    records = own.records.assign(record=[HOSTILE, *own.records["record"][1:]])
+    time = np.arange(1000) / 100
+    signals = np.array(own.signals)
+    signals[0] = 3.0 * (np.abs((time % 1.0) - 0.5) < 0.02)  # beats of 3 mV, 60 a minute
+    save_dataset(root / "samples", signals, records, own.spec)
+    tables = shutil.copytree(results.tables, root / "tables")
+    pair = {"dataset": "a", "generator": "gen", "synthetic": HOSTILE, "training": "v2", "kind": "near"}
+    pd.DataFrame([pair | {"similarity": 0.96, "shift": 0.5, "distance": 0.1}]).to_parquet(tables / "copies.parquet")
+    build_report(
+        results.config,
+        tables=tables,
+        data=results.data,
+        samples={("a", "gen"): root / "samples"},
+        models=results.models,
+        git=None,
+        out=root / "report" / "index.html",
+    )
+    return root / "report"
+
+
+@pytest.fixture
+def visit(browser, folder):
+    """Return a function that opens a page offline; what it logs or asks for beside itself fails the test."""
+    contexts, noise = [], []
+
+    def open_page(name, **options):
+        context = browser.new_context(offline=True, **{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: noise.append(message.text))
+        page.on("pageerror", lambda error: noise.append(str(error)))
+        page.on(
+            "request", lambda request: noise.append(request.url) if request.url[:5] not in ("data:", "file:") else 0
+        )
+        page.goto((folder / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert noise == []
+
+
+def choose(page, name, label):
+    page.select_option(f"#viewer-{name}", label=label)
+
+
+def ink(page, canvas="#viewer-sheet canvas"):
+    """Return where the trace of the sheet is drawn, as a boolean image, and pixels a mm."""
+    found = page.evaluate(
+        """selector => { const canvas = document.querySelector(selector), pen = canvas.getContext("2d");
+        const {data} = pen.getImageData(0, 0, canvas.width, canvas.height), dark = [];
+        for (let i = 0; i < data.length; i += 4) dark.push(data[i] + data[i + 1] + data[i + 2] < 200 ? 1 : 0);
+        return [canvas.width, canvas.height, canvas.clientWidth, dark.join("")]; }""",
+        canvas,
+    )
+    width, height, shown, dark = found
+    return np.array(list(dark), dtype="U1").reshape(height, width) == "1", shown
+
+
+def test_viewer_pages_through_records(visit):
+    page = visit("index.html")
+    about = page.locator("#viewer-about")
+    assert page.locator(".examples").is_hidden()
+    assert page.locator("#viewer-set option").all_inner_texts() == [
+        "simulated records",
+        "synthetic: gen",
+        "most alike to training records: gen",
+    ]
+    assert re.fullmatch(r"SR · simulated record t0 \(test\) · .*", about.inner_text())
+    first = page.locator("#viewer-count").inner_text()
+    assert first == "1 of 12"
+    page.click("#viewer-next")
+    assert page.locator("#viewer-count").inner_text() == "2 of 12"
+    choose(page, "rhythm", "AFIB")
+    assert page.locator("#viewer-count").inner_text() == "1 of 4"
+    assert about.inner_text().startswith("AFIB · ")
+    page.focus("#viewer-sheet")
+    page.keyboard.press("p")
+    assert page.locator("#viewer-count").inner_text() == "4 of 4"
+    page.keyboard.press("g")
+    assert about.inner_text().startswith("AFIB · synthetic record of gen, s1")
+
+
+def test_names_stay_text_and_pairs_stand_side_by_side(visit):
+    page = visit("index.html")
+    choose(page, "set", "most alike to training records: gen")
+    assert HOSTILE in page.locator("#viewer-about").inner_text()
+    assert "heart rate 60/min" in page.locator("#viewer-about").inner_text()
+    beside = page.locator("#viewer-about-nearest").inner_text()
+    assert "simulated record v2 (train)" in beside
+    assert "near: similarity 0.960, shifted by 0.50 s, 0.100 mV apart" in beside
+    assert page.locator("#viewer-sheet-nearest canvas").first.is_visible()
+    assert page.title() == "Does <script>alert(1)</script> help?"
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_beats_are_drawn_whole_and_to_scale(visit):
+    page = visit("index.html")
+    choose(page, "set", "synthetic: gen")
+    choose(page, "layout", "12 rows")
+    choose(page, "gain", "10 mm/mV")
+    choose(page, "zoom", "100 %")
+    dark, shown = ink(page)
+    assert shown == pytest.approx(280 * 96 / 25.4, abs=1)  # CSS millimetres
+    scale = dark.shape[1] / 280
+    label = page.locator("#viewer-sheet canvas").first.get_attribute("aria-label")
+    assert label.startswith("12-lead ECG: SR · synthetic record")
+    # All rows show 3 mV: 30 mm above the baseline of each, and nothing leaves the sheet.
+    columns = np.flatnonzero(dark[:, round((25 + 12.5) * scale)])
+    rows = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    heights = [(row[-1] - row[0]) / scale for row in rows]
+    assert len(heights) == 12 or max(heights) > 28
+    assert not dark[: round(0.8 * scale)].any()
+
+
+def test_gain_is_halved_where_waves_need_it(visit, folder):
+    page = visit("index.html")
+    choose(page, "set", "synthetic: gen")
+    choose(page, "layout", "12 rows")
+    height = page.evaluate("document.querySelector('#viewer-sheet canvas').clientHeight")
+    width = page.evaluate("document.querySelector('#viewer-sheet canvas').clientWidth")
+    assert height / width * 280 <= 175.5
+    choose(page, "gain", "10 mm/mV")
+    assert page.evaluate("document.querySelector('#viewer-sheet canvas').clientHeight") > 1.8 * height
+
+
+def test_calipers_measure_by_mouse_and_by_keyboard(visit):
+    page = visit("index.html")
+    choose(page, "zoom", "200 %")
+    page.focus("#viewer-sheet")
+    page.keyboard.press("c")
+    read = page.locator("#viewer-reading")
+    assert read.inner_text() == "Calipers: 800 ms, 75/min, 1.00 mV"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowUp")
+    assert read.inner_text() == "Calipers: 810 ms, 74/min, 1.13 mV" or "1.12 mV" in read.inner_text()
+    page.focus("#viewer-calipers")
+    page.keyboard.press("ArrowLeft")
+    assert read.inner_text().startswith("Calipers: 810 ms")
+    page.locator("#viewer-sheet").scroll_into_view_if_needed()
+    box = page.locator("#viewer-sheet").bounding_box()
+    x, y, mm = box["x"] + 100, box["y"] + 100, 2 * 96 / 25.4
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 10 * mm, y + 5 * mm)
+    page.mouse.up()
+    assert read.inner_text() == "Calipers: 400 ms, 150/min, -0.50 mV"
+    page.keyboard.press("c")
+    assert read.inner_text() == ""
+
+
+@pytest.mark.parametrize("name", ["index.html", "blind.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone(visit, name, scheme):
+    page = visit(name, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    dark, _ = ink(page, ".sheet canvas")
+    assert (dark.mean() > 0.5) == (scheme == "dark")
+
+
+def test_printed_sheets_have_their_true_size(visit, tmp_path):
+    if shutil.which("pdftoppm") is None:
+        pytest.skip("pdftoppm (poppler-utils) is not installed: the printed page is not measured")
+    page = visit("index.html")
+    page.pdf(path=tmp_path / "r.pdf", prefer_css_page_size=True, print_background=True)
+    info = subprocess.run(
+        ["pdfinfo", "-l", "99", tmp_path / "r.pdf"], capture_output=True, text=True, check=True
+    ).stdout
+    sizes = re.findall(r"Page +(\d+) size: +([\d.]+) x ([\d.]+)", info)
+    wide = [number for number, width, height in sizes if float(width) > float(height)]
+    assert len(wide) >= 3  # what the viewer shows, and an example of each set
+    from matplotlib.image import imread
+
+    widths = []
+    for number in wide:
+        arguments = ["-r", "254", "-f", number, "-l", number, "-png", "-singlefile", tmp_path / "r.pdf", tmp_path / "p"]
+        subprocess.run(["pdftoppm", *arguments], check=True)
+        picture = imread(tmp_path / "p.png")[..., :3]
+        bold = (picture[..., 0] - picture[..., 2] > 0.15).mean(axis=0) > 0.12
+        places = np.flatnonzero(bold)
+        if len(places) > 20:
+            widths.append((places[-1] - places[0]) / 10)
+    assert len(widths) >= 3
+    assert widths == pytest.approx([270] * len(widths), abs=1.0)
+
+
+def test_blind_test_from_first_ecg_to_score(visit, folder, tmp_path):
+    page = visit("blind.html")
+    key = json.loads((folder / "blind_key.json").read_text(encoding="utf-8"))
+    items = list(key["items"].values())
+    assert page.locator("#blind-save").is_disabled()
+    page.fill("#blind-reader", "Dr <b>A</b>")
+    page.focus("#blind-sheet")
+    for item in items[:-1]:
+        page.keyboard.press("r" if item["real"] else "s")
+        page.keyboard.press(str(key["classes"].index(item["rhythm"]) + 1))
+        page.keyboard.press("n")
+    assert page.locator("#blind-done").inner_text() == f"{len(items) - 1} of {len(items)} judged"
+    page.get_by_label("synthetic", exact=False).check()
+    with page.expect_download() as waiting:
+        page.click("#blind-save")
+    assert waiting.value.suggested_filename == "blind_answers_Dr_b_A_b_.json"
+    path = tmp_path / "answers.json"
+    waiting.value.save_as(path)
+    found = score([path], folder / "blind_key.json").scores
+    rows = found[(found["rhythm"] == "all") & (found["measure"] == "rhythm named right")]
+    assert (rows["value"] == 1).all()
+    last_right = not items[-1]["real"]
+    accuracy = found[(found["rhythm"] == "all") & (found["measure"] == "accuracy")]["value"].iloc[0]
+    assert (accuracy == 1) == last_right
+    assert found["reader"].unique().tolist() == ["Dr <b>A</b>"]
+    # Another visit goes on from the saved file.
+    other = visit("blind.html")
+    other.set_input_files("#blind-load", path)
+    other.wait_for_function("document.getElementById('blind-note').textContent !== ''")
+    assert other.locator("#blind-done").inner_text() == f"{len(items)} of {len(items)} judged"
+    (tmp_path / "wrong.json").write_text("{}")
+    other.set_input_files("#blind-load", tmp_path / "wrong.json")
+    other.wait_for_function("document.getElementById('blind-note').textContent.includes('no answers')")
+
+
+def test_answers_survive_a_reload(visit):
+    page = visit("blind.html")
+    page.keyboard.press("s")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    assert page.locator("#blind-done").inner_text().startswith("1 of ")
