@@ -14,10 +14,11 @@ less, but can show nothing with fewer than six seeds.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 SWAPS = 20_000
 """Random swaps behind a p-value, which is therefore never below 1 / 20,001."""
@@ -136,6 +137,12 @@ class PairedTest:
         return detectable(self.error, self.freedom, alpha, power)
 
 
+@functools.cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Return places and weights of Gauss and Legendre's rule on (-1, 1)."""
+    return np.polynomial.legendre.leggauss(100)
+
+
 def detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -> float:
     """Return the true difference that a two-sided t test shows with probability ``power``; NaN without an error.
 
@@ -145,11 +152,11 @@ def detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -
     if np.isnan(error) or np.isnan(freedom):
         return float("nan")
     critical = float(stats.t.ppf(1 - alpha / 2, freedom))
-    places, weights = np.polynomial.legendre.leggauss(400)
-    bars = critical * np.sqrt(stats.chi2.ppf((places + 1) / 2, freedom) / freedom)
+    places, weights = _quadrature()
+    bars = critical * np.sqrt(2 * special.gammaincinv(freedom / 2, (places + 1) / 2) / freedom)
 
     def lacking(shift: float) -> float:
-        return float(weights @ stats.norm.cdf(shift - bars)) / 2 - power
+        return float(weights @ special.ndtr(shift - bars)) / 2 - power
 
     return error * float(optimize.brentq(lacking, 0.0, float(bars.max()) + 10, xtol=1e-6))
 
