@@ -158,7 +158,7 @@ def _notes(cell: Cell, metric: str, test: PairedTest, rhythms: Rhythms, patients
         notes.append("the metric is not defined on these test records")
     elif len(cell.seeds) == 1:
         notes.append("one seed: the chance in training is not known")
-    elif np.isnan(test.error) and not notes:
+    elif np.isnan(test.error) and patients >= FEWEST and (rhythms.enough or metric == "accuracy"):
         notes.append("the same in every seed and for every choice of patients, as if both answered with one class")
     return notes
 
