@@ -113,7 +113,7 @@ def answers(rng: np.random.Generator, case: Case, seeds: int, parts: tuple[float
 
 @dataclass(frozen=True)
 class Network:
-    """What networks of one method reach: values ``(seeds,)``, influences ``(seeds, n)`` and swings ``(k,)`` by metric."""
+    """What a method's networks reach: values ``(seeds,)``, influences ``(seeds, n)``, swings ``(k,)``, by metric."""
 
     values: dict[str, np.ndarray]
     influences: dict[str, np.ndarray]
@@ -185,8 +185,14 @@ def levels(draws: int) -> pd.DataFrame:
             missed, shown = (2 * stats.t.sf(np.abs(found - d) / errors, freedoms) for d in (true, 0.0))
             rows.append(
                 {
-                    **{"case": case.name, "chance": parts, "seeds": number, "rule": rule, "metric": metric},
-                    **{"draws": draws, "difference": round(true, 4), "deviation": round(float(found.std()), 5)},
+                    "case": case.name,
+                    "chance": parts,
+                    "seeds": number,
+                    "rule": rule,
+                    "metric": metric,
+                    "draws": draws,
+                    "difference": round(true, 4),
+                    "deviation": round(float(found.std()), 5),
                     "error": round(float(errors.mean()), 5),
                     **{f"{level:g}": round(float((missed <= level).mean()), 5) for level in LEVELS},
                     "shown": round(float((shown <= 0.05).mean()), 4),
@@ -201,10 +207,22 @@ def rare_rhythms(table: pd.DataFrame) -> str:
     draws = int(table["draws"].iloc[0])
     rows = []
     for row in table.to_dict("records"):
-        metric = str(row["metric"]).replace("_", " ") + (", all rhythms, former rule" if row["rule"] == "former" else "")
+        metric = str(row["metric"]).replace("_", " ") + (
+            ", all rhythms, former rule" if row["rule"] == "former" else ""
+        )
         figures = [f"{row[f'{level:g}']:.{digits}f}" for level, digits in zip(LEVELS, (3, 3, 4), strict=True)]
         ends = [f"{row['difference']:+.3f}", f"{row['deviation']:.4f}", f"{row['error']:.4f}", *figures]
-        rows.append([row["case"], row["chance"], row["seeds"], metric, *ends, f"{row['shown']:.2f}", f"{row['smallest_effect']:.2f}"])
+        rows.append(
+            [
+                row["case"],
+                row["chance"],
+                row["seeds"],
+                metric,
+                *ends,
+                f"{row['shown']:.2f}",
+                f"{row['smallest_effect']:.2f}",
+            ]
+        )
     heads = ["test set and methods", "chance", "seeds", "metric", "true difference", "SD", "standard error"]
     heads += [*(f"missed at {level:g}" for level in LEVELS), "shown at 0.05", "smallest effect"]
     errors = [3 * np.sqrt(level * (1 - level) / draws) for level in LEVELS]
@@ -216,14 +234,14 @@ def rare_rhythms(table: pd.DataFrame) -> str:
     pooled = ", ".join(f"{present[f'{level:g}'].mean():.4f} at {level:g}" for level in LEVELS)
     former = table[table["rule"] == "former"]
     worst = " / ".join(f"{former[f'{level:g}'].max():.3f}" for level in LEVELS)
+    composition = ", ".join(f"{n:,} {name}" for name, n in zip(RHYTHMS, FOLD_TEN, strict=True))
     return (
-        f"Test sets with the composition of PTB-XL's fold 10 ({', '.join(f'{n} {name}' for name, n in zip(RHYTHMS, FOLD_TEN, strict=True))}), "
-        f"{draws:,} draws of each row; networks' answers are drawn, none is trained ([rare_rhythms.csv](data/rare_rhythms.csv), "
-        "`benchmarks/planted_counts.py`). *soft*: networks of a method differ much; *hard*: they nearly agree. A miss is a "
-        "true difference outside of the interval of that level.\n\n"
+        f"Test sets with the composition of PTB-XL's fold 10 ({composition}), {draws:,} draws of each row; networks' "
+        "answers are drawn, none is trained ([rare_rhythms.csv](data/rare_rhythms.csv), `benchmarks/planted_counts.py`). "
+        "*soft*: networks of a method differ much; *hard*: they nearly agree. A miss is a true difference outside of the "
+        "interval of that level.\n\n"
         f"{markdown_table(heads, rows)}\n"
-        f"The former rule (all rhythms, as many degrees of freedom as patients) misses up to {worst}. Of {len(present)} rows "
-        f"of the present rule, those more than three simulation errors above the level are: {counted}; mean of all rows: "
-        f"{pooled}. Below the level it is where a rhythm of ten patients is read by one method only, since nothing less is "
-        "safe there.\n"
+        f"The former rule (all rhythms, as many degrees of freedom as patients) misses up to {worst}. Of "
+        f"{len(present)} rows of the present rule, those more than three simulation errors above the level are: "
+        f"{counted}; mean of all rows: {pooled}.\n"
     )

@@ -52,7 +52,10 @@ def measure(repetitions: int) -> pd.DataFrame:
         p_values, scores = np.empty((2, repetitions)), np.empty((2, SCORED))
         for number in tqdm(range(repetitions), desc=f"{first} and {second} records", disable=None):
             drawn = rng.permutation(POOL)[: 2 * SIDE]
-            a, b = (everyone[rows_, :n].reshape(SIDE * n, -1) for rows_, n in ((drawn[:SIDE], first), (drawn[SIDE:], second)))
+            a, b = (
+                everyone[rows_, :n].reshape(SIDE * n, -1)
+                for rows_, n in ((drawn[:SIDE], first), (drawn[SIDE:], second))
+            )
             patients = [np.repeat(np.arange(SIDE), n) for n in (first, second)]
             for place, known in enumerate((patients, (None, None))):
                 p_values[place, number] = distances.mmd_p_value(a, b, np.random.default_rng([number]), *known)
@@ -69,15 +72,21 @@ def measure(repetitions: int) -> pd.DataFrame:
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/closeness.md."""
     rows = [
-        [*(str(row[name]) for name in ("records", "unit")), f"{row['p<=0.05']:.3f}", f"{row['p<=0.01']:.3f}", f"{row['score']:.2f}"]
+        [
+            *(str(row[name]) for name in ("records", "unit")),
+            f"{row['p<=0.05']:.3f}",
+            f"{row['p<=0.01']:.3f}",
+            f"{row['score']:.2f}",
+        ]
         for row in table.to_dict("records")
     ]
     heads = ["records a patient", "permuted, folded", "MMD: p ≤ 0.05", "p ≤ 0.01", "two-sample test, ridge"]
     number = int(table["comparisons"].iloc[0])
     return (
-        f"The same simulator on both sides, {SIDE} patients a side, {number} comparisons ({SCORED} of them for the two-sample test). Permuting and folding records, as "
-        "if every record had a patient of its own, takes patients met twice for a difference between the sides. Written by "
-        "`python benchmarks/planted_patients.py` from `docs/data/planted_patients.csv`.\n\n" + markdown_table(heads, rows)
+        f"The same simulator on both sides, {SIDE} patients a side, {number} comparisons ({SCORED} of them for the "
+        "two-sample test). Permuting and folding records, as if every record had a patient of its own, takes patients "
+        "met twice for a difference between the sides. Written by `python benchmarks/planted_patients.py` from `docs/data/planted_patients.csv`.\n\n"
+        + markdown_table(heads, rows)
     )
 
 

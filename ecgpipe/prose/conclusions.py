@@ -30,6 +30,9 @@ NO_ONE_DATASET = "No single data set was augmented by a generator of the paper's
 NO_MERGED_DATASETS = "No merged data set was augmented by a generator of the paper's."
 NO_TRANSFER = "No transfer was run from a generator of the paper's."
 
+NOT_IN_THE_STUDY = "Not part of this study."
+NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
+
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""
 
@@ -101,11 +104,13 @@ def could_show(comparisons: int, smallest: float, bound: float | None) -> str:
     if math.isnan(smallest):
         return f"{start}, not all of which can tell anything."
     if bound is None:
-        return f"{start}; with these test records and seeds each shows a true difference of {smallest:.3f} in 80 of 100."
+        return (
+            f"{start}; with these test records and seeds each shows a true difference of {smallest:.3f} in 80 of 100."
+        )
     chance = "less likely than 80 of 100" if smallest > bound else "at least 80 of 100 likely"
     return (
-        f"{start}; networks that do not differ would be shown to differ by less than {smallest:.3f} in 80 of 100, so that "
-        f"agreement within {bound:g} was {chance} from the start."
+        f"{start}; networks that do not differ would be shown to differ by less than {smallest:.3f} in 80 of 100, so "
+        f"that agreement within {bound:g} was {chance} from the start."
     )
 
 

@@ -121,9 +121,7 @@ def _auc(scores: np.ndarray, positive: np.ndarray) -> tuple[float, np.ndarray]:
     return value, influence
 
 
-def influences(
-    labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, rhythms: np.ndarray
-) -> Influences:
+def influences(labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, rhythms: np.ndarray) -> Influences:
     """Compute values and influences.
 
     Args:
@@ -132,7 +130,7 @@ def influences(
         patients: patient of each record, ``(n,)``.
         rhythms: ids of the classes that macro averages are taken over.
     """
-    networks, n, k = probabilities.shape
+    networks, _, k = probabilities.shape
     predicted = probabilities.argmax(axis=2)
     pairs = labels * k + predicted
     counts = np.stack([np.bincount(row, minlength=k * k) for row in pairs]).reshape(networks, k, k)

@@ -147,7 +147,7 @@ def detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -
     """Return the true difference that a two-sided t test shows with probability ``power``; NaN without an error.
 
     The statistic is noncentral t, and its probability of exceeding the critical value is integrated over what the error
-    may be estimated to be, since SciPy's own has no value at small levels. The other tail is left out: it is below 1e-6.
+    may be estimated to be, since SciPy's own has no value at small levels. The other tail, below 1e-6, is left out.
     """
     if np.isnan(error) or np.isnan(freedom):
         return float("nan")

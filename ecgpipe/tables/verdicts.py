@@ -108,7 +108,13 @@ def smallest_margin(errors: Collection[float], freedoms: Collection[float], alph
 
 
 def _concluded(
-    conclusion: int, claim: str, verdict: str, evidence: str, rows: pd.DataFrame, alpha: float, bound: float | None = None
+    conclusion: int,
+    claim: str,
+    verdict: str,
+    evidence: str,
+    rows: pd.DataFrame,
+    alpha: float,
+    bound: float | None = None,
 ) -> Conclusion:
     """Conclude from ``rows``; the paper used all real records, so that fewer neither agree nor disagree with it."""
     smallest = smallest_margin if bound else smallest_difference

@@ -46,9 +46,14 @@ def test_variance_of_an_auc_is_delongs():
     other = (scores[0, :50, None, 0] > scores[0, None, 50:, 0]).astype(float)
     mean = (wins.T + other) / 2  # macro AUC of both classes, pair by pair: (negative, positive)
     delong = mean.mean(axis=1).var(ddof=1) / 50 + mean.mean(axis=0).var(ddof=1) / 30
-    ours = sum(n / (n - 1) * (found.of_patients[place, 0, part] ** 2).sum() for n, part in ((50, slice(50)), (30, slice(50, 80))))
+    ours = sum(
+        n / (n - 1) * (found.of_patients[place, 0, part] ** 2).sum()
+        for n, part in ((50, slice(50)), (30, slice(50, 80)))
+    )
     assert ours == pytest.approx(delong)
-    assert found.values[0, place] == pytest.approx(np.mean([roc_auc_score(labels == k, scores[0, :, k]) for k in (0, 1)]))
+    assert found.values[0, place] == pytest.approx(
+        np.mean([roc_auc_score(labels == k, scores[0, :, k]) for k in (0, 1)])
+    )
 
 
 def test_rare_rhythms_leave_the_macro_averages():

@@ -135,7 +135,11 @@ def test_rare_rhythms_leave_macro_averages_of_comparisons_and_are_named(tables):
     assert rows.loc["macro_f1", "left_out"] == "SVTAC (4)"
     assert rows.loc["macro_f1", "note"] == "judged without SVTAC (4): fewer than 10 test patients"
     assert (rows.loc["accuracy", "left_out"], rows.loc["accuracy", "note"]) == ("", "")
-    f1 = tables["summary"].query("setting == 'TrRSTeR' and fraction == 0.2 and metric == 'f1'").set_index("class")["mean"]
+    f1 = (
+        tables["summary"]
+        .query("setting == 'TrRSTeR' and fraction == 0.2 and metric == 'f1'")
+        .set_index("class")["mean"]
+    )
     assert rows.loc["macro_f1", "value"] == pytest.approx(f1[["SR", "AFIB"]].mean())
     assert rows.loc["macro_f1", "value"] != pytest.approx(f1["macro"])
 

@@ -88,7 +88,9 @@ def test_which_generator_is_best_is_judged_by_direct_comparisons():
     assert best.verdict == "agrees"
     assert best.comparisons == 2
     assert "a with time_vqvae against diffwave +0.050 [+0.010, +0.090]" in best.evidence
-    assert between(("time_diffusion", "time_vqvae", *below), ("diffwave", "time_vqvae", *around)).verdict == "cannot tell"
+    assert (
+        between(("time_diffusion", "time_vqvae", *below), ("diffwave", "time_vqvae", *around)).verdict == "cannot tell"
+    )
     beaten = (0.06, 0.10)
     assert between(("time_diffusion", "time_vqvae", *below), ("diffwave", "time_vqvae", *beaten)).verdict == "disagrees"
     assert between(("diffwave", "time_diffusion", *above)).verdict == "cannot tell"
