@@ -85,8 +85,8 @@ def render(table: pd.DataFrame) -> str:
     return (
         f"The same simulator on both sides, {SIDE} patients a side, {number} comparisons ({SCORED} of them for the "
         "two-sample test). Permuting and folding records, as if every record had a patient of its own, takes patients "
-        "met twice for a difference between the sides. Written by `python benchmarks/planted_patients.py` from `docs/data/planted_patients.csv`.\n\n"
-        + markdown_table(heads, rows)
+        "met twice for a difference between the sides. Written by `python benchmarks/planted_patients.py` from "
+        "`docs/data/planted_patients.csv`.\n\n" + markdown_table(heads, rows)
     )
 
 

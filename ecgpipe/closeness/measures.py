@@ -136,8 +136,8 @@ MEASURES: dict[str, Measure] = {
     "c2st": Measure(
         title="two-sample test, ridge",
         definition=(
-            "1 - 2 |accuracy - 0.5| of a ridge classifier on the random-kernel features, cross-validated over patients: "
-            "1 if real and synthetic cannot be told apart."
+            "1 - 2 |accuracy - 0.5| of a ridge classifier on the random-kernel features, cross-validated over "
+            "patients: 1 if real and synthetic cannot be told apart."
         ),
         better="higher",
         smallest=20,
