@@ -6,6 +6,9 @@ from scipy import stats
 BASE = {
     "dataset": "a",
     "experiment": "augmentation",
+    "setting": "TrRSTeR",
+    "against": "real only",
+    "left_out": "",
     "generator": "diffwave",
     "fraction": 1.0,
     "ratio": "all",
@@ -34,8 +37,11 @@ WIDE = {**NONE, "low": -0.1, "high": 0.1}
 
 
 def table(*rows):
-    """Make rows; difference and error follow from the bounds of the interval where they are not given."""
+    """Make rows; error and p-value follow from the bounds of the interval where they are not given."""
     table = pd.DataFrame([{**BASE, **row} for row in rows])
-    reach = stats.t.ppf(0.975, 9)
-    given = table.get("standard_error", pd.Series(float("nan"), table.index))
-    return table.assign(standard_error=given.fillna((table["high"] - table["low"]) / 2 / reach), degrees_of_freedom=9.0)
+    nothing = pd.Series(float("nan"), table.index)
+    error = table.get("standard_error", nothing).fillna((table["high"] - table["low"]) / 2 / stats.t.ppf(0.975, 9))
+    p_value = table.get("p_value", nothing).fillna(
+        pd.Series(2 * stats.t.sf(table["difference"].abs() / error, 9), table.index)
+    )
+    return table.assign(standard_error=error, degrees_of_freedom=9.0, p_value=p_value)

@@ -14,7 +14,7 @@ ROWS = 256
 """Rows of a block of distances: few enough for the block to stay in the processor's cache."""
 
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Widths of the Gaussian kernels of MMD, in medians of the real records' distances."""
+"""Widths of the Gaussian kernels of MMD, in medians of the distances between all records of both sides."""
 
 PERMUTATIONS = 499
 
@@ -99,9 +99,12 @@ def frechet(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.
 # -- maximum mean discrepancy --------------------------------------------------------------------------------------
 
 
-def median_distance(x: np.ndarray, most: int = 2000) -> float:
-    """Return the median distance between the first ``most`` points of a sample."""
-    x = x[:most]
+def median_distance(a: np.ndarray, b: np.ndarray, most: int = 1000) -> float:
+    """Return the median distance between points of the pooled sample: the first ``most`` of each side.
+
+    It is the same whichever points are called real, as a permutation test needs it (Gretton et al., JMLR 2012, 8).
+    """
+    x = np.concatenate([a[:most], b[:most]])
     squared = np.concatenate([block.ravel() for _, block in squared_distances(x, x)])
     off_diagonal = np.delete(squared, np.arange(len(x)) * (len(x) + 1))
     return float(np.sqrt(np.median(off_diagonal)))
@@ -145,30 +148,60 @@ def _within(x: np.ndarray, w: np.ndarray, median: float) -> np.ndarray:
 def mmd(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
     """Return the unbiased squared maximum mean discrepancy under each weighting, ``(draws,)``.
 
-    Five Gaussian kernels around the median distance of ``a`` (the real records); Gretton et al., A kernel two-sample
-    test, JMLR 2012, equation 3. A record drawn twice is no pair with itself.
+    Five Gaussian kernels around the median distance of both samples together; Gretton et al., A kernel two-sample test,
+    JMLR 2012, equation 3. A record drawn twice is no pair with itself.
     """
-    median = median_distance(a)
+    median = median_distance(a, b)
     wa, wb = wa.astype(np.float64), wb.astype(np.float64)
     between = _quadratic(a, b, wa, wb, median) / (wa.sum(axis=1) * wb.sum(axis=1))
     return np.asarray(_within(a, wa, median) + _within(b, wb, median) - 2 * between)
 
 
-def mmd_p_value(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
-    """Return the permutation p-value of :func:`mmd`, from 499 exchanges of records between the two samples."""
-    n, m, median = len(a), len(b), median_distance(a)
-    pooled = np.concatenate([a, b])
+def mmd_p_value(
+    a: np.ndarray,
+    b: np.ndarray,
+    rng: np.random.Generator,
+    patients_a: np.ndarray | None = None,
+    patients_b: np.ndarray | None = None,
+) -> float:
+    """Return the permutation p-value of MMD, from 499 exchanges of patients between the two samples.
+
+    A patient's records are alike, so that only whole patients could have been on the other side. The number of records
+    a side changes with the exchange; the statistic is therefore taken between patients, each the mean of its records'
+    embeddings, so that every patient weighs the same. With one record a patient it is that of :func:`mmd`.
+
+    Args:
+        a, b: samples ``(n, d)`` and ``(m, d)``.
+        rng: source of randomness.
+        patients_a, patients_b: patient of each record; None if every record has a patient of its own.
+    """
+    sides = [np.arange(len(x)) if p is None else np.asarray(p) for x, p in ((a, patients_a), (b, patients_b))]
+    (of_a, of_b), pooled = (np.unique(side, return_inverse=True)[1] for side in sides), np.concatenate([a, b])
+    n, m = int(of_a.max()) + 1, int(of_b.max()) + 1
+    patient = np.concatenate([of_a, of_b + n])
+    kernel = _between_patients(pooled, patient, n + m, median_distance(a, b))
+    own = np.diag(kernel).copy()
     first = np.zeros((1 + PERMUTATIONS, n + m))
     first[0, :n] = 1
     for row in first[1:]:
         row[rng.permutation(n + m)[:n]] = 1
-    everything = np.ones_like(first)
-    aa = _quadratic(pooled, pooled, first, first, median)
-    a_all = _quadratic(pooled, pooled, first, everything, median)
-    total = float(_quadratic(pooled, pooled, everything[:1], everything[:1], median)[0])
-    ab, bb = a_all - aa, total - 2 * a_all + aa
-    values = (aa - n) / (n * (n - 1)) + (bb - m) / (m * (m - 1)) - 2 * ab / (n * m)
+    to_first = first @ kernel
+    aa, a_all = np.einsum("bi,bi->b", to_first, first), to_first.sum(axis=1)
+    ab, bb = a_all - aa, kernel.sum() - 2 * a_all + aa
+    own_a, own_b = first @ own, (1 - first) @ own
+    values = (aa - own_a) / max(1, n * (n - 1)) + (bb - own_b) / max(1, m * (m - 1)) - 2 * ab / (n * m)
     return float((values >= values[0] - 1e-12).sum() / len(values))
+
+
+def _between_patients(x: np.ndarray, patient: np.ndarray, patients: int, median: float) -> np.ndarray:
+    """Return the mean kernel between the records of every two patients, ``(patients, patients)``, float64."""
+    member = np.zeros((patients, len(x)), dtype=np.float32)
+    member[patient, np.arange(len(x))] = 1 / np.bincount(patient, minlength=patients)[patient]
+    x = np.asarray(x - x.mean(axis=0), dtype=np.float32)
+    total = np.zeros((patients, patients))
+    for rows, block in squared_distances(x, x):
+        total += member[:, rows].astype(np.float64) @ (_kernel(block, median) @ member.T)
+    return total
 
 
 # -- neighbours ------------------------------------------------------------------------------------------------------

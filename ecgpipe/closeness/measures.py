@@ -87,7 +87,7 @@ MEASURES: dict[str, Measure] = {
         title="MMD²",
         definition=(
             "Unbiased squared maximum mean discrepancy of the random-kernel features, five Gaussian widths around the "
-            "real records' median distance; with a permutation p-value."
+            "median distance between all records; with the p-value of a permutation of patients."
         ),
         better="lower",
         smallest=10,
@@ -136,8 +136,8 @@ MEASURES: dict[str, Measure] = {
     "c2st": Measure(
         title="two-sample test, ridge",
         definition=(
-            "1 - 2 |accuracy - 0.5| of a cross-validated ridge classifier on the random-kernel features: 1 if real and"
-            " synthetic cannot be told apart."
+            "1 - 2 |accuracy - 0.5| of a ridge classifier on the random-kernel features, cross-validated over "
+            "patients: 1 if real and synthetic cannot be told apart."
         ),
         better="higher",
         smallest=20,

@@ -93,8 +93,10 @@ def manifold(name: str, side: Literal["a", "b"]) -> Callable[[Pair], Statistic]:
 
 
 def mmd_p_value(pair: Pair) -> float:
-    """Return the p-value of the permutation test of MMD²."""
-    return distances.mmd_p_value(*pair.features("kernel components"), np.random.default_rng([pair.seed, 1]))
+    """Return the p-value of the permutation test of MMD², which exchanges patients."""
+    a, b = pair.features("kernel components")
+    patients = pair.a.records.patients, pair.b.records.patients
+    return distances.mmd_p_value(a, b, np.random.default_rng([pair.seed, 1]), *patients)
 
 
 # -- distances between mean statistics of the signals, by lead -------------------------------------------------------
@@ -152,7 +154,8 @@ def amplitude(pair: Pair) -> Statistic:
 
 def ridge_two_sample(pair: Pair) -> Statistic:
     """Return the score of the two-sample test by a cross-validated ridge classifier."""
-    return partial(twosample.score, *twosample.ridge_correct(*pair.features("kernels"), pair.seed))
+    patients = pair.a.records.patients, pair.b.records.patients
+    return partial(twosample.score, *twosample.ridge_correct(*pair.features("kernels"), pair.seed, *patients))
 
 
 def cnn_two_sample(pair: Pair) -> Statistic:

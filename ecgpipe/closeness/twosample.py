@@ -53,8 +53,36 @@ def score(correct_a: np.ndarray, correct_b: np.ndarray, wa: np.ndarray, wb: np.n
     return np.asarray(1 - 2 * np.abs(accuracy - 0.5))
 
 
-def ridge_correct(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def patient_folds(patients: np.ndarray | None, n: int, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Deal a set's records out to folds at random, ``(n,)``, all records of a patient to the same one.
+
+    A classifier that has met a patient knows the set of that patient's other records.
+
+    Args:
+        patients: patient of each record, ``(n,)``; None if every record has a patient of its own.
+        n: number of records.
+        folds: number of folds.
+        rng: source of randomness.
+    """
+    patient = np.arange(n) if patients is None else np.unique(patients, return_inverse=True)[1]
+    return np.asarray(rng.permutation(np.arange(patient.max() + 1) % folds)[patient])
+
+
+def ridge_correct(
+    a: np.ndarray,
+    b: np.ndarray,
+    seed: int,
+    patients_a: np.ndarray | None = None,
+    patients_b: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Cross-validate a ridge classifier on features ``(n, d)`` and ``(m, d)`` of the two sets, z-scored in each fold.
+
+    Folds hold whole patients.
+
+    Args:
+        a, b: features.
+        seed: of the folds.
+        patients_a, patients_b: patient of each record; None if every record has a patient of its own.
 
     Returns:
         Whether each record's set was predicted correctly in the fold that tests it, ``(n,)`` and ``(m,)``, 0 or 1.
@@ -67,7 +95,7 @@ def ridge_correct(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[np.ndarray, 
     features = np.concatenate([a, b]).astype(np.float64)
     truth = np.repeat([0, 1], [len(a), len(b)])
     rng = np.random.default_rng(seed)
-    fold = np.concatenate([rng.permutation(np.arange(len(part)) % FOLDS) for part in (a, b)])
+    fold = np.concatenate([patient_folds(p, len(x), FOLDS, rng) for x, p in ((a, patients_a), (b, patients_b))])
     model = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-1, 5, 7)))
     correct = (cross_val_predict(model, features, truth, cv=PredefinedSplit(fold)) == truth).astype(np.float64)
     return correct[: len(a)], correct[len(a) :]
@@ -90,8 +118,8 @@ def cnn_correct(a: Records, b: Records, seed: int) -> tuple[np.ndarray, np.ndarr
     try:
         for repetition in range(CNN_SEEDS):
             rng = np.random.default_rng([seed, repetition])
-            # Of each set, half trains the network, a tenth is for early stopping, the rest tests it.
-            part = np.concatenate([rng.permutation(np.arange(len(x)) % 10) for x in (a, b)])
+            # Of each set, half the patients train the network, a tenth is for early stopping, the rest test it.
+            part = np.concatenate([patient_folds(x.patients, len(x), 10, rng) for x in (a, b)])
             train, validation, test = (np.flatnonzero(w) for w in (part < 5, part == 5, part > 5))
             standardizer = Standardizer.fit(records.subset(train))
             inputs = [

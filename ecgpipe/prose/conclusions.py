@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, signed
 from ecgpipe.vocabulary import (
     ALL_SYNTHETIC,
     AUGMENTATION,
+    BETWEEN,
     CANNOT_TELL,
     HARMS,
     HELPS,
@@ -29,6 +30,9 @@ NO_ONE_DATASET = "No single data set was augmented by a generator of the paper's
 NO_MERGED_DATASETS = "No merged data set was augmented by a generator of the paper's."
 NO_TRANSFER = "No transfer was run from a generator of the paper's."
 
+NOT_IN_THE_STUDY = "Not part of this study."
+NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
+
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""
 
@@ -36,7 +40,9 @@ _LISTED = 8
 def _cell(row: Row) -> str:
     """Name a comparison by dataset and generator, and by what is not as in the paper: ratio, way of fine-tuning."""
     ratio = "" if row["ratio"] in (ALL_SYNTHETIC, NO_RATIO) else f" (ratio {row['ratio']})"
-    method = "" if row["experiment"] in (AUGMENTATION, TRANSFER) else f" ({row['experiment']})"
+    method = "" if row["experiment"] in (AUGMENTATION, TRANSFER, BETWEEN) else f" ({row['experiment']})"
+    if row["experiment"] == BETWEEN:
+        method = f" against {row['against']}"
     return f"{row['dataset']} with {row['generator']}{ratio}{method}"
 
 
@@ -68,43 +74,54 @@ def noticeable_change_left_open(noticeable: float) -> str:
     return f"A change beyond {noticeable:g} is neither shown nor ruled out."
 
 
-def gains_and_losses(rows: pd.DataFrame) -> str:
+def gains_and_losses(rows: pd.DataFrame, gained: pd.Series, lost: pd.Series) -> str:
     """List the metrics in which gains and losses were shown, by dataset and generator.
 
     Args:
         rows: comparisons in any metric.
+        gained, lost: in which of them.
     """
     sentences = []
-    for verdict, word in ((HELPS, "Gains"), (HARMS, "Losses")):
+    for shown, word in ((gained, "Gains"), (lost, "Losses")):
         found: dict[str, list[str]] = {}
-        for row in rows_of(rows[rows["verdict"] == verdict]):
+        for row in rows_of(rows[shown]):
             found.setdefault(_cell(row), []).append(METRIC_NAMES[row["metric"]])
         cells = [f"{cell}: {listed(metrics)}" for cell, metrics in found.items()]
         sentences.append(f"{word} shown: {'; '.join(cells) if cells else 'none in any metric'}.")
     return " ".join(sentences)
 
 
+def could_show(comparisons: int, smallest: float, bound: float | None) -> str:
+    """Say what the comparisons that decide could show at all.
+
+    Args:
+        comparisons: their number.
+        smallest: difference (or margin of equivalence) that each of them shows with a probability of 80 %; NaN if one
+            of them cannot tell.
+        bound: margin that the claim is about; None if it is about a difference.
+    """
+    start = f"Decided by {comparisons} comparison{'s' if comparisons > 1 else ''}"
+    if math.isnan(smallest):
+        return f"{start}, not all of which can tell anything."
+    if bound is None:
+        return (
+            f"{start}; with these test records and seeds each shows a true difference of {smallest:.3f} in 80 of 100."
+        )
+    chance = "less likely than 80 of 100" if smallest > bound else "at least 80 of 100 likely"
+    return (
+        f"{start}; networks that do not differ would be shown to differ by less than {smallest:.3f} in 80 of 100, so "
+        f"that agreement within {bound:g} was {chance} from the start."
+    )
+
+
+def left_out(rhythms: str) -> str:
+    """Say which rhythms the macro averages leave out; nothing if none."""
+    return f"Macro averages leave out rhythms with too few test patients: {rhythms}." if rhythms else ""
+
+
 def nothing_to_rank(best: str) -> str:
     """Say that generators cannot be ranked without transfer from several of them."""
     return f"Says nothing without transfer from {best} and from another of these."
-
-
-def ranking(means: Sequence[tuple[str, float]], best: str, pairs: int, above: int, below: int) -> str:
-    """Rank generators by their transfer.
-
-    Args:
-        means: generators with their mean difference from real data alone, best first.
-        best: the generator that the paper found best.
-        pairs: comparisons of it with another generator on the same data.
-        above: of these, those in which its interval lies wholly above the other's.
-        below: those in which it lies wholly below.
-    """
-    order = ", ".join(f"{name} {signed(mean)}" for name, mean in means)
-    return (
-        f"Mean difference in {METRIC_NAMES[PRIMARY]} from real data alone, best first: {order}. Of {pairs} comparisons "
-        f"with another generator on the same data, the interval of {best} lies wholly above the other's in {above} and "
-        f"wholly below in {below}."
-    )
 
 
 def part_of_the_real_records(share: float) -> str:

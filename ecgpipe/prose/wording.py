@@ -7,6 +7,7 @@ import math
 METRIC_NAMES = {
     "macro_f1": "macro F1",
     "macro_roc_auc": "macro ROC-AUC",
+    "macro_precision": "macro precision",
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
 }

@@ -1,7 +1,8 @@
 """Does it help? Every network that saw synthetic records against the one that saw real ones only.
 
-Pre-trained networks are also compared with those pre-trained on another dataset's real records. Both sides have the
-same dataset, share of the real training records, seeds and test records, so differences are paired.
+Pre-trained networks are also compared with those pre-trained on another dataset's real records, and on the records of
+another generator. Both sides have the same dataset, share of the real training records, seeds and test records, so
+differences are paired.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import pandas as pd
 
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.draws import Draws
-from ecgpipe.tables.resampling import PairedTest, holm, paired_test, swap_p_value
+from ecgpipe.tables.influence import FEWEST, Rhythms
+from ecgpipe.tables.resampling import PairedTest, holm, paired_test, strata, swap_p_value
 from ecgpipe.vocabulary import (
     ALL_SYNTHETIC,
     AUGMENTED,
     BALANCE,
+    BETWEEN,
     CANNOT_TELL,
     COMPARED,
     CROSS,
@@ -29,6 +32,7 @@ from ecgpipe.vocabulary import (
     FROZEN,
     HARMS,
     HELPS,
+    METHODS,
     NO_DIFFERENCE,
     NO_RATIO,
     PROBE,
@@ -73,6 +77,7 @@ COLUMNS = (
     "seeds",
     "support",
     "patients",
+    "left_out",
     "verdict",
     "smallest_effect",
     "note",
@@ -82,7 +87,7 @@ COLUMNS = (
 def experiment_of(cell: Cell, reference: Cell) -> str:
     """Name the question that a comparison answers."""
     if reference.setting != REAL:
-        return YARDSTICK
+        return YARDSTICK if reference.generator.startswith(REAL_SOURCE) else BETWEEN
     if cell.generator.startswith(REAL_SOURCE):
         return REAL_PRETRAINING
     return CROSS if CROSS_SET in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
@@ -99,7 +104,8 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
     """Return (cell, its reference) of everything that is compared, by dataset, setting, generator and share.
 
     Every cell that saw synthetic records has as reference the real-only one of its share and test records. A network
-    pre-trained on synthetic records is also compared with those pre-trained on another dataset's real records.
+    pre-trained on synthetic records is also compared with those pre-trained on another dataset's real records, and with
+    those pre-trained on the records of each generator that follows by name.
 
     Args:
         cells: all cells of the study.
@@ -123,13 +129,15 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
                 f"paired; delete the classifier results of {cell.dataset} and run again"
             )
         found.append((cell, reference))
-    yardsticks = [cell for cell, _ in found if cell.generator.startswith(REAL_SOURCE)]
+    transferred = [cell for cell, _ in found if cell.setting in METHODS]
     found += [
         (cell, other)
-        for cell, _ in list(found)
-        for other in yardsticks
-        if cell not in yardsticks
-        and (cell.dataset, cell.setting, cell.fraction) == (other.dataset, other.setting, other.fraction)
+        for cell in transferred
+        for other in transferred
+        if not cell.generator.startswith(REAL_SOURCE)
+        and (other.generator.startswith(REAL_SOURCE) or cell.generator < other.generator)
+        and (cell.dataset, cell.setting, cell.fraction, cell.tested)
+        == (other.dataset, other.setting, other.fraction, other.tested)
     ]
     datasets, settings = list(dict.fromkeys(cell.dataset for cell in cells)), list(EXPERIMENTS)
     return sorted(
@@ -137,25 +145,41 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
     )
 
 
+def _notes(cell: Cell, metric: str, test: PairedTest, rhythms: Rhythms, patients: int) -> list[str]:
+    """Say what a comparison leaves out, and why nothing can be told."""
+    notes = []
+    if patients < FEWEST:
+        notes.append(f"only {patients} test patients: {FEWEST} are needed")
+    elif metric != "accuracy" and rhythms.left_out:
+        few = f"fewer than {FEWEST} test patients"
+        start = "judged without" if rhythms.enough else "nothing can be told: too many rhythms are rare,"
+        notes.append(f"{start} {rhythms.left_out}: {few}")
+    if np.isnan(test.difference):
+        notes.append("the metric is not defined on these test records")
+    elif len(cell.seeds) == 1:
+        notes.append("one seed: the chance in training is not known")
+    elif np.isnan(test.error) and patients >= FEWEST and (rhythms.enough or metric == "accuracy"):
+        notes.append("the same in every seed and for every choice of patients, as if both answered with one class")
+    return notes
+
+
 def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> list[dict[str, Any]]:
     """Return a row for each metric, without what depends on the family."""
-    ours, theirs = draws.of(cell), draws.of(reference)
-    absent = [name for i, name in enumerate(cell.classes) if not (cell.labels == i).any()]
-    patients = len(np.unique(cell.patients))
+    ours, theirs = draws.influences(cell), draws.influences(reference)
+    _, first = np.unique(cell.patients, return_index=True)
+    patients, stratum = len(first), strata(cell.patients, cell.labels)
+    weights, rhythms = draws.weights(cell)[:, first], Rhythms.of(cell.patients, cell.labels, cell.classes)
+    occupied, sizes = np.unique(stratum, return_counts=True)
     rows: list[dict[str, Any]] = []
-    for place, (metric, key) in enumerate(COMPARED.items()):
-        column = ours.column(key)
-        differences = ours.observed[:, column] - theirs.observed[:, column]
-        by_patient = ours.by_seed[:, :, place] - theirs.by_seed[:, :, place]
-        test = paired_test(differences, by_patient, patients)
+    for place, metric in enumerate(COMPARED):
+        differences = ours.values[:, place] - theirs.values[:, place]
+        influence = ours.of_patients[place] - theirs.of_patients[place]
+        swing = ((ours.swings[place] + theirs.swings[place]) / 2)[occupied[sizes > 1]]
+        test = paired_test(differences, influence, stratum, swing)
+        if patients < FEWEST or not (rhythms.enough or metric == "accuracy"):
+            test = PairedTest(test.difference, float("nan"), float("nan"))
         low, high = test.interval(confidence)
-        notes = [f"no test record of {', '.join(absent)}"] if absent and metric != "accuracy" else []
-        if np.isnan(test.difference):
-            notes.append("the metric is not defined on these test records")
-        elif len(cell.seeds) == 1:
-            notes.append("one seed: the chance in training is not known")
-        elif np.isnan(test.error):
-            notes.append("the same in every seed and for every choice of patients, as if both answered with one class")
+        rng = draws.rng(*cell.key, metric)
         rows.append(
             {
                 "dataset": cell.dataset,
@@ -169,20 +193,21 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "tested": cell.tested,
                 "against": REAL_ONLY if reference.setting == REAL else reference.generator,
                 "metric": metric,
-                "reference": float(theirs.observed[:, column].mean()),
-                "value": float(ours.observed[:, column].mean()),
+                "reference": float(theirs.values[:, place].mean()),
+                "value": float(ours.values[:, place].mean()),
                 "difference": test.difference,
                 "low": max(low, -1.0),
                 "high": min(high, 1.0),
                 "standard_error": test.error,
                 "degrees_of_freedom": test.freedom,
                 "p_value": test.p_value,
-                "p_swap": swap_p_value(differences, by_patient, draws.rng(*cell.key, metric)),
+                "p_swap": swap_p_value(differences, weights @ influence.T, rng),
                 "seeds": len(cell.seeds),
                 "support": len(cell.labels),
                 "patients": patients,
+                "left_out": rhythms.left_out if rhythms.enough and metric != "accuracy" else "",
                 "test": test,
-                "note": "; ".join(notes),
+                "note": "; ".join(_notes(cell, metric, test, rhythms, patients)),
             }
         )
     return rows
@@ -250,7 +275,8 @@ def comparisons_table(
     Returns:
         Columns :data:`COLUMNS`. ``reference`` and ``value`` are the means over seeds of the networks compared
         ``against`` and of the others, ``difference`` = value - reference with its paired interval; ``fraction`` is that
-        of the reference networks (1 for synthetic only). ``standard_error`` and ``degrees_of_freedom`` are those of the
+        of the reference networks (1 for synthetic only). Macro averages leave out the rhythms that ``left_out`` names,
+        so that values differ from those of other tables. ``standard_error`` and ``degrees_of_freedom`` are those of the
         difference, ``p_swap`` is the p-value of :func:`swap_p_value` (reported, not deciding), ``family`` the number of
         comparisons that Holm's correction counts. ``smallest_effect`` is the difference that would have been shown with
         a probability of 80 %, were it the first of its family; it is missing, with a note, where it exceeds 1.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgpipe.tables.cells import Cell, Key
+from ecgpipe.tables.influence import Influences, Rhythms, influences
 from ecgpipe.tables.resampling import over_seeds, patient_weights, seed_weights
 from ecgpipe.tables.weighted import metric_names, weighted_table
-from ecgpipe.vocabulary import COMPARED
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,8 @@ class Draw:
     """(class, metric); class also ``macro`` and ``all``."""
     values: np.ndarray
     """Mean over the drawn seeds on the drawn patients, ``(b, m)``."""
-    by_seed: np.ndarray
-    """Each seed on the drawn patients, for the metrics of :data:`ecgpipe.vocabulary.COMPARED`: ``(b, s, c)``."""
     observed: np.ndarray
     """Each seed on all patients, ``(s, m)``."""
-
-    def column(self, name: tuple[str, str]) -> int:
-        """Return the place of a (class, metric) in ``values`` and ``observed``."""
-        return self.names.index(name)
 
 
 class Draws:
@@ -44,6 +38,7 @@ class Draws:
         self.seed = seed
         self._patients: dict[str, np.ndarray] = {}
         self._done: dict[Key, Draw] = {}
+        self._influences: dict[Key, Influences] = {}
 
     def rng(self, *names: object) -> np.random.Generator:
         """Return a source of randomness of its own for each sequence of names."""
@@ -55,14 +50,22 @@ class Draws:
             self._done[cell.key] = self._compute(cell)
         return self._done[cell.key]
 
-    def _compute(self, cell: Cell) -> Draw:
+    def influences(self, cell: Cell) -> Influences:
+        """Return how a cell's compared metrics hang on the test patients."""
+        if cell.key not in self._influences:
+            rhythms = Rhythms.of(cell.patients, cell.labels, cell.classes)
+            self._influences[cell.key] = influences(cell.labels, cell.probabilities, cell.patients, rhythms.ids)
+        return self._influences[cell.key]
+
+    def weights(self, cell: Cell) -> np.ndarray:
+        """Return the weights of a cell's test records, ``(draws, n)``."""
         if cell.tested not in self._patients:
             rng = self.rng(cell.tested, "patients")
             self._patients[cell.tested] = patient_weights(cell.patients, cell.labels, self.number, rng)
-        patients = self._patients[cell.tested]
+        return self._patients[cell.tested]
+
+    def _compute(self, cell: Cell) -> Draw:
         seeds = seed_weights(len(cell.seeds), self.number, self.rng(cell.dataset, "seeds"))
-        names = metric_names(cell.classes)
-        compared = [names.index(name) for name in COMPARED.values()]
-        table = weighted_table(cell.labels, cell.probabilities, patients)
+        table = weighted_table(cell.labels, cell.probabilities, self.weights(cell))
         observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0]
-        return Draw(names, over_seeds(table, seeds), table[:, :, compared], observed)
+        return Draw(metric_names(cell.classes), over_seeds(table, seeds), observed)

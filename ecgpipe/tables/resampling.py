@@ -7,23 +7,27 @@ class by class. From m units m - 1 are drawn and weighted by m / (m - 1), which 
 even for a handful of units (Rao and Wu, JASA 1988).
 
 A paired difference is judged as in radiology, where a few readers read the same cases with two methods: seeds are the
-readers, patients the cases, see :func:`paired_test`. Swapping the methods of whole seeds (:func:`swap_p_value`) assumes
+readers, patients the cases, see :func:`paired_test`. What patients do to it comes from their influences
+(:mod:`ecgpipe.tables.influence`). Swapping the methods of whole seeds (:func:`swap_p_value`) assumes
 less, but can show nothing with fewer than six seeds.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
 SWAPS = 20_000
 """Random swaps behind a p-value, which is therefore never below 1 / 20,001."""
 
-
 ROUNDING = 1e-10
 """A standard error below this is rounding: one record more or less moves a metric by more."""
+
+DISSENT = 0.5
+"""A stratum's covariance is at least this share of what one patient who is read the other way would give it."""
 
 
 def _counts(units: int, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -40,12 +44,36 @@ def seed_weights(seeds: int, draws: int, rng: np.random.Generator) -> np.ndarray
     return _counts(seeds, draws, rng) / seeds
 
 
+def strata(patients: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the stratum of each patient, a class id, ``(patients,)``, in the order of the sorted names.
+
+    It is the class of the patient's that is rarest in the test set. A class of one patient is joined with the next
+    rarest (collapsed strata: Cochran, Sampling Techniques, 5A.12), or the luck of having met just that patient would
+    count for nothing.
+
+    Args:
+        patients: patient of each record, ``(n,)``.
+        labels: class id of each record, ``(n,)``.
+    """
+    _, patient = np.unique(patients, return_inverse=True)
+    sizes = np.bincount(labels)
+    order = np.argsort(sizes, kind="stable")
+    rarity = np.empty(len(sizes), dtype=np.int64)
+    rarity[order] = np.arange(len(sizes))
+    stratum = np.full(patient.max() + 1, len(sizes))
+    np.minimum.at(stratum, patient, rarity[labels])
+    for value in range(len(sizes) - 1):
+        if (stratum == value).sum() == 1:
+            stratum[stratum == value] = stratum[stratum > value].min(initial=len(sizes))
+    if (stratum == (last := stratum.max())).sum() == 1 and len(stratum) > 1:
+        stratum[stratum == last] = stratum[stratum < last].max()
+    return np.asarray(order[np.minimum(stratum, len(sizes) - 1)])
+
+
 def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Return weights of test records, ``(draws, n)``; all records of a patient weigh the same.
 
-    Patients are drawn within the class of theirs that is rarest in the test set. A class of one patient is drawn
-    together with the next rarest (collapsed strata: Cochran, Sampling Techniques, 5A.12), or the luck of having met
-    just that patient would count for nothing.
+    Patients are drawn within their stratum, see :func:`strata`.
 
     Args:
         patients: patient of each record, ``(n,)``.
@@ -54,18 +82,9 @@ def patient_weights(patients: np.ndarray, labels: np.ndarray, draws: int, rng: n
         rng: source of randomness.
     """
     _, patient = np.unique(patients, return_inverse=True)
-    sizes = np.bincount(labels)
-    rarity = np.empty(len(sizes), dtype=np.int64)
-    rarity[np.argsort(sizes, kind="stable")] = np.arange(len(sizes))
-    stratum = np.full(patient.max() + 1, len(sizes))
-    np.minimum.at(stratum, patient, rarity[labels])
-    for value in range(len(sizes) - 1):
-        if (stratum == value).sum() == 1:
-            stratum[stratum == value] = stratum[stratum > value].min(initial=len(sizes))
-    if (stratum == (last := stratum.max())).sum() == 1 and len(stratum) > 1:
-        stratum[stratum == last] = stratum[stratum < last].max()
+    stratum, sizes = strata(patients, labels), np.bincount(labels)
     weights = np.empty((draws, len(stratum)))
-    for value in np.unique(stratum):
+    for value in sorted(set(stratum), key=lambda k: (sizes[k], k)):
         members = np.flatnonzero(stratum == value)
         weights[:, members] = _counts(len(members), draws, rng)
     return weights[:, patient]
@@ -111,49 +130,115 @@ class PairedTest:
         return float(2 * stats.t.sf(abs(self.difference) / self.error, self.freedom))
 
     def detectable(self, alpha: float, power: float = 0.8) -> float:
-        """Return the difference that would have been found with this probability at level ``alpha``."""
-        return float(stats.t.ppf(1 - alpha / 2, self.freedom) + stats.t.ppf(power, self.freedom)) * self.error
+        """Return the difference that a two-sided test at level ``alpha`` would have found with this probability.
+
+        NaN where the error is unknown; see :func:`detectable`.
+        """
+        return detectable(self.error, self.freedom, alpha, power)
 
 
-def paired_test(differences: np.ndarray, by_patient: np.ndarray, patients: int) -> PairedTest:
+@functools.cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Return places and weights of Gauss and Legendre's rule on (-1, 1)."""
+    return np.polynomial.legendre.leggauss(100)
+
+
+def detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -> float:
+    """Return the true difference that a two-sided t test shows with probability ``power``; NaN without an error.
+
+    The statistic is noncentral t, and its probability of exceeding the critical value is integrated over what the error
+    may be estimated to be, since SciPy's own has no value at small levels. The other tail, below 1e-6, is left out.
+    """
+    if np.isnan(error) or np.isnan(freedom):
+        return float("nan")
+    critical = float(stats.t.ppf(1 - alpha / 2, freedom))
+    places, weights = _quadrature()
+    bars = critical * np.sqrt(2 * special.gammaincinv(freedom / 2, (places + 1) / 2) / freedom)
+
+    def lacking(shift: float) -> float:
+        return float(weights @ special.ndtr(shift - bars)) / 2 - power
+
+    return error * float(optimize.brentq(lacking, 0.0, float(bars.max()) + 10, xtol=1e-6))
+
+
+def covariances(influence: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return what the choice of patients does to several networks, from the influences of patients.
+
+    Within a stratum of n patients the covariance between two networks is n / (n - 1) times the sum over patients of the
+    product of their influences, each about its mean in the stratum.
+
+    Args:
+        influence: of each patient on each network, ``(s, patients)``.
+        stratum: of each patient, ``(patients,)``.
+
+    Returns:
+        The mean covariance between two networks, by stratum ``(h,)``, strata of one patient left out; the number of
+        patients in each ``(h,)``; and the mean variance of one network.
+    """
+    networks = len(influence)
+    shared, sizes, alone = [], [], 0.0
+    for value in np.unique(stratum):
+        members = influence[:, stratum == value]
+        if (n := members.shape[1]) < 2:
+            continue
+        members = members - members.mean(axis=1, keepdims=True)
+        own = n / (n - 1) * float(np.square(members).sum())
+        together = n / (n - 1) * float(np.square(members.sum(axis=0)).sum())
+        shared.append((together - own) / (networks * (networks - 1)))
+        sizes.append(n)
+        alone += own / networks
+    return np.array(shared), np.array(sizes), alone
+
+
+def paired_test(
+    differences: np.ndarray, influence: np.ndarray, stratum: np.ndarray, swing: np.ndarray | None = None
+) -> PairedTest:
     """Judge the mean difference of two methods over seeds and patients that are both a sample of what there could be.
 
     Obuchowski and Rockette's model for readers and cases: with S2 the variance of the difference from seed to seed, C
-    the covariance that the choice of patients gives the differences of two seeds (its bootstrap estimate, at least 0),
-    and s seeds, the mean's squared error is (S2 + s C) / s. S2 has s - 1 degrees of freedom and C as many as there are
-    patients but one; those of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them,
-    who has C known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count
-    as three.
+    the covariance that the choice of patients gives the differences of two seeds (at least 0), and s seeds, the mean's
+    squared error is (S2 + s C) / s. S2 has s - 1 degrees of freedom. C is a sum over strata, and the part C_h of n_h
+    patients has n_h - 1: what hangs on a few patients of a rare rhythm is known as badly as they are few. The degrees
+    of freedom of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them, who has C
+    known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count as three.
 
     By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. But S2
-    holds at least what patients do to one seed apart from the others (their bootstrap variance less C), so the degrees
-    of freedom are those of a sum whose first part is no smaller than this. The error itself is not raised: with its
-    s - 1 degrees of freedom the t test allows for that already.
+    holds at least what patients do to one seed apart from the others (their variance less C), so the degrees of freedom
+    are those of a sum whose first part is no smaller than this. The error itself is not raised: with its s - 1 degrees
+    of freedom the t test allows for that already.
+
+    Nor is a stratum without variance known for certain: where all of ten patients are read rightly by one method and
+    wrongly by the other, an eleventh need not be. C_h is therefore at least :data:`DISSENT` of what it would be if one
+    patient were read the other way.
 
     Args:
         differences: of each seed on all patients, ``(s,)``.
-        by_patient: bootstrap draws of them over patients, ``(b, s)``.
-        patients: number of test patients.
+        influence: of each patient on the difference of each seed, ``(s, patients)``.
+        stratum: of each patient, ``(patients,)``, see :func:`strata`.
+        swing: what a patient who is read the other way does to the difference, by stratum in ascending order of those
+            with two patients or more, ``(h,)``; None sets no floor.
 
     Returns:
         The test; its error is NaN with one seed, whose chance in training is not known, an undefined difference, or one
-        that is the same in every seed and every draw of patients, as when both methods always answer with one class.
+        that is the same in every seed and hangs on no patient, as when both methods always answer with one class.
     """
     seeds = len(differences)
-    by_patient = by_patient[~np.isnan(by_patient).any(axis=1)]
     difference = float(differences.mean())
-    if np.isnan(difference) or seeds < 2 or len(by_patient) < 2 or patients < 2:
-        return PairedTest(difference, float("nan"), float("nan"))
+    unknown = PairedTest(difference, float("nan"), float("nan"))
+    if np.isnan(difference) or seeds < 2 or influence.shape[1] < 2:
+        return unknown
     of_seeds = float(differences.var(ddof=1)) / seeds
-    covariance = np.cov(by_patient.T)
-    of_patients = max(0.0, float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)))
-    variance = of_seeds + of_patients
-    if variance < ROUNDING**2:
-        return PairedTest(difference, float("nan"), float("nan"))
-    apart = max(0.0, float(np.trace(covariance)) / seeds - of_patients) / seeds
+    shared, sizes, alone = covariances(influence, stratum)
+    of_patients = max(0.0, float(shared.sum()))
+    if of_seeds + of_patients < ROUNDING**2:
+        return unknown
+    apart = max(0.0, alone - of_patients) / seeds
+    if swing is not None:
+        shared = np.maximum(shared, DISSENT * np.square(swing))
+        of_patients = max(0.0, float(shared.sum()))
     least = max(of_seeds, apart)
-    freedom = (least + of_patients) ** 2 / (least**2 / (seeds - 1) + of_patients**2 / (patients - 1))
-    return PairedTest(difference, variance**0.5, freedom)
+    uncertainty = least**2 / (seeds - 1) + float((np.maximum(shared, 0.0) ** 2 / (sizes - 1)).sum())
+    return PairedTest(difference, (of_seeds + of_patients) ** 0.5, (least + of_patients) ** 2 / uncertainty)
 
 
 def widened(

@@ -31,6 +31,9 @@ def _plan(configfile: Path, snakemake: Sequence[str]) -> None:
     print(f"Arrays on disk: {'not known' if disk is None else f'{disk / 1e9:,.2f} GB'}")
     for line in planner.downloads():
         print(f"Download of {line}")
+    print("What the paper's claims could show (macro F1):")
+    for line in planner.claims():
+        print(f"  {line}")
 
 
 def _check(configfile: Path, results: bool) -> None:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.run import plan_download
 from ecgpipe.classify.grid import count_trainings
@@ -22,6 +24,7 @@ from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.config.derived import record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
+from ecgpipe.tables.prospects import prospects
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.jobs import JOBS
@@ -108,6 +111,7 @@ class Planner:
 
     def __init__(self, config: Config, past: Path) -> None:
         self.config = config
+        self._results = past
         self._past = {rule: list(_seconds(kind.script, kind.provenances(past))) for rule, kind in JOBS.items()}
         self._past["acquire"] = list(_seconds("acquire", Path(config.raw_dir).expanduser().glob("*.provenance.json")))
         self._device = "GPU" if pick_device("auto") == "cuda" else "CPU"
@@ -208,6 +212,24 @@ class Planner:
         cells = len(self.config.datasets) * len(self.config.generators)
         all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
         return float(all_records * 12 * record_length(self.config.signal) * 4)
+
+    def _test_patients(self, dataset: str) -> dict[str, int] | None:
+        """Count the test patients of each rhythm; None if the dataset has not been made."""
+        path = self._results / "data" / dataset / "records.parquet"
+        if not path.exists():
+            return None
+        found = pd.read_parquet(path, columns=["split", "label", "patient"])
+        counts = found[found["split"] == "test"].groupby("label")["patient"].nunique()
+        return {str(label): int(number) for label, number in counts.items()}
+
+    def claims(self) -> list[str]:
+        """Say what each of the paper's claims could show with the test patients that there are."""
+        config = self.config
+        patients = {name: self._test_patients(name) for name in config.datasets}
+        merged = [name for name in config.datasets if config.dataset_settings[name].merge is not None]
+        full = bool(config.experiments.transfer.fractions) and max(config.experiments.transfer.fractions) == 1
+        seeds, confidence = len(config.experiments.seeds), config.statistics.confidence
+        return prospects(patients, merged, config.generators, seeds, full, confidence)
 
     def downloads(self) -> list[str]:
         """Say for each dataset what would be fetched."""

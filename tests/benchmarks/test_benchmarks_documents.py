@@ -20,6 +20,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("closeness_real", "closeness.md", "real"),
         ("full_scale", "performance.md", "full-scale"),
         ("matrix", "statistics.md", "matrix"),
+        ("planted_patients", "closeness.md", "patients"),
         ("planted_truth", "statistics.md", "planted"),
         ("preprocess", "performance.md", "preprocess"),
         ("repetitions", "statistics.md", "repetitions"),
@@ -31,7 +32,9 @@ def test_the_section_is_made_of_the_csv(
     load: Callable[[str], ModuleType], name: str, document: str, section: str
 ) -> None:
     module = load(name)
-    paths = [getattr(module, csv) for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV") if hasattr(module, csv)]
+    paths = [
+        getattr(module, csv) for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV", "RARE_CSV") if hasattr(module, csv)
+    ]
     expected = module.render(*(pd.read_csv(path) for path in paths)).strip()
     text = (DOCS / document).read_text(encoding="utf-8")
     assert f"<!-- {section}: begin -->\n{expected}\n<!-- {section}: end -->" in text

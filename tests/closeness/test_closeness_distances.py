@@ -53,7 +53,7 @@ def test_frechet_with_weights_is_that_of_repeated_records(two):
 
 
 def naive_mmd(a, b):
-    median = np.median(scipy.spatial.distance.pdist(a))
+    median = np.median(scipy.spatial.distance.pdist(np.concatenate([a, b])))
     gammas = [1 / (2 * (w * median) ** 2) for w in distances.WIDTHS]
     aa, bb, ab = (np.mean([rbf_kernel(x, y, g) for g in gammas], axis=0) for x, y in ((a, a), (b, b), (a, b)))
     n, m = len(a), len(b)
@@ -62,9 +62,9 @@ def naive_mmd(a, b):
 
 def test_mmd_as_by_scikit_learns_kernels(two, monkeypatch):
     expected = naive_mmd(*two)
-    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-6)
+    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-5)
     monkeypatch.setattr(distances, "ROWS", 17)
-    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-6)
+    assert distances.mmd(*two, *ones(*two))[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_mmd_is_unbiased_and_its_p_value_tells_apart():
@@ -75,6 +75,57 @@ def test_mmd_is_unbiased_and_its_p_value_tells_apart():
     assert 0.3 < np.mean(p) < 0.7
     a, b = rng.standard_normal((2, 30, 3))
     assert distances.mmd_p_value(a, b + 2, rng) == pytest.approx(1 / (distances.PERMUTATIONS + 1))
+
+
+def of_patients(rng, patients, records):
+    """Draw records ``(patients * records, 3)`` that are alike within a patient, and whose they are."""
+    own = rng.standard_normal((patients, 1, 3)) + 0.3 * rng.standard_normal((patients, records, 3))
+    return own.reshape(-1, 3), np.repeat(np.arange(patients), records)
+
+
+def test_mmd_p_value_is_that_of_exchanging_whole_patients_by_hand():
+    rng = np.random.default_rng(3)
+    (a, p), (b, q) = of_patients(rng, 9, 3), of_patients(rng, 7, 2)
+    b = b + 0.5
+    x, patient = np.concatenate([a, b]), np.concatenate([p, q + 9])
+    gammas = [1 / (2 * (w * np.median(scipy.spatial.distance.pdist(x))) ** 2) for w in distances.WIDTHS]
+    k = np.mean([rbf_kernel(x, x, g) for g in gammas], axis=0)
+    mean = np.array([[k[np.ix_(patient == i, patient == j)].mean() for j in range(16)] for i in range(16)])
+
+    def statistic(first):
+        one, other = np.flatnonzero(first), np.flatnonzero(~first)
+        within = [mean[np.ix_(s, s)][~np.eye(len(s), dtype=bool)].mean() for s in (one, other)]
+        return sum(within) - 2 * mean[np.ix_(one, other)].mean()
+
+    exchanged = np.random.default_rng(4)
+    values = [statistic(np.arange(16) < 9)]
+    values += [statistic(np.isin(np.arange(16), exchanged.permutation(16)[:9])) for _ in range(distances.PERMUTATIONS)]
+    expected = np.mean(np.array(values) >= values[0] - 1e-7)
+    assert distances.mmd_p_value(a, b, np.random.default_rng(4), p, q) == pytest.approx(expected, abs=0.003)
+    one_each = distances.mmd_p_value(a, b, np.random.default_rng(4), np.arange(27), np.arange(14))
+    assert one_each == distances.mmd_p_value(a, b, np.random.default_rng(4))
+
+
+@pytest.mark.parametrize("records", [2, 4])
+def test_mmd_holds_its_level_with_several_records_a_patient(records, monkeypatch):
+    monkeypatch.setattr(distances, "PERMUTATIONS", 99)
+    rng = np.random.default_rng(records)
+    by_patient, by_record = [], []
+    for _ in range(200):
+        (a, p), (b, q) = of_patients(rng, 20, records), of_patients(rng, 20, records)
+        by_patient.append(distances.mmd_p_value(a, b, rng, p, q))
+        by_record.append(distances.mmd_p_value(a, b, rng))
+    assert np.mean(np.array(by_patient) <= 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    assert 0.4 < np.mean(by_patient) < 0.6
+    assert np.mean(np.array(by_record) <= 0.05) > 0.2  # as if every record had a patient of its own
+
+
+def test_mmds_kernels_are_the_same_whichever_side_is_real(two):
+    a, b = two
+    b = b[:25] * 3
+    swapped = distances.mmd(b, a, *ones(b, a))[0]
+    assert distances.mmd(a, b, *ones(a, b))[0] == pytest.approx(swapped, rel=1e-6)
+    assert distances.median_distance(a, b) == pytest.approx(np.median(scipy.spatial.distance.pdist(np.vstack([a, b]))))
 
 
 def test_precision_recall_density_coverage_as_by_prdc(two):

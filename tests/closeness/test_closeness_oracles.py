@@ -82,6 +82,27 @@ def test_two_sample_accuracy_is_that_of_gaussians_two_deviations_apart():
     assert twosample.score(*correct, once, once)[0] == pytest.approx(2 - 2 * np.mean(correct))
 
 
+def test_two_sample_folds_keep_patients_together():
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(23), 3)[rng.permutation(69)]
+    folds = twosample.patient_folds(patients, 69, 5, rng)
+    assert all(len(set(folds[patients == p])) == 1 for p in range(23))
+    assert sorted(np.bincount([folds[patients == p][0] for p in range(23)])) == [4, 4, 5, 5, 5]
+    assert sorted(np.bincount(twosample.patient_folds(None, 69, 5, rng))) == [13, 14, 14, 14, 14]
+
+
+def test_equals_with_several_records_a_patient_cannot_be_told_apart():
+    rng = np.random.default_rng(1)
+    right = {"patients": [], "records": []}
+    for _ in range(6):
+        own = np.repeat(rng.standard_normal((80, 40)), 4, axis=0) + 0.3 * rng.standard_normal((320, 40))
+        patients = np.repeat(np.arange(40), 4)
+        right["patients"].append(np.mean(twosample.ridge_correct(own[:160], own[160:], 0, patients, patients)))
+        right["records"].append(np.mean(twosample.ridge_correct(own[:160], own[160:], 0)))
+    assert np.mean(right["patients"]) == pytest.approx(0.5, abs=0.08)
+    assert np.mean(right["records"]) > 0.65  # folds by record know the patients of the other folds
+
+
 def test_beats_of_intervals_that_take_turns():
     rate, variation = clinical.beats(np.cumsum([50, 80, 100, 80, 100, 80]), 100.0)
     assert rate == pytest.approx(75)

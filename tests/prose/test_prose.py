@@ -75,3 +75,6 @@ def test_tally_counts_every_verdict():
     assert findings.tally(table(NONE), "transfer") == (
         "Synthetic pre-training is not shown to differ in 1 of 1 comparison with real records only."
     )
+    assert findings.tally(table(HARMS), "between generators") == (
+        "Pre-training on one generator's records, against another's that follows by name, harms in 1 of 1 comparison."
+    )

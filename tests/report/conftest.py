@@ -15,7 +15,7 @@ from ecgpipe.tables.run import Parameters, build_tables
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 SPEC = SignalSpec(100.0, 1000, CLASSES)
-TEST_LABELS = ["SR"] * 6 + ["AFIB"] * 4
+TEST_LABELS = ["SR"] * 18 + ["AFIB"] * 12
 SEEDS = (0, 1, 2, 3, 4, 5, 6)
 
 
@@ -106,12 +106,13 @@ def _write_data(root: Path) -> None:
     rng = np.random.default_rng(0)
     records = pd.concat(
         [
-            _records([f"t{i}" for i in range(10)], TEST_LABELS, "test"),
+            _records([f"t{i}" for i in range(len(TEST_LABELS))], TEST_LABELS, "test"),
             _records(["v<1>", "v2"], ["SVTAC", "SR"], "train"),
         ],
         ignore_index=True,
     )
-    save_dataset(root / "data" / "a", rng.normal(0, 0.3, (12, 12, 1000)).astype(np.float32), records, SPEC)
+    signals = rng.normal(0, 0.3, (len(records), 12, 1000)).astype(np.float32)
+    save_dataset(root / "data" / "a", signals, records, SPEC)
     excluded = pd.DataFrame({"record": ["x", "y"], "reason": ["flat_lead", "flat_lead"]})
     write_parquet(root / "data" / "a" / "excluded.parquet", excluded)
     summary = {

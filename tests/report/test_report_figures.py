@@ -41,7 +41,7 @@ def test_low_shares_get_a_logarithmic_axis(summary):
 def test_classes_without_test_records_are_shown_as_such(summary):
     found = words(figures.class_scores(summary, CLASSES))
     assert "no test record" in found
-    assert any(w.startswith("AFIB") and w.endswith("(n = 4)") for w in found)
+    assert any(w.startswith("AFIB") and w.endswith("(n = 12)") for w in found)
     assert any(w.startswith("SVTAC") and w.endswith("(n = 0)") for w in found)
 
 

@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats import multitest
+from statsmodels.stats.power import TTestPower
 
 from ecgpipe.tables import resampling
 from ecgpipe.tables.resampling import (
+    PairedTest,
+    covariances,
+    detectable,
     holm,
     interval,
     over_seeds,
     paired_test,
     patient_weights,
     seed_weights,
+    strata,
     swap_p_value,
     widened,
 )
@@ -88,7 +93,7 @@ def test_p_value_needs_more_than_one_seed_and_a_difference():
 
 
 def simulated_tests(repetitions, seeds, patients, of_seed, of_patient, of_both, shift=0.0):
-    """Draw differences d = shift + a_seed + b_patient + e with these deviations; return what both tests are given."""
+    """Draw d = shift + a_seed + b_patient + e with these deviations: (mean of each seed, influences, weights, rng)."""
     rng = np.random.default_rng(17)
     for _ in range(repetitions):
         d = (
@@ -97,48 +102,103 @@ def simulated_tests(repetitions, seeds, patients, of_seed, of_patient, of_both, 
             + of_patient * rng.normal(size=patients)
             + of_both * rng.normal(size=(seeds, patients))
         )
-        weights = patient_weights(np.arange(patients), np.zeros(patients, dtype=int), 100, rng)
-        yield d.mean(axis=1), weights @ d.T / patients, rng
+        means = d.mean(axis=1)
+        yield means, (d - means[:, None]) / patients, rng
+
+
+def paired_tests(repetitions, seeds, patients, *chance, **others):
+    """Judge them, all patients in one stratum."""
+    drawn = simulated_tests(repetitions, seeds, patients, *chance, **others)
+    return [paired_test(d, influence, np.zeros(patients)) for d, influence, _ in drawn]
+
+
+def by_patients(means, influence, rng, draws=100):
+    """Return bootstrap draws over patients of each seed's mean, ``(draws, s)``."""
+    patients = influence.shape[1]
+    weights = patient_weights(np.arange(patients), np.zeros(patients, dtype=int), draws, rng)
+    return means + weights @ influence.T
 
 
 def simulated_p_values(*arguments, **others):
     """P-values of swaps."""
-    return np.array([swap_p_value(*drawn) for drawn in simulated_tests(*arguments, **others)])
+    drawn = simulated_tests(*arguments, **others)
+    return np.array([swap_p_value(d, by_patients(d, influence, rng), rng) for d, influence, rng in drawn])
 
 
 def test_paired_test_is_the_t_test_where_patients_play_no_part():
     differences = np.random.default_rng(1).normal(0.4, 1, 6)
-    test = paired_test(differences, np.zeros((10, 6)), 50)
+    test = paired_test(differences, np.zeros((6, 50)), np.zeros(50))
     wanted = stats.ttest_1samp(differences, 0)
     assert test.p_value == pytest.approx(wanted.pvalue)
     assert test.interval(0.9) == pytest.approx(wanted.confidence_interval(0.9))
 
 
 def test_paired_test_is_the_t_test_over_patients_where_seeds_agree():
-    rng = np.random.default_rng(2)
-    patients = rng.normal(0.3, 1, 40)
-    weights = patient_weights(np.arange(40), np.zeros(40, dtype=int), 20_000, rng)
-    by_patient = np.repeat((weights @ patients / 40)[:, None], 3, axis=1)
-    test = paired_test(np.full(3, patients.mean()), by_patient, 40)
-    assert test.p_value == pytest.approx(stats.ttest_1samp(patients, 0).pvalue, rel=0.1)
+    patients = np.random.default_rng(2).normal(0.3, 1, 40)
+    influence = np.repeat((patients - patients.mean())[None] / 40, 3, axis=0)
+    test = paired_test(np.full(3, patients.mean()), influence, np.zeros(40))
+    assert test.p_value == pytest.approx(stats.ttest_1samp(patients, 0).pvalue)
     assert test.freedom == pytest.approx(39)
 
 
 def test_seeds_that_agree_by_chance_do_not_get_the_freedom_of_many_patients():
     rng = np.random.default_rng(4)
-    by_patient = 0.3 * rng.normal(size=(5000, 1)) + rng.normal(size=(5000, 3))  # patients move each seed by itself
-    test = paired_test(np.array([0.999, 1.0, 1.001]), by_patient, 40)
+    influence = (0.3 * rng.normal(size=(1, 4000)) + rng.normal(size=(3, 4000))) / 4000**0.5  # each seed by itself
+    test = paired_test(np.array([0.999, 1.0, 1.001]), influence, np.zeros(4000))
     apart, together = 1 / 3, 0.09
     assert test.error == pytest.approx(together**0.5, rel=0.15)
-    wanted = (apart + together) ** 2 / (apart**2 / 2 + together**2 / 39)
+    wanted = (apart + together) ** 2 / (apart**2 / 2 + together**2 / 3999)
     assert test.freedom == pytest.approx(wanted, rel=0.15)
     assert test.p_value > 0.005
+
+
+def test_covariances_by_stratum_are_those_of_a_bootstrap_within_strata():
+    rng = np.random.default_rng(5)
+    stratum = np.repeat([0, 1, 2], [40, 12, 1])
+    scale = np.repeat([0.02, 0.1, 1.0], [40, 12, 1])
+    influence = scale * (rng.normal(size=53) + rng.normal(size=(4, 53)))
+    shared, sizes, alone = covariances(influence, stratum)
+    assert sizes.tolist() == [40, 12]  # one patient has no variance
+    for place, members in enumerate((slice(0, 40), slice(40, 52))):
+        n = sizes[place]
+        draws = patient_weights(np.arange(n), np.zeros(n, dtype=int), 40_000, rng) @ influence[:, members].T
+        bootstrap = np.cov(draws.T)
+        assert shared[place] == pytest.approx((bootstrap.sum() - np.trace(bootstrap)) / 12, rel=0.05)
+        unbiased = n * np.cov(influence[:, members])
+        assert shared[place] == pytest.approx((unbiased.sum() - np.trace(unbiased)) / 12)
+        alone -= np.trace(unbiased) / 4
+    assert alone == pytest.approx(0, abs=1e-12)
+
+
+def test_degrees_of_freedom_are_those_of_welchs_test_where_chance_lies_in_two_strata():
+    """Seeds agree: what is left is a difference of two means, (Σ C_h)² / Σ C_h² / (n_h - 1)."""
+    rng = np.random.default_rng(6)
+    many, few = rng.normal(0, 1, 300), rng.normal(0, 1, 4)
+    influence = np.concatenate([(many - many.mean()) / 300, -(few - few.mean()) / 4])
+    test = paired_test(
+        np.full(5, many.mean() - few.mean()), np.repeat(influence[None], 5, axis=0), np.repeat([0, 1], [300, 4])
+    )
+    wanted = stats.ttest_ind(many, few, equal_var=False)
+    assert test.freedom == pytest.approx(wanted.df)
+    assert test.p_value == pytest.approx(wanted.pvalue)
+
+
+def test_a_rhythm_that_all_networks_read_rightly_is_not_known_for_certain():
+    rng = np.random.default_rng(7)
+    stratum = np.repeat([0, 1], [100, 10])
+    influence = np.concatenate([rng.normal(0, 0.001, 100), np.zeros(10)])[None].repeat(3, axis=0)
+    plain = paired_test(np.full(3, 0.1), influence, stratum)
+    swing = np.array([0.001, 0.05])
+    floored = paired_test(np.full(3, 0.1), influence, stratum, swing)
+    assert floored.error**2 - plain.error**2 == pytest.approx(0.5 * 0.05**2)
+    assert floored.freedom < 15 < plain.freedom
+    assert np.isnan(paired_test(np.zeros(3), np.zeros((3, 110)), stratum, swing).error)  # no chance at all was seen
 
 
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
 def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
-    tests = [paired_test(d, b, 40) for d, b, _ in simulated_tests(1500, seeds, 40, of_seed, of_patient, 1.0)]
+    tests = paired_tests(1500, seeds, 40, of_seed, of_patient, 1.0)
     p_values = np.array([test.p_value for test in tests])
     for level in (0.05, 0.2, 0.5):
         assert (p_values <= level).mean() == pytest.approx(level, abs=0.01 + 3 * np.sqrt(level * (1 - level) / 1500))
@@ -147,10 +207,28 @@ def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
 
 
 def test_what_is_called_detectable_is_found_that_often():
-    detectable = np.mean([paired_test(d, b, 40).detectable(0.05) for d, b, _ in simulated_tests(200, 8, 40, 0.3, 1, 1)])
-    tests = simulated_tests(200, 8, 40, 0.3, 1, 1, shift=detectable)
-    found = np.mean([paired_test(d, b, 40).p_value < 0.05 for d, b, _ in tests])
-    assert found == pytest.approx(0.8, abs=0.1)
+    """The smallest effect of the true error has a power of 0.80, also where there are few degrees of freedom."""
+    for patients, seeds in ((12, 20), (40, 8)):
+        known = np.std([t.difference for t in paired_tests(2000, seeds, patients, 0.1, 1, 0.3)])
+        freedom = np.median([t.freedom for t in paired_tests(200, seeds, patients, 0.1, 1, 0.3)])
+        shift = PairedTest(0.0, float(known), float(freedom)).detectable(0.05)
+        tests = paired_tests(1000, seeds, patients, 0.1, 1, 0.3, shift=shift)
+        assert np.mean([test.p_value < 0.05 for test in tests]) == pytest.approx(0.8, abs=0.045)
+
+
+@pytest.mark.parametrize(("freedom", "alpha"), [(2, 0.05), (9, 0.05), (17.3, 0.01), (150, 0.001)])
+def test_detectable_agrees_with_statsmodels(freedom, alpha):
+    wanted = TTestPower().solve_power(nobs=freedom + 1, alpha=alpha, power=0.8) * np.sqrt(freedom + 1)
+    assert detectable(0.03, freedom, alpha) == pytest.approx(0.03 * wanted, rel=1e-4)
+
+
+def test_detectable_at_small_levels_with_few_degrees_of_freedom_is_that_of_draws():
+    """Where SciPy's noncentral t fails."""
+    rng, freedom, alpha = np.random.default_rng(0), 3.5, 0.0006
+    effect = detectable(1.0, freedom, alpha)
+    errors = np.sqrt(rng.chisquare(freedom, 400_000) / freedom)
+    found = (effect + rng.standard_normal(400_000)) / errors > stats.t.ppf(1 - alpha / 2, freedom)
+    assert found.mean() == pytest.approx(0.8, abs=0.005)
 
 
 def test_paired_test_without_chance_or_without_value():
@@ -160,8 +238,14 @@ def test_paired_test_without_chance_or_without_value():
         (np.array([0.1, np.nan]), 20),
         (np.array([0.1, 0.2]), 1),
     ):
-        test = paired_test(differences, np.zeros((10, len(differences))), patients)
+        test = paired_test(differences, np.zeros((len(differences), patients)), np.zeros(patients))
         assert np.isnan([test.p_value, *test.interval(0.95), test.detectable(0.05)]).all()
+
+
+def test_strata_are_the_patients_rarest_class():
+    patients = np.array(["a", "a", "b", "c", "d", "e", "f"])
+    labels = np.array([0, 1, 0, 0, 1, 2, 0])
+    assert strata(patients, labels).tolist() == [1, 0, 0, 1, 1, 0]  # e, alone in class 2, joins the next rarest
 
 
 def test_intervals_of_few_seeds_are_widened_to_cover():
@@ -183,7 +267,8 @@ def test_intervals_of_few_seeds_are_widened_to_cover():
 def test_intervals_over_seeds_and_patients_cover(seeds, of_seed, of_patient):
     """The interval of one network's mean, as in summary.parquet, with chance in the training, the patients and both."""
     covered = 0
-    for of_each_seed, by_patient, rng in simulated_tests(300, seeds, 40, of_seed, of_patient, 1.0):
+    for of_each_seed, influence, rng in simulated_tests(300, seeds, 40, of_seed, of_patient, 1.0):
+        by_patient = by_patients(of_each_seed, influence, rng)
         draws = over_seeds(by_patient, seed_weights(seeds, len(by_patient), rng))[:, None]
         low, high = interval(draws, 0.95)
         low, high = widened(low, high, of_each_seed.mean(keepdims=True), of_each_seed[:, None], draws, 0.95)

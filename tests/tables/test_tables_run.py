@@ -92,8 +92,8 @@ def test_tables_hold_every_cell_once(tables):
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(values.std(ddof=1))
     assert row["low"] < row["mean"] < row["high"]
-    assert (row["seeds"], row["support"]) == (8, 20)
-    assert summary.loc[("TrRTeR", 0.2, "SVTAC", "f1"), "note"].endswith("only 4 test records")
+    assert (row["seeds"], row["support"]) == (8, 56)
+    assert summary.loc[("TrRTeR", 0.2, "SVTAC", "f1"), "note"].endswith("only 8 test records")
     calibration = summary.loc[("TrRTeR", 0.2, "all", "calibration_error")]
     assert np.isnan(calibration["low"])
     assert calibration["note"] == "no interval: resampling biases it"
@@ -126,7 +126,58 @@ def test_comparisons_say_what_was_planted(tables):
 def test_confusion_counts_every_test_record(tables):
     cells = tables["confusion"].groupby(["setting", "fraction", "true"])["mean"].sum()
     for (_, _, true), count in cells.items():
-        assert count == pytest.approx({"SR": 8, "AFIB": 8, "SVTAC": 4}[true])
+        assert count == pytest.approx({"SR": 24, "AFIB": 24, "SVTAC": 8}[true])
+
+
+def test_rare_rhythms_leave_macro_averages_of_comparisons_and_are_named(tables):
+    rows = tables["comparisons"].query("experiment == 'augmentation' and fraction == 0.2").set_index("metric")
+    assert set(rows.index) == {"macro_f1", "macro_roc_auc", "macro_precision", "balanced_accuracy", "accuracy"}
+    assert rows.loc["macro_f1", "left_out"] == "SVTAC (4)"
+    assert rows.loc["macro_f1", "note"] == "judged without SVTAC (4): fewer than 10 test patients"
+    assert (rows.loc["accuracy", "left_out"], rows.loc["accuracy", "note"]) == ("", "")
+    f1 = (
+        tables["summary"]
+        .query("setting == 'TrRSTeR' and fraction == 0.2 and metric == 'f1'")
+        .set_index("class")["mean"]
+    )
+    assert rows.loc["macro_f1", "value"] == pytest.approx(f1[["SR", "AFIB"]].mean())
+    assert rows.loc["macro_f1", "value"] != pytest.approx(f1["macro"])
+
+
+def test_too_few_test_patients_describe_and_do_not_judge(study, parameters, tmp_path, write, make):
+    for labels, note in (("S" * 8 + "A" * 8, "only 8 test patients: 10 are needed"), ("S" * 24 + "A" * 6, "SR")):
+        files = [
+            write(make("TrRTeR", "none", 1.0, 0.0, labels=labels)),
+            write(make("TrRSTeR", "good", 1.0, 9.0, stream=1, labels=labels)),
+        ]
+        build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+        rows = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
+        row = rows.loc["macro_f1"]
+        assert row["difference"] > 0.3
+        assert (row["verdict"], row["left_out"]) == ("cannot tell", "")
+        assert np.isnan(row[["low", "p_value", "smallest_effect"]].astype(float)).all()
+        assert row["note"].startswith(note) or row["note"].startswith("nothing can be told: too many rhythms are rare")
+    assert rows.loc["accuracy", "verdict"] == "helps"  # 15 patients, whatever their rhythm
+
+
+def test_generators_are_compared_directly_with_the_same_seeds_and_patients(study, parameters, tmp_path, write, make):
+    files = [
+        write(make("TrRTeR", "none", 0.5, 2.0, seeds=SEEDS)),
+        write(
+            make("frozen", "b", 0.5, 4.0, seeds=SEEDS, stream=1),
+            make("frozen", "a", 0.5, 0.0, seeds=SEEDS, stream=2),
+            make("frozen", "real:x", 0.5, 2.0, seeds=SEEDS, stream=3),
+        ),
+    ]
+    build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
+    table = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").query("metric == 'macro_f1'")
+    found = table.set_index(["experiment", "generator", "against"])
+    direct = found.loc["between generators"]
+    assert direct.index.tolist() == [("a", "b")]
+    against_real = found.loc["transfer"].droplevel("against")["difference"]
+    assert direct["difference"].item() == pytest.approx(against_real["a"] - against_real["b"])
+    assert direct["verdict"].item() == "harms"
+    assert len(found.loc["against real pre-training"]) == 2
 
 
 def test_same_input_same_bytes_and_the_order_of_files_does_not_matter(study, parameters, folder, tmp_path):
@@ -140,7 +191,7 @@ def test_same_input_same_bytes_and_the_order_of_files_does_not_matter(study, par
 
 
 def test_a_class_without_test_records_is_missing_with_a_note_and_not_dropped(study, parameters, tmp_path, write, make):
-    labels = "SSSSSSSSAAAAAAAA"
+    labels = "S" * 24 + "A" * 24
     files = [
         write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels=labels)),
         write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels=labels, stream=1)),
@@ -154,14 +205,14 @@ def test_a_class_without_test_records_is_missing_with_a_note_and_not_dropped(stu
     assert macro["mean"] > 0
     assert "without SVTAC" in macro["note"]
     comparisons = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
-    assert comparisons.loc["macro_f1", "note"] == "no test record of SVTAC"
+    assert comparisons.loc["macro_f1", "note"] == "judged without SVTAC (0): fewer than 10 test patients"
     assert comparisons.loc["accuracy", "note"] == ""
 
 
 def test_one_rhythm_only_gives_no_auc_and_no_verdict_on_it(study, parameters, tmp_path, write, make):
     files = [
-        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels="SSSSSS")),
-        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels="SSSSSS", stream=1)),
+        write(make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS, labels="S" * 24)),
+        write(make("TrRSTeR", "good", 1.0, 2.0, seeds=SEEDS, labels="S" * 24, stream=1)),
     ]
     build_tables(parameters, **{**study, "predictions": files}, out=tmp_path / "tables")
     rows = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric")
@@ -192,7 +243,10 @@ def test_one_seed_gives_no_verdict(study, parameters, tmp_path, write, make):
     row = pd.read_parquet(tmp_path / "tables" / "comparisons.parquet").set_index("metric").loc["macro_f1"]
     assert row["difference"] > 0.3
     assert np.isnan(row[["low", "high", "p_value", "p_holm", "smallest_effect"]].astype(float)).all()
-    assert (row["verdict"], row["note"]) == ("cannot tell", "one seed: the chance in training is not known")
+    assert (row["verdict"], row["note"]) == (
+        "cannot tell",
+        "judged without SVTAC (4): fewer than 10 test patients; one seed: the chance in training is not known",
+    )
 
 
 def test_one_seed_has_intervals_over_patients_only_and_says_so(study, parameters, tmp_path, write, make):
@@ -222,7 +276,7 @@ def test_missing_trainings_are_named(tmp_path):
 
 def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, write, make):
     """Ratios, other hospitals, ways of fine-tuning and real pre-training, each against what it is compared with."""
-    labels = "SSSSSSAAAAAAVVVVVV"
+    labels = "S" * 24 + "A" * 24 + "V" * 24
     real = [make("TrRTeR", "none", 1.0, 1.0, seeds=SEEDS), make("TrRTeR", "none", 0.5, 1.0, seeds=SEEDS)]
     away = make("TrRTeR", "none", 1.0, 0.0, seeds=SEEDS, tested="b", labels=labels)
     augmented = [
@@ -266,7 +320,7 @@ def test_every_question_has_a_family_of_its_own(study, parameters, tmp_path, wri
     assert set(on_synthetic["support"]) == {12}
 
 
-@pytest.mark.parametrize("counts", [(52, 6, 3), (40, 30, 33), (101, 13, 29)])
+@pytest.mark.parametrize("counts", [(52, 16, 3), (40, 30, 33), (101, 13, 29)])
 def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(counts):
     labels, rng = np.repeat(np.arange(3), counts), np.random.default_rng(0)
     names = np.array([f"{i:03d}" for i in range(len(labels))])
@@ -287,14 +341,14 @@ def test_networks_that_answer_one_class_each_give_no_verdict_out_of_rounding(cou
 
 
 def test_a_smallest_effect_that_no_metric_can_reach_is_missing_and_said():
-    labels = np.repeat(np.arange(3), 4)
-    names = np.array([f"{i:02d}" for i in range(12)])
+    labels = np.repeat(np.arange(3), 10)
+    names = np.array([f"{i:02d}" for i in range(30)])
 
     def cell(setting, generator, ratio, *answers):
         scores = np.eye(3, dtype=np.float32)[np.array(answers)]
         return Cell("d", setting, generator, 1.0, ratio, "d", tuple("ABC"), (0, 1), names, names, labels, scores)
 
-    half = np.where(np.arange(12) % 2, labels, (labels + 1) % 3)
+    half = np.where(np.arange(30) % 2, labels, (labels + 1) % 3)
     cells = [
         cell("TrRTeR", "none", "none", half, half),
         cell("TrRSTeR", "g", "all", labels, (labels + 1) % 3),  # right in one seed, wrong in the other
@@ -307,7 +361,7 @@ def test_a_smallest_effect_that_no_metric_can_reach_is_missing_and_said():
 
 def test_each_datasets_tables_are_the_same_beside_another(study, parameters, tmp_path, write, make):
     """Also beside one without comparisons, and whatever the order of files."""
-    labels = "SSSSSSAAAAAAVVVVVV"
+    labels = "S" * 24 + "A" * 24 + "V" * 24
     real, other = (
         write(make("TrRTeR", "none", 1.0, 1.0)),
         write(make("TrRTeR", "none", 1.0, 1.0, dataset="b", labels=labels)),

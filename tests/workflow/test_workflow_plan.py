@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from generate.tiny_vqvae import NETWORKS
@@ -121,6 +122,18 @@ def test_full_closeness_and_sources_that_must_be_asked_are_not_guessed() -> None
     full = CONFIG.closeness.model_copy(update={"measures": "full"})
     config = CONFIG.model_copy(update={"closeness": full})
     assert plan.Planner(config, Path("nowhere")).size(job, 0) is None
+
+
+def test_what_claims_could_show_follows_from_the_test_patients(tmp_path: Path) -> None:
+    planner = plan.Planner(CONFIG, tmp_path)
+    assert "run `snakemake data`" in planner.claims()[0]
+    for name in CONFIG.datasets:
+        records = [("test", rhythm, f"p{i // 2}") for rhythm in ("SR", "AFIB") for i in range(100)]
+        frame = pd.DataFrame([*records, ("train", "SR", "q")], columns=["split", "label", "patient"])
+        (tmp_path / "data" / name).mkdir(parents=True)
+        frame.to_parquet(tmp_path / "data" / name / "records.parquet")
+        assert planner._test_patients(name) == {"SR": 50, "AFIB": 50}
+    assert "Decided by" in planner.claims()[0]
 
 
 def test_past_closeness_jobs_are_told_apart(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What the paper's claims could show in a study, before it is run: from its test patients and seeds, and a prior.
+
+The same tests as in :mod:`ecgpipe.tables.verdicts`, with the error that a comparison in macro F1 is expected to have:
+error² = SEED² / seeds + Σ PATIENT² / patients of a rhythm / rhythms², over rhythms with enough test patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ecgpipe.prose import conclusions as say
+from ecgpipe.tables.influence import FEWEST
+from ecgpipe.tables.verdicts import BEST, GENERATORS, NOTICEABLE, smallest_difference, smallest_margin
+
+SEED = 0.03
+"""Standard deviation of the difference in macro F1 from seed to seed, a prior."""
+
+PATIENT = 0.3
+"""Standard deviation from patient to patient of the difference between two methods in a rhythm's F1, a prior: what
+methods of like skill have in benchmarks/planted_counts.py."""
+
+
+def expected_error(patients: Collection[int], seeds: int) -> tuple[float, float] | None:
+    """Return standard error and degrees of freedom that a comparison in macro F1 may be expected to have.
+
+    Args:
+        patients: test patients of each rhythm.
+        seeds: repetitions of each training.
+
+    Returns:
+        None if there will be no verdict: one seed, or fewer than two rhythms with enough patients.
+    """
+    judged = [n for n in patients if n >= FEWEST]
+    if seeds < 2 or len(judged) < 2:
+        return None
+    of_seeds = SEED**2 / seeds
+    of_patients = [PATIENT**2 / n / len(judged) ** 2 for n in judged]
+    whole = of_seeds + sum(of_patients)
+    parts = of_seeds**2 / (seeds - 1) + sum(c**2 / (n - 1) for c, n in zip(of_patients, judged, strict=True))
+    return whole**0.5, whole**2 / parts
+
+
+def prospects(
+    patients: Mapping[str, Mapping[str, int] | None],
+    merged: Collection[str],
+    generators: Sequence[str],
+    seeds: int,
+    transfer: bool,
+    confidence: float,
+) -> list[str]:
+    """Say for each of the paper's claims what the study could show.
+
+    Args:
+        patients: test patients by dataset and rhythm; None for a dataset that has not been made yet.
+        merged: names of datasets that are merges.
+        generators: names of the study's generators.
+        seeds: repetitions of each training.
+        transfer: whether transfer is run at the full share.
+        confidence: 1 - confidence is the level of the tests.
+
+    Returns:
+        A line a claim.
+    """
+    papers = [name for name in generators if name in GENERATORS]
+    others = len(papers) - 1 if BEST in papers else 0
+    single, union = [name for name in patients if name not in merged], [name for name in patients if name in merged]
+    every = list(patients) if transfer else []
+    claims = (
+        (say.ONE_DATASET, single, len(papers), NOTICEABLE),
+        (say.MERGED_DATASETS, union, len(papers), None),
+        (say.TRANSFER_BELOW_REAL, every, len(papers), None),
+        (say.BEST_AT_TRANSFER, every, others, None),
+    )
+    lines = []
+    for claim, datasets, number, bound in claims:
+        if not datasets or not number:
+            lines.append(f"{claim} {say.NOT_IN_THE_STUDY}")
+            continue
+        counts = [patients[name] for name in datasets]
+        if None in counts:
+            lines.append(f"{claim} {say.NOT_KNOWN_BEFORE_THE_DATA}")
+            continue
+        errors = [expected_error(list(found.values()), seeds) for found in counts if found is not None]
+        known = [error for error in errors if error is not None]
+        smallest = float("nan")
+        if len(known) == len(errors):
+            of = smallest_margin if bound else smallest_difference
+            smallest = of([e for e, _ in known], [f for _, f in known], 1 - confidence)
+        lines.append(f"{claim} {say.could_show(number * len(datasets), smallest, bound)}")
+    return lines
