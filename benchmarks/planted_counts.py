@@ -238,8 +238,8 @@ def rare_rhythms(table: pd.DataFrame) -> str:
     return (
         f"Test sets with the composition of PTB-XL's fold 10 ({composition}), {draws:,} draws of each row; networks' "
         "answers are drawn, none is trained ([rare_rhythms.csv](data/rare_rhythms.csv), "
-        "`benchmarks/planted_counts.py`). *soft*: networks of a method differ much; *hard*: they nearly agree. A miss is "
-        "a true difference outside of the interval of that level.\n\n"
+        "`benchmarks/planted_counts.py`). *soft*: networks of a method differ much; *hard*: they nearly agree. A miss "
+        "is a true difference outside of the interval of that level.\n\n"
         f"{markdown_table(heads, rows)}\n"
         f"The former rule (all rhythms, as many degrees of freedom as patients) misses up to {worst}. Of "
         f"{len(present)} rows of the present rule, those more than three simulation errors above the level are: "
