@@ -36,6 +36,7 @@ REMOVED = (
     *("BASH_ENV", "BASH_FUNC_python%%", "BASHOPTS", "CDPATH", "ENV", "SHELLOPTS"),  # other code, other folders
     "NUMEXPR_MAX_THREADS",  # contradicts the number of threads
     "SCIPY_ARRAY_API",
+    "SOURCE_DATE_EPOCH",  # pictures have no date; matplotlib still reads it
 )
 """Variables by which a shell or a library does something else than in the tests."""
 

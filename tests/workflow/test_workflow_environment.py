@@ -40,6 +40,7 @@ HOSTILE = {
     "PANDAS_COPY_ON_WRITE": "1",
     "SKLEARN_WORKING_MEMORY": "much",
     "SCIPY_ARRAY_API": "1",
+    "SOURCE_DATE_EPOCH": "yesterday",
 }
 """Values that are sound, or do no harm, to Snakemake itself."""
 
