@@ -179,6 +179,15 @@ def test_calibration_counts_every_stage_of_a_training_to_its_end() -> None:
     assert speed.training > 3 * 10**6 * 1e-5
 
 
+def test_calibration_counts_the_stages_of_drafts() -> None:
+    from ecgpipe.workflow.calibrate import generator_speed
+
+    small = {"channels": 8, "layers": 1, "cycle": 1, "steps": 1}
+    long = {"beats": {"steps": 10**6, "width": 8, "batch": 8}, "mean_beat": {"steps": 10**6, "width": 8, "batch": 8}}
+    given = GeneratorSettings(train={**small, "draft_models": long})
+    assert generator_speed("diffwave", given, 100.0, 1000, 1).training > 2 * 10**6 * 1e-5
+
+
 def test_events_of_a_dry_run_are_read() -> None:
     command = """python "${ECGPIPE_SCRIPTS}/generate.py" \\
     --settings '{"a": "it'"'"'s"}' \\
