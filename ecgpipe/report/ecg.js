@@ -121,14 +121,15 @@ const Ecg = (() => {
   /** Say speed and gain. */
   const scale = (laid) => `${SPEED} mm/s   ${number(laid.gain)} mm/mV${laid.gain < GAIN ? " (reduced)" : ""}`;
 
-  /** Draw a sheet on a canvas, `density` pixels a mm, in the colours of the page. */
-  function draw(canvas, laid, density) {
+  /** Draw a sheet on a canvas of so many pixels, in the colours of the page. */
+  function draw(canvas, laid, width, height) {
+    const density = width / laid.width;
     const style = getComputedStyle(canvas);
     const colour = (name) => style.getPropertyValue(name).trim();
-    canvas.width = Math.round(laid.width * density);
-    canvas.height = Math.round(laid.height * density);
+    canvas.width = width;
+    canvas.height = height;
     const pen = canvas.getContext("2d");
-    pen.scale(density, density);
+    pen.scale(density, height / laid.height);
     pen.fillStyle = colour("--ecg-paper");
     pen.fillRect(0, 0, laid.width, laid.height);
     const lines = (every, skip, width, ink) => {

@@ -41,10 +41,14 @@ class Pane {
   draw(forPrint) {
     if (!this.laid || (!this.holder.clientWidth && !forPrint)) return;
     const { width, height } = this.laid;
-    const density = forPrint ? 10 : this.scale * (window.devicePixelRatio || 1);
-    Ecg.draw(this.paper, this.laid, Math.min(density, WIDEST / width));
+    // Chromium prints a canvas at its size only if it has a whole multiple of the pixels that it covers.
+    const pixels = forPrint
+      ? [width, height].map((mm) => 2 * Math.floor(mm * CSS_MM))
+      : [width, height].map((mm) => Math.round(mm * Math.min(this.scale * (window.devicePixelRatio || 1), WIDEST / width)));
+    Ecg.draw(this.paper, this.laid, ...pixels);
     for (const canvas of [this.paper, this.overlay]) {
       canvas.style.setProperty("--width", `${width}mm`);
+      canvas.style.setProperty("--height", `${height}mm`);
       canvas.style.width = `${width * this.scale}px`;
       canvas.style.height = `${height * this.scale}px`;
     }
