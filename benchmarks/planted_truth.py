@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 from measuring import DATA, DOCS, markdown_table, parser, write_section
-from planted_counts import RARE_CSV, levels, rare_rhythms
+from planted_counts import CHOICE_CSV, RARE_CSV, choices, chosen, levels, rare_rhythms
 from scipy import stats
 from sklearn.metrics import f1_score
 from torch import nn
@@ -259,7 +259,14 @@ BEFORE = (
 )
 
 
-def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd.DataFrame, rare: pd.DataFrame) -> str:
+def render(
+    counts: pd.DataFrame,
+    full: pd.DataFrame,
+    null: pd.DataFrame,
+    far: pd.DataFrame,
+    rare: pd.DataFrame,
+    rule: pd.DataFrame,
+) -> str:
     """Return the section of docs/statistics.md: the tables and what follows from them."""
     repetitions = int(counts.iloc[0][[HELPS, NO_DIFFERENCE, HARMS]].sum())
     counts = counts.assign(right=[right(*pair) for pair in zip(counts["truth"], counts["fraction"], strict=True)])
@@ -276,7 +283,7 @@ def render(counts: pd.DataFrame, full: pd.DataFrame, null: pd.DataFrame, far: pd
         )
     heads = ["synthetic records", "share", "right verdict", "macro F1, real only", "mean difference"]
     text = (
-        f"{rare_rhythms(rare)}\n{BEFORE}"
+        f"{rare_rhythms(rare)}\n{chosen(rule)}\n{BEFORE}"
         f"Verdicts in {repetitions} repetitions, as helps / no difference shown / harms, with the median smallest "
         "effect that would have been seen in brackets ([planted_truth.csv](data/planted_truth.csv)):\n\n"
         f"{markdown_table(heads + [f'{seeds} seeds' for seeds in SEEDS], rows)}\n"
@@ -362,12 +369,13 @@ def main() -> None:
     torch.set_num_threads(1)
     if not args.render:
         levels(args.draws).to_csv(RARE_CSV, index=False)
+        choices(args.draws // 2).to_csv(CHOICE_CSV, index=False)
         tails().to_csv(TAILS_CSV, index=False)
     if not (args.render or args.tails):
         planted(args.repetitions).to_csv(CSV, index=False)
         full_share(args.repetitions).to_csv(FULL_CSV, index=False)
         equals(args.null).to_csv(NULL_CSV, index=False)
-    tables = (pd.read_csv(path) for path in (CSV, FULL_CSV, NULL_CSV, TAILS_CSV, RARE_CSV))
+    tables = (pd.read_csv(path) for path in (CSV, FULL_CSV, NULL_CSV, TAILS_CSV, RARE_CSV, CHOICE_CSV))
     write_section(DOCS / "statistics.md", "planted", render(*tables))
 
 

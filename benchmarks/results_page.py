@@ -44,11 +44,11 @@ runs these on simulated records. How often such verdicts are wrong is in [statis
 """
 
 
-OLDER_RULE = """*The verdicts, intervals and p-values on this page are by the older rule: macro averages over all rhythms,
-however few their test patients, as many degrees of freedom as patients, and claims decided by p-values that
-Holm's correction made larger for every comparison beside them. [Statistics](statistics.md) says what the rule is
-now. By it no comparison of a macro average here can tell anything: only SR has ten test patients, and in chapman
-no rhythm has.*
+OLDER_RULE = """\
+*The verdicts, intervals and p-values on this page are by the older rule: macro averages over all rhythms, however few
+their test patients, as many degrees of freedom as patients, and claims decided by p-values that Holm's correction made
+larger for every comparison beside them. [Statistics](statistics.md) says what the rule is now. By it no comparison of a
+macro average here can tell anything: only SR has ten test patients, and in chapman no rhythm has.*
 
 """
 

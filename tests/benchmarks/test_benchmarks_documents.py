@@ -33,7 +33,9 @@ def test_the_section_is_made_of_the_csv(
 ) -> None:
     module = load(name)
     paths = [
-        getattr(module, csv) for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV", "RARE_CSV") if hasattr(module, csv)
+        getattr(module, csv)
+        for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV", "RARE_CSV", "CHOICE_CSV")
+        if hasattr(module, csv)
     ]
     expected = module.render(*(pd.read_csv(path) for path in paths)).strip()
     text = (DOCS / document).read_text(encoding="utf-8")
