@@ -14,13 +14,10 @@ sys.path.append(str(Path.cwd()))
 
 from snakemake.exceptions import WorkflowError
 
-from ecgpipe.workflow.environment import clean, hiding, installed_first
+from ecgpipe.workflow.environment import checkout_fault, clean, installed_first
 
-if hidden := hiding(Path(workflow.basedir)):
-    raise WorkflowError(
-        f"{', '.join(hidden)} in {workflow.basedir} would be imported in place of Python's or a library's module of "
-        "that name: rename it, or move it to another folder"
-    )
+if fault := checkout_fault(Path(workflow.basedir)):
+    raise WorkflowError(fault)
 clean(os.environ)
 sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))
 # Jobs run under the Python that runs Snakemake, unless a conda environment is activated over it.

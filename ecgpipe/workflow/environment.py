@@ -104,12 +104,24 @@ INSTALLED = (
 """Packages that the study imports."""
 
 
-def hiding(checkout: Path) -> list[str]:
-    """Return files beside the Snakefile that jobs would import in place of a module of Python or of a library.
+def checkout_fault(checkout: Path) -> str | None:
+    """Say why the study cannot run from a checkout; None if it can.
 
     Args:
-        checkout: first folder of the jobs' ``sys.path``.
+        checkout: folder of the Snakefile, the first of the jobs' ``sys.path``.
     """
+    if "{" in str(checkout) or "}" in str(checkout):
+        return f"{checkout}: Snakemake would read the braces as wildcards; move the checkout to a folder without any"
+    if hidden := _hiding(checkout):
+        return (
+            f"{', '.join(hidden)} in {checkout} would be imported in place of Python's or a library's module of that "
+            "name: rename it, or move it to another folder"
+        )
+    return None
+
+
+def _hiding(checkout: Path) -> list[str]:
+    """Return files of a checkout that jobs would import in place of a module of Python or of a library."""
     names = sys.stdlib_module_names.union(INSTALLED)
     modules = {path.stem: path.name for path in checkout.glob("*.py")}
     modules |= {path.parent.name: path.parent.name for path in checkout.glob("*/__init__.py")}

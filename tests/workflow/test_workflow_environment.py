@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from checkout import ENVIRONMENT, ROOT, Checkout, copy_project
 
-from ecgpipe.workflow.environment import FIXED, INSTALLED, THREADS, clean, hiding, installed_first
+from ecgpipe.workflow.environment import FIXED, INSTALLED, THREADS, checkout_fault, clean, installed_first
 
 HOSTILE = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -71,8 +71,16 @@ def test_modules_beside_the_snakefile_that_would_hide_others_are_found(tmp_path:
     for name in ("yaml", "docs", "calendar"):
         (tmp_path / name).mkdir()
     (tmp_path / "yaml" / "__init__.py").touch()
-    assert hiding(tmp_path) == ["statistics.py", "torch.py", "yaml"]
-    assert hiding(ROOT) == []
+    fault = checkout_fault(tmp_path)
+    assert fault is not None
+    assert fault.startswith(f"statistics.py, torch.py, yaml in {tmp_path} would be imported")
+    assert checkout_fault(ROOT) is None
+
+
+def test_a_checkout_whose_path_has_braces_is_told(tmp_path: Path) -> None:
+    fault = checkout_fault(tmp_path / "a{b}")
+    assert fault is not None
+    assert "braces" in fault
 
 
 def test_packages_that_could_be_hidden_are_those_that_the_project_declares() -> None:

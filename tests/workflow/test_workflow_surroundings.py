@@ -40,6 +40,24 @@ def test_a_sound_study_leaves_nothing_behind(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("file", ["results", "results/logs"])
+def test_a_file_in_the_place_of_the_logs_is_told(folder: Path, file: str) -> None:
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).touch()
+    told = _told()
+    assert told.startswith(f"results/logs cannot be made: {folder / file} is a file")
+
+
+def test_logs_that_cannot_be_written_are_told_until_the_study_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecgpipe.workflow.surroundings.os.access", lambda *_: False)
+    assert _told().startswith("results/logs cannot be written to: make")
+    (folder / "results/report").mkdir(parents=True)
+    (folder / "results/report/provenance.json").touch()
+    _check()
+
+
 @pytest.mark.parametrize("raw", ["file", "file/deeper", "link", "/proc/ecgpipe", "/dev/null", "/dev/null/raw"])
 def test_a_raw_dir_that_cannot_be_made_is_told(folder: Path, raw: str) -> None:
     (folder / "file").touch()
