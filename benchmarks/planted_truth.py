@@ -254,8 +254,8 @@ def tails() -> pd.DataFrame:
 
 BEFORE = (
     "What follows, the last table included, was measured before the test counted degrees of freedom by rhythm and took "
-    "covariances from influences (they came from a bootstrap of 200 or 300 draws). Its test sets hold 40 patients of each "
-    "rhythm, or one stratum, where the former test is the present one but for that.\n\n"
+    "covariances from influences (they came from a bootstrap of 200 or 300 draws). Its test sets hold 40 patients of "
+    "each rhythm, or one stratum, where the former test is the present one but for that.\n\n"
 )
 
 

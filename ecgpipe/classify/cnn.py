@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ecgpipe.classify.pooling import POOL, STRIDE, pooled_length
+from ecgpipe.config.derived import POOL, STRIDE, pooled_length
 
 DILATION = 5
 

@@ -28,3 +28,22 @@ def is_simulated(dataset_settings: Mapping[str, DatasetSettings], name: str) -> 
     if settings.source is None:
         return any(is_simulated(dataset_settings, member) for member in settings.merge or [])
     return settings.source.kind == "simulated"
+
+
+POOL, STRIDE = 5, 2
+"""Samples of each max pooling of the paper's CNN, and its stride."""
+
+
+def pooled_length(length: int, blocks: int) -> int:
+    """Return the samples left of ``length`` after ``blocks`` poolings (below 1: none)."""
+    for _ in range(blocks):
+        length = (length - POOL) // STRIDE + 1
+    return length
+
+
+def shortest_length(blocks: int) -> int:
+    """Return the samples of the shortest record that ``blocks`` poolings leave something of."""
+    length = 1
+    for _ in range(blocks):
+        length = STRIDE * (length - 1) + POOL
+    return length

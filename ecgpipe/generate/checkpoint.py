@@ -45,11 +45,8 @@ class Progress:
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
-        """Read what :meth:`to_json` wrote, here or in ecgpipe 0.1.0, which called one entry ``looks_since_best``."""
-        values = json.loads(text)
-        if "looks_since_best" in values:
-            values["validations_since_best"] = values.pop("looks_since_best")
-        return cls(**values)
+        """Read what :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
 
 
 @dataclass

@@ -99,7 +99,8 @@ def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:
 
 INSTALLED = (
     *("aiohttp", "filelock", "jinja2", "markupsafe", "matplotlib", "neurokit2", "numpy", "pandas", "pyarrow"),
-    *("pydantic", "safetensors", "scipy", "sklearn", "snakemake", "tenacity", "torch", "tqdm", "wfdb", "yaml", "yarl"),
+    *("pydantic", "safetensors", "scipy", "sklearn", "snakemake", "tenacity", "threadpoolctl"),
+    *("torch", "tqdm", "wfdb", "yaml", "yarl"),
 )
 """Packages that the study imports."""
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ecgpipe.classify.cnn import RhythmCNN
-from ecgpipe.classify.pooling import pooled_length, shortest_length
 from ecgpipe.config import ClassifierSettings
+from ecgpipe.config.derived import pooled_length, shortest_length
 
 
 def network(length=1000, classes=7, **changes) -> RhythmCNN:

@@ -232,5 +232,5 @@ def test_an_unquoted_name_of_digits_is_told_to_be_quoted() -> None:
         "dataset_settings.demo_ptbxl.source",
         {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3", "records": [yaml.safe_load("00010")]},
     )
-    with pytest.raises(ConfigError, match=r"source.records.0`: 8 is not allowed.*in quotes"):
+    with pytest.raises(ConfigError, match=r"source.records`: 8 is a number.*in quotes"):
         validate(raw)

@@ -377,8 +377,7 @@ def test_a_process_killed_with_signal_9_goes_on_to_the_same_weights(sines_folder
         )
 
     child = start("killed")
-    checkpoint = tmp_path / "killed-state" / "train.safetensors"
-    while not checkpoint.exists() and child.poll() is None:
+    while not list((tmp_path / "killed-state").glob("train.*.safetensors")) and child.poll() is None:
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 from tiny_vqvae import NETWORKS
 
+from ecgpipe import checkpoints
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate import training
@@ -395,13 +396,18 @@ def test_a_run_that_was_cut_off_in_any_stage_ends_in_the_same_weights(
     assert np.array_equal(sample(generator), sample(model))
 
 
+def _newest(folder: Path, name: str) -> Path:
+    """Return the newest version of a checkpoint."""
+    return checkpoints.versions(folder)[f"{name}.safetensors"][-1]
+
+
 def test_codebooks_are_part_of_the_checkpoint(sines: Dataset, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     generator = untrained(sines, reconstruction_bound=1e-6)
     with pytest.raises(ReconstructionError):
         fit(generator, sines, tmp_path)
-    kept = load_file(tmp_path / "stage1" / "stage1.safetensors")
+    kept = load_file(_newest(tmp_path / "stage1", "stage1"))
     for band in ("lf", "hf"):
         for name in ("codebook", "count", "total"):
             assert torch.equal(
@@ -411,10 +417,10 @@ def test_codebooks_are_part_of_the_checkpoint(sines: Dataset, tmp_path: Path) ->
 
 def test_a_change_of_a_prior_keeps_stage_one(sines: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fit(untrained(sines, enhancer=None), sines, tmp_path)
-    before = sha256(tmp_path / "stage1" / "stage1.safetensors")
+    before = sha256(_newest(tmp_path / "stage1", "stage1"))
     with caplog.at_level("INFO", "ecgpipe.generate"):
         fit(untrained(sines, enhancer=None, lf_prior={**PRIOR, "learning_rate": 1e-4}), sines, tmp_path)
-    assert sha256(tmp_path / "stage1" / "stage1.safetensors") == before
+    assert sha256(_newest(tmp_path / "stage1", "stage1")) == before
     anew = [r.getMessage() for r in caplog.records if "starting anew" in r.getMessage()]
     assert len(anew) == 1
     assert "lf_prior.safetensors" in anew[0]

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecgpipe.dataset import Dataset
@@ -111,23 +109,6 @@ def test_a_killed_training_ends_in_the_same_bits(
     assert_same(whole, parts)
     timings = ["seconds", "records_per_second", "peak_memory_mb"]
     assert history.drop(columns=timings).equals(expected.drop(columns=timings))
-
-
-def test_a_checkpoint_with_the_entry_of_ecgpipe_0_1_0_is_taken_up(sines: Dataset, tmp_path: Path) -> None:
-    whole, parts = net(), net()
-    run(whole, sines, tmp_path / "whole", patience=2)
-    with pytest.raises(Killed):
-        run(parts, sines, tmp_path / "parts", 12, patience=2)
-    file = tmp_path / "parts" / "train.safetensors"
-    with safe_open(file, framework="pt") as handle:
-        metadata = dict(handle.metadata())
-    older = metadata["progress"].replace("validations_since_best", "looks_since_best")
-    assert older != metadata["progress"]
-    save_file(load_file(file), file, metadata={**metadata, "progress": older})
-    parts = net()
-    _, steps = run(parts, sines, tmp_path / "parts", patience=2)
-    assert steps < 30 - 10
-    assert_same(whole, parts)
 
 
 def test_a_finished_training_is_not_done_again(sines: Dataset, tmp_path: Path) -> None:

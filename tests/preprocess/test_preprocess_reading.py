@@ -130,10 +130,10 @@ def test_several_samples_a_frame_are_samples(tmp_path: Path, each: int, storage:
 
 
 def test_a_study_of_frames_is_that_of_single_samples(tmp_path: Path) -> None:
-    write_frames(tmp_path / "raw", 5)
-    write_record(tmp_path / "raw", "B1", DIGITAL)
-    framed, plain = run(tmp_path / "raw", tmp_path / "out").signals
-    assert np.array_equal(framed, plain)
+    write_frames(tmp_path / "framed", 5)
+    write_record(tmp_path / "plain", "A1", DIGITAL)
+    framed, plain = (run(tmp_path / name, tmp_path / f"{name} out").signals for name in ("framed", "plain"))
+    assert np.array_equal(framed[:], plain[:])
 
 
 def test_leads_of_different_rates_are_refused(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ def test_cells_hold_what_was_written_whatever_the_order_of_rows(write, make):
     (cell,) = read_predictions(write(frame.sample(frac=1, random_state=1)))
     assert cell.key == ("a", "TrRTeR", "none", 0.5, "none", "a")
     assert cell.seeds == (0, 1, 2)
-    assert list(cell.records) == [f"r{i:03d}" for i in range(20)]
-    assert cell.probabilities.shape == (3, 20, 3)
+    assert list(cell.records) == [f"r{i:03d}" for i in range(56)]
+    assert cell.probabilities.shape == (3, 56, 3)
     wanted = frame[(frame["seed"] == 1) & (frame["record"] == "r007")][["p_SR", "p_AFIB", "p_SVTAC"]].to_numpy()[0]
     np.testing.assert_array_equal(cell.probabilities[1, 7], wanted)
-    assert [cell.classes[i] for i in cell.labels[[0, 8, 16]]] == ["SR", "AFIB", "SVTAC"]
+    assert [cell.classes[i] for i in cell.labels[[0, 24, 48]]] == ["SR", "AFIB", "SVTAC"]
 
 
 def test_records_of_one_name_in_two_members_of_a_merge_are_told_apart_by_patient(write, make):
@@ -24,7 +24,7 @@ def test_records_of_one_name_in_two_members_of_a_merge_are_told_apart_by_patient
     frame["patient"] = frame["patient"] + "/" + (frame["record"] < "r010").astype(str)
     frame["record"] = frame["record"].str[-1]
     (cell,) = read_predictions(write(frame))
-    assert len(cell.labels) == 20
+    assert len(cell.labels) == frame[["record", "patient"]].drop_duplicates().shape[0] > 20
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_settings_that_raise_when_they_are_checked_are_told(modules: Path) -> No
 
 @pytest.mark.parametrize(("processes", "fine"), [(1, True), (2, True), (4, True), (3, False), (16, False)])
 def test_batches_that_processes_cannot_share_are_told(processes: int, fine: bool) -> None:
-    found = faults([Asked("diffwave", None, [{"preset": "small", "batch": 8}], {}, processes)])
+    found = faults([Asked("diffwave", None, [{"preset": "small", "draft": "none", "batch": 8}], {}, processes)])
     if fine:
         assert found == []
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from ecgpipe.classify.pooling import shortest_length
+from ecgpipe.config.derived import shortest_length
 from ecgpipe.config.sections.base import Section
 
 Loss = Literal["cross_entropy", "weighted", "focal"]
