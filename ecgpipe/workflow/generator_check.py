@@ -144,6 +144,8 @@ def _undivided(asked: Asked, train: dict[str, Any]) -> Iterator[str]:
             yield f"{place}.batch", settings.batch
         for name in type(settings).model_fields:
             if isinstance(inner := getattr(settings, name), BaseModel):
+                if name == "draft_models" and getattr(settings, "draft", None) == "none":
+                    continue  # these stages are not trained
                 yield from batches(inner, f"{place}.{name}")
 
     model = settings_model(asked.name, asked.class_, "train")
