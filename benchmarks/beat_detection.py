@@ -13,7 +13,6 @@ marked their beats: what at least half of six library detectors find at 500 Hz i
 from __future__ import annotations
 
 import ast
-import copy
 import os
 import time
 import warnings
@@ -29,10 +28,9 @@ from measuring import DOCS, ROOT, markdown_table, parser, write_section
 from ecgpipe.generate.drafts.analysis import analyse
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.leads import LEADS, independent_from_twelve
-from ecgpipe.simulator.ecg import _beat_waves, simulate_ecg
-from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS, Hospital
-from ecgpipe.simulator.patients import Patient, draw_patient
-from ecgpipe.simulator.rhythms import draw_strip
+from ecgpipe.simulator.ecg import simulate_ecg_with_beats
+from ecgpipe.simulator.hospitals import HOSPITALS, RHYTHMS
+from ecgpipe.simulator.patients import draw_patient
 
 CSV = ROOT / "docs" / "data" / "beat_detection.csv"
 DOCUMENT = DOCS / "generators.md"
@@ -44,36 +42,16 @@ Detector = Callable[[np.ndarray, float], list[np.ndarray]]
 """detector(signals ``(n, 12, length)`` in mV, rate in Hz) -> times of the beats of each record, s."""
 
 
-def true_beats(
-    rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, rate: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the R peaks of what ``simulate_ecg`` would draw from the same state, s, and which of them are ectopic."""
-    rng = copy.deepcopy(rng)
-    strip = draw_strip(rng, rhythm, hospital, patient, np.arange(round(rate * SECONDS)) / rate, SECONDS)
-    _beat_waves(rng, rhythm, patient, strip)
-    early, first = np.zeros(len(strip.times), dtype=bool), np.zeros(0)
-    if patient.ectopic:
-        inside = np.flatnonzero((strip.times > 0.5) & (strip.times < SECONDS - 1))
-        early[rng.permutation(inside)[: rng.integers(1, 3)]] = True
-        first = strip.times[early] - rng.uniform(0.25, 0.4) * strip.rr[early]
-    times = np.concatenate([strip.times[~early], first])
-    ectopic = np.arange(len(times)) >= (~early).sum()
-    order = np.argsort(times)
-    times, ectopic = times[order], ectopic[order]
-    inside = (times >= 0) & (times < SECONDS)
-    return times[inside], ectopic[inside]
-
-
 def simulated(number: int, rate: float) -> tuple[np.ndarray, list[np.ndarray], list[str]]:
     """Return signals ``(n, 12, length)``, their beats, and what each record is: a rhythm, ``ectopic`` or ``paced``."""
     signals, truth, kinds = [], [], []
     for i in range(number):
         rng, rhythm, hospital = np.random.default_rng([SEED, i]), RHYTHMS[i % 7], HOSPITALS["ab"[i // 7 % 2]]
         patient = draw_patient(rng, hospital, rhythm, paced=i % 29 == 0)
-        times, ectopic = true_beats(rng, rhythm, hospital, patient, rate)
-        signals.append(simulate_ecg(rng, rhythm, hospital, patient, rate, SECONDS))
-        truth.append(times)
-        kinds.append("paced" if patient.finding == "paced" else "ectopic" if ectopic.any() else rhythm)
+        signal, beats = simulate_ecg_with_beats(rng, rhythm, hospital, patient, rate, SECONDS)
+        signals.append(signal)
+        truth.append(beats.times)
+        kinds.append("paced" if patient.finding == "paced" else "ectopic" if beats.ectopic.any() else rhythm)
     return np.stack(signals), truth, kinds
 
 

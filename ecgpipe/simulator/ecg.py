@@ -7,6 +7,8 @@ out, not for medicine.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ecgpipe.leads import twelve_from_independent
@@ -53,6 +55,15 @@ def _beat_waves(
     return centres, widths, vectors * size[:, None, None] * rng.normal(1.0, 0.02, (beats, 1, 3))
 
 
+class Beats(NamedTuple):
+    """The ventricles' beats within a recording, in order of time."""
+
+    times: np.ndarray
+    """R peaks, (beats,) in s."""
+    ectopic: np.ndarray
+    """Which of them are ectopic, (beats,) bool."""
+
+
 def heart_vector(
     rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, rate: float, seconds: float
 ) -> np.ndarray:
@@ -63,13 +74,19 @@ def heart_vector(
     Raises:
         ValueError: if ``rhythm`` is none of ``RHYTHMS``.
     """
+    return _heart_and_beats(rng, rhythm, hospital, patient, rate, seconds)[0]
+
+
+def _heart_and_beats(
+    rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, rate: float, seconds: float
+) -> tuple[np.ndarray, Beats]:
     if rhythm not in RHYTHMS:
         raise ValueError(f"unknown rhythm {rhythm!r}; known: {', '.join(RHYTHMS)}")
     time = np.arange(round(rate * seconds)) / rate
     strip = draw_strip(rng, rhythm, hospital, patient, time, seconds)
     heart = np.zeros((3, len(time))) if strip.atria is None else strip.atria
     centres, widths, vectors = _beat_waves(rng, rhythm, patient, strip)
-    replaced = np.zeros(len(strip.times), dtype=bool)
+    replaced, first = np.zeros(len(strip.times), dtype=bool), np.zeros(0)
     if patient.ectopic:
         inside = np.flatnonzero((strip.times > 0.5) & (strip.times < seconds - 1))
         replaced[rng.permutation(inside)[: rng.integers(1, 3)]] = True
@@ -78,12 +95,22 @@ def heart_vector(
         add_waves(heart, rate, first[:, None] + beats[..., 0], beats[..., 1], beats[..., 2:])
     kept = ~replaced
     add_waves(heart, rate, strip.times[kept, None] + centres[kept], widths[kept], vectors[kept])
-    return heart
+    times = np.concatenate([strip.times[kept], first])
+    order = np.argsort(times)
+    order = order[(times[order] >= 0) & (times[order] < seconds)]
+    return heart, Beats(times[order], order >= kept.sum())
 
 
 def simulate_ecg(
     rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, rate: float, seconds: float
 ) -> np.ndarray:
+    """Draw one 12-lead recording; :func:`simulate_ecg_with_beats` says where its beats are."""
+    return simulate_ecg_with_beats(rng, rhythm, hospital, patient, rate, seconds)[0]
+
+
+def simulate_ecg_with_beats(
+    rng: np.random.Generator, rhythm: str, hospital: Hospital, patient: Patient, rate: float, seconds: float
+) -> tuple[np.ndarray, Beats]:
     """Draw one 12-lead recording.
 
     Args:
@@ -95,13 +122,14 @@ def simulate_ecg(
         seconds: length, s.
 
     Returns:
-        (12, rate · seconds), float32, mV, leads in the order of ``ecgpipe.leads.LEADS``. The limb-lead identities hold.
+        (12, rate · seconds), float32, mV, leads in the order of ``ecgpipe.leads.LEADS``, and its beats. The limb-lead
+        identities hold.
 
     Raises:
         ValueError: if ``rhythm`` is none of ``RHYTHMS``.
     """
-    heart = heart_vector(rng, rhythm, hospital, patient, rate, seconds)
+    heart, beats = _heart_and_beats(rng, rhythm, hospital, patient, rate, seconds)
     # einsum, not a product by BLAS: its bytes do not depend on the number of threads.
     clean = np.einsum("lx,xt->lt", patient.leads.astype(np.float32), heart.astype(np.float32))
     clean += noise(rng, hospital, rate, clean.shape[1])
-    return twelve_from_independent(clean)
+    return twelve_from_independent(clean), beats
