@@ -86,12 +86,6 @@ def named_lead(name: str, aliases: Mapping[str, str | None] | None = None) -> Na
     return None if found is None else NamedLead(found, -1 if upside_down else 1)
 
 
-def standard_name(name: str) -> str | None:
-    """Return the standard spelling of a lead's name (``"AVR"`` gives ``"aVR"``), or None if it is no lead."""
-    found = named_lead(name)
-    return None if found is None else found.name
-
-
 def standard_order(names: Sequence[str], aliases: Mapping[str, str | None] | None = None) -> list[int]:
     """Return the position of each standard lead in ``names``; for ``aliases`` see :func:`named_lead`.
 

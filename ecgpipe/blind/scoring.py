@@ -21,8 +21,8 @@ import pandas as pd
 import scipy.stats
 
 from ecgpipe.blind.key import ANSWERS_FORMAT, KEY_FORMAT, Key
+from ecgpipe.vocabulary import ALL
 
-ALL = "all"
 ALL_READERS = "all readers"
 OTHER = "other"
 """A reader's rhythm that is none of the study's, or that could not be told."""

@@ -126,13 +126,15 @@ class Layout:
     def _classifier(self, dataset: str) -> dict[str, Any]:
         return self.config.classifiers[self.datasets[dataset].classifier].model_dump(mode="json")
 
+    def _share_classifier(self, one: str, other: str) -> bool:
+        return self._classifier(one) == self._classifier(other)
+
     def pretrained_on(self, other: str, dataset: str) -> str:
         """Return the folder of ``dataset``'s classifier trained on the real records of ``other``.
 
         With the same classifier that is the real experiment of ``other``; without, it is trained for this alone.
         """
-        same = self._classifier(other) == self._classifier(dataset)
-        kind = JOBS["classify_real" if same else "classify_real_for_another"]
+        kind = JOBS["classify_real" if self._share_classifier(other, dataset) else "classify_real_for_another"]
         return kind.path("").format(dataset=other, other=dataset).rstrip("/")
 
     @property
@@ -157,7 +159,7 @@ class Layout:
         return [
             (JOBS["classify_real_for_another"], {"dataset": other, "other": dataset})
             for other, dataset in pairs
-            if self._classifier(other) != self._classifier(dataset)
+            if not self._share_classifier(other, dataset)
         ]
 
     @property

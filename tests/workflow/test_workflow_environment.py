@@ -1,4 +1,4 @@
-"""What a notebook, a shell or a launcher has set does not reach a job: matplotlib's backend, locale, Python's variables."""
+"""What a notebook, a shell or a launcher has set does not reach a job: plotting backend, locale, Python's variables."""
 
 from __future__ import annotations
 
