@@ -70,21 +70,27 @@ def write(provenance: Path, outputs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _noted(provenance: Path) -> dict[str, dict[str, Any]]:
-    """Return what a job noted of its results, by name relative to the folder of its provenance.
+    """Return what a job noted of its results, by name relative to the folder of its provenance."""
+    return _outputs_and_inputs(provenance)[0]
+
+
+def _outputs_and_inputs(provenance: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return what a job noted of its results, and the SHA-256 of its inputs by path.
 
     Raises:
         ChangedFileError: if the provenance, or the checksum file beside it, is damaged.
     """
     advice = "delete it, and the next run that needs its folder's results makes them again"
     try:
-        noted: dict[str, dict[str, Any]] = read_json(provenance).get("outputs", {})
+        made = read_json(provenance)
+        noted: dict[str, dict[str, Any]] = made.get("outputs", {})
         lines = _lines(noted)
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ChangedFileError(f"{provenance} is damaged ({error}): {advice}") from error
     sums = checksum_file(provenance)
     if sums.exists() and sums.read_text(encoding="utf-8", errors="replace") != lines:
         raise ChangedFileError(f"{sums} is not what {provenance} says: {advice}")
-    return noted
+    return noted, made.get("inputs", {})
 
 
 @functools.cache
@@ -246,9 +252,10 @@ def renew_stale(provenances: Sequence[Path]) -> list[Path]:
     now: dict[str, tuple[str, Path]] = {}
     read: list[Mapping[str, str]] = []
     for provenance in provenances:
-        for name, entry in _noted(provenance).items():
+        outputs, inputs = _outputs_and_inputs(provenance)
+        for name, entry in outputs.items():
             now[str(provenance.parent / name)] = (entry["sha256"], provenance)
-        read.append(read_json(provenance).get("inputs", {}))
+        read.append(inputs)
     stale = {
         checksum_file(now[path][1])
         for inputs in read
