@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from ecgpipe.acquire.lock import locked
 from ecgpipe.acquire.manifest import DownloadPlan, manifest, write_if_changed
 from ecgpipe.acquire.mirror import FolderMirror
 from ecgpipe.acquire.origin import Seen, write_record
-from ecgpipe.acquire.transfer import checksums, for_each, verify
+from ecgpipe.acquire.transfer import checksums, complete
 from ecgpipe.config import FolderSource
 from ecgpipe.folders import EXPECTED, summary
 from ecgpipe.layouts import CHECKSUMS, Format
@@ -57,28 +56,7 @@ class FolderCopy:
             # Of files in another spelling, the folder's list would not be that of the copy.
             sums = "".join(f"{file.sha256} {file.path}\n" for file in wanted).encode()
             write_if_changed(folder / CHECKSUMS, sums if found.sums is None else found.sums)
-            sizes = verify(folder, wanted)
-            missing = [file for file in wanted if file.path not in sizes]
-            logger.info(
-                "%d of %d files are here and verified; copying %d from %s into %s",
-                len(sizes),
-                len(wanted),
-                len(missing),
-                found.folder,
-                folder,
-            )
-            for parent in sorted({(folder / file.path).parent for file in missing}):
-                parent.mkdir(parents=True, exist_ok=True)
-            mirror = FolderMirror(found.folder)
-            sizes |= asyncio.run(
-                for_each(
-                    mirror,
-                    missing,
-                    "copy",
-                    lambda file: mirror.fetch(file, folder / file.path),
-                    self.source.connections,
-                )
-            )
+            sizes = complete(FolderMirror(found.folder), folder, wanted, "copy", self.source.connections)
             write_record(folder, record(found, {file.path: file.sha256 for file in wanted}))
         return manifest(wanted, sizes, found.chosen.not_requested, found.notable)
 

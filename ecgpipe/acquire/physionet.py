@@ -26,7 +26,7 @@ from ecgpipe.acquire.origin import is_of, write_origin
 from ecgpipe.acquire.retry import DEFAULT_POLICY, FileFailed, RetryPolicy
 from ecgpipe.acquire.selection import Selection, layout, select_files
 from ecgpipe.acquire.sources import open_mirror, project_key
-from ecgpipe.acquire.transfer import for_each, verify
+from ecgpipe.acquire.transfer import complete, for_each, verify
 from ecgpipe.config import PhysioNetSource
 from ecgpipe.layouts import CHECKSUMS, Format
 
@@ -73,27 +73,8 @@ class Download:
                 write_if_changed(folder / CHECKSUMS, raw)
                 write_origin(folder, project_key(self.source))
             project.wanted.tell_halves()
-            wanted, sizes = project.wanted.files, verify(folder, project.wanted.files)
-            missing = [file for file in wanted if file.path not in sizes]
-            logger.info(
-                "%d of %d files are present and verified; fetching %d from %s into %s",
-                len(sizes),
-                len(wanted),
-                len(missing),
-                mirror,
-                folder,
-            )
-            for parent in sorted({(folder / file.path).parent for file in missing}):
-                parent.mkdir(parents=True, exist_ok=True)
-            sizes |= asyncio.run(
-                for_each(
-                    mirror,
-                    missing,
-                    "fetch",
-                    lambda file: mirror.fetch(file, folder / file.path),
-                    self.source.connections,
-                )
-            )
+            wanted = project.wanted.files
+            sizes = complete(mirror, folder, wanted, "fetch", self.source.connections)
             if isinstance(mirror, ZipMirror):
                 mirror.remove_download()
             self._check_list(project, mirror)

@@ -61,6 +61,36 @@ def verify(folder: Path, wanted: Sequence[ProjectFile]) -> dict[str, int]:
     return {f.path: found[f.path][1] for f in wanted if f.path in found and found[f.path][0] == f.sha256}
 
 
+def complete(
+    mirror: Mirror, folder: Path, wanted: Sequence[ProjectFile], verb: str, connections: int
+) -> dict[str, int]:
+    """Verify the files that are in a folder, and bring those from a mirror that are missing or changed.
+
+    Args:
+        mirror: where files come from.
+        folder: where they go.
+        wanted: all files that are to be there.
+        verb: ``copy`` or ``fetch``, for the log and the bar.
+        connections: files at a time.
+
+    Returns:
+        The size in bytes of each file, by path.
+
+    Raises:
+        AcquireError: as :func:`for_each`.
+    """
+    sizes = verify(folder, wanted)
+    missing = [file for file in wanted if file.path not in sizes]
+    logger.info(
+        "%d of %d files are present and verified; %sing %d from %s into %s",
+        *(len(sizes), len(wanted), verb, len(missing), mirror, folder),
+    )
+    for parent in sorted({(folder / file.path).parent for file in missing}):
+        parent.mkdir(parents=True, exist_ok=True)
+    fetched = for_each(mirror, missing, verb, lambda file: mirror.fetch(file, folder / file.path), connections)
+    return sizes | asyncio.run(fetched)
+
+
 async def for_each(
     mirror: Mirror,
     wanted: Sequence[ProjectFile],
