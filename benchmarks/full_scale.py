@@ -32,7 +32,7 @@ from ecgpipe.config import Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
 from ecgpipe.duplicates import TwinSearch
 from ecgpipe.files import read_json
-from ecgpipe.workflow.code import digest
+from ecgpipe.workflow.code_digest import digest
 
 CSV = DATA / "full_scale.csv"
 SERVER = ROOT / "tests" / "acquire" / "physionet_server.py"

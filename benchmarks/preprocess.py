@@ -29,7 +29,7 @@ import pandas as pd
 from measuring import DATA, DOCS, ROOT, command_cost, machine, parser, simulate_many, write_section
 
 from ecgpipe.config import Preprocess, SimulatedSource
-from ecgpipe.workflow.code import digest
+from ecgpipe.workflow.code_digest import digest
 
 CSV = DATA / "preprocess_benchmark.csv"
 STAGES = CSV.with_name("preprocess_stages.csv")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecgpipe.config import ConfigError, load
 from ecgpipe.workflow.checksums import ChangedFileError
-from ecgpipe.workflow.code import PACKAGE_ROOT
+from ecgpipe.workflow.code_digest import PACKAGE_ROOT
 from ecgpipe.workflow.pending import DryRunError, pending
 from ecgpipe.workflow.study import Study
 from ecgpipe.workflow.surroundings import check_surroundings

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.files import write_json
-from ecgpipe.workflow.code import FOLLOWED, closure, digest, is_followed, parts
+from ecgpipe.workflow.code_digest import FOLLOWED, closure, digest, is_followed, parts
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.files import read_json
-from ecgpipe.workflow.code import PACKAGE_ROOT, parts
+from ecgpipe.workflow.code_digest import PACKAGE_ROOT, parts
 from ecgpipe.workflow.pending import CONSEQUENCE, MISSING, Job
 from ecgpipe.workflow.source_state import STATE
 from ecgpipe.workflow.study import Study

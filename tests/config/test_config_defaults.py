@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from ecgpipe.config import Config, ConfigError, Section, validate
-from ecgpipe.workflow.code import closure
+from ecgpipe.workflow.code_digest import closure
 from ecgpipe.workflow.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]

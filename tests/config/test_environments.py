@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecgpipe.workflow.code import closure
+from ecgpipe.workflow.code_digest import closure
 
 ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {"torch": "pytorch"}

@@ -13,7 +13,7 @@ import yaml
 from checkout import ROOT, Checkout, copy_project
 
 from ecgpipe.config import ConfigError, validate
-from ecgpipe.workflow.code import closure, find_module
+from ecgpipe.workflow.code_digest import closure, find_module
 from ecgpipe.workflow.generator_check import Asked, faults
 from ecgpipe.workflow.study import Study
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from checkout import ROOT
 
-from ecgpipe.workflow import code
+from ecgpipe.workflow import code_digest
 from ecgpipe.workflow.jobs import JOBS
 
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
@@ -49,9 +49,11 @@ def test_scripts_read_arguments_and_make_one_call(path) -> None:
 
 def test_what_runs_jobs_is_in_no_digest_and_all_else_is() -> None:
     """Exactly these modules are excluded: a wrong one would leave results stale, or rerun them for a message."""
-    assert code.NOT_FOLLOWED == ("ecgpipe.config", "ecgpipe.redaction", "ecgpipe.workflow")
-    assert code.FOLLOWED == ("ecgpipe.config.derived",)
+    assert code_digest.NOT_FOLLOWED == ("ecgpipe.config", "ecgpipe.redaction", "ecgpipe.workflow")
+    assert code_digest.FOLLOWED == ("ecgpipe.config.derived",)
     for kind in JOBS.values():
-        reached = set(code.closure(SCRIPTS / f"{kind.script}.py"))
-        assert {name for name in reached if name.startswith(code.NOT_FOLLOWED)} <= set(code.FOLLOWED), kind.rule
+        reached = set(code_digest.closure(SCRIPTS / f"{kind.script}.py"))
+        assert {name for name in reached if name.startswith(code_digest.NOT_FOLLOWED)} <= set(code_digest.FOLLOWED), (
+            kind.rule
+        )
         assert f"script:{kind.script}" in reached

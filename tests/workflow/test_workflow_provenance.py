@@ -9,7 +9,7 @@ import pytest
 from checkout import Checkout
 
 from ecgpipe.files import sha256
-from ecgpipe.workflow import code, provenance
+from ecgpipe.workflow import code_digest, provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 in_workflow = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
@@ -43,7 +43,7 @@ class TestFinishedStudy:
 
     def test_provenance_says_what_made_it(self, finished: Checkout, name: str) -> None:
         made = json.loads((finished.folder / "results" / name).read_text())
-        assert made["code"]["parts"] == code.parts(
+        assert made["code"]["parts"] == code_digest.parts(
             finished.folder / "workflow_scripts" / f"{made['job']}.py", made["code"]["by_name"]
         )
         assert bool(made["inputs"]) == (made["job"] != "acquire")

@@ -16,7 +16,7 @@ from checkout import ROOT, copy_project
 from large_study import enlarged, expected_jobs
 
 from ecgpipe.config import validate
-from ecgpipe.workflow import code
+from ecgpipe.workflow import code_digest
 from ecgpipe.workflow.study import Study
 
 TINY = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
@@ -36,7 +36,7 @@ def test_a_study_of_two_thousand_jobs_is_planned(tmp_path: Path) -> None:
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count how often each source file is parsed, from now on."""
-    for cached in (code._file_digest, code._parse, code._imports, code.digest):
+    for cached in (code_digest._file_digest, code_digest._parse, code_digest._imports, code_digest.digest):
         cached.cache_clear()
     counts: Counter[str] = Counter()
     parse = ast.parse
@@ -57,4 +57,4 @@ def test_source_files_are_read_once_however_many_jobs_depend_on_them(parsed: Cou
     assert len(study.models) == 400
     assert str(ROOT / "ecgpipe" / "generate" / "diffwave.py") in parsed
     assert set(parsed.values()) == {1}
-    assert code.digest.cache_info().misses == 2
+    assert code_digest.digest.cache_info().misses == 2

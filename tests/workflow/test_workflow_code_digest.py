@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgpipe.workflow import code
+from ecgpipe.workflow import code_digest
 from ecgpipe.workflow.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,9 +33,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _digest() -> str:
-    for cached in (code._file_digest, code._parse, code._imports, code.digest):
+    for cached in (code_digest._file_digest, code_digest._parse, code_digest._imports, code_digest.digest):
         cached.cache_clear()
-    return code.digest(None, ("theirs.model",))
+    return code_digest.digest(None, ("theirs.model",))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_digest_follows_imports_of_a_users_package(module: Path) -> None:
 
 
 def test_data_files_are_part_of_their_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = code.parts(SCRIPTS / "report.py")
+    report = code_digest.parts(SCRIPTS / "report.py")
     assert {"ecgpipe/report/template.html.j2", "ecgpipe/report/style.css", "ecgpipe.report.run"} <= set(report)
-    assert "ecgpipe/report/style.css" not in code.parts(SCRIPTS / "tables.py")
+    assert "ecgpipe/report/style.css" not in code_digest.parts(SCRIPTS / "tables.py")
 
 
 def test_every_data_file_of_the_package_is_declared() -> None:
@@ -96,7 +96,7 @@ def test_every_data_file_of_the_package_is_declared() -> None:
 
 def test_unknown_module_is_named() -> None:
     with pytest.raises(ValueError, match=r"no\.such\.module"):
-        code.closure(None, ["no.such.module"])
+        code_digest.closure(None, ["no.such.module"])
 
 
 def test_syntax_error_is_named(module: Path) -> None:
