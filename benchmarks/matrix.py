@@ -109,9 +109,9 @@ def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int])
                     rows.append(("augmentation", fraction * records + wanted, seeds))
             rows += [("cross", fraction * records + added, seeds) for _ in study.crossed(dataset)]
     for fraction in experiments.transfer.fractions:
-        for _ in range(len(study.sources) + len(study.yardsticks(dataset))):
+        for _ in range(len(study.sources) + len(study.real_pretraining_sets(dataset))):
             rows += [(method, fraction * records, seeds) for method in experiments.transfer.methods]
-    for other in study.yardsticks(dataset):
+    for other in study.real_pretraining_sets(dataset):
         if study.pretrained_on(other, dataset) != f"{other}/real":
             rows.append(("on another set", max(study.real_fractions) * sizes[other], seeds))
     return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])

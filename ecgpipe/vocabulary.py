@@ -81,7 +81,7 @@ PRIMARY = "macro_f1"
 
 AUGMENTATION, TRANSFER, SYNTHETIC_ONLY = "augmentation", "transfer", "synthetic only"
 FULL_FINE_TUNING, LINEAR_PROBE = "full fine-tuning", "linear probe"
-CROSS, REAL_PRETRAINING, YARDSTICK = "cross-set", "real pre-training", "against real pre-training"
+CROSS, REAL_PRETRAINING, AGAINST_REAL_PRETRAINING = "cross-set", "real pre-training", "against real pre-training"
 BETWEEN = "between generators"
 """A network pre-trained on one generator's records against one that was pre-trained on another's."""
 EXPERIMENTS = {

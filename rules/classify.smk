@@ -6,12 +6,12 @@ out: results/classifiers/{dataset}/{real,real/from_{other},real/for_{other}}/{pr
 Real-only results lie where no generator's edit can reach them.
 """
 
-REAL, REAL_FOR_ANOTHER, YARDSTICK, AUGMENTATION, TRANSFER, CROSS = (
+REAL, REAL_FOR_ANOTHER, FROM_REAL, AUGMENTATION, TRANSFER, CROSS = (
     JOBS[f"classify_{name}"]
     for name in (
         "real",
         "real_for_another",
-        "yardstick",
+        "from_real",
         "augmentation",
         "transfer",
         "cross",
@@ -161,7 +161,7 @@ use rule classify_real as classify_cross with:
         code=STUDY.code(CROSS.script),
 
 
-use rule classify_real as classify_yardstick with:
+use rule classify_real as classify_from_real with:
     input:
         checksums=lambda w: [
             *expand(DATA, dataset=[w.dataset, w.other]),
@@ -173,11 +173,11 @@ use rule classify_real as classify_yardstick with:
             f"{STUDY.pretrained_on(w.other, w.dataset)}/pretrained.safetensors"
         ),
     output:
-        **YARDSTICK.outputs(**TABLES_OF_CELL),
+        **FROM_REAL.outputs(**TABLES_OF_CELL),
     log:
-        YARDSTICK.log,
+        FROM_REAL.log,
     benchmark:
-        YARDSTICK.benchmark
+        FROM_REAL.benchmark
     params:
         experiment="transfer",
         flags=lambda w, input: [
@@ -186,4 +186,4 @@ use rule classify_real as classify_yardstick with:
         ],
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         out=lambda w: f"results/classifiers/{w.dataset}/real/from_{w.other}",
-        code=STUDY.code(YARDSTICK.script),
+        code=STUDY.code(FROM_REAL.script),

@@ -9,6 +9,7 @@ import pandas as pd
 from ecgpipe.prose.rows import Row, rows_of
 from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.vocabulary import (
+    AGAINST_REAL_PRETRAINING,
     AUGMENTATION,
     BETWEEN,
     CANNOT_TELL,
@@ -17,7 +18,6 @@ from ecgpipe.vocabulary import (
     NO_DIFFERENCE,
     SYNTHETIC_ONLY,
     TRANSFER,
-    YARDSTICK,
 )
 
 
@@ -84,10 +84,10 @@ def tally(rows: pd.DataFrame, experiment: str) -> str:
         AUGMENTATION: "Augmentation",
         TRANSFER: "Synthetic pre-training",
         SYNTHETIC_ONLY: "Training on synthetic records alone",
-        YARDSTICK: "Synthetic pre-training, against pre-training on other real records,",
+        AGAINST_REAL_PRETRAINING: "Synthetic pre-training, against pre-training on other real records,",
         BETWEEN: "Pre-training on one generator's records, against another's that follows by name,",
     }.get(experiment, f"{experiment[0].upper()}{experiment[1:]}")
-    against = "" if experiment in (YARDSTICK, BETWEEN) else " with real records only"
+    against = "" if experiment in (AGAINST_REAL_PRETRAINING, BETWEEN) else " with real records only"
     words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
     counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
     parts = [f"{phrase} in {count}" for count, phrase in counts if count]

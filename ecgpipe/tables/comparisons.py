@@ -19,6 +19,7 @@ from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.influence import FEWEST, Rhythms
 from ecgpipe.tables.resampling import PairedTest, holm, paired_test, strata, swap_p_value
 from ecgpipe.vocabulary import (
+    AGAINST_REAL_PRETRAINING,
     ALL_SYNTHETIC,
     AUGMENTED,
     BALANCE,
@@ -42,7 +43,6 @@ from ecgpipe.vocabulary import (
     REAL_SOURCE,
     SYNTHETIC,
     TRAINING_RECORDS,
-    YARDSTICK,
 )
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ COLUMNS = (
 def experiment_of(cell: Cell, reference: Cell) -> str:
     """Name the question that a comparison answers."""
     if reference.setting != REAL:
-        return YARDSTICK if reference.generator.startswith(REAL_SOURCE) else BETWEEN
+        return AGAINST_REAL_PRETRAINING if reference.generator.startswith(REAL_SOURCE) else BETWEEN
     if cell.generator.startswith(REAL_SOURCE):
         return REAL_PRETRAINING
     return CROSS if CROSS_SET in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]

@@ -208,7 +208,7 @@ _KINDS = (
     ),
     _classifier("classify_real", "{dataset}/real"),
     _classifier("classify_real_for_another", "{dataset}/real/for_{other}"),
-    _classifier("classify_yardstick", "{dataset}/real/from_{other}"),
+    _classifier("classify_from_real", "{dataset}/real/from_{other}"),
     _classifier("classify_augmentation", "{dataset}/{generator}/augmentation"),
     _classifier("classify_transfer", "{dataset}/{generator}/transfer"),
     _classifier("classify_cross", "{dataset}/{generator}/with_{other}"),

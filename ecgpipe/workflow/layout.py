@@ -118,7 +118,7 @@ class Layout:
         """Datasets whose synthetic records are added to this one's real ones; its networks are tested on them too."""
         return self.others(dataset) if self.config.experiments.cross else []
 
-    def yardsticks(self, dataset: str) -> list[str]:
+    def real_pretraining_sets(self, dataset: str) -> list[str]:
         """Other datasets with a source whose real records pre-train this one's classifier."""
         transfer = self.config.experiments.transfer
         return self.others(dataset) if transfer.from_real and transfer.fractions else []
@@ -144,7 +144,9 @@ class Layout:
         transfer = self.config.experiments.transfer.fractions
         for dataset in self.config.datasets:
             found.append(("classify_real", {"dataset": dataset}))
-            found += [("classify_yardstick", {"dataset": dataset, "other": o}) for o in self.yardsticks(dataset)]
+            found += [
+                ("classify_from_real", {"dataset": dataset, "other": o}) for o in self.real_pretraining_sets(dataset)
+            ]
             for source in self.sources:
                 cell = {"dataset": dataset, "generator": source}
                 found += [("classify_augmentation", cell)] if self.synthetic_settings else []
@@ -155,7 +157,7 @@ class Layout:
     @property
     def pretraining_jobs(self) -> list[tuple[JobKind, dict[str, str]]]:
         """Kind and wildcards of the classifier jobs that only pre-train another dataset's classifier."""
-        pairs = [(other, dataset) for dataset in self.config.datasets for other in self.yardsticks(dataset)]
+        pairs = [(other, dataset) for dataset in self.config.datasets for other in self.real_pretraining_sets(dataset)]
         return [
             (JOBS["classify_real_for_another"], {"dataset": other, "other": dataset})
             for other, dataset in pairs

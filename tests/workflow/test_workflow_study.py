@@ -13,7 +13,7 @@ from ecgpipe.workflow.study import Study
 def test_the_papers_study_has_real_pretraining_though_its_datasets_differ_in_classifier() -> None:
     config = load(ROOT / "configs" / "paper.yaml")
     study = Study(config, ROOT / "workflow_scripts")
-    assert {name: study.yardsticks(name) for name in config.datasets} == {
+    assert {name: study.real_pretraining_sets(name) for name in config.datasets} == {
         "ptbxl": ["chapman"],
         "chapman": ["ptbxl"],
         "merged": [],
@@ -28,7 +28,11 @@ def test_the_papers_study_has_real_pretraining_though_its_datasets_differ_in_cla
 
 def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -> None:
     study = Study(load(ROOT / "configs" / "matrix.yaml"), ROOT / "workflow_scripts")
-    used = [study.pretrained_on(other, name) for name in study.config.datasets for other in study.yardsticks(name)]
+    used = [
+        study.pretrained_on(other, name)
+        for name in study.config.datasets
+        for other in study.real_pretraining_sets(name)
+    ]
     assert len(used) == 2
     assert {f"{folder}/predictions.parquet" for folder in used} <= set(study.classified("predictions.parquet"))
 
