@@ -65,6 +65,15 @@ def _wait(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None
         time.sleep(0.01)
 
 
+def _checkpoints(state: Path) -> dict[Path, int]:
+    """Return the times at which the checkpoints were written; a running job may remove one while they are listed."""
+    found = {}
+    for path in state.glob("*/*.safetensors"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
 def _whole(folder: Path) -> None:
     """Assert that each file that is there can be read."""
     for path in folder.glob("*.parquet"):
@@ -124,11 +133,11 @@ def test_a_job_that_was_ended_goes_on(
     state, out, log = (tmp_path / "ended" / name for name in ("state", "out", "log"))
     moments = np.random.default_rng(7).uniform(0, 0.3 if train else 0.03, len(faults))  # classifiers take little
     for moment, fault in zip(moments, faults, strict=True):
-        before = {path: path.stat().st_mtime_ns for path in state.glob("*/*.safetensors")}
+        before = _checkpoints(state)
         process = subprocess.Popen(command, cwd=finished.folder, env=ENVIRONMENT, text=True, stderr=subprocess.DEVNULL)
 
         def further(before: dict[Path, int] = before) -> bool:
-            return {path: path.stat().st_mtime_ns for path in state.glob("*/*.safetensors")} != before
+            return _checkpoints(state) != before
 
         _wait(process, further)
         time.sleep(moment)

@@ -67,6 +67,7 @@ def test_disk_of_the_tiny_study() -> None:
 
 
 def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # away from what a study in this checkout has fetched
     monkeypatch.setattr(plan, "generator_speed", lambda *_: GeneratorSpeed(training=100.0, record=0.5))
     monkeypatch.setattr(plan, "classifier_seconds", lambda *_: 2.0)
     for name, seconds in (("a", 10.0), ("b", 30.0)):
