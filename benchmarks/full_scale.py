@@ -28,7 +28,7 @@ import pandas as pd
 from measuring import DATA, DOCS, ROOT, Cost, command_cost, machine, parser, simulate_many, write_section
 
 from ecgpipe.arrays import SignalReader
-from ecgpipe.config import Preprocess, SimulatedSource
+from ecgpipe.config import Leads, Preprocess, SimulatedSource
 from ecgpipe.dataset import Dataset
 from ecgpipe.duplicates import TwinSearch
 from ecgpipe.files import read_json
@@ -41,6 +41,8 @@ SETS = {
     "chapman": ("ecg_arrhythmia", "ecg-arrhythmia", "1.0.0", "b", 45152),
 }
 """Format, slug, version, simulated hospital, number of records."""
+
+PREPROCESS = Preprocess().model_dump(mode="json")
 
 PLANTED = 38
 """Recordings that the search for twins has to find under another name: as many as PTB-XL 1.0.1 had."""
@@ -133,7 +135,7 @@ def measure(scale: float, connections: int, work: Path) -> pd.DataFrame:
             out = work / "data" / name
             command = script(
                 "preprocess", work / "p.log", "--dataset", name, "--manifest", manifest, "--workers", 2,
-                "--settings", settings(name, preprocess=Preprocess().model_dump(mode="json")), "--out", out,
+                "--settings", settings(name, leads=Leads().model_dump(), preprocess=PREPROCESS), "--out", out,
             )  # fmt: skip
             cost = command_cost(command, env=ENVIRONMENT)
             told = read_json(out / "summary.json")

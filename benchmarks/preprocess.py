@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from measuring import DATA, DOCS, ROOT, command_cost, machine, parser, simulate_many, write_section
 
-from ecgpipe.config import Preprocess, SimulatedSource
+from ecgpipe.config import Leads, Preprocess, SimulatedSource
 from ecgpipe.workflow.code_digest import digest
 
 CSV = DATA / "preprocess_benchmark.csv"
@@ -112,6 +112,7 @@ def ours(manifest: Path, out: Path, workers: int, log: Path) -> list[str]:
     settings = {
         "dataset": {"format": "ecg_arrhythmia", "source": source},
         "signal": {"rate": RATE},
+        "leads": Leads().model_dump(),
         "preprocess": Preprocess().model_dump(mode="json"),
     }
     script = ROOT / "workflow_scripts" / "preprocess.py"

@@ -23,6 +23,7 @@ from ecgpipe.config.sections.compute import Compute
 from ecgpipe.config.sections.datasets import DatasetSettings, FolderSource, PhysioNetSource, SimulatedSource
 from ecgpipe.config.sections.experiments import Experiments, Method, Ratio, Setting, Transfer
 from ecgpipe.config.sections.generators import GeneratorSettings
+from ecgpipe.config.sections.leads import Leads
 from ecgpipe.config.sections.preprocess import Filtering, Preprocess, Quality
 from ecgpipe.config.sections.samples import Samples
 from ecgpipe.config.sections.signal import SignalSettings
@@ -43,6 +44,7 @@ __all__ = [
     "Filtering",
     "FolderSource",
     "GeneratorSettings",
+    "Leads",
     "Loss",
     "Method",
     "PhysioNetSource",
