@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 # CONSTRAINTS: the versions that the tests ran with
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study help why test test-long test-cluster lint format hooks audit schema changelog clean
+.PHONY: study help why test test-long test-cluster lint site format hooks audit schema changelog clean
 
 study: $(VENV)/.study ## Run the default study on simulated records, up to results/report/index.html (default target)
 	$(BIN)/snakemake --cores all all
@@ -36,6 +36,10 @@ lint: $(VENV)/.dev ## Check formatting, style, types, rules and changelog fragme
 	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
 	@# A fragment with a wrong name or type is an error
 	@$(BIN)/towncrier build --draft --version next >/dev/null
+	$(BIN)/proselint --config .proselintrc.json check README.md CONTRIBUTING.md docs/*.md docs/*/*.md
+
+site: $(VENV)/.dev ## Build the documentation's site into site/; a warning, as of a dead link, is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .

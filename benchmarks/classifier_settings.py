@@ -1,9 +1,9 @@
 """Choose a small classifier for few real records, without reading the test records.
 
-Four-fold cross-validation on a data set's training and validation records, with the records of a patient in one fold.
+Four-fold cross-validation on a dataset's training and validation records, with the records of a patient in one fold.
 A fifth of the records that a fold trains on decides when the training stops. The best candidate comes first in
 docs/data/classifier_settings.csv; its ``settings`` belong in ``configs/physionet_matrix.yaml``. Run it from the
-repository's root on data sets that a study has preprocessed::
+repository's root on datasets that a study has preprocessed::
 
     python benchmarks/classifier_settings.py results_matrix/results/data/ptbxl results_matrix/results/data/chapman
 """
@@ -78,7 +78,7 @@ def judged(dataset: Dataset, settings: AnyClassifier, seed: int) -> dict[str, fl
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("datasets", type=Path, nargs="+", help="folders of preprocessed data sets")
+    arguments.add_argument("datasets", type=Path, nargs="+", help="folders of preprocessed datasets")
     arguments.add_argument("--seeds", type=int, default=2)
     args = arguments.parse_args()
     torch.set_num_threads(1)

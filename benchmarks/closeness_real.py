@@ -38,7 +38,7 @@ CHANGES: dict[str, Any] = {
     "samples": {"number": 400, "labels": "training"},
     "closeness": {"measures": "full"},
 }
-"""One data set, both databases merged, on which every generator is trained; the samples have its mix of rhythms."""
+"""One dataset, both databases merged, on which every generator is trained; the samples have its mix of rhythms."""
 
 
 def config() -> dict[str, Any]:

@@ -304,7 +304,7 @@ def render(table: pd.DataFrame) -> str:
         "that is part of the comparison. With `patch 8` the network treats eight samples of all leads as one "
         "position, which is where most of its speed comes from; `patch 1` is the like-for-like network. A training "
         "step of ecgpipe includes reading and drawing the batch and one evaluation of the validation loss. The other "
-        "packages get their batch for free, and diffusers' network is not conditioned on the class. The dilated "
+        "packages get their batch at no cost, and diffusers' network is not conditioned on the class. The dilated "
         "`diffwave` is a wider version of its preset `small`. With S4 it has 8 layers of 56 channels (112 inside), "
         "and ecgen has 8 of 96. The aim was 1.5 times the training throughput of the other packages at the same "
         "number of parameters and length. It is reached with patches; without them only diffwave's S4 reaches it.",

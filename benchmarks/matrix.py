@@ -128,7 +128,7 @@ def render(table: pd.DataFrame) -> str:
         f"that a training stops early after {one['epochs']} epochs where no number of steps is given. "
         f"{hours.max() / hours.sum():.0%} of that is {hours.idxmax()}. The tables take another "
         f"{table.loc[judging, 'hours'].sum():.1f} hours on one core (rows `tables`), nearly all of it for the "
-        "bootstrap. They hold one data set's predictions in memory at a time."
+        "bootstrap. They hold one dataset's predictions in memory at a time."
     )
 
 

@@ -97,7 +97,7 @@ def learnt(summary: pd.DataFrame, tested: pd.DataFrame) -> str:
                 number(balanced_of_one, 2),
             ]
         )
-    heads = ["data set", "share of real records", "macro F1", "one answer", "balanced accuracy", "one answer"]
+    heads = ["dataset", "share of real records", "macro F1", "one answer", "balanced accuracy", "one answer"]
     below = sum(row["mean"] < worth + 0.005 for row, worth in zip(f1.to_dict("records"), worths, strict=True))
     text = (
         "## What networks learn from the real records alone\n\n*One answer*: always predicting the most frequent "
@@ -109,7 +109,7 @@ def learnt(summary: pd.DataFrame, tested: pd.DataFrame) -> str:
             "few records of the rare rhythms. Any gain is therefore a gain over networks of little use. Synthetic "
             "sets have equally many records of each rhythm, and any other way to balance the classes might help as "
             "much. A `helps` below, and the conclusions above that rest on it, show a difference on these records "
-            "only; they do not carry over to larger data sets.\n\n"
+            "only; they do not carry over to larger datasets.\n\n"
         )
     return text
 
@@ -133,7 +133,7 @@ def samples_are(folder: Path) -> str:
                 between(row["floor"], row["floor_low"], row["floor_high"]),
                 str(row["n"]),
             ]
-    heads = ["data set", "generator"]
+    heads = ["dataset", "generator"]
     for name in names.values():
         heads += [name, "real records", "records"]
     return (
@@ -211,7 +211,7 @@ def main() -> None:
         [dataset, label, *(str(row[split]) for split in ("train", "validation", "test"))]
         for (dataset, label), row in counts.iterrows()
     ]
-    page += table(["data set", "rhythm", "train", "validation", "test"], rows)
+    page += table(["dataset", "rhythm", "train", "validation", "test"], rows)
     page += learnt(read["summary"], tested)
 
     page += samples_are(args.work / "results" / "closeness")
@@ -222,7 +222,7 @@ def main() -> None:
     page += f"## Differences shown in {METRIC_NAMES[PRIMARY]}\n\n"
     page += (
         f"{shown.sum()} of {len(primary)} comparisons show a difference. They form {families} families (an experiment "
-        "on a data set). Within each, Holm's correction holds the level of 5 %, to the extent that small p-values "
+        "on a dataset). Within each, Holm's correction holds the level of 5 %, to the extent that small p-values "
         "are right ([see there](statistics.md#how-often-the-verdicts-are-wrong)). The smallest effect is the "
         "difference that would have been shown with a probability of 80 %, – where that is more than 1. All "
         "comparisons in all metrics are in [results.csv](data/results.csv).\n\n"

@@ -17,14 +17,12 @@ class ClassifierTraining(Section):
     """How a classifier is trained."""
 
     learning_rate: float = Field(1.584e-4, gt=0, description="Learning rate of AdamW.")
-    batch: int = Field(32, ge=1, description="Records a training step.")
+    batch: int = Field(32, ge=1, description="Records per training step.")
     loss: Loss = Field(
         "cross_entropy",
         description="`cross_entropy`, the same `weighted` so that all classes count alike, or `focal` (exponent 2).",
     )
-    epochs: int = Field(
-        1000, ge=1, description="Most epochs a training may take; without meaning where `steps` is set."
-    )
+    epochs: int = Field(1000, ge=1, description="Maximum number of epochs; ignored where `steps` is set.")
     steps: int | None = Field(
         None,
         ge=1,
@@ -32,9 +30,11 @@ class ClassifierTraining(Section):
         "and ten validations; null: `epochs` at a constant rate, with a validation after each.",
     )
     patience: int = Field(
-        10, ge=1, description="Looks at the validation records without a lower loss after which training stops."
+        10, ge=1, description="Early stopping: validations in a row without a lower loss after which training stops."
     )
-    min_delta: float = Field(1e-5, ge=0, description="Least fall of the validation loss that counts as better.")
+    min_delta: float = Field(
+        1e-5, ge=0, description="Smallest decrease of the validation loss that counts as an improvement."
+    )
 
     @property
     def shortest_record(self) -> int:

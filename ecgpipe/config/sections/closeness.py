@@ -18,6 +18,8 @@ class Closeness(Section):
         "and CNN two-sample tests.",
     )
     records: int = Field(
-        2000, ge=20, description="Most records a side of each comparison; the search for copies takes all."
+        2000,
+        ge=20,
+        description="Maximum number of records on each side of a comparison; the search for copies uses all records.",
     )
     bootstrap: int = Field(200, ge=20, description="Bootstrap draws behind each interval of these measures.")

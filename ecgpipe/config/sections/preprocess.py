@@ -52,7 +52,7 @@ class Quality(Section):
     usual_gain: float | None = Field(
         1000.0,
         gt=0,
-        description="Gain: ADC units a mV that the data are expected to have. A record whose header says another, "
+        description="Gain: ADC units per mV that the data are expected to have. A record whose header says another, "
         "three times or more off, is refused if the header's makes the amplitude one that hardly any heart has and "
         "this one a usual one; null believes every header.",
     )
@@ -88,7 +88,7 @@ class Filtering(Section):
     notch_hz: float | None = Field(
         None,
         gt=0,
-        description="Mains frequency to take out, in Hz (50 or 60): notch of quality 30, forwards and backwards; "
+        description="Mains frequency to remove, in Hz (50 or 60): notch of quality 30, forwards and backwards; "
         "null: none.",
     )
 

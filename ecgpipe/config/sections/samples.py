@@ -13,7 +13,9 @@ class Samples(Section):
     """The synthetic set drawn from each trained generator."""
 
     number: int = Field(
-        21000, ge=70, description="Synthetic records a generator and dataset; below 70 a split might lack a rhythm."
+        21000,
+        ge=70,
+        description="Synthetic records per generator and dataset; with fewer than 70 a split might lack a rhythm.",
     )
     labels: Literal["uniform", "training"] = Field(
         "uniform", description="Classes of the samples: `uniform`, or with the `training` set's frequencies."
