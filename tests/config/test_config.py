@@ -109,6 +109,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("experiments.fractions", [0.0], ["experiments.fractions.0", "greater than 0"]),
         ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
         ("experiments.ratios", [0.12345671, 0.12345672], ["experiments.ratios", "0.123457 more than once"]),
+        ("experiments.baselines", ["mixup", "mixup"], ["experiments.baselines", "more than once"]),
+        ("experiments.baselines", ["smote"], ["experiments.baselines.0", "smote", "oversampling"]),
         ("experiments", {"settings": ["TrRTeR", "TrSTeR"], "cross": True}, ["experiments.cross", "TrRSTeR"]),
         ("experiments", {"settings": ["TrRTeR"], "ratios": [0.5]}, ["experiments.ratios", "TrRSTeR"]),
         ("experiments", {"transfer": {"fractions": [], "from_real": True}}, ["from_real", "transfer.fractions"]),
@@ -140,6 +142,14 @@ def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any],
     validate(raw)
     raw["datasets"] = ["demo_ptbxl"]
     with pytest.raises(ConfigError, match="needs two active datasets with a source"):
+        validate(raw)
+
+
+def test_class_weights_are_no_baseline_where_every_training_has_them(raw: dict[str, Any]) -> None:
+    raw["experiments"] = {"baselines": ["class_weights"]}
+    validate(raw)
+    raw["classifiers"]["demo"]["loss"] = "weighted"
+    with pytest.raises(ConfigError, match=r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"):
         validate(raw)
 
 
