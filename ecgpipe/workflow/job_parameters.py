@@ -108,9 +108,10 @@ class JobParameters(Layout):
 
     def preprocessing(self, dataset: str) -> ByFile:
         """Parameters of a dataset's preprocessing."""
+        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares"})
         return parameters(
             {
-                "dataset": self._wanted(dataset),
+                "dataset": {**self._wanted(dataset), **splits},
                 "signal": self.config.signal.model_dump(mode="json"),
                 "leads": self.config.leads.model_dump(mode="json"),
                 "preprocess": self.config.preprocess.model_dump(mode="json"),
