@@ -17,6 +17,11 @@ FROZEN, FINETUNED, PROBE = "frozen", "finetuned", "probe"
 METHODS = (FROZEN, FINETUNED, PROBE)
 """Ways to go on from a pre-trained network; ``experiments.transfer.methods`` names them."""
 
+OVERSAMPLING, CLASS_WEIGHTS = "oversampling", "class_weights"
+CLASSICAL_AUGMENTATION, MIXUP = "classical_augmentation", "mixup"
+BASELINES = (OVERSAMPLING, CLASS_WEIGHTS, CLASSICAL_AUGMENTATION, MIXUP)
+"""Simple ways to make more of the real records alone; ``experiments.baselines`` names them."""
+
 # -- column `generator` -------------------------------------------------------------------------------------------
 
 NO_GENERATOR = "none"
@@ -84,7 +89,9 @@ FULL_FINE_TUNING, LINEAR_PROBE = "full fine-tuning", "linear probe"
 CROSS, REAL_PRETRAINING, AGAINST_REAL_PRETRAINING = "cross-set", "real pre-training", "against real pre-training"
 BETWEEN = "between generators"
 """A network pre-trained on one generator's records against one that was pre-trained on another's."""
+SIMPLE_BASELINE, AGAINST_BASELINE = "simple baseline", "against simple baseline"
 EXPERIMENTS = {
+    **dict.fromkeys(BASELINES, SIMPLE_BASELINE),
     AUGMENTED: AUGMENTATION,
     FROZEN: TRANSFER,
     FINETUNED: FULL_FINE_TUNING,

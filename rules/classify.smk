@@ -1,15 +1,16 @@
 """Classifiers on real, synthetic and mixed records, and by transfer; all seeds of a cell in one job.
 
 in: results/data/{dataset}/, results/samples/{dataset}/{generator}/
-out: results/classifiers/{dataset}/{real,real/from_{other},real/for_{other}}/{predictions,training}.parquet,
+out: results/classifiers/{dataset}/real/{.,baselines,from_{other},for_{other}}/{predictions,training}.parquet,
      results/classifiers/{dataset}/{generator}/{augmentation,transfer,with_{other}}/{predictions,training}.parquet
 Real-only results lie where no generator's edit can reach them.
 """
 
-REAL, REAL_FOR_ANOTHER, FROM_REAL, AUGMENTATION, TRANSFER, CROSS = (
+REAL, BASELINES, REAL_FOR_ANOTHER, FROM_REAL, AUGMENTATION, TRANSFER, CROSS = (
     JOBS[f"classify_{name}"]
     for name in (
         "real",
+        "baselines",
         "real_for_another",
         "from_real",
         "augmentation",
@@ -60,6 +61,24 @@ rule classify_real:
             "--settings {params.settings.file:q}",
             "--out {params.out}",
         )
+
+
+use rule classify_real as classify_baselines with:
+    input:
+        checksums=DATA,
+        data=ancient(DATA_FILES),
+    output:
+        **BASELINES.outputs(**TABLES_OF_CELL),
+    log:
+        BASELINES.log,
+    benchmark:
+        BASELINES.benchmark
+    params:
+        experiment="baselines",
+        flags=[],
+        settings=lambda w: STUDY.classification(w.dataset, "baselines"),
+        out=lambda w: f"results/classifiers/{w.dataset}/real/baselines",
+        code=STUDY.code(BASELINES.script),
 
 
 use rule classify_real as classify_real_for_another with:

@@ -23,6 +23,8 @@ BASE = {
     "seeds": 8,
     "verdict": "helps",
     "note": "",
+    "best_baseline": "",
+    "against_best_baseline": "",
 }
 HARMS = {"value": 0.45, "difference": -0.05, "low": -0.08, "high": -0.02, "verdict": "harms"}
 NONE = {

@@ -13,7 +13,7 @@ from ecgpipe.workflow.running import running, state_folder
 
 def main() -> None:
     arguments = network_parser(__doc__)
-    arguments.add_argument("experiment", choices=["real", "augmentation", "transfer"])
+    arguments.add_argument("experiment", choices=["real", "baselines", "augmentation", "transfer"])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
@@ -46,18 +46,15 @@ def main() -> None:
         )
         if args.experiment == "real":
             run.run_real(experiment)
+        elif args.experiment == "baselines":
+            run.run_baselines(experiment, settings["baselines"])
         elif args.experiment == "transfer":
             run.run_transfer(experiment, args.pretrained, methods=settings["methods"], origin=args.origin)
         elif args.name:
             run.run_cross_set(experiment, args.samples, args.name, ratios=settings["ratios"])
         else:
-            run.run_augmentation(
-                experiment,
-                args.samples,
-                settings["settings"],
-                ratios=settings["ratios"],
-                real_networks=next(iter(args.real_networks), None),
-            )
+            kinds, ratios, networks = settings["settings"], settings["ratios"], next(iter(args.real_networks), None)
+            run.run_augmentation(experiment, args.samples, kinds, ratios=ratios, real_networks=networks)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,12 @@ def real_trainings(fractions: Iterable[float], seeds: Iterable[int]) -> list[Tra
     return grid(REAL, NO_GENERATOR, fractions, seeds)
 
 
+def baseline_trainings(baselines: Iterable[str], fractions: Iterable[float], seeds: Iterable[int]) -> list[Training]:
+    """Return the trainings of simple baselines, baseline by baseline."""
+    fractions, seeds = list(fractions), list(seeds)
+    return [training for baseline in baselines for training in grid(baseline, NO_GENERATOR, fractions, seeds)]
+
+
 def synthetic_trainings(generator: str, seeds: Iterable[int]) -> list[Training]:
     """Return the trainings of TrSTeR."""
     return grid(SYNTHETIC, generator, [0.0], seeds)
@@ -91,14 +97,16 @@ def count_trainings(settings: Mapping[str, Any], real: int | None = None, synthe
     once instead of class by class.
 
     Args:
-        settings: the job's parameters: ``fractions`` and ``seeds``; for transfer ``methods``; for augmentation and
-            cross-set ``settings`` (TrSTeR, TrRSTeR) and ``ratios``.
+        settings: the job's parameters: ``fractions`` and ``seeds``; for transfer ``methods``; for simple baselines
+            ``baselines``; for augmentation and cross-set ``settings`` (TrSTeR, TrRSTeR) and ``ratios``.
         real: training records of its dataset; if they are not known, no ratio is left out.
         synthetic: training records of the synthetic set.
     """
     fractions, seeds = settings["fractions"], settings["seeds"]
     if "methods" in settings:
         return len(transfer_trainings(settings["methods"], "", fractions, seeds))
+    if "baselines" in settings:
+        return len(baseline_trainings(settings["baselines"], fractions, seeds))
     if "settings" not in settings:
         return len(real_trainings(fractions, seeds))
     trainings = synthetic_trainings("", seeds) if SYNTHETIC in settings["settings"] else []

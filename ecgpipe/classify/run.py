@@ -10,11 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecgpipe.classify.experiments import Experiment, augmentation, real, synthetic, transfer
-from ecgpipe.classify.grid import Training, real_trainings, synthetic_trainings, transfer_trainings
+from ecgpipe.classify.grid import (
+    Training,
+    baseline_trainings,
+    real_trainings,
+    synthetic_trainings,
+    transfer_trainings,
+)
 from ecgpipe.classify.pretrained import Pretrained, load_matching
 from ecgpipe.classify.records import RealData, SyntheticData, folder_name
 from ecgpipe.classify.results import Outcome, run_trainings, save_networks, write_tables
-from ecgpipe.config import Method, Ratio, Setting
+from ecgpipe.config import Baseline, Method, Ratio, Setting
 from ecgpipe.duplicates import require_distinct
 from ecgpipe.vocabulary import AUGMENTED, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
 
@@ -45,6 +51,25 @@ def run_real(experiment: Experiment) -> None:
     outcomes = run_trainings(trainings, train, Path(experiment.state_dir))
     save_networks(experiment, data, data.dataset.spec, outcomes, kept)
     write_tables(experiment, data, data.tests, outcomes)
+
+
+def run_baselines(experiment: Experiment, baselines: Sequence[Baseline]) -> None:
+    """Run simple baselines: train from scratch on the same shares of the real training records as TrRTeR.
+
+    Args:
+        experiment: its fractions are those of TrRTeR that are reported.
+        baselines: which ones, see :mod:`ecgpipe.classify.baselines`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`run_real`.
+    """
+    data = RealData.open(experiment.data)
+
+    def train(training: Training) -> Outcome:
+        return real.train(training, data, experiment)
+
+    trainings = baseline_trainings(baselines, experiment.fractions, experiment.seeds)
+    write_tables(experiment, data, data.tests, run_trainings(trainings, train, Path(experiment.state_dir)))
 
 
 def run_augmentation(

@@ -18,7 +18,7 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.records import RealData, TestSet, TrainingRecords
 from ecgpipe.classify.results import Outcome
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
-from ecgpipe.vocabulary import PROBE, TRAINING_RECORDS
+from ecgpipe.vocabulary import BASELINES, PROBE, TRAINING_RECORDS
 
 
 def _row(
@@ -72,7 +72,7 @@ def train_network(
     """Train all weights of a network and test it.
 
     Args:
-        training: which one.
+        training: which one; a simple baseline is trained by its rule.
         data: the real dataset.
         records: what it learns from and validates on.
         experiment: classifier and device.
@@ -85,7 +85,8 @@ def train_network(
     standardizer = Standardizer.fit(records.train)
     train, validation = (standardized(part, standardizer, device) for part in (records.train, records.validation))
     model = start.network(training.seed) if start else build(data.dataset.spec, settings, training.seed)
-    result = fit(model, train, validation, settings, training.seed, device)
+    baseline = training.setting if training.setting in BASELINES else None
+    result = fit(model, train, validation, settings, training.seed, device, baseline)
     probabilities = {
         test.name: predict_test_set(training, model, test, standardized(test.records, standardizer, device))
         for test in (data.tests if tests is None else tests)

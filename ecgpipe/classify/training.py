@@ -13,18 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgpipe.classify.baselines import passes, reader
 from ecgpipe.classify.cnn import RhythmCNN
 from ecgpipe.classify.inputs import InMemory, Inputs
 from ecgpipe.classify.resnets import ResNetWang, XResNet
 from ecgpipe.config import AnyClassifier, ClassifierSettings, ClassifierTraining, Loss, WangSettings
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.vocabulary import CLASS_WEIGHTS
 
 VALIDATIONS = 10
 """How often the validation loss is computed in a training of a fixed number of steps."""
 
 _EVALUATION_BATCH = 64
 _WARM_UP = 0.25
-_INITIAL, _SHUFFLE, _DROPOUT = range(3)
+_INITIAL, _SHUFFLE, _DROPOUT, _CHANGES = range(4)
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, classes)`` and labels ``(n,)`` to a loss for each record, ``(n,)``."""
@@ -156,14 +158,6 @@ def _batches(n: int, batch: int) -> list[slice]:
     return [slice(start, end) for start, end in itertools.pairwise([*starts, n])]
 
 
-def _endless(batches: list[slice], n: int, order: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield positions without end: every record once, in a new order each time."""
-    while True:
-        permutation = order.permutation(n)
-        for batch in batches:
-            yield permutation[batch]
-
-
 class EarlyStopping:
     """Keeps the weights with the best validation loss, and says when to stop.
 
@@ -218,11 +212,13 @@ def fit(
     settings: ClassifierTraining,
     seed: int,
     device: torch.device,
+    baseline: str | None = None,
 ) -> Fit:
     """Train a network in place; it ends on ``device`` with the weights that were best on the validation records.
 
     AdamW (torch's default weight decay, 0.01). Every record is seen once before any is seen again, in an order drawn
-    from ``seed``.
+    from ``seed``. A simple baseline (:mod:`ecgpipe.classify.baselines`) changes how the training records are drawn,
+    read or weighed.
 
     Without ``steps`` the validation loss is computed after every epoch, for ``epochs`` epochs at most, and the learning
     rate is constant. With ``steps`` every training takes that number of steps, however many records it has, so that
@@ -239,6 +235,7 @@ def fit(
         settings: loss, learning rate, batch, epochs, steps, patience, min_delta.
         seed: seed of record order and dropout.
         device: where to train; the inputs are there already.
+        baseline: one of :data:`ecgpipe.vocabulary.BASELINES`; None for plain training.
 
     Raises:
         ValueError: if there is no training or validation record, or the validation loss was never finite.
@@ -253,13 +250,15 @@ def fit(
     schedule = _one_cycle(optimizer, settings)
     cuts = _batches(n, settings.batch)
     steps = _validation_steps(settings, len(cuts))
-    batches = _endless(cuts, n, np.random.default_rng([seed, _SHUFFLE]))
-    loss_of = losses(settings.loss, train.labels)
+    orders = passes(baseline, train.labels.cpu().numpy(), np.random.default_rng([seed, _SHUFFLE]))
+    batches = (order[cut] for order in orders for cut in cuts)
+    read = reader(baseline, train, np.random.default_rng([seed, _CHANGES]))
+    loss_of = losses("weighted" if baseline == CLASS_WEIGHTS else settings.loss, train.labels)
     stopping = EarlyStopping(settings.patience, settings.min_delta)
 
     def step(positions: np.ndarray) -> None:
         labels = train.labels[torch.from_numpy(positions).to(device)]
-        loss = loss_of(model(train.batch(positions)), labels).mean()
+        loss = loss_of(model(read(positions)), labels).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -21,7 +21,7 @@ from ecgpipe.config.sections.classifiers import (
 from ecgpipe.config.sections.closeness import Closeness
 from ecgpipe.config.sections.compute import Compute
 from ecgpipe.config.sections.datasets import DatasetSettings, FolderSource, PhysioNetSource, SimulatedSource
-from ecgpipe.config.sections.experiments import Experiments, Method, Ratio, Setting, Transfer
+from ecgpipe.config.sections.experiments import Baseline, Experiments, Method, Ratio, Setting, Transfer
 from ecgpipe.config.sections.generators import GeneratorSettings
 from ecgpipe.config.sections.leads import Leads
 from ecgpipe.config.sections.preprocess import Filtering, Preprocess, Quality
@@ -33,6 +33,7 @@ from ecgpipe.config.writer import commented, json_schema
 
 __all__ = [
     "AnyClassifier",
+    "Baseline",
     "ClassifierSettings",
     "ClassifierTraining",
     "Closeness",

@@ -48,6 +48,7 @@ def no_value_stands_twice(config: Config) -> None:
         ("experiments.settings", experiments.settings),
         ("experiments.fractions", experiments.fractions),
         ("experiments.ratios", [r if isinstance(r, str) else f"{r:g}" for r in experiments.ratios]),
+        ("experiments.baselines", experiments.baselines),
         ("experiments.transfer.methods", experiments.transfer.methods),
         ("experiments.transfer.fractions", experiments.transfer.fractions),
         ("experiments.seeds", experiments.seeds),
@@ -72,6 +73,18 @@ def ratios_have_their_setting(config: Config) -> None:
             "`experiments.ratios` are those of TrRSTeR, which `experiments.settings` must contain then; "
             "without it leave them out"
         )
+
+
+def class_weights_are_not_plain_training(config: Config) -> None:
+    if "class_weights" not in config.experiments.baselines:
+        return
+    for name in config.datasets:
+        classifier = config.dataset_settings[name].classifier
+        if config.classifiers[classifier].loss == "weighted":
+            raise ValueError(
+                f"`experiments.baselines`: class_weights is what `classifiers.{classifier}.loss` (weighted) gives all "
+                "trainings; leave one of them out"
+            )
 
 
 def pooled_has_several_generators(config: Config) -> None:
@@ -218,6 +231,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     raw_dir_holds_no_results,
     each_dataset_is_sound,
     records_are_long_enough_to_compare,
+    class_weights_are_not_plain_training,
     train_by_dataset_names_what_is_trained_on,
     generators_have_free_names,
 )

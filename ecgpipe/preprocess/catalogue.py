@@ -6,7 +6,7 @@ import ast
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from ecgpipe.layouts import (
 )
 from ecgpipe.preprocess.comments import NINETY_OR_OVER, Sex, parse_age
 from ecgpipe.preprocess.reasons import InvalidRecord
-from ecgpipe.preprocess.splits import by_fold
+from ecgpipe.preprocess.splits import FOLDS, by_fold
 
 CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
@@ -92,14 +92,14 @@ def list_records(raw: Path, manifest: pd.DataFrame, dataset: DatasetSettings, ra
         ValueError: if the manifest has no record, or a table of the data set is unusable.
     """
     if dataset.format == "ptbxl":
-        return ptbxl(raw, manifest, rate)
+        return ptbxl(raw, manifest, rate, FOLDS if dataset.folds is None else dataset.folds.model_dump())
     if dataset.format == "challenge":
         return challenge(raw, manifest, dataset.folder)
     return ecg_arrhythmia(raw, manifest, dataset.subset)
 
 
-def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
-    """List PTB-XL's records, of its 100 Hz or its 500 Hz copy.
+def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int, folds: Mapping[str, Collection[int]] = FOLDS) -> Catalogue:
+    """List PTB-XL's records, of its 100 Hz or its 500 Hz copy; ``folds`` are those of each split.
 
     PTB-XL stores an age above 89 as 300, for privacy; here it is 90.0, which therefore means "90 or over".
     A code counts whatever its likelihood: of rhythms, 0 means that none was given.
@@ -125,9 +125,10 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int) -> Catalogue:
             codes = _scp_codes(row["scp_codes"])
             _check_files(stem, extensions)
             stated = Stated(row["age"], row["sex"])
-            entry = Entry(name, stem, _patient(row), _split(row), _ptbxl_age(row), _ptbxl_sex(row), codes, stated)
+            split = _split(row, folds)
+            entry = Entry(name, stem, _patient(row), split, _ptbxl_age(row), _ptbxl_sex(row), codes, stated)
         except InvalidRecord as invalid:
-            builder.exclude(name, invalid, codes, _split_if_any(row))
+            builder.exclude(name, invalid, codes, _split_if_any(row, folds))
             continue
         builder.add(entry)
     return builder.finish(not_requested=len(rows.keys() - files.keys()))
@@ -287,16 +288,16 @@ def _patient(row: dict[str, str]) -> str:
     return str(int(row["patient_id"].split(".")[0]))
 
 
-def _split(row: dict[str, str]) -> str:
+def _split(row: dict[str, str], folds: Mapping[str, Collection[int]]) -> str:
     try:
-        return by_fold(_whole(row["strat_fold"]))
+        return by_fold(_whole(row["strat_fold"]), folds)
     except ValueError as error:
         raise InvalidRecord("no_fold", f"strat_fold {row['strat_fold']!r}") from error
 
 
-def _split_if_any(row: dict[str, str]) -> str:
+def _split_if_any(row: dict[str, str], folds: Mapping[str, Collection[int]]) -> str:
     try:
-        return _split(row)
+        return _split(row, folds)
     except InvalidRecord:
         return ""
 

@@ -105,7 +105,8 @@ def preprocess(
             raise ValueError(nothing_kept(source_name, raw, table, refused))
         once = duplicates.exclude(signals, search, kept, source_name)
         kept, excluded = once.kept, excluded + once.excluded
-        records = _records_table(kept, source_name, options.split_seed)
+        shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
+        records = _records_table(kept, source_name, options.split_seed, shares)
         splits.check_patients(records)
     spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
     save_records(out, records, spec)
@@ -164,13 +165,13 @@ def merge(members: dict[str, Path], out: Path) -> None:
     write_json(out / "summary.json", summary)
 
 
-def _records_table(kept: Sequence[Kept], source: str, seed: int) -> pd.DataFrame:
+def _records_table(kept: Sequence[Kept], source: str, seed: int, shares: Mapping[str, float]) -> pd.DataFrame:
     """Return the records table; records without a fold are split by patient, stratified by class."""
     entries = [row.entry for row in kept]
     label = [row.rhythms[0] for row in kept]
     patients = [entry.patient for entry in entries]
     folds = [entry.split for entry in entries]
-    drawn = splits.stratified(patients, label, seed) if None in folds else folds
+    drawn = splits.stratified(patients, label, seed, **shares) if None in folds else folds
     return pd.DataFrame(
         {
             "record": [entry.record for entry in entries],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,28 +11,49 @@ import pandas as pd
 from ecgpipe.dataset import SPLITS
 
 SHARE = 0.1
-"""Share of the validation split and of the test split; the rest is the training split."""
+"""Share of the validation split and of the test split, unless others are asked for."""
 
 TRAIN, VALIDATION, TEST = SPLITS
 
+FOLDS: Mapping[str, Collection[int]] = {TRAIN: range(1, 9), VALIDATION: (9,), TEST: (10,)}
+"""PTB-XL's folds of each split, as its authors recommend (Wagner et al. 2020)."""
 
-def by_fold(fold: int) -> str:
-    """Return the split of a PTB-XL record: folds 1-8 training, 9 validation, 10 test (Wagner et al. 2020).
+
+def by_fold(fold: int, folds: Mapping[str, Collection[int]] = FOLDS) -> str:
+    """Return the split of a PTB-XL record.
+
+    Args:
+        fold: of the record.
+        folds: of each split.
 
     Raises:
         ValueError: if there is no such fold.
     """
-    if not 1 <= fold <= 10:
-        raise ValueError(f"fold {fold} is not between 1 and 10")
-    return {9: VALIDATION, 10: TEST}.get(fold, TRAIN)
+    for split, members in folds.items():
+        if fold in members:
+            return split
+    raise ValueError(f"fold {fold} is not between 1 and 10")
 
 
-def stratified(patients: Sequence[str], labels: Sequence[str], seed: int) -> list[str]:
-    """Split 80/10/10 by patient, class by class, and return each record's split.
+def stratified(
+    patients: Sequence[str],
+    labels: Sequence[str],
+    seed: int,
+    *,
+    validation: float = SHARE,
+    test: float = SHARE,
+) -> list[str]:
+    """Split by patient, class by class, and return each record's split.
 
     A patient counts for the rarest class among its records. A class of three patients or more has some in every split;
     of two, one is in the training and one in the test split. The result depends on the set of patients, their labels
     and the seed alone, not on the order of the records.
+
+    Args:
+        patients: of each record.
+        labels: of each record.
+        seed: of the order of patients.
+        validation, test: shares of a class's patients in these splits; the rest is the training split.
     """
     size = Counter(labels)
     stratum: dict[str, str] = {}
@@ -44,11 +65,11 @@ def stratified(patients: Sequence[str], labels: Sequence[str], seed: int) -> lis
         members = sorted(patient for patient, own in stratum.items() if own == label)
         generator = np.random.default_rng([seed, *label.encode()])
         shuffled = [members[i] for i in generator.permutation(len(members))]
-        each = max(1, int(SHARE * len(members) + 0.5))
-        test = each if len(members) >= 2 else 0
-        validation = each if len(members) >= 3 else 0
-        names = [TEST] * test + [VALIDATION] * validation
-        names += [TRAIN] * (len(members) - len(names))
+        n = len(members)
+        tested = min(max(1, int(test * n + 0.5)), max(1, n - 2)) if n >= 2 else 0
+        validated = min(max(1, int(validation * n + 0.5)), n - 1 - tested) if n >= 3 else 0
+        names = [TEST] * tested + [VALIDATION] * validated
+        names += [TRAIN] * (n - len(names))
         split.update(zip(shuffled, names, strict=True))
     return [split[patient] for patient in patients]
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from ecgpipe.prose.rows import Row, rows_of
-from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, signed
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, signed
 from ecgpipe.vocabulary import (
     ALL_SYNTHETIC,
     AUGMENTATION,
@@ -29,6 +29,8 @@ BEST_AT_TRANSFER = "Time-VQVAE is the best of the three generators at pre-traini
 NO_ONE_DATASET = "No single data set was augmented by a generator of the paper's."
 NO_MERGED_DATASETS = "No merged data set was augmented by a generator of the paper's."
 NO_TRANSFER = "No transfer was run from a generator of the paper's."
+
+NO_BASELINE = "No simple baseline, such as oversampling, was trained to compare with."
 
 NOT_IN_THE_STUDY = "Not part of this study."
 NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
@@ -89,6 +91,19 @@ def gains_and_losses(rows: pd.DataFrame, gained: pd.Series, lost: pd.Series) -> 
         cells = [f"{cell}: {listed(metrics)}" for cell, metrics in found.items()]
         sentences.append(f"{word} shown: {'; '.join(cells) if cells else 'none in any metric'}.")
     return " ".join(sentences)
+
+
+def beside_baselines(baselines: list[str], better: list[tuple[str, str]]) -> str:
+    """Say which augmentations beat every simple baseline.
+
+    Args:
+        baselines: their names.
+        better: dataset and generator of these augmentations.
+    """
+    names = listed([BASELINE_NAMES[name] for name in baselines])
+    found = "; ".join(f"{dataset} with {generator}" for dataset, generator in better) or "none"
+    every = f"every simple baseline ({names})" if len(baselines) > 1 else f"the simple baseline ({names})"
+    return f"Shown to beat {every}: {found}."
 
 
 def could_show(comparisons: int, smallest: float, bound: float | None) -> str:

@@ -7,8 +7,9 @@ import math
 import pandas as pd
 
 from ecgpipe.prose.rows import Row, rows_of
-from ecgpipe.prose.wording import METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.vocabulary import (
+    AGAINST_BASELINE,
     AGAINST_REAL_PRETRAINING,
     AUGMENTATION,
     BETWEEN,
@@ -16,6 +17,7 @@ from ecgpipe.vocabulary import (
     HARMS,
     HELPS,
     NO_DIFFERENCE,
+    SIMPLE_BASELINE,
     SYNTHETIC_ONLY,
     TRANSFER,
 )
@@ -46,12 +48,25 @@ def finding(row: Row) -> str:
     figures = f"{signed(row['difference'])} {bounds(row['low'], row['high'])}, {probability(row['p_holm'])}"
     change = f"from {number(row['reference'])} to {number(row['value'])} ({figures})"
     if row["verdict"] == HELPS:
-        return f"{metric} rose {change}"
+        return f"{metric} rose {change}{beside_baseline(row)}"
     if row["verdict"] == HARMS:
         return f"{metric} fell {change}"
     if row["verdict"] == CANNOT_TELL:
         return f"{metric} went {change}: {row['note']}"
     return f"no difference in {metric} was shown ({figures})"
+
+
+def beside_baseline(row: Row) -> str:
+    """Say what became of a gain beside the best simple baseline, as the end of a clause; nothing without baselines."""
+    if not row.get("best_baseline"):
+        return ""
+    name = f"the best simple baseline ({BASELINE_NAMES[row['best_baseline']]})"
+    return {
+        HELPS: f", and it also beats {name}",
+        HARMS: f", but {name} is better",
+        NO_DIFFERENCE: f", but no difference from {name} was shown",
+        CANNOT_TELL: f", but nothing can be told beside {name}",
+    }[row["against_best_baseline"]]
 
 
 def _with_share(fraction: float) -> str:
@@ -85,9 +100,11 @@ def tally(rows: pd.DataFrame, experiment: str) -> str:
         TRANSFER: "Synthetic pre-training",
         SYNTHETIC_ONLY: "Training on synthetic records alone",
         AGAINST_REAL_PRETRAINING: "Synthetic pre-training, against pre-training on other real records,",
+        SIMPLE_BASELINE: "A simple baseline",
+        AGAINST_BASELINE: "Augmentation, against a simple baseline,",
         BETWEEN: "Pre-training on one generator's records, against another's that follows by name,",
     }.get(experiment, f"{experiment[0].upper()}{experiment[1:]}")
-    against = "" if experiment in (AGAINST_REAL_PRETRAINING, BETWEEN) else " with real records only"
+    against = "" if experiment in (AGAINST_REAL_PRETRAINING, AGAINST_BASELINE, BETWEEN) else " with real records only"
     words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
     counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
     parts = [f"{phrase} in {count}" for count, phrase in counts if count]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ecgpipe.vocabulary import BASELINES
+
 METRIC_NAMES = {
     "macro_f1": "macro F1",
     "macro_roc_auc": "macro ROC-AUC",
@@ -12,6 +14,9 @@ METRIC_NAMES = {
     "accuracy": "accuracy",
 }
 """Printed names of :data:`ecgpipe.vocabulary.COMPARED`."""
+
+BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
+"""Printed names of :data:`ecgpipe.vocabulary.BASELINES`."""
 
 MINUS = "\N{MINUS SIGN}"
 

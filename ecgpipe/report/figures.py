@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ecgpipe.prose.rows import rows_of
-from ecgpipe.prose.wording import METRIC_NAMES
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES
 from ecgpipe.report.svg import COLOURS, FAINT, INK, MARKERS, REAL_COLOUR, STYLE, svg
-from ecgpipe.vocabulary import AUGMENTED, COMPARED, FROZEN, NO_GENERATOR, REAL, SYNTHETIC
+from ecgpipe.vocabulary import AUGMENTED, BASELINES, COMPARED, FROZEN, NO_GENERATOR, REAL, SYNTHETIC
 
 
 def _errors(rows: pd.DataFrame) -> np.ndarray:
@@ -58,6 +58,12 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
             shares = set(summary.loc[summary["setting"] == setting, "fraction"])
             real = _of(summary, REAL, key)
             series = [("real only", real[real["fraction"].isin(shares)], REAL_COLOUR, "x")]
+            if setting == AUGMENTED:
+                series += [
+                    (f"real only, {BASELINE_NAMES[name]}", _of(summary, name, key), REAL_COLOUR, marker)
+                    for name, marker in zip(BASELINES, "1234", strict=True)
+                    if (summary["setting"] == name).any()
+                ]
             for place, name in enumerate(_generators(summary)):
                 label = f"real + {name}" if setting == AUGMENTED else f"{name}, fine-tuned"
                 colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ecgpipe.prose.rows import Row
-from ecgpipe.prose.wording import number
+from ecgpipe.prose.wording import BASELINE_NAMES, number
 from ecgpipe.vocabulary import (
     ALL_SYNTHETIC,
     AUGMENTED,
     BALANCE,
+    BASELINES,
     FINETUNED,
     FROZEN,
     NO_GENERATOR,
@@ -23,6 +24,7 @@ from ecgpipe.vocabulary import (
 
 TRAINED_ON = {
     REAL: "real only",
+    **{name: f"real only, {BASELINE_NAMES[name]}" for name in BASELINES},
     AUGMENTED: "real + {}",
     SYNTHETIC: "{} only",
     FROZEN: "{}, fine-tuned",

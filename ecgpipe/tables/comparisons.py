@@ -1,8 +1,9 @@
 """Does it help? Every network that saw synthetic records against the one that saw real ones only.
 
-Pre-trained networks are also compared with those pre-trained on another dataset's real records, and on the records of
-another generator. Both sides have the same dataset, share of the real training records, seeds and test records, so
-differences are paired.
+Simple baselines are compared with plain training too, and networks that saw synthetic records beside real ones with
+each of these. Pre-trained networks are also compared with those pre-trained on another dataset's real records, and on
+the records of another generator. Both sides have the same dataset, share of the real training records, seeds and test
+records, so differences are paired.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.influence import FEWEST, Rhythms
 from ecgpipe.tables.resampling import PairedTest, holm, paired_test, strata, swap_p_value
 from ecgpipe.vocabulary import (
+    AGAINST_BASELINE,
     AGAINST_REAL_PRETRAINING,
     ALL_SYNTHETIC,
+    AUGMENTATION,
     AUGMENTED,
     BALANCE,
+    BASELINES,
     BETWEEN,
     CANNOT_TELL,
     COMPARED,
@@ -79,6 +83,8 @@ COLUMNS = (
     "patients",
     "left_out",
     "verdict",
+    "best_baseline",
+    "against_best_baseline",
     "smallest_effect",
     "note",
 )
@@ -86,6 +92,8 @@ COLUMNS = (
 
 def experiment_of(cell: Cell, reference: Cell) -> str:
     """Name the question that a comparison answers."""
+    if reference.setting in BASELINES:
+        return AGAINST_BASELINE
     if reference.setting != REAL:
         return AGAINST_REAL_PRETRAINING if reference.generator.startswith(REAL_SOURCE) else BETWEEN
     if cell.generator.startswith(REAL_SOURCE):
@@ -103,9 +111,10 @@ def main_ratio(comparisons: pd.DataFrame) -> pd.DataFrame:
 def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float]) -> list[tuple[Cell, Cell]]:
     """Return (cell, its reference) of everything that is compared, by dataset, setting, generator and share.
 
-    Every cell that saw synthetic records has as reference the real-only one of its share and test records. A network
-    pre-trained on synthetic records is also compared with those pre-trained on another dataset's real records, and with
-    those pre-trained on the records of each generator that follows by name.
+    Every cell that saw synthetic records, and every simple baseline, has as reference the real-only one of its share
+    and test records. TrRSTeR with the dataset's own synthetic records is also compared with each simple baseline. A
+    network pre-trained on synthetic records is also compared with those pre-trained on another dataset's real records,
+    and with those pre-trained on the records of each generator that follows by name.
 
     Args:
         cells: all cells of the study.
@@ -113,7 +122,10 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
         transfer: shares at which transfer is reported.
     """
     real = {(cell.dataset, cell.fraction, cell.tested): cell for cell in cells if cell.setting == REAL}
-    shares = {AUGMENTED: set(fractions), **{setting: set(transfer) for setting in (FROZEN, FINETUNED, PROBE)}}
+    shares = {
+        **{setting: set(fractions) for setting in (AUGMENTED, *BASELINES)},
+        **{setting: set(transfer) for setting in (FROZEN, FINETUNED, PROBE)},
+    }
     found = []
     for cell in cells:
         if cell.setting not in EXPERIMENTS or cell.fraction not in shares.get(cell.setting, {cell.fraction}):
@@ -129,6 +141,15 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
                 f"paired; delete the classifier results of {cell.dataset} and run again"
             )
         found.append((cell, reference))
+    found += [
+        (cell, other)
+        for cell, _ in found
+        for other, _ in found
+        if cell.setting == AUGMENTED
+        and CROSS_SET not in cell.generator
+        and other.setting in BASELINES
+        and (cell.dataset, cell.fraction, cell.tested) == (other.dataset, other.fraction, other.tested)
+    ]
     transferred = [cell for cell, _ in found if cell.setting in METHODS]
     found += [
         (cell, other)
@@ -141,7 +162,15 @@ def pairs(cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[
     ]
     datasets, settings = list(dict.fromkeys(cell.dataset for cell in cells)), list(EXPERIMENTS)
     return sorted(
-        found, key=lambda p: (datasets.index(p[0].dataset), settings.index(p[0].setting), *p[0].key[2:], p[1].generator)
+        found,
+        key=lambda p: (
+            datasets.index(p[0].dataset),
+            settings.index(p[0].setting),
+            *p[0].key[2:],
+            p[1].setting != REAL,
+            p[1].generator,
+            p[1].setting,
+        ),
     )
 
 
@@ -161,6 +190,12 @@ def _notes(cell: Cell, metric: str, test: PairedTest, rhythms: Rhythms, patients
     elif np.isnan(test.error) and patients >= FEWEST and (rhythms.enough or metric == "accuracy"):
         notes.append("the same in every seed and for every choice of patients, as if both answered with one class")
     return notes
+
+
+def _against(reference: Cell) -> str:
+    if reference.setting == REAL:
+        return REAL_ONLY
+    return reference.setting if reference.setting in BASELINES else reference.generator
 
 
 def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> list[dict[str, Any]]:
@@ -191,7 +226,7 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "n_real": np.nan,
                 "n_synthetic": np.nan,
                 "tested": cell.tested,
-                "against": REAL_ONLY if reference.setting == REAL else reference.generator,
+                "against": _against(reference),
                 "metric": metric,
                 "reference": float(theirs.values[:, place].mean()),
                 "value": float(ours.values[:, place].mean()),
@@ -256,6 +291,27 @@ def _verdict(row: pd.Series, alpha: float) -> str:
     return HELPS if row["difference"] > 0 else HARMS
 
 
+def with_best_baseline(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Say beside each augmentation which simple baseline was best and what the comparison with it found.
+
+    The best one is that of the highest mean on the test records, so that it is chosen in its own favour.
+
+    Args:
+        comparisons: with verdicts.
+
+    Returns:
+        The comparisons with ``best_baseline`` and ``against_best_baseline``, a verdict; both are empty in other rows,
+        and without baselines.
+    """
+    keys = [*CELL, "tested", "metric"]
+    against = comparisons[comparisons["experiment"] == AGAINST_BASELINE].sort_values("reference", kind="stable")
+    best = against.drop_duplicates(keys, keep="last").set_index(keys)[["against", "verdict"]]
+    best.columns = pd.Index(["best_baseline", "against_best_baseline"])
+    found = best.reindex(pd.MultiIndex.from_frame(comparisons[keys])).fillna("")
+    augmented = (comparisons["experiment"] == AUGMENTATION).to_numpy()
+    return comparisons.assign(**{name: np.where(augmented, found[name], "") for name in found.columns})
+
+
 def comparisons_table(
     cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float], draws: Draws, confidence: float
 ) -> pd.DataFrame:
@@ -280,7 +336,8 @@ def comparisons_table(
         difference, ``p_swap`` is the p-value of :func:`swap_p_value` (reported, not deciding), ``family`` the number of
         comparisons that Holm's correction counts. ``smallest_effect`` is the difference that would have been shown with
         a probability of 80 %, were it the first of its family; it is missing, with a note, where it exceeds 1.
-        ``n_real`` and ``n_synthetic`` are missing (:func:`with_records` fills them in).
+        ``n_real`` and ``n_synthetic`` are missing (:func:`with_records` fills them in). ``best_baseline`` and
+        ``against_best_baseline`` are those of :func:`with_best_baseline`.
 
     Raises:
         ValueError: if two cells that belong together have different seeds.
@@ -301,4 +358,4 @@ def comparisons_table(
         for note, effect in zip(table["note"], smallest, strict=True)
     ]
     table["verdict"] = [_verdict(row, alpha) for _, row in table.iterrows()]
-    return table[list(COLUMNS)]
+    return with_best_baseline(table)[list(COLUMNS)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field
 
-from ecgpipe.config import Section, Setting, Statistics
+from ecgpipe.config import Baseline, Section, Setting, Statistics
 from ecgpipe.files import write_parquet
 from ecgpipe.tables.cells import Cell, by_dataset, read_all, selected
 from ecgpipe.tables.classification import (
@@ -36,6 +36,7 @@ class Parameters(Section):
 
     statistics: Statistics = Field(description="Intervals and comparisons.")
     settings: list[Setting] = Field(description="Settings whose classification is reported.")
+    baselines: list[Baseline] = Field(description="Simple baselines that are reported like settings.")
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")
     merged: list[str] = Field(description="Datasets that are merges.")
@@ -58,12 +59,13 @@ def training_table(paths: Sequence[str | Path]) -> pd.DataFrame:
 def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
     """Make the tables that follow from the predictions, for one dataset: no more of them is ever in memory."""
     statistics = parameters.statistics
-    reported = selected(cells, parameters.settings, parameters.fractions)
+    settings = [*parameters.settings, *parameters.baselines]
+    reported = selected(cells, settings, parameters.fractions)
     transferred = transfer_cells(cells, parameters.transfer)
     every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
     metrics = metrics_of(every)
     draws = Draws(statistics.bootstrap, parameters.seed)
-    compared = [cell for cell in cells if cell.setting in {*parameters.settings, REAL, *METHODS}]
+    compared = [cell for cell in cells if cell.setting in {*settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
     return {
         "classification": rows_of(metrics, reported),

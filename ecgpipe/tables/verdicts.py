@@ -10,6 +10,9 @@ records, one ratio. Comparisons beside them (other shares, ratios, generators) c
 * "Barely noticeable" is an equivalence within +-:data:`NOTICEABLE`, by two one-sided tests (Schuirmann, Journal of
   Pharmacokinetics and Biopharmaceutics 15:657, 1987).
 
+Claims about augmentation are told beside the simple baselines, which decide none of them: a generator beats the
+baselines if it is shown to beat each.
+
 What decides is here; the sentences that go with it are :mod:`ecgpipe.prose.conclusions`.
 """
 
@@ -26,6 +29,7 @@ from ecgpipe.prose import conclusions as say
 from ecgpipe.tables.comparisons import main_ratio
 from ecgpipe.tables.resampling import detectable, holm
 from ecgpipe.vocabulary import (
+    AGAINST_BASELINE,
     AGREES,
     AUGMENTATION,
     BETWEEN,
@@ -127,6 +131,16 @@ def _concluded(
     return Conclusion(conclusion, claim, verdict, " ".join(part for part in parts if part), len(rows), could)
 
 
+def _beside_baselines(comparisons: pd.DataFrame, claim: pd.DataFrame, alpha: float) -> str:
+    """Say which augmentations of a claim beat every simple baseline: each row at the full level, all must pass."""
+    rows = _at_most_real(comparisons, AGAINST_BASELINE)
+    rows = rows[(rows["metric"] == PRIMARY) & rows["dataset"].isin(claim["dataset"])]
+    if rows.empty:
+        return say.NO_BASELINE
+    better = _shown(rows, 1, alpha).groupby([rows["dataset"], rows["generator"]], sort=False).all()
+    return say.beside_baselines(rows["against"].unique().tolist(), better.index[better].tolist())
+
+
 def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str], alpha: float) -> Conclusion:
     rows = _at_most_real(comparisons, AUGMENTATION)
     rows = rows[(rows["metric"] == PRIMARY) & ~rows["dataset"].isin(merged)]
@@ -135,6 +149,7 @@ def _one_dataset(comparisons: pd.DataFrame, merged: Collection[str], alpha: floa
     verdict = DISAGREES if _beyond(rows, alpha) else AGREES if _within(rows, alpha) else CANNOT_TELL
     told = say.no_noticeable_change if verdict == AGREES else say.noticeable_change_left_open
     evidence = say.differences(rows) if verdict == DISAGREES else f"{say.differences(rows)} {told(NOTICEABLE)}"
+    evidence = f"{evidence} {_beside_baselines(comparisons, rows, alpha)}"
     return _concluded(1, say.ONE_DATASET, verdict, evidence, rows, alpha, NOTICEABLE)
 
 
@@ -151,7 +166,8 @@ def _merged_datasets(comparisons: pd.DataFrame, merged: Collection[str], alpha: 
         verdict = DISAGREES
     else:
         verdict = CANNOT_TELL
-    evidence = f"{say.differences(rows[primary])} {say.gains_and_losses(rows, gained, lost)}"
+    beside = _beside_baselines(comparisons, rows, alpha)
+    evidence = f"{say.differences(rows[primary])} {say.gains_and_losses(rows, gained, lost)} {beside}"
     return _concluded(2, say.MERGED_DATASETS, verdict, evidence, rows, alpha)
 
 

@@ -108,9 +108,10 @@ class JobParameters(Layout):
 
     def preprocessing(self, dataset: str) -> ByFile:
         """Parameters of a dataset's preprocessing."""
+        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares"})
         return parameters(
             {
-                "dataset": self._wanted(dataset),
+                "dataset": {**self._wanted(dataset), **splits},
                 "signal": self.config.signal.model_dump(mode="json"),
                 "leads": self.config.leads.model_dump(mode="json"),
                 "preprocess": self.config.preprocess.model_dump(mode="json"),
@@ -142,7 +143,7 @@ class JobParameters(Layout):
         )
 
     def classification(self, dataset: str, experiment: str) -> ByFile:
-        """Parameters of one classification job: ``real``, ``augmentation``, ``cross`` or ``transfer``."""
+        """Parameters of one classification job: ``real``, ``baselines``, ``augmentation``, ``cross``, ``transfer``."""
         experiments = self.config.experiments
         fractions = {"real": self.real_fractions, "transfer": list(experiments.transfer.fractions)}
         values: dict[str, Any] = {
@@ -150,6 +151,8 @@ class JobParameters(Layout):
             "fractions": fractions.get(experiment, list(experiments.fractions)),
             "seeds": list(experiments.seeds),
         }
+        if experiment == "baselines":
+            values["baselines"] = list(experiments.baselines)
         if experiment == "augmentation":
             values |= {"settings": self.synthetic_settings, "ratios": list(experiments.ratios)}
         if experiment == "cross":
@@ -183,6 +186,7 @@ class JobParameters(Layout):
             {
                 "statistics": self.config.statistics.model_dump(mode="json"),
                 "settings": list(experiments.settings),
+                "baselines": list(experiments.baselines),
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],

@@ -207,6 +207,7 @@ _KINDS = (
         data_files=_LABEL_MAPS,
     ),
     _classifier("classify_real", "{dataset}/real"),
+    _classifier("classify_baselines", "{dataset}/real/baselines"),
     _classifier("classify_real_for_another", "{dataset}/real/for_{other}"),
     _classifier("classify_from_real", "{dataset}/real/from_{other}"),
     _classifier("classify_augmentation", "{dataset}/{generator}/augmentation"),

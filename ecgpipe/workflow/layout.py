@@ -144,6 +144,7 @@ class Layout:
         transfer = self.config.experiments.transfer.fractions
         for dataset in self.config.datasets:
             found.append(("classify_real", {"dataset": dataset}))
+            found += [("classify_baselines", {"dataset": dataset})] if self.config.experiments.baselines else []
             found += [
                 ("classify_from_real", {"dataset": dataset, "other": o}) for o in self.real_pretraining_sets(dataset)
             ]

@@ -36,7 +36,7 @@ FILE = "results/plan.json"
 STARTING = 5.0
 """Seconds that a job takes to start Python and its libraries."""
 TRAINING_SHARE = 0.8
-"""Share of a set's records that trains; records that will be excluded are not known before."""
+"""Share of a set's records that trains, unless a dataset says another; records that will be excluded are not known."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
 """Records of the projects whose number is known without asking."""
 
@@ -93,6 +93,20 @@ def records(config: Config, dataset: str) -> int | None:
     return source.limit or (len(source.records) if source.records else RECORDS.get(source.slug))
 
 
+def training_records(config: Config, dataset: str) -> int | None:
+    """Return the records that a dataset learns from, before exclusions; None if its source must be asked."""
+    settings = config.dataset_settings[dataset]
+    if settings.merge is not None:
+        parts = [training_records(config, member) for member in settings.merge]
+        return None if None in parts else sum(part for part in parts if part is not None)
+    whole, share = records(config, dataset), TRAINING_SHARE
+    if settings.folds is not None:
+        share = len(settings.folds.train) / 10
+    if settings.shares is not None:
+        share = settings.shares.train
+    return None if whole is None else round(share * whole)
+
+
 def _seconds(script: str, provenances: Iterable[Path]) -> Iterator[float]:
     """Yield the seconds that jobs of a script took when they last ran."""
     for path in provenances:
@@ -146,8 +160,7 @@ class Planner:
         if "generator" not in job.wildcards:
             return trainings(job.script, job.settings)
         dataset = job.wildcards["dataset"]
-        whole = records(self.config, dataset)
-        real = None if whole is None else round(TRAINING_SHARE * whole)
+        real = training_records(self.config, dataset)
         drawn = self._drawn(dataset, job.wildcards["generator"])
         return trainings(job.script, job.settings, real, round(TRAINING_SHARE * drawn))
 
@@ -172,14 +185,14 @@ class Planner:
             return trained
         if job.rule in ("closeness_tables", "report_page"):
             return len(self.config.datasets) * len(self.config.generators)
-        whole = records(self.config, job.wildcards["dataset"])
-        if not job.rule.startswith("closeness") or whole is None:
+        whole, train = (of(self.config, job.wildcards["dataset"]) for of in (records, training_records))
+        if not job.rule.startswith("closeness") or whole is None or train is None:
             return whole
-        closeness, held_out = self.config.closeness, round((1 - TRAINING_SHARE) * whole)
+        closeness, held_out = self.config.closeness, whole - train
         if closeness.measures == "full":
             return None
         controls = job.rule == "closeness_controls"
-        other = whole - held_out if controls else self._drawn(job.wildcards["dataset"], job.wildcards["generator"])
+        other = train if controls else self._drawn(job.wildcards["dataset"], job.wildcards["generator"])
         return min(held_out, closeness.records) + min(other, closeness.records)
 
     def estimates(self, jobs: Sequence[Job]) -> list[Estimate]:

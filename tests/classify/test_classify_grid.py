@@ -14,6 +14,7 @@ COMMON = {"fractions": [0.5, 1.0], "seeds": [0, 1, 2]}
     [
         ({}, 6),
         ({"methods": ["frozen", "finetuned"]}, 12),
+        ({"baselines": ["mixup", "oversampling"]}, 12),
         ({"settings": ["TrSTeR"], "ratios": ["all"]}, 3),
         ({"settings": ["TrSTeR", "TrSTeS", "TrRTeS"], "ratios": ["all"]}, 3),
         ({"settings": ["TrSTeR", "TrRSTeR"], "ratios": ["all", 1.0]}, 15),

@@ -109,6 +109,8 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("experiments.fractions", [0.0], ["experiments.fractions.0", "greater than 0"]),
         ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
         ("experiments.ratios", [0.12345671, 0.12345672], ["experiments.ratios", "0.123457 more than once"]),
+        ("experiments.baselines", ["mixup", "mixup"], ["experiments.baselines", "more than once"]),
+        ("experiments.baselines", ["smote"], ["experiments.baselines.0", "smote", "oversampling"]),
         ("experiments", {"settings": ["TrRTeR", "TrSTeR"], "cross": True}, ["experiments.cross", "TrRSTeR"]),
         ("experiments", {"settings": ["TrRTeR"], "ratios": [0.5]}, ["experiments.ratios", "TrRSTeR"]),
         ("experiments", {"transfer": {"fractions": [], "from_real": True}}, ["from_real", "transfer.fractions"]),
@@ -117,6 +119,32 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("dataset_settings.demo_ptbxl.merge", ["demo_chapman", "demo_merged"], ["demo_ptbxl", "not both"]),
         ("dataset_settings.demo_merged.merge", ["demo_ptbxl", "gone"], ["demo_merged.merge", "'gone'"]),
         ("dataset_settings.demo_ptbxl.subset", "chapman", ["demo_ptbxl", "ecg_arrhythmia only"]),
+        (
+            "dataset_settings.demo_ptbxl.folds",
+            {"train": [1, 2, 3, 4, 5, 6], "validation": [7, 8], "test": [8, 9, 10]},
+            ["demo_ptbxl.folds", "each of the folds 1 to 10", "once"],
+        ),
+        ("dataset_settings.demo_ptbxl.folds", {"train": [0], "validation": [1], "test": [2]}, ["folds.train.0", "0"]),
+        (
+            "dataset_settings.demo_chapman.shares",
+            {"train": 0.6, "validation": 0.2, "test": 0.3},
+            ["demo_chapman.shares", "make 1.1", "must make 1"],
+        ),
+        (
+            "dataset_settings.demo_ptbxl.shares",
+            {"train": 0.6, "validation": 0.2, "test": 0.2},
+            ["demo_ptbxl", "format ptbxl has `folds`"],
+        ),
+        (
+            "dataset_settings.demo_chapman.folds",
+            {"train": [1, 2, 3, 4, 5, 6], "validation": [7, 8], "test": [9, 10]},
+            ["demo_chapman", "format ecg_arrhythmia has `shares`"],
+        ),
+        (
+            "dataset_settings.demo_merged.shares",
+            {"train": 0.6, "validation": 0.2, "test": 0.2},
+            ["demo_merged", "splits of its members"],
+        ),
         ("dataset_settings.demo_ptbxl.source.kind", "ftp", ["demo_ptbxl.source", "physionet", "simulated"]),
         ("classifiers.demo.kind", "vgg", ["classifiers.demo", "cnn, resnet1d_wang or xresnet1d"]),
         ("classifiers.demo", {"kind": "xresnet1d", "depth": 19}, ["classifiers.demo.depth", "19"]),
@@ -140,6 +168,14 @@ def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any],
     validate(raw)
     raw["datasets"] = ["demo_ptbxl"]
     with pytest.raises(ConfigError, match="needs two active datasets with a source"):
+        validate(raw)
+
+
+def test_class_weights_are_no_baseline_where_every_training_has_them(raw: dict[str, Any]) -> None:
+    raw["experiments"] = {"baselines": ["class_weights"]}
+    validate(raw)
+    raw["classifiers"]["demo"]["loss"] = "weighted"
+    with pytest.raises(ConfigError, match=r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"):
         validate(raw)
 
 

@@ -101,6 +101,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     "DatasetSettings.classifier": {"classifiers": {"cnn": {}, "other": {"blocks": 3}}},
     "DatasetSettings.subset": _alone("ecg_arrhythmia", CHAPMAN),
     "DatasetSettings.folder": _alone("challenge", FOLDER),
+    "DatasetSettings.folds": _alone("ptbxl", PTBXL),
+    "DatasetSettings.shares": _alone("ecg_arrhythmia", CHAPMAN),
     "DatasetSettings.synthetic": {"dataset_settings": _with_merge(PTBXL, synthetic="union")},
 }
 """What :data:`STUDY` needs besides, for a model or for one of its keys, so that the key counts and is not set."""
@@ -120,6 +122,8 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "DatasetSettings.subset": ["chapman"],
     "DatasetSettings.folder": ["training"],
     "DatasetSettings.merge": [["p", "c"]],
+    "DatasetSettings.folds": [MODELS["Folds"](train=[1, 2, 3, 4, 5, 6], validation=[7, 8], test=[9, 10])],
+    "DatasetSettings.shares": [MODELS["Shares"](train=0.6, validation=0.2, test=0.2)],
     "DatasetSettings.classifier": ["other"],
     "GeneratorSettings.class_": ["own.module:Generator"],
     "GeneratorSettings.train": [{"steps": 7}],
@@ -131,6 +135,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "XResNetSettings.steps": [100],
     "Transfer.methods": [["finetuned"]],
     "Experiments.ratios": [["balance"]],
+    "Experiments.baselines": [["mixup"]],
     "Leads.aliases": [{"channel 1": "I"}],
     "Config.leads": [MODELS["Leads"](aliases={"channel 1": "I"})],
     "Config.generator_settings": [{"diffwave": MODELS["GeneratorSettings"](train={"steps": 7})}],
@@ -150,6 +155,8 @@ READ_BY: dict[str, set[str]] = {
     "SimulatedSource": {"acquire", "preprocess"},
     "DatasetSettings": {"acquire", "preprocess"},
     "DatasetSettings.classifier": {"classify"},
+    "DatasetSettings.folds": {"preprocess"},
+    "DatasetSettings.shares": {"preprocess"},
     # The merge has a generator of its own, in place of the members' samples together.
     "DatasetSettings.synthetic": {"generate", "sample", "pool", "tables"},
     "GeneratorSettings.class_": {"generate", "sample"},
@@ -166,6 +173,7 @@ READ_BY: dict[str, set[str]] = {
     "Experiments.settings": {"classify", "tables"},
     "Experiments.fractions": {"classify", "tables"},
     "Experiments.ratios": {"classify"},
+    "Experiments.baselines": {"classify", "tables"},
     "Experiments.pooled": {"pool", "classify", "tables"},
     "Experiments.cross": {"classify", "tables"},
     "Experiments.transfer": {"classify", "tables"},

@@ -56,6 +56,7 @@ RICH: dict[str, Any] = {
     "preprocess": {"filters": {"band_pass_hz": [0.5, 40.0], "notch_hz": 50.0}},
     "experiments": {
         "ratios": ["all", 0.5],
+        "baselines": ["oversampling"],
         "fractions": [0.5, 1.0],
         "seeds": [0, 1],
         "cross": True,

@@ -287,6 +287,22 @@ def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> 
     assert told["counts_before_exclusion"]["undecided"]["SR"] == 1  # 00006 has no fold
 
 
+def test_folds_and_shares_of_splits_are_those_of_the_settings(tmp_path: Path) -> None:
+    rows = [ptbxl_row(number, fold=str(number)) for number in range(1, 11)]
+    raw = write_ptbxl(tmp_path / "ptbxl", rows)
+    folds = {"train": [1, 2, 3, 4, 6], "validation": [5], "test": [7, 8, 9, 10]}
+    settings = DatasetSettings.model_validate({**ptbxl_settings().model_dump(), "folds": folds})
+    split = run(raw, tmp_path / "folds", settings).records["split"]
+    assert list(split) == ["train"] * 4 + ["validation", "train"] + ["test"] * 4
+    raw = write_arrhythmia(tmp_path / "arrhythmia", ["426783006"] * 10)
+    shares = {"train": 0.5, "validation": 0.2, "test": 0.3}
+    settings = DatasetSettings.model_validate({**arrhythmia_settings().model_dump(), "shares": shares})
+    split = run(raw, tmp_path / "shares", settings).records["split"]
+    assert split.value_counts().to_dict() == {"train": 5, "test": 3, "validation": 2}
+    split = run(raw, tmp_path / "default", arrhythmia_settings()).records["split"]
+    assert split.value_counts().to_dict() == {"train": 8, "test": 1, "validation": 1}
+
+
 @pytest.mark.parametrize(("rate", "folder"), [(50, 100), (100, 100), (250, 500), (500, 500)])
 def test_ptbxl_is_read_at_the_rate_that_serves(tmp_path: Path, rate: int, folder: int) -> None:
     raw = write_ptbxl(tmp_path / "raw", [ptbxl_row(1)], folder)

@@ -101,6 +101,8 @@ def test_folds() -> None:
     assert [splits.by_fold(fold) for fold in range(1, 11)] == ["train"] * 8 + ["validation", "test"]
     with pytest.raises(ValueError, match="fold 11"):
         splits.by_fold(11)
+    others = {"train": [2, 3], "validation": [1], "test": [10]}
+    assert [splits.by_fold(fold, others) for fold in (1, 2, 3, 10)] == ["validation", "train", "train", "test"]
 
 
 def test_stratified_split_is_80_10_10_of_each_class() -> None:
@@ -115,6 +117,34 @@ def test_stratified_split_is_80_10_10_of_each_class() -> None:
     assert [counts["SARRH", name] for name in splits.SPLITS] == [1, 1, 1]
     assert [counts["SVTAC", name] for name in splits.SPLITS] == [1, 0, 1]
     assert [counts["STACH", name] for name in splits.SPLITS] == [1, 0, 0]
+
+
+def test_other_shares_leave_every_split_some_of_each_class() -> None:
+    wanted = {"SR": 200, "AFIB": 30, "AFLT": 4, "SARRH": 3, "SVTAC": 2, "STACH": 1}
+    label = [name for name, n in wanted.items() for _ in range(n)]
+    patients = [f"p{i}" for i in range(len(label))]
+
+    def counts(validation: float, test: float) -> dict[str, list[int]]:
+        split = splits.stratified(patients, label, seed=1, validation=validation, test=test)
+        found = Counter(zip(label, split, strict=True))
+        return {name: [found[name, part] for part in splits.SPLITS] for name in wanted}
+
+    assert counts(0.2, 0.3) == {
+        "SR": [100, 40, 60],
+        "AFIB": [15, 6, 9],
+        "AFLT": [2, 1, 1],
+        "SARRH": [1, 1, 1],
+        "SVTAC": [1, 0, 1],
+        "STACH": [1, 0, 0],
+    }
+    assert counts(0.1, 0.8) == {
+        "SR": [20, 20, 160],
+        "AFIB": [3, 3, 24],
+        "AFLT": [1, 1, 2],
+        "SARRH": [1, 1, 1],
+        "SVTAC": [1, 0, 1],
+        "STACH": [1, 0, 0],
+    }
 
 
 def test_stratified_split_depends_on_the_seed_not_on_the_order() -> None:

@@ -27,6 +27,26 @@ def test_numbers_have_their_sign_and_a_true_minus():
     ("row", "words"),
     [
         ({}, "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012)"),
+        (
+            {"best_baseline": "class_weights", "against_best_baseline": "helps"},
+            "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012), "
+            "and it also beats the best simple baseline (class weights)",
+        ),
+        (
+            {"best_baseline": "mixup", "against_best_baseline": "no difference shown"},
+            "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012), "
+            "but no difference from the best simple baseline (mixup) was shown",
+        ),
+        (
+            {"best_baseline": "mixup", "against_best_baseline": "harms"},
+            "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012), "
+            "but the best simple baseline (mixup) is better",
+        ),
+        (
+            {"best_baseline": "mixup", "against_best_baseline": "cannot tell"},
+            "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012), "
+            "but nothing can be told beside the best simple baseline (mixup)",
+        ),
         (HARMS, "macro F1 fell from 0.500 to 0.450 (−0.050 [−0.080, −0.020], p = 0.012)"),
         (NONE, "no difference in macro F1 was shown (+0.001 [−0.010, +0.012], p = 0.80)"),
         (

@@ -166,6 +166,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     parameters = Parameters(
         statistics=config.statistics,
         settings=list(experiments.settings),
+        baselines=list(experiments.baselines),
         fractions=list(experiments.fractions),
         transfer=list(experiments.transfer.fractions),
         merged=[],

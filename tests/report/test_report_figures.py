@@ -33,6 +33,12 @@ def test_learning_curves_show_every_method(summary):
     assert figures.learning_curves(summary[summary["setting"] == "TrRTeR"], "macro_f1") is None
 
 
+def test_simple_baselines_are_drawn_beside_augmentation(summary):
+    baseline = summary[summary["setting"] == "TrRTeR"].assign(setting="class_weights")
+    found = words(figures.learning_curves(pd.concat([summary, baseline]), "macro_f1"))
+    assert found.count("real only, class weights") == 1
+
+
 def test_low_shares_get_a_logarithmic_axis(summary):
     changed = summary.assign(fraction=summary["fraction"].replace(0.2, 0.01))
     assert {"1", "100"} <= set(words(figures.learning_curves(changed, "macro_f1")))

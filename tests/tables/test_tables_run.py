@@ -21,6 +21,7 @@ def parameters():
     return Parameters(
         statistics=Statistics(bootstrap=200),
         settings=["TrRTeR", "TrSTeR", "TrRSTeR"],
+        baselines=[],
         fractions=[0.2, 1.0],
         transfer=[0.5],
         merged=[],
@@ -142,6 +143,55 @@ def test_rare_rhythms_leave_macro_averages_of_comparisons_and_are_named(tables):
     )
     assert rows.loc["macro_f1", "value"] == pytest.approx(f1[["SR", "AFIB"]].mean())
     assert rows.loc["macro_f1", "value"] != pytest.approx(f1["macro"])
+
+
+def test_a_gain_is_set_beside_the_best_simple_baseline(study, parameters, tmp_path, write, make):
+    """One baseline does as well as synthetic records at 20 %, and none of them anything at the full share."""
+    baselines = write(
+        make("mixup", "none", 0.2, 3.0, seeds=SEEDS, stream=4),
+        make("class_weights", "none", 0.2, 1.0, seeds=SEEDS, stream=5),
+        *(make(name, "none", 1.0, 0.5, seeds=SEEDS, stream=6) for name in ("class_weights", "mixup")),
+    )
+    others = [write(make("TrRSTeR", f"good@{name}", 0.2, 3.0, seeds=SEEDS, stream=1)) for name in ("b",)]
+    files = [*study["predictions"], *others, baselines]
+    with_them = parameters.model_copy(update={"baselines": ["class_weights", "mixup"]})
+    build_tables(with_them, **{**study, "predictions": files}, out=tmp_path)
+    rows = pd.read_parquet(tmp_path / "comparisons.parquet").query("metric == 'macro_f1'")
+    found = rows.set_index(["experiment", "fraction", "setting", "against"])["verdict"].to_dict()
+    assert found == {
+        ("augmentation", 0.2, "TrRSTeR", "real only"): "helps",
+        ("augmentation", 1.0, "TrRSTeR", "real only"): "cannot tell",
+        ("cross-set", 0.2, "TrRSTeR", "real only"): "helps",
+        ("transfer", 0.5, "frozen", "real only"): "no difference shown",
+        ("synthetic only", 1.0, "TrSTeR", "real only"): "harms",
+        ("simple baseline", 0.2, "mixup", "real only"): "helps",
+        ("simple baseline", 0.2, "class_weights", "real only"): "helps",
+        ("simple baseline", 1.0, "mixup", "real only"): "harms",
+        ("simple baseline", 1.0, "class_weights", "real only"): "harms",
+        ("against simple baseline", 0.2, "TrRSTeR", "mixup"): "no difference shown",
+        ("against simple baseline", 0.2, "TrRSTeR", "class_weights"): "helps",
+        ("against simple baseline", 1.0, "TrRSTeR", "mixup"): "helps",
+        ("against simple baseline", 1.0, "TrRSTeR", "class_weights"): "helps",
+    }
+    beside = rows[["experiment", "fraction", "best_baseline", "against_best_baseline"]]
+    told = beside[beside["best_baseline"] != ""]
+    assert told["experiment"].tolist() == ["augmentation"] * 2
+    assert told.iloc[0, 1:].tolist() == [0.2, "mixup", "no difference shown"]
+    assert told.iloc[1]["against_best_baseline"] == "helps"
+    against = rows[rows["experiment"] == "against simple baseline"].set_index(["fraction", "against"]).sort_index()
+    values = rows.set_index(["experiment", "fraction", "setting"])["value"].sort_index()
+    assert against.loc[(0.2, "mixup"), "reference"] == pytest.approx(values["simple baseline", 0.2, "mixup"])
+    assert set(against["family"]) == {4}
+    summary = pd.read_parquet(tmp_path / "summary.parquet")
+    assert {"mixup", "class_weights"} <= set(summary["setting"])
+    without = tmp_path / "without"
+    build_tables(parameters, **{**study, "predictions": files}, out=without)  # not asked for: not reported
+    assert not {"mixup", "class_weights"} & set(pd.read_parquet(without / "summary.parquet")["setting"])
+    alone = pd.read_parquet(without / "comparisons.parquet").query("metric == 'macro_f1'")
+    kept = rows[~rows["experiment"].isin(["simple baseline", "against simple baseline"])]
+    pd.testing.assert_series_equal(  # families of their own: no other verdict is changed
+        kept["p_holm"].reset_index(drop=True), alone["p_holm"].reset_index(drop=True)
+    )
 
 
 def test_too_few_test_patients_describe_and_do_not_judge(study, parameters, tmp_path, write, make):

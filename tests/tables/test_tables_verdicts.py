@@ -51,6 +51,24 @@ def test_second_conclusion_is_a_gain_in_all_metrics_on_merged_sets(rows, verdict
     assert verdicts(table(*rows))[1] == "cannot tell"
 
 
+def test_gains_are_told_beside_every_simple_baseline_which_decides_nothing():
+    bar = {"experiment": "against simple baseline"}
+    better, worse = {**bar, "against": "mixup"}, {**bar, "against": "oversampling", **HARMS}
+    second = {"generator": "time_vqvae"}
+    alone, both = table({}, second), table({}, second, better, worse, {**better, **second}, {**worse, **second, **NONE})
+    for merged, place in (([], 0), (["a"], 1)):
+        assert verdicts(both, merged) == verdicts(alone, merged)
+        told = verdicts_table(both, merged, [], 0.95)["evidence"][place]
+        assert "Shown to beat every simple baseline (mixup and oversampling): none." in told
+        told = verdicts_table(alone, merged, [], 0.95)["evidence"][place]
+        assert "No simple baseline, such as oversampling, was trained to compare with." in told
+    winner = table({}, second, better, {**better, "against": "oversampling"}, {**better, **second, **NONE})
+    told = verdicts_table(winner, [], [], 0.95)["evidence"][0]
+    assert "Shown to beat every simple baseline (mixup and oversampling): a with diffwave." in told
+    single = verdicts_table(table({}, better), [], [], 0.95)["evidence"][0]
+    assert "Shown to beat the simple baseline (mixup): a with diffwave." in single
+
+
 @pytest.mark.parametrize(
     ("rows", "verdict"), [([HARMS, HARMS], "agrees"), ([HARMS, {}], "disagrees"), ([HARMS, NONE], "cannot tell")]
 )

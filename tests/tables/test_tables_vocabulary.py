@@ -10,6 +10,7 @@ from ecgpipe.prose.wording import METRIC_NAMES
 def test_configuration_names_the_same_settings_methods_and_ratios():
     assert typing.get_args(config.Setting) == vocabulary.SETTINGS
     assert typing.get_args(config.Method) == vocabulary.METHODS
+    assert typing.get_args(config.Baseline) == vocabulary.BASELINES
     words, _ = typing.get_args(config.Ratio)
     assert typing.get_args(words) == (vocabulary.ALL_SYNTHETIC, vocabulary.BALANCE)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from generate.tiny_vqvae import NETWORKS
 
-from ecgpipe.config import GeneratorSettings, load
+from ecgpipe.config import GeneratorSettings, load, validate
 from ecgpipe.workflow import plan
 from ecgpipe.workflow.calibrate import GeneratorSpeed
 from ecgpipe.workflow.pending import Job, read_jobs
@@ -57,6 +57,19 @@ def test_ratios_that_there_are_too_few_samples_for_are_not_counted() -> None:
     assert plan.trainings("classify", settings, real=100, synthetic=56) == 3 * 5  # at all records 400 are wanted
     job = _job("classify_augmentation", "classify", settings, dataset="demo_ptbxl", generator="diffwave")
     assert plan.Planner(CONFIG, Path("nowhere"))._trainings(job) == 3 * 5
+
+
+def test_training_records_are_those_of_the_splits_of_the_config() -> None:
+    raw = CONFIG.model_dump(mode="json", by_alias=True)
+    assert [plan.training_records(CONFIG, name) for name in CONFIG.datasets] == [96, 96, 192]
+    raw["dataset_settings"]["demo_ptbxl"]["folds"] = {
+        "train": [1, 2, 3, 4, 5],
+        "validation": [6],
+        "test": [7, 8, 9, 10],
+    }
+    raw["dataset_settings"]["demo_chapman"]["shares"] = {"train": 0.7, "validation": 0.1, "test": 0.2}
+    other = validate(raw)
+    assert [plan.training_records(other, name) for name in other.datasets] == [60, 84, 144]
 
 
 def test_disk_of_the_tiny_study() -> None:

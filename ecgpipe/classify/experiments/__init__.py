@@ -6,6 +6,7 @@ Tr = train on, Te = test on, R = real, S = synthetic.
 setting    learns from                                 early stopping on     fraction
 =========  ==========================================  ====================  ====================================
 TrRTeR     share of real training records              real validation       share of real training records
+baseline   that share, by a simple baseline's rule     real validation       share of real training records
 TrSTeR     all synthetic training records              synthetic validation  0 (no real record is learnt from)
 TrRSTeR    that share and synthetic ones, see ratio    real validation       share of real training records
 frozen     that share; from a pre-trained network,     real validation       share of real training records
@@ -17,7 +18,8 @@ finetuned  that share; from a pre-trained network,     real validation       sha
 TrSTeS     is TrSTeR's network tested on synthetic test records, TrRTeS the one of TrRTeR
 =========  ==========================================  ====================  ====================================
 
-At one seed and fraction all settings use the same real records. The z-score of each network is fitted on the records it
+A baseline's setting is its name (:data:`ecgpipe.vocabulary.BASELINES`). At one seed and fraction all settings use the
+same real records. The z-score of each network is fitted on the records it
 learns from. Names of dataset and generator in the tables are those of the folders; ``generator`` is ``g@other`` for
 synthetic records made after another dataset, and ``real:other`` for networks pre-trained on another dataset's real
 records. ``tested`` is the dataset, or ``dataset/generator`` for synthetic test records.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -97,6 +98,38 @@ class SimulatedSource(Section):
 Source = Annotated[PhysioNetSource | FolderSource | SimulatedSource, Field(discriminator="kind")]
 
 
+Fold = Annotated[int, Field(ge=1, le=10)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Folds(Section):
+    """Which of PTB-XL's ten folds make each split."""
+
+    train: list[Fold] = Field(min_length=1, description="Folds to learn from.")
+    validation: list[Fold] = Field(min_length=1, description="Folds that choose weights.")
+    test: list[Fold] = Field(min_length=1, description="Folds that are tested on.")
+
+    @model_validator(mode="after")
+    def _each_fold_once(self) -> Folds:
+        if sorted([*self.train, *self.validation, *self.test]) != list(range(1, 11)):
+            raise ValueError("each of the folds 1 to 10 must stand in one of train, validation and test, once")
+        return self
+
+
+class Shares(Section):
+    """Shares of the patients of each class that make each split."""
+
+    train: Share = Field(description="Share to learn from.")
+    validation: Share = Field(description="Share that chooses weights.")
+    test: Share = Field(description="Share that is tested on.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Shares:
+        if not math.isclose(self.train + self.validation + self.test, 1, abs_tol=1e-6):
+            raise ValueError(f"the shares make {self.train + self.validation + self.test:g} in all; they must make 1")
+        return self
+
+
 class DatasetSettings(Section):
     """One dataset: either read from a source, or the merge of others."""
 
@@ -115,6 +148,16 @@ class DatasetSettings(Section):
         description="challenge only: take only the records below this folder of the source (`training/georgia`); "
         "null: all.",
     )
+    folds: Folds | None = Field(
+        None,
+        description="ptbxl only: its folds of each split; null: 1 to 8, 9 and 10, as its authors recommend. A rhythm "
+        "needs ten test patients for a verdict: a small study may want more folds to test on.",
+    )
+    shares: Shares | None = Field(
+        None,
+        description="Other formats than ptbxl: shares of the patients of each class in each split; null: 0.8, 0.1 and "
+        "0.1.",
+    )
     merge: list[Name] | None = Field(
         None,
         min_length=2,
@@ -132,10 +175,16 @@ class DatasetSettings(Section):
         if self.merge is not None:
             if any(part is not None for part in (self.source, self.format, self.subset, self.folder)):
                 raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
+            if self.folds is not None or self.shares is not None:
+                raise ValueError("a merge has the splits of its members: `folds` and `shares` are theirs")
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
         if self.subset is not None and self.format != "ecg_arrhythmia":
             raise ValueError(f"`subset` {self.subset!r} is for format ecg_arrhythmia only")
+        if self.folds is not None and self.format != "ptbxl":
+            raise ValueError(f"`folds` are PTB-XL's, for format ptbxl only; format {self.format} has `shares`")
+        if self.shares is not None and self.format == "ptbxl":
+            raise ValueError("`shares` are for records without folds; format ptbxl has `folds`")
         if self.folder is not None and self.format != "challenge":
             raise ValueError("`folder` is for format challenge only")
         if isinstance(self.source, SimulatedSource):

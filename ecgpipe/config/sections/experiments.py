@@ -11,6 +11,7 @@ from ecgpipe.config.sections.base import Section, Seed
 
 Setting = Literal["TrRTeR", "TrSTeR", "TrRSTeR", "TrSTeS", "TrRTeS"]
 Method = Literal["frozen", "finetuned", "probe"]
+Baseline = Literal["oversampling", "class_weights", "classical_augmentation", "mixup"]
 Ratio = Literal["all", "balance"] | Annotated[float, Field(gt=0, le=100)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -62,6 +63,12 @@ class Experiments(Section):
         False,
         description="Also add synthetic records of each other dataset with a source to the real ones, and test on "
         "both.",
+    )
+    baselines: list[Baseline] = Field(
+        default_factory=list,
+        description="Simple baselines that synthetic records have to beat, trained on the same real records for as "
+        "many steps: `oversampling` (rare classes repeated), `class_weights` (in the loss), `classical_augmentation` "
+        "(noise, scaling, shift, time warp, lead dropout), `mixup` (within a class). TrRSTeR is compared with each.",
     )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
     seeds: list[Seed] = Field(

@@ -110,5 +110,5 @@ class Preprocess(Section):
         default_factory=Filtering, description="What is filtered out of every recording: nothing, as in the paper."
     )
     split_seed: Seed = Field(
-        1, description="Seed of the stratified 80/10/10 split of datasets that come without folds."
+        1, description="Seed of the split by patient, stratified by class, of datasets that come without folds."
     )
