@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -51,8 +52,7 @@ def test_the_sources_hold_licence_and_readme(built: Path) -> None:
 
 def test_the_installed_wheel_works_outside_the_repository(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
+    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
     code = (
         "import ecgpipe, ecgpipe.report.run, ecgpipe.preprocess.labels as labels; "
         "from ecgpipe.generate.registry import load_class; load_class('class_mean_pca', None); "
