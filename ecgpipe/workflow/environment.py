@@ -82,6 +82,20 @@ def clean(variables: MutableMapping[str, str], *, launched: bool = False, thread
         variables.update(dict.fromkeys(THREADS, str(threads)))
 
 
+def open_streams() -> None:
+    """Open what is closed of standard input, output and error, as after ``2>&-``, on the null device.
+
+    Otherwise the next file that the job opens gets that number, and messages are written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
+
+
 def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:
     """Return the folders of ``sys.path`` with those of PYTHONPATH last.
 

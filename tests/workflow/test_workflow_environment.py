@@ -124,6 +124,27 @@ def test_a_job_that_is_started_by_hand_is_clean_too(tmp_path: Path) -> None:
     assert ", 2, " in done.stdout
 
 
+@pytest.mark.parametrize("streams", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_closed_streams_do_no_harm(tmp_path: Path, streams: tuple[int, ...]) -> None:
+    (tmp_path / "job.py").write_text(
+        JOB.replace("ready()", "ready(), sys.stderr.write('said'), sys.stdout.write('said')")
+    )
+    closed = "exec " + " ".join(f"{number}>&-" for number in streams)
+    command = [sys.executable, "job.py", str(ROOT / "workflow_scripts"), "--log", "log"]
+    done = subprocess.run(
+        ["bash", "-c", f'{closed}; exec "$@"', "bash", *command],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    log = (tmp_path / "log").read_text()
+    assert done.returncode == 0, log
+    assert log.splitlines()[-1].endswith("INFO done")
+    assert log.splitlines()[0].count("started:") == 1
+
+
 @pytest.mark.parametrize("log", ["file/log", "file/deeper/log", "folder", "/proc/nowhere/log", "x" * 300 + "/log"])
 def test_a_log_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path, log: str) -> None:
     (tmp_path / "file").touch()
