@@ -37,10 +37,14 @@ REMOVED = (
     "NUMEXPR_MAX_THREADS",  # contradicts the number of threads
     "SCIPY_ARRAY_API",
     "SOURCE_DATE_EPOCH",  # pictures have no date; matplotlib still reads it
+    *("ATEN_CPU_CAPABILITY", "NVIDIA_TF32_OVERRIDE", "OPENBLAS_CORETYPE"),  # results with other last bits, or worse
+    *("PYTORCH_JIT", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_LOGS", "TORCHDYNAMO_DISABLE"),
 )
 """Variables by which a shell or a library does something else than in the tests."""
 
 REMOVED_PREFIXES = (
+    *("DNNL_", "ONEDNN_", "MKL_", "NPY_"),  # kernels of another processor: results with other last bits
+    *("GOMP_", "KMP_", "OMP_"),  # OMP_THREAD_LIMIT=1 makes a job of two threads wait for ever
     "GIT_",  # in a git hook GIT_DIR names another repository than the report is about
     "JOBLIB_",
     "PANDAS_",  # copy-on-write, other types of texts
@@ -73,7 +77,7 @@ def clean(variables: MutableMapping[str, str], *, launched: bool = False, thread
     """
     names = REMOVED if launched else (*REMOVED, *LAUNCHER)
     prefixes = REMOVED_PREFIXES if launched else (*REMOVED_PREFIXES, *LAUNCHER_PREFIXES)
-    for name in list(variables):
+    for name in set(variables) - {*THREADS, "KMP_DUPLICATE_LIB_OK"}:  # the last helps where there are two OpenMPs
         of_python = name.startswith("PYTHON") and name not in PYTHON_KEPT
         if of_python or name in names or name.startswith(prefixes):
             del variables[name]

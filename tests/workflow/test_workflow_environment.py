@@ -41,12 +41,29 @@ HOSTILE = {
     "SKLEARN_WORKING_MEMORY": "much",
     "SCIPY_ARRAY_API": "1",
     "SOURCE_DATE_EPOCH": "yesterday",
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "MKL_CBWR": "COMPATIBLE",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2",
+    "NVIDIA_TF32_OVERRIDE": "1",
+    "TORCH_LOGS": "nonsense",
+    "OMP_THREAD_LIMIT": "1",
+    "OMP_SCHEDULE": "rubbish",
+    "GOMP_CPU_AFFINITY": "0",
+    "KMP_AFFINITY": "rubbish",
 }
 """Values that are sound, or do no harm, to Snakemake itself."""
 
 
 def test_hostile_variables_are_gone_and_others_stay() -> None:
-    kept = {"HOME": "/root", "CUDA_VISIBLE_DEVICES": "1", "PYTHONPATH": "/own", "ECGPIPE_PHYSIONET": "/data"}
+    kept = {
+        "HOME": "/root",
+        "KMP_DUPLICATE_LIB_OK": "1",
+        "CUDA_VISIBLE_DEVICES": "1",
+        "PYTHONPATH": "/own",
+        "ECGPIPE_PHYSIONET": "/data",
+    }
     variables = {**HOSTILE, **kept, "PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error", "BASH_ENV": "/x"}
     clean(variables, threads=3)
     assert variables == {**kept, **FIXED, **dict.fromkeys(THREADS, "3")}
