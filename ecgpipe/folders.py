@@ -13,6 +13,8 @@ HIDDEN = "hidden"
 """Reason of what has a name that begins with a dot."""
 OWN = "this study's own copies of raw records"
 """Reason of a folder that was not to be read."""
+NOWHERE = "a link that leads nowhere"
+"""Beginning of the reason of a link to what is not there."""
 EXPECTED = (HIDDEN, OWN)
 """Reasons that surprise no one."""
 MOST_ENTRIES = 3_000_000
@@ -112,7 +114,7 @@ class _Walker:
         try:
             status = entry.stat()
         except OSError as error:
-            reason = f"a link that leads nowhere ({error.strerror})" if entry.is_symlink() else str(error.strerror)
+            reason = f"{NOWHERE} ({error.strerror})" if entry.is_symlink() else str(error.strerror)
             self.passed_over.append(PassedOver(path, reason))
             return False
         if stat.S_ISREG(status.st_mode):

@@ -6,6 +6,8 @@ Acquisition fetches these files, preprocessing reads them, the simulator writes 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Format = Literal["ptbxl", "ecg_arrhythmia", "challenge"]
@@ -54,6 +56,22 @@ def ptbxl_records(rate: float) -> PtbxlRecords:
     if rate <= 100:
         return PtbxlRecords(100, "records100", "_lr", "filename_lr")
     return PtbxlRecords(500, "records500", "_hr", "filename_hr")
+
+
+def files_by_record(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files of each record, in order, by the path that they share.
+
+    That is their path without ending; of a header without a data file of its name also ``<record>_1.dat`` and so on.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        found[path.rpartition(".")[0]].append(path)
+    alone = {stem for stem, own in found.items() if all(path.lower().endswith(".hea") for path in own)}
+    for stem in [stem for stem, own in found.items() if not any(path.lower().endswith(".hea") for path in own)]:
+        whole = re.sub(r"_[0-9]{1,2}$", "", stem)
+        if whole != stem and whole in alone:
+            found[whole] += found.pop(stem)
+    return dict(found)
 
 
 def subset_of(record: str) -> Subset | None:

@@ -42,10 +42,11 @@ _NUMBERED = {"1": "I", "2": "II", "3": "III"}
 _SPELLING = re.compile(
     r"""
     (?:(?P<word>mdc_ecg_lead|(?:ecg|ekg)?[ _.]*lead|ecg|ekg|ableitung|abl|derivation|derivacion|derivacao)
-       (?:[ _.:]+|-(?=\S))?)?
+       (?:[ _.:]+|-(?=\S))?
+      |(?:signal|channel|chan|ch|deriv)(?:[ _.:]+|-(?=\S))(?![1-3])|导联[ _.:-]*)?
     (?P<sign>-)?\s*
-    (?P<name>i{1,3}|[dl][ _.-]?(?:i{1,3}|[1-3])|a?[ _.-]?v[ _.-]?[rlf]|[vc][ _.-]?[1-6]|[1-3])
-    (?P<end>\+|[ _.-]?ref|[ _]lead|,\ augmented\ voltage,\ \w+|[ _]?(?:[muµ]v)|neg
+    (?P<name>i{1,3}|[dl][ _.-]?(?:i{1,3}|[1-3])|a?[ _.-]?v[ _.-]?[rlf]|[vc][ _.-]?0?[1-6]|[1-3])
+    (?P<end>\+|[.:]|导联|[ _.-]?ref|[ _]lead|,\ augmented\ voltage,\ \w+|[ _]?(?:[muµ]v)|neg
        |\s*[(\[](?:[muµ]?v|einthoven|goldberger|wilson|\+)[)\]]|\s*[(\[](?:-|neg|negative|inv|inverted)[)\]])?
     """,
     re.VERBOSE,
@@ -80,7 +81,7 @@ def named_lead(name: str, aliases: Mapping[str, str | None] | None = None) -> Na
     match = _SPELLING.fullmatch(plain)
     if match is None:
         return None
-    core = re.sub("[ _.-]", "", match["name"])
+    core = re.sub("[ _.-]|(?<=[vc])0|(?<=[vc][ _.-])0", "", match["name"])
     found = _BY_ALIAS.get(core) or (_NUMBERED.get(core) if match["word"] else None)
     upside_down = bool(match["sign"]) != bool(re.search(r"neg|inv|\(-|\[-", match["end"] or ""))
     return None if found is None else NamedLead(found, -1 if upside_down else 1)

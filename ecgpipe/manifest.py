@@ -16,7 +16,8 @@ NOT_REQUESTED = "not_requested"
 PASSED_OVER = "passed_over"
 """Attribute: pairs of a path and the reason why what lies there was not taken."""
 NOT_THERE = "in the folder's SHA256SUMS.txt, but not there"
-"""The one reason of what was not found."""
+NAMED = "named in RECORDS or ptbxl_database.csv, but not there"
+"""The reasons of what was not found."""
 
 
 def path_of(folder: str | Path) -> Path:

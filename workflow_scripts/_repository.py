@@ -1,6 +1,6 @@
 """Puts the root of this checkout on the import path, so that scripts run its code, whatever version is installed.
 
-Folders of PYTHONPATH come last: see :mod:`ecgpipe.workflow.environment`.
+Folders of PYTHONPATH come last, and standard streams are open: see :mod:`ecgpipe.workflow.environment`.
 """
 
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ecgpipe.workflow.environment import installed_first
+from ecgpipe.workflow.environment import installed_first, open_streams
 
+open_streams()
 sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))

@@ -11,6 +11,7 @@ import pandas as pd
 from ecgpipe.acquire import listing
 from ecgpipe.acquire.errors import disk_errors
 from ecgpipe.acquire.folder import Scan, scan
+from ecgpipe.acquire.hints import UNREAD
 from ecgpipe.acquire.listing import ProjectFile
 from ecgpipe.acquire.lock import locked
 from ecgpipe.acquire.manifest import DownloadPlan, manifest, write_if_changed
@@ -109,5 +110,15 @@ def _tell(found: Scan) -> None:
     ):
         if said:
             logger.info("%s: %s: %s", found.folder, what, said)
+    unread = {ending: number for ending, number in found.chosen.other.most_common() if ending in UNREAD}
+    if unread:
+        told = ", ".join(f"{number:,} {ending}" for ending, number in unread.items())
+        logger.warning(
+            "%s: not read: %s; unpack archives, and convert other formats to WFDB, if they hold records",
+            found.folder,
+            told,
+        )
+    if found.looks_like_ptbxl:
+        logger.warning("%s has PTB-XL's table, which only `format: ptbxl` reads; check `format`", found.folder)
     if found.notable:
         logger.warning("%s: passed over: %s", found.folder, "; ".join(summary(found.notable)))

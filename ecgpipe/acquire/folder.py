@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ecgpipe.acquire import listing
 from ecgpipe.acquire.errors import AcquireError
+from ecgpipe.acquire.hints import no_folder
 from ecgpipe.acquire.listing import MAX_LIST_BYTES, ProjectFile
-from ecgpipe.acquire.selection import Selection, layout, select_files
+from ecgpipe.acquire.selection import Layout, Selection, layout, select_files
 from ecgpipe.config import FolderSource
 from ecgpipe.folders import EXPECTED, FolderError, Found, PassedOver, abbreviate, summary, walk
-from ecgpipe.layouts import CHECKSUMS, Format, ptbxl_records
-from ecgpipe.manifest import NOT_THERE
+from ecgpipe.layouts import ARRHYTHMIA_RECORDS, CHECKSUMS, PTBXL_DATABASE, Format, ptbxl_records
+from ecgpipe.manifest import NAMED, NOT_THERE
 from ecgpipe.redaction import without_secrets_of
 
 NOT_LISTED = f"not in the folder's {CHECKSUMS}"
+ANYWHERE = "`format: challenge` reads records with SNOMED-CT codes in their headers wherever they lie"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Scan:
     """What was found, or listed, and is not taken."""
     links: list[str]
     """Links to folders that were followed."""
+
+    @property
+    def looks_like_ptbxl(self) -> bool:
+        """Whether its records, taken one by one, are those of PTB-XL, whose codes stand in a table."""
+        return PTBXL_DATABASE not in self.status and (self.folder / PTBXL_DATABASE).is_file()
 
     @property
     def notable(self) -> list[PassedOver]:
@@ -78,8 +85,8 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None, ra
             "with `base_url`, `slug` and `version`"
         )
     folder = expanded(source.path, "source.path")
-    if not folder.exists():
-        raise AcquireError(f"there is no {folder.absolute()}: check the `path` of the dataset's source")
+    if not folder.is_dir():
+        raise AcquireError(no_folder(folder, source.path))
     try:
         found = walk(folder, [raw, raw.parent])
     except FolderError as error:
@@ -98,30 +105,43 @@ def scan(source: FolderSource, format: Format, rate: int, subset: str | None, ra
             raise AcquireError(
                 f"{folder}: the file name {file.source_path!r} cannot stand in a list of files; rename or remove it"
             )
+    named = [] if source.records is not None else _named_and_missing(folder, found, sums, form, format, rate, subset)
     return Scan(
         folder,
         chosen,
         {file.path: found.files[file.source_path] for file in chosen.files},
         sums,
-        sorted([*passed_over, *chosen.passed_over]),
+        sorted([*passed_over, *chosen.passed_over, *named]),
         found.links,
     )
 
 
+def _named_and_missing(
+    folder: Path, found: Found, sums: bytes | None, form: Layout, format: Format, rate: int, subset: str | None
+) -> list[PassedOver]:
+    """Return the records that the folder's own tables name, and that neither it nor its list has."""
+    paths = [*found.files, *(file.path for file in (listing.parse(sums) if sums is not None else []))]
+    known = [ProjectFile(form.spelling(path) or path, "") for path in paths]
+    below = f"{subset}/" if format == "challenge" and subset else form.folder
+    there = {PurePosixPath(file.path).name for file in known}
+    named = listing.named_elsewhere(folder, known, format, rate, below, plain=format == "challenge")
+    return [PassedOver(name, NAMED) for name in named if f"{PurePosixPath(name).name}.hea" not in there]
+
+
 def _sums(folder: Path, found: Found) -> bytes | None:
-    """Return the folder's own list, None if it has none."""
-    if CHECKSUMS not in found.files:
+    """Return the folder's own list, None if it has none; its name may be in small letters."""
+    name = next((path for path in found.files if path.lower() == CHECKSUMS.lower()), None)
+    if name is None:
         return None
-    if found.files[CHECKSUMS].st_size > MAX_LIST_BYTES:
-        raise AcquireError(f"{folder / CHECKSUMS} has more than {MAX_LIST_BYTES >> 20} MB: that is no list of files")
-    return (folder / CHECKSUMS).read_bytes()
+    if found.files[name].st_size > MAX_LIST_BYTES:
+        raise AcquireError(f"{folder / name} has more than {MAX_LIST_BYTES >> 20} MB: that is no list of files")
+    return (folder / name).read_bytes()
 
 
 def _listed(
-    folder: Path, sums: bytes, found: Found, spelling: object, passed_over: list[PassedOver]
+    folder: Path, sums: bytes, found: Found, spelling: Callable[[str], str | None], passed_over: list[PassedOver]
 ) -> list[ProjectFile]:
     """Return the listed files that are there; the others, and those that are not listed, are passed over."""
-    assert callable(spelling)
     try:
         listed = {spelling(file.path) or file.path: file for file in listing.parse(sums)}
     except (ValueError, AcquireError) as error:
@@ -187,7 +207,10 @@ class FolderPlace:
         kinds = Counter(PurePosixPath(path).suffix.lower() or "without ending" for path in self.found.files)
         held = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common(4)) or "no file"
         odd = f" (passed over: {'; '.join(summary(self.found.passed_over))})" if self.found.passed_over else ""
-        return f"{start} (a header .hea, and .mat or .dat): it holds {held}{odd}; check `path` and `format`"
+        if format == "ecg_arrhythmia" and kinds[".hea"]:
+            odd = f"; none of them lies below {ARRHYTHMIA_RECORDS}, where this format has its records. {ANYWHERE}"
+        packed = ": unpack it" if kinds.keys() & {".zip", ".tar", ".gz", ".tgz", ".7z"} else ""
+        return f"{start} (a header .hea, and .mat or .dat): it holds {held}{packed}{odd}; check `path` and `format`"
 
     def _elsewhere(self, table: str, format: Format) -> str:
         """Say where a table lies instead: below the folder, or above it."""
@@ -201,6 +224,8 @@ class FolderPlace:
         others = [other for other in ("ptbxl", "ecg_arrhythmia") if other != format and self._is(other)]
         if others:
             return f"; it looks like format {others[0]}: check `format` and `path`"
+        if headers := sum(path.lower().endswith(".hea") for path in self.found.files):
+            return f", which format {format} needs, but {headers:,} headers. {ANYWHERE}; check `path` and `format`"
         return f", which format {format} needs; check `path` and `format`"
 
     def _is(self, format: Format) -> bool:

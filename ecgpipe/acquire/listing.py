@@ -123,9 +123,19 @@ def _outside(path: str) -> AcquireError:
 def not_listed(folder: Path, files: Sequence[ProjectFile], format: Format, rate: int, below: str = "") -> list[str]:
     """Return the records that a project's own tables name and its list does not: the list was cut short.
 
+    Beside what :func:`named_elsewhere` finds, this is a ``RECORDS``: folders of records have one of their own in
+    ecg-arrhythmia, and if all have one but the last of the list, the list ends within that folder.
+    """
+    return [*named_elsewhere(folder, files, format, rate, below), *_ends_within(files)]
+
+
+def named_elsewhere(
+    folder: Path, files: Sequence[ProjectFile], format: Format, rate: int, below: str = "", plain: bool = False
+) -> list[str]:
+    """Return the records that a project's own tables name and that are not among its files.
+
     Read are ``RECORDS`` and, of PTB-XL, ``ptbxl_database.csv``, as far as they are there. A line that is no record of
-    the format counts for nothing. Folders of records have a ``RECORDS`` of their own in ecg-arrhythmia; if all have one
-    but the last of the list, the list ends within that folder.
+    the format counts for nothing.
 
     Args:
         folder: holds the tables.
@@ -133,21 +143,21 @@ def not_listed(folder: Path, files: Sequence[ProjectFile], format: Format, rate:
         format: of the project.
         rate: the study's sampling rate in Hz.
         below: folder of the project outside which nothing is asked for; empty: none.
+        plain: whether a line of ``RECORDS`` may be a name without a folder.
     """
     listed = {file.path for file in files}
     folders = {path.rpartition("/")[0] + "/" for path in listed}
-    named = list(_records_lines(folder / RECORDS))
+    named = list(_records_lines(folder / RECORDS, plain))
     if format == "ptbxl":
         copy = ptbxl_records(rate)
         record = re.compile(rf"{copy.folder}/[0-9]+/[0-9]+{copy.suffix}")
         named += _database_column(folder / PTBXL_DATABASE, copy.column)
         named = [name for name in named if record.fullmatch(name)]
-    missing = [
+    return [
         name
         for name in dict.fromkeys(named)
         if name.startswith(below) and f"{name}.hea" not in listed and not any(p.startswith(name) for p in folders)
     ]
-    return [*missing, *_ends_within(files)]
 
 
 def _ends_within(files: Sequence[ProjectFile]) -> list[str]:
@@ -158,18 +168,24 @@ def _ends_within(files: Sequence[ProjectFile]) -> list[str]:
     return [f"{places[-1]}/{RECORDS}"] if len(places) > 1 and lacking == places[-1:] else []
 
 
-def _records_lines(path: Path) -> Iterator[str]:
+def _records_lines(path: Path, plain: bool) -> Iterator[str]:
     """Yield the lines of a ``RECORDS`` that are a path of a record or a folder, and not two joined."""
     if not path.is_file():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         top, slash, rest = line.strip().partition("/")
-        if slash and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)*/?", line.strip(), re.ASCII) and f"{top}/" not in rest:
+        if (
+            (slash or plain)
+            and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)*/?", line.strip(), re.ASCII)
+            and f"{top}/" not in rest
+        ):
             yield line.strip()
 
 
 def _database_column(path: Path, column: str) -> Iterator[str]:
-    """Yield a column of PTB-XL's database."""
+    """Yield a column of PTB-XL's database, nothing if it is not there."""
+    if not path.is_file():
+        return
     try:
         with open(path, encoding="utf-8", errors="replace", newline="") as handle:
             yield from ((row.get(column) or "").strip() for row in csv.DictReader(handle))

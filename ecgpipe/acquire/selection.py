@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
@@ -21,6 +21,7 @@ from ecgpipe.layouts import (
     SCP_DICTIONARY,
     SNOMED_DICTIONARY,
     Format,
+    files_by_record,
     ptbxl_records,
     subset_of,
 )
@@ -46,6 +47,13 @@ class Layout:
     """How a record's name is spelled."""
     lower: bool = False
     """Whether all paths of records are in lower case."""
+    place: str = ""
+    """Path of a header, as messages speak of it."""
+
+    def is_other_copy(self, path: str) -> bool:
+        """Return whether a path is that of a record in PTB-XL's copy of another rate."""
+        start = path.lower()
+        return self.lower and start.startswith(("records100/", "records500/")) and not start.startswith(self.folder)
 
     def spelling(self, path: str) -> str | None:
         """Return a path as the format spells it, or None if it is none of the format's files.
@@ -75,12 +83,15 @@ def layout(format: Format, rate: int) -> Layout:
     if format == "ptbxl":
         files = ptbxl_records(rate)
         record = rf"{files.folder}/(?:.+/)?(?P<name>[^/]+){files.suffix}{_ENDINGS}"
-        found = Layout((PTBXL_DATABASE, SCP_DICTIONARY), f"{files.folder}/", _pattern(record), "00001", lower=True)
+        place = f"{files.folder}/00000/00001{files.suffix}.hea"
+        tables = (PTBXL_DATABASE, SCP_DICTIONARY)
+        found = Layout(tables, f"{files.folder}/", _pattern(record), "00001", lower=True, place=place)
     elif format == "challenge":
         found = Layout((), "", _pattern(rf"(?:.+/)?(?P<name>[^/]+){_ENDINGS}"), "E00001")
     else:
         record = rf"{ARRHYTHMIA_RECORDS}/(?:.+/)?(?P<name>[^/]+){_ENDINGS}"
-        found = Layout((SNOMED_DICTIONARY,), f"{ARRHYTHMIA_RECORDS}/", _pattern(record), "JS00001")
+        place = f"{ARRHYTHMIA_RECORDS}/01/010/JS00001.hea"
+        found = Layout((SNOMED_DICTIONARY,), f"{ARRHYTHMIA_RECORDS}/", _pattern(record), "JS00001", place=place)
     return found
 
 
@@ -128,16 +139,16 @@ class Selection(NamedTuple):
     files: list[ProjectFile]
     """Sorted by path."""
     halves: list[str]
-    """Records that have not just one header and one data file."""
+    """Records that have no header, no data file, or data files in two formats."""
     not_requested: int
     """Records that ``records``, ``limit`` or a subset leave out."""
     passed_over: list[PassedOver]
-    """Files that differ from another only in capitals."""
+    """Files that differ from another only in capitals, and headers that lie elsewhere than the format's records."""
     other: Counter[str]
     """Files that are no part of the format, by ending."""
 
     def tell_halves(self) -> None:
-        """Warn of records that have not just one header and one data file."""
+        """Warn of records that have no header, no data file, or data files in two formats."""
         if self.halves:
             logger.warning(
                 "records with other files than one header and one data file: %d: %s",
@@ -173,10 +184,7 @@ def select_files(
     known, passed_over, other = _spelled(files, form)
     if absent := [path for path in form.required if path not in known]:
         raise AcquireError(place.lacks_tables(absent, format))
-    every: dict[str, list[ProjectFile]] = {}
-    for path, file in known.items():
-        if (name := form.name(path)) is not None:
-            every.setdefault(name, []).append(file)
+    every = _by_record(known, form, by_path=format == "challenge")
     chosen = _subset_filter(format, subset)
     records = {name: mine for name, own in every.items() if (mine := [f for f in own if chosen(f.path, name)])}
     if names is not None and records:
@@ -184,10 +192,28 @@ def select_files(
     kept = sorted(records)[:limit]
     if not kept:
         raise AcquireError(place.lacks_records(format, rate, subset))
-    halves = [name for name in kept if len(records[name]) != 2]
+    halves = [name for name in kept if len({PurePosixPath(file.path).suffix for file in records[name]}) != 2]
     tables = [known[path] for path in dict.fromkeys((*form.required, *OPTIONAL)) if path in known]
     needed = sorted([*tables, *(file for name in kept for file in records[name])])
     return Selection(needed, halves, len(every) - len(kept), passed_over, other)
+
+
+def _by_record(known: Mapping[str, ProjectFile], form: Layout, by_path: bool) -> dict[str, list[ProjectFile]]:
+    """Return the files of each record by its name.
+
+    Args:
+        known: files by path.
+        form: of the project.
+        by_path: whether records of one name, such as ``ecg`` in a folder a patient, are told apart by their paths.
+    """
+    own = files_by_record(path for path in known if form.name(path) is not None)
+    names = {stem: str(form.name(paths[0])) for stem, paths in own.items()}
+    times = Counter(names.values())
+    every: dict[str, list[ProjectFile]] = {}
+    for stem, paths in own.items():
+        name = stem if by_path and times[names[stem]] > 1 else names[stem]
+        every.setdefault(name, []).extend(known[path] for path in paths)
+    return every
 
 
 def _spelled(
@@ -200,7 +226,10 @@ def _spelled(
     for file in files:
         path = form.spelling(file.path)
         if path is None:
-            other[PurePosixPath(file.path).suffix.lower() or "without ending"] += 1
+            ending = PurePosixPath(file.path).suffix.lower()
+            other[ending or "without ending"] += 1
+            if ending == ".hea" and not form.is_other_copy(file.path):
+                passed_over.append(PassedOver(file.path, f"no record of the format: those lie as {form.place}"))
             continue
         found = file if path == file.path else ProjectFile(path, file.sha256, file.path)
         other_one = known.get(path)

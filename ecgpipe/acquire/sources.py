@@ -19,7 +19,7 @@ from ecgpipe.acquire.mirror import FolderMirror, Mirror
 from ecgpipe.acquire.retry import RetryPolicy
 from ecgpipe.acquire.s3 import S3Mirror
 from ecgpipe.config import PhysioNetSource
-from ecgpipe.layouts import CHECKSUMS
+from ecgpipe.layouts import ARRHYTHMIA_RECORDS, CHECKSUMS, PTBXL_DATABASE
 from ecgpipe.redaction import hide, without_secrets_of
 
 DEFAULT_URL = "https://physionet.org"
@@ -55,6 +55,10 @@ def open_mirror(source: PhysioNetSource, folder: Path, policy: RetryPolicy) -> M
         url = _checked(base, parts, shown)
         if source.transport == "zip":
             return _remote_archive(url, source, folder, policy)
+        if url.path.rstrip("/").endswith(f"/files/{project}"):
+            raise AcquireError(
+                f"{shown} is the project's own address: leave out /files/{project}, which is added to it"
+            )
         return HttpMirror(url.joinpath("files", project), source.connections, policy)
     if parts.scheme == "s3":
         if source.transport == "zip" or not parts.hostname or parts.query or parts.fragment:
@@ -139,7 +143,12 @@ def _local_mirror(base: Path, source: PhysioNetSource) -> Mirror:
 
 
 def _near(base: Path, source: PhysioNetSource) -> str | None:
-    """Say which folder near ``base`` was probably meant."""
+    """Say which folder near ``base``, or what else, was probably meant."""
+    if not base.exists():
+        host = re.fullmatch(r"[\w-]+(\.[\w-]+)+(:[0-9]+)?(/\S*)?", str(base))
+        return f"did you mean `base_url: https://{base}`?" if host else None
+    if (base / PTBXL_DATABASE).is_file() or (base / ARRHYTHMIA_RECORDS).is_dir():
+        return f"{base} holds records without a {CHECKSUMS}; such a copy is `source: {{kind: folder, path: {base}}}`"
     versions = base / "files" / source.slug
     found = (
         sorted(path.name for path in versions.iterdir() if (path / CHECKSUMS).is_file()) if versions.is_dir() else []
@@ -158,6 +167,9 @@ def _near(base: Path, source: PhysioNetSource) -> str | None:
     for place in (base.parent, base.parent.parent, *_folders(base)):
         if (place / "files" / source.slug / source.version / CHECKSUMS).is_file():
             return f"did you mean `base_url: {place.resolve()}`?"
+    slugs = [path.name for path in _folders(base / "files") if any((p / CHECKSUMS).is_file() for p in _folders(path))]
+    if slugs and source.slug not in slugs:
+        return f"{base / 'files'} holds {', '.join(slugs)}; check `slug`"
     held = [path for path in _folders(base) if (path / CHECKSUMS).is_file()]
     return f"did you mean `base_url: {held[0].resolve()}`?" if len(held) == 1 else None
 

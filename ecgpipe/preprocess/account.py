@@ -9,7 +9,7 @@ import pandas as pd
 
 from ecgpipe.config import DatasetSettings, SimulatedSource
 from ecgpipe.layouts import subset_of
-from ecgpipe.manifest import NOT_REQUESTED, NOT_THERE, PASSED_OVER
+from ecgpipe.manifest import NAMED, NOT_REQUESTED, NOT_THERE, PASSED_OVER
 from ecgpipe.preprocess.catalogue import Excluded
 
 ENDINGS = (".hea", ".mat", ".dat", ".flac")
@@ -27,7 +27,7 @@ def records_not_taken(manifest: pd.DataFrame, dataset: DatasetSettings) -> list[
     found: dict[str, Excluded] = {}
     for path, reason in manifest.attrs.get(PASSED_OVER, []):
         stem, name = path.rpartition(".")[0], PurePosixPath(path).stem
-        if reason == NOT_THERE or not path.lower().endswith(ENDINGS) or stem.lower() in taken:
+        if reason in (NAMED, NOT_THERE) or not path.lower().endswith(ENDINGS) or stem.lower() in taken:
             continue
         if dataset.subset not in (None, subset_of(name)) or not path.startswith(
             f"{dataset.folder}/" if dataset.folder else ""

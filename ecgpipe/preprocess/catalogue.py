@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,11 @@ from ecgpipe.layouts import (
     SCP_DICTIONARY,
     SNOMED_DICTIONARY,
     Subset,
+    files_by_record,
     ptbxl_records,
     subset_of,
 )
-from ecgpipe.preprocess.comments import NINETY_OR_OVER, Sex, parse_age
+from ecgpipe.preprocess.comments import NINETY_OR_OVER, Sex, parse_age, parse_sex
 from ecgpipe.preprocess.reasons import InvalidRecord
 from ecgpipe.preprocess.splits import FOLDS, by_fold
 
@@ -112,9 +113,10 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int, folds: Mapping[str, Coll
     if not files:
         raise ValueError(f"{raw}: the manifest has no record below {copy.folder}/, which `signal.rate` {rate} needs")
     rows = _database(raw / PTBXL_DATABASE, copy.column)
+    by_name = {Path(stem).name: row for stem, row in rows.items()}  # of copies without the folders of a thousand
     builder = _CatalogueBuilder()
     for stem, extensions in files.items():
-        row = rows.get(stem)
+        row = rows.get(stem) or by_name.get(Path(stem).name)
         if row is None:
             name = Path(stem).name.removesuffix(copy.suffix)
             builder.exclude(name, InvalidRecord("not_in_database", f"{stem} is not in {PTBXL_DATABASE}"))
@@ -131,7 +133,7 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int, folds: Mapping[str, Coll
             builder.exclude(name, invalid, codes, _split_if_any(row, folds))
             continue
         builder.add(entry)
-    return builder.finish(not_requested=len(rows.keys() - files.keys()))
+    return builder.finish(not_requested=len(by_name.keys() - {Path(stem).name for stem in files}))
 
 
 def ecg_arrhythmia(raw: Path, manifest: pd.DataFrame, subset: Subset | None) -> Catalogue:
@@ -152,7 +154,7 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
 
     Age, sex and codes stand in their headers. These do not tell patients apart, so each record counts as a patient.
     Where records of several folders have one name, as ``ecg`` of each in a folder a patient, their paths tell them
-    apart, and all in a folder count as one patient.
+    apart, and all in a folder count as one patient: also those of another name, unless nine in ten have one.
 
     Raises:
         ValueError: if the manifest has no record.
@@ -163,15 +165,26 @@ def challenge(raw: Path, manifest: pd.DataFrame, folder: str | None) -> Catalogu
         raise ValueError(f"{raw}: the manifest has no record{' below ' + below if below else ''}; check `folder`")
     same_name = Counter(Path(stem).name for stem in files)
     shared = {stem: stem.removeprefix(below) for stem in files if same_name[Path(stem).name] > 1}
-    return _one_record_a_patient(files, not_requested=0, names=shared)
+    size = Counter(Path(stem).parent for stem in files)
+    sharing = Counter(Path(stem).parent for stem in shared)
+    of_patients = {folder for folder, number in sharing.items() if 10 * number >= size[folder]}
+    patients = {
+        stem: str(Path(stem.removeprefix(below)).parent)
+        for stem in files
+        if "/" in stem.removeprefix(below) and (stem in shared or Path(stem).parent in of_patients)
+    }
+    return _one_record_a_patient(files, not_requested=0, names=shared, patients=patients)
 
 
 def _one_record_a_patient(
-    files: dict[str, set[str]], not_requested: int, names: Mapping[str, str] | None = None
+    files: dict[str, set[str]],
+    not_requested: int,
+    names: Mapping[str, str] | None = None,
+    patients: Mapping[str, str] | None = None,
 ) -> Catalogue:
     """List records of which all else stands in their headers; each counts as a patient of its own.
 
-    Records in ``names``, by path, have that name instead of their file's, and their folder is their patient.
+    Records in ``names`` and ``patients``, by path, have that name instead of their file's, and that patient.
     """
     builder = _CatalogueBuilder()
     for stem, extensions in files.items():
@@ -181,7 +194,7 @@ def _one_record_a_patient(
         except InvalidRecord as invalid:
             builder.exclude(name, invalid)
             continue
-        builder.add(Entry(name, stem, name.rpartition("/")[0] or name))
+        builder.add(Entry(name, stem, (patients or {}).get(stem, name)))
     return builder.finish(not_requested)
 
 
@@ -228,17 +241,11 @@ class _CatalogueBuilder:
 
 def _files_by_stem(manifest: pd.DataFrame, folder: str) -> dict[str, set[str]]:
     """Return the extensions of each record's files, in lower case, by path without extension, in order of the paths."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for path in sorted(manifest["path"]):
-        stem, dot, extension = path.rpartition(".")
-        if path.startswith(folder) and dot and extension.lower() in ("hea", *DATA_EXTENSIONS):
-            found[stem].add(extension.lower())
-    alone = {stem for stem, extensions in found.items() if extensions == {"hea"}}
-    for stem in [stem for stem, extensions in found.items() if "hea" not in extensions]:
-        whole = re.sub(r"_[0-9]{1,2}$", "", stem)
-        if whole != stem and whole in alone:  # one of several data files
-            found[whole] |= found.pop(stem)
-    return found
+    endings = tuple(f".{extension}" for extension in ("hea", *DATA_EXTENSIONS))
+    found = files_by_record(
+        path for path in manifest["path"] if path.startswith(folder) and path.lower().endswith(endings)
+    )
+    return {stem: {path.rpartition(".")[2].lower() for path in own} for stem, own in found.items()}
 
 
 def _check_files(stem: str, extensions: set[str]) -> None:
@@ -261,7 +268,7 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing: it holds PTB-XL's codes, patients and folds") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise ValueError(f"{path} is not PTB-XL's table ({error}); {CORRECT}") from error
+        raise ValueError(f"{path} is not PTB-XL's table ({_separator(path) or error}); {CORRECT}") from error
     bad = table.loc[~table["ecg_id"].str.fullmatch(r"[0-9]{1,9}(\.0*)?"), "ecg_id"]
     if len(bad):
         raise ValueError(f"{path}: ecg_id {bad.iloc[0]!r} is no number; {CORRECT}")
@@ -270,6 +277,14 @@ def _database(path: Path, column: str) -> dict[str, dict[str, str]]:
         raise ValueError(f"{path} has ecg_id {twice.iloc[0]} or its {column} twice; {CORRECT}")
     rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
     return {row[column]: row for row in rows}
+
+
+def _separator(path: Path) -> str:
+    """Say that a table has other separators than commas, as spreadsheets of some countries write it."""
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        first = handle.readline(10_000)
+    found = next((name for name, mark in (("semicolons", ";"), ("tabs", "\t")) if first.count(mark) > 3), "")
+    return f"its columns are separated by {found} in place of commas" if found and "," not in first else ""
 
 
 def _scp_codes(text: str) -> tuple[str, ...]:
@@ -317,4 +332,4 @@ def _whole(text: str) -> int:
 
 
 def _ptbxl_sex(row: dict[str, str]) -> Sex:
-    return _PTBXL_SEXES.get(row["sex"].removesuffix(".0"), "unknown")
+    return _PTBXL_SEXES.get(row["sex"].removesuffix(".0")) or parse_sex(row["sex"])

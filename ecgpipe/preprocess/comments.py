@@ -21,21 +21,28 @@ TOP_CODE = "300"
 NINETY_OR_OVER = 90.0
 """What such an age becomes here; ``89+`` and ``>89`` become the same."""
 
-_YEARS = {"y": 1.0, "a": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
-"""Length of a unit in years, by its first letter (DICOM: ``056Y``, ``006M``, ``012W``, ``572D``)."""
+_YEARS = {"y": 1.0, "a": 1.0, "j": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
+"""Length of a unit in years, by its first letter (DICOM: ``056Y``, ``006M``, ``012W``, ``572D``; Jahre, ans, años)."""
 
 _AGE = re.compile(
     r"(?P<above>>=?|≥)?\s*(?P<number>[0-9]{1,6}(?:[.,][0-9]*)?)\s*"
-    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|wk?|weeks?|d|days?)?\.?\s*(?P<more>\+)?"
+    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|wk?|weeks?|d|days?|j|jahre?|ans?|a[nñ]os?|anni)?\.?"
+    r"\s*(?P<more>\+| and over| or over| or older)?"
 )
 _NOT_STATED = frozenset(["", "nan", "unknown", "unk", "u", "n/a", "na", "none", "null", "-", "--", "-1", "?", "."])
 _SEXES: dict[str, Sex] = {
-    **dict.fromkeys(("f", "female", "w", "woman"), "female"),
-    **dict.fromkeys(("m", "male", "man"), "male"),
+    **dict.fromkeys(("f", "female", "w", "woman", "weiblich", "femme", "mujer", "femenino", "feminino"), "female"),
+    **dict.fromkeys(("m", "male", "man", "männlich", "homme", "hombre", "masculino"), "male"),
 }
 _PAIR = re.compile(r"#\s*([^\s:=<>(][^:=<>(]{0,60}?)\s*(?:\([^)]*\)\s*)?[:=](.*)")
+_WITHOUT_COLON = re.compile(r"#\s*(dx|age)\s+([0-9].*)|#\s*(sex|gender)\s+(\w+)\s*", re.IGNORECASE)
 _BRACKETED = re.compile(r"<\s*([^<>]{1,60}?)\s*>\s*:?([^<]*)")
 _SAME_KEY = {"gender": "sex"}
+_TERM = re.compile(r"(?<=[0-9])\s*(?:\([^()]*\)|\|[^|]*\|)")
+"""A code's name behind it, as SNOMED-CT writes it: ``426783006 |Sinus rhythm|``."""
+_BETWEEN = re.compile(r"[,;]|(?<=[0-9])\s+(?=[0-9])")
+_AROUND = " \t[]'\""
+_PLAIN_CODES = re.compile(r"[0-9]*(?:,[0-9]*)*")
 
 
 def parse_comments(lines: list[str]) -> dict[str, str]:
@@ -43,7 +50,9 @@ def parse_comments(lines: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         pair = _PAIR.match(line)
-        for key, value in [pair.groups()] if pair else _BRACKETED.findall(line):
+        bare = None if pair else _WITHOUT_COLON.fullmatch(line)
+        groups = pair.groups() if pair else tuple(filter(None, bare.groups())) if bare else None
+        for key, value in [groups] if groups else _BRACKETED.findall(line):
             name = _SAME_KEY.get(key.lower(), key.lower())
             found[name] = f"{found[name]},{value.strip()}" if name == "dx" and name in found else value.strip()
     return found
@@ -60,7 +69,7 @@ def parse_age(text: str) -> float:
         return math.nan
     number = float(match["number"].replace(",", "."))
     if match["above"] or match["more"]:  # another bound than that of privacy rules is no age
-        return NINETY_OR_OVER if number >= NINETY_OR_OVER - 1 and (match["unit"] or "y")[0] in "ya" else math.nan
+        return NINETY_OR_OVER if number >= NINETY_OR_OVER - 1 and _YEARS[(match["unit"] or "y")[0]] == 1.0 else math.nan
     if match["unit"] is None and number == float(TOP_CODE):
         return NINETY_OR_OVER
     age = number * _YEARS[(match["unit"] or "y")[0]]
@@ -78,5 +87,12 @@ def parse_sex(text: str) -> Sex:
 
 
 def parse_codes(text: str) -> tuple[str, ...]:
-    """Return comma-separated codes in order, each once, without the empty ones (``,284470004``)."""
+    """Return codes in order, each once, without the empty ones (``,284470004``).
+
+    Between them stand commas, semicolons or, of numbers, blanks. Names behind codes are left out, and so are the
+    brackets and quotes of a list, and what a spreadsheet adds (``426783006.0``).
+    """
+    if not _PLAIN_CODES.fullmatch(text):
+        codes = (code.strip(_AROUND) for code in _BETWEEN.split(_TERM.sub("", text)))
+        text = ",".join(re.sub(r"^([0-9]+)\.0*$", r"\1", code) for code in codes)
     return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))

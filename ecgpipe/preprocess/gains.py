@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecgpipe.arrays import SignalReader
 from ecgpipe.config import Quality
 from ecgpipe.leads import LEADS
 from ecgpipe.preprocess.reasons import InvalidRecord
@@ -23,6 +24,9 @@ LIKE = (1 / 3, 5.0)
 
 USUAL_MEDIAN = (0.5, 2.0)
 """mV; between these lies the median amplitude of any set of adults: it is 1.01 in PTB-XL and 1.04 in ecg-arrhythmia."""
+
+LOOKED_AT = 200
+"""Records of a set whose amplitude is measured once more."""
 
 MANY = 10
 """Records with one gain from which on their median amplitude is judged."""
@@ -145,6 +149,26 @@ def doubtful_gains(found: Iterable[GainCheck | None], usual: float | None) -> li
                 "(`preprocess.quality.usual_gain`: null believes it)"
             )
     return told
+
+
+def unusual_amplitude(signals: SignalReader, usual: float | None) -> list[str]:
+    """Say that a set's median amplitude is no population's, as where all headers state one wrong gain.
+
+    Args:
+        signals: of the kept records, ``(n, 12, length)``, mV. Up to :data:`LOOKED_AT`, evenly spaced, are looked at.
+        usual: usual gain; None believes all headers.
+    """
+    if usual is None or len(signals) < MANY:
+        return []
+    chosen = np.unique(np.linspace(0, len(signals) - 1, min(len(signals), LOOKED_AT)).astype(int))
+    found = statistics.median(amplitude(signals[int(row)]) for row in chosen)
+    if USUAL_MEDIAN[0] <= found <= USUAL_MEDIAN[1]:
+        return []
+    return [
+        f"the median amplitude of its records is {found:.2f} mV, and that of a set of adults lies between "
+        f"{USUAL_MEDIAN[0]:g} and {USUAL_MEDIAN[1]:g} mV: is the gain in the headers right? "
+        "(`preprocess.quality.usual_gain`: null believes it)"
+    ]
 
 
 def _gains(gain: np.ndarray) -> str:

@@ -210,7 +210,7 @@ def _signal_line(words: list[str]) -> SignalLine:
         gain, baseline, unit, uncalibrated = 1.0, None, "mV", invalid
     return SignalLine(
         lead=lead,
-        file=words[0],
+        file=words[0].removeprefix("./"),
         format=int(storage[1]),
         samples_per_frame=int(storage[2] or 1),
         skew=int(storage[3] or 0),

@@ -35,7 +35,17 @@ def losses(records: pd.DataFrame, excluded: pd.DataFrame) -> dict[str, Any]:
     for name in lost:
         mine = excluded[excluded["label"] == name]
         sentences.append(f"No record of class {name} is left, of {len(mine)}. Left out: {'; '.join(_reasons(mine))}.")
-    return {"kept_share": round(share, 4), "lost_classes": lost, "sentences": sentences}
+    return {"kept_share": round(share, 4), "lost_classes": lost, "sentences": [*sentences, *_one_sided(records)]}
+
+
+def _one_sided(records: pd.DataFrame) -> list[str]:
+    """Say that no record is to be learnt from, or that there is nothing to tell apart."""
+    told = []
+    if len(records) and "train" not in set(records["split"]):
+        told.append("No record is in the training split: nothing can be trained on this dataset alone.")
+    if len(classes := set(records["label"])) == 1:
+        told.append(f"Every record is of class {next(iter(classes))}: there is nothing to tell apart.")
+    return told
 
 
 def percent(share: float) -> str:
@@ -56,7 +66,7 @@ def nothing_kept(name: str, raw: Path, excluded: pd.DataFrame, table: Path) -> s
     lines = [f"{name}: none of {len(excluded)} records in {raw} could be kept ({counts})"]
     for reason, told in zip((reason for reason, _ in _tally(excluded["reason"])), _reasons(excluded), strict=True):
         without = "no codes at all (no #Dx" in told
-        lines.append("; ".join([told, *([CODE_LINE] if without else [KEYS[reason]] if reason in KEYS else [])]))
+        lines.append(f"{told}; {CODE_LINE if without else KEYS[reason]}")
     codes = _tally(pd.Series([c for text in excluded["codes"] for c in text.split(",") if c], dtype=object))
     if codes and (excluded["reason"] == "no_study_rhythm").any():
         lines.append("codes found: " + ", ".join(f"{code[:40]!r} ({n})" for code, n in codes[:10]))

@@ -50,10 +50,23 @@ def check_quality(signals: np.ndarray, gain: np.ndarray, rate: float, quality: Q
     peak = np.maximum(high, -low)
     if peak.max() > quality.max_abs_mv:
         beyond = named_values(peak > quality.max_abs_mv, peak, "{:.1f} mV") + better_gain(signals, gain, quality)
-        raise InvalidRecord("amplitude", f"beyond {quality.max_abs_mv:g} mV: {beyond}")
+        raise InvalidRecord("amplitude", f"beyond {quality.max_abs_mv:g} mV: {beyond}{_offset(signals, quality)}")
     check_constant_samples(signals, high, low, rate, quality)
     check_amplitude(signals, gain, quality)
     return signals, check_limb_leads(signals, rate, quality)
+
+
+def _offset(signals: np.ndarray, quality: Quality) -> str:
+    """Say that leads are beyond the limit for an electrode's offset, which recorders without a high-pass keep."""
+    rest = np.median(signals, axis=1)
+    swing = float(np.abs(signals - rest[:, None]).max())
+    if swing > quality.max_abs_mv:
+        return ""
+    return (
+        f"; but around a constant offset of up to {np.abs(rest).max():.1f} mV, from which no sample is further than "
+        f"{swing:.1f} mV: take it out of the files, or set `preprocess.quality.max_abs_mv` above it and a baseline "
+        "filter (`preprocess.filters`)"
+    )
 
 
 def interpolate_gaps(signals: np.ndarray, rate: float, quality: Quality) -> np.ndarray:

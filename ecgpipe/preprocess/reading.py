@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,11 +47,17 @@ def read_header(path: Path) -> Header:
         raw = handle.read(MAX_HEADER_BYTES + 1)
     if len(raw) > MAX_HEADER_BYTES:
         raise InvalidRecord("unreadable_header", f"{path.name} has more than {MAX_HEADER_BYTES} bytes")
+    return headers.parse(_text(raw), path.stem)
+
+
+def _text(raw: bytes) -> str:
+    """Return a header's bytes as text, without what fills up the last block of a tape or disk."""
+    coding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode(coding)
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return headers.parse(text, path.stem)
+    return text.rstrip("\0\x1a")
 
 
 def read_recording(

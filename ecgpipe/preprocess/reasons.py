@@ -46,11 +46,23 @@ KEYS: dict[str, str] = {
     "limb_leads": "`preprocess.quality.limb_leads_mv` is the limit, and `leads.aliases` can turn a lead upside down",
     "amplitude": "`preprocess.quality.usual_gain`, `amplitude_mv` and `max_abs_mv` are the limits",
     "duplicate_record": "a record is told from others by its name",
+    "duplicate_recording": "remove one of the two from the source if the other is the one to keep",
     "missing_data": "a header and a data file are needed; check the source's files",
     "missing_header": "a header and a data file are needed; check the source's files",
+    "unreadable_header": "write the header as https://physionet.org/physiotools/wag/header-5.htm says",
+    "unknown_unit": "write the unit of a voltage behind the gain, such as `1000/mV`",
+    "uncalibrated": "write the gain, in ADC units a unit of voltage, into the header, such as `1000/mV`",
+    "sampling_rate": "write the rate in Hz as the third word of the header",
+    "short_data": "copy the data file anew, or correct the number of samples in the header",
+    "unreadable_data": "copy the data file anew, or correct the storage format in the header",
+    "checksum": "copy the data file anew; if it is right, correct the header's checksums, or write 0 for all of them",
+    "not_taken": "add its files to the source's SHA256SUMS.txt, or mend the link",
     "not_in_database": "`dataset_settings` names the source; check its version",
+    "unreadable_codes": "write `{'SR': 0.0}` or the like into scp_codes of ptbxl_database.csv",
+    "no_fold": "write a number of 1 to 10 into strat_fold of ptbxl_database.csv",
+    "no_patient": "write a number into patient_id of ptbxl_database.csv",
 }
-"""Of each reason that a setting can mend: which, and what it does."""
+"""Of each reason: which setting, or what else, mends it."""
 
 
 class InvalidRecord(Exception):

@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgpipe.arrays import signal_writer
+from ecgpipe.arrays import SignalReader, signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SignalSpec, concatenate, save_records
 from ecgpipe.duplicates import TwinSearch
 from ecgpipe.files import atomic_path, read_json, sha256, write_json, write_parquet
 from ecgpipe.leads import LEADS
+from ecgpipe.manifest import NAMED
 from ecgpipe.preprocess import account, catalogue, duplicates, labels, splits
 from ecgpipe.preprocess.batches import Kept, ReadingSettings, read_batches
 from ecgpipe.preprocess.catalogue import Excluded
-from ecgpipe.preprocess.gains import doubtful_gains
+from ecgpipe.preprocess.gains import doubtful_gains, unusual_amplitude
 from ecgpipe.preprocess.labels import LabelMap
 from ecgpipe.preprocess.losses import nothing_kept
 from ecgpipe.preprocess.summary import count_patients, count_records, count_unknown_codes
@@ -88,8 +89,10 @@ def preprocess(
         refused.unlink(missing_ok=True)  # of an earlier run
     kept: list[Kept] = []
     excluded = [*listed.excluded, *account.records_not_taken(manifest, dataset)]
-    # Of PTB-XL the catalogue knows it from the database.
+    # Of PTB-XL the catalogue knows it from the database, which also names what is missing from the source.
     not_requested = listed.not_requested + (dataset.format != "ptbxl") * account.count_not_requested(manifest)
+    if dataset.format == "ptbxl":
+        not_requested = max(0, not_requested - account.count_passed_over(manifest).get(NAMED, 0))
     search = TwinSearch(signal.rate, record_length(signal))
     with atomic_path(out / "signals.npy") as signals:
         with signal_writer(signals, (len(LEADS), record_length(signal))) as writer:
@@ -104,6 +107,7 @@ def preprocess(
             write_parquet(refused, table.astype("string"))
             raise ValueError(nothing_kept(source_name, raw, table, refused))
         once = duplicates.exclude(signals, search, kept, source_name)
+        unusual = unusual_amplitude(SignalReader.of(np.load(signals, mmap_mode="r")), options.quality.usual_gain)
         kept, excluded = once.kept, excluded + once.excluded
         shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
         records = _records_table(kept, source_name, options.split_seed, shares)
@@ -118,7 +122,7 @@ def preprocess(
         "simulated": dataset.source.kind == "simulated",
         **count_records(records, table, spec, not_requested),
         **count_patients([row.entry for row in kept]),
-        "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain),
+        "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain) or unusual,
         "duplicate_recordings": once.count,
         "passed_over": account.count_passed_over(manifest),
         "label_map": {"name": options.label_map, "not_in_dictionary": unexplained},

@@ -37,10 +37,14 @@ REMOVED = (
     "NUMEXPR_MAX_THREADS",  # contradicts the number of threads
     "SCIPY_ARRAY_API",
     "SOURCE_DATE_EPOCH",  # pictures have no date; matplotlib still reads it
+    *("ATEN_CPU_CAPABILITY", "NVIDIA_TF32_OVERRIDE", "OPENBLAS_CORETYPE"),  # results with other last bits, or worse
+    *("PYTORCH_JIT", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_LOGS", "TORCHDYNAMO_DISABLE"),
 )
 """Variables by which a shell or a library does something else than in the tests."""
 
 REMOVED_PREFIXES = (
+    *("DNNL_", "ONEDNN_", "MKL_", "NPY_"),  # kernels of another processor: results with other last bits
+    *("GOMP_", "KMP_", "OMP_"),  # OMP_THREAD_LIMIT=1 makes a job of two threads wait for ever
     "GIT_",  # in a git hook GIT_DIR names another repository than the report is about
     "JOBLIB_",
     "PANDAS_",  # copy-on-write, other types of texts
@@ -73,13 +77,27 @@ def clean(variables: MutableMapping[str, str], *, launched: bool = False, thread
     """
     names = REMOVED if launched else (*REMOVED, *LAUNCHER)
     prefixes = REMOVED_PREFIXES if launched else (*REMOVED_PREFIXES, *LAUNCHER_PREFIXES)
-    for name in list(variables):
+    for name in set(variables) - {*THREADS, "KMP_DUPLICATE_LIB_OK"}:  # the last helps where there are two OpenMPs
         of_python = name.startswith("PYTHON") and name not in PYTHON_KEPT
         if of_python or name in names or name.startswith(prefixes):
             del variables[name]
     variables.update(FIXED)
     if threads is not None:
         variables.update(dict.fromkeys(THREADS, str(threads)))
+
+
+def open_streams() -> None:
+    """Open what is closed of standard input, output and error, as after ``2>&-``, on the null device.
+
+    Otherwise the next file that the job opens gets that number, and messages are written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
 
 
 def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:

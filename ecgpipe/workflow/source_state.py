@@ -24,13 +24,14 @@ from ecgpipe.acquire.origin import Seen, read_record, write_record
 from ecgpipe.acquire.transfer import checksums
 from ecgpipe.config import DatasetSettings, FolderSource, SignalSettings
 from ecgpipe.files import read_json
-from ecgpipe.folders import abbreviate
+from ecgpipe.folders import NOWHERE, abbreviate
+from ecgpipe.layouts import DATA_EXTENSIONS
 from ecgpipe.workflow.checksums import ChangedFileError
 from ecgpipe.workflow.jobs import PROVENANCE
 
 log = logging.getLogger(__name__)
 
-ENDINGS = (".hea", ".mat", ".dat")
+ENDINGS = tuple(f".{ending}" for ending in ("hea", *DATA_EXTENSIONS))
 STATE = "state"
 """Key of the state among a job's parameters."""
 
@@ -118,6 +119,11 @@ class FolderState:
         noted = self._noted() if before is not None else None
         if noted is not None and not change(now, noted, self.raw):
             return before
+        if lost := _not_mounted(now, noted or {}):
+            raise ChangedFileError(
+                f"{now.folder / lost} is a link that leads nowhere, and records were taken below it before; mount what "
+                "it leads to, or remove the link"
+            )
         files = sorted((path, seen.bytes, seen.mtime_ns) for path, seen in record(now, {}).items())
         digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
         return {
@@ -202,6 +208,12 @@ def change(now: Scan, noted: Mapping[str, Seen], folder: Path, read_all: bool = 
         changed += sorted(set(unsure) - set(same))
         _remember(folder, noted, {path: files[path]._replace(sha256=noted[path].sha256) for path in same})
     return Change(more, fewer, files_more, files_fewer, sorted(changed))
+
+
+def _not_mounted(now: Scan, noted: Mapping[str, Seen]) -> str | None:
+    """Return a link that leads nowhere now and below which files were taken, as where a disk is not mounted."""
+    links = [entry.path for entry in now.passed_over if entry.reason.startswith(NOWHERE)]
+    return next((link for link in links if any(path.startswith(f"{link}/") for path in noted)), None)
 
 
 def _remember(folder: Path, noted: Mapping[str, Seen], same: Mapping[str, Seen]) -> None:

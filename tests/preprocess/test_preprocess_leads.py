@@ -35,6 +35,21 @@ SPELLINGS = {
     "DICOM": ["Lead I (Einthoven)", "Lead II", "Lead III", "aVR, augmented voltage, right", *LEADS[4:]],
     "Roman numerals of one character": ["\u2160", "\u2161", "\u2162", *LEADS[3:]],
     "accents": ["D\u00e9rivation I", "Derivaci\u00f3n II", *LEADS[2:]],
+    "glued": [f"Lead{name}" for name in LEADS],
+    "ECG_": [f"ECG_{name}" for name in LEADS],
+    "full width": ["\uff29", "\uff29\uff29", "\uff29\uff29\uff29", "\uff41\uff36\uff32", *LEADS[4:]],
+    "Chinese": [f"{name}\u5bfc\u8054" for name in LEADS],
+    "Chinese, the word first": [f"\u5bfc\u8054{name}" for name in LEADS],
+    "channel": [f"channel {name}" for name in LEADS],
+    "ch_": [f"ch_{name}" for name in LEADS],
+    "signal": [f"Signal-{name}" for name in LEADS],
+    "Deriv.": [f"Deriv. {name}" for name in LEADS],
+    "quotes": [f'"{name}"' for name in LEADS],
+    "a dot behind": [f"{name}." for name in LEADS],
+    "a colon behind": [f"{name}:" for name in LEADS],
+    "two digits": [*LEADS[:6], *(f"V{n:02d}" for n in range(1, 7))],
+    "Wilson": [*LEADS[:6], *(f"V{n} (Wilson)" for n in range(1, 7))],
+    "EDF with a reference": [f"EKG {name}-Ref" for name in LEADS],
     "blanks within": ["I", "II", "III", "a VR", "aV-L", "AV_F", "V 1", "V-2", "v_3", "V.4", "V5", "V6"],
 }
 
@@ -45,7 +60,9 @@ def test_spellings_of_the_world(tmp_path: Path, spelling: str) -> None:
     assert np.array_equal(read_leads(read_header(tmp_path / "A1.hea"), tmp_path), MILLIVOLTS)
 
 
-@pytest.mark.parametrize("name", ["-aVR", "\u2212aVR", "lead -aVR", "MDC_ECG_LEAD_AVRneg", "aVR (inverted)"])
+@pytest.mark.parametrize(
+    "name", ["-aVR", "\u2212aVR", "lead -aVR", "channel -aVR", "MDC_ECG_LEAD_AVRneg", "aVR (inverted)"]
+)
 def test_an_inverted_lead_is_turned(tmp_path: Path, name: str) -> None:
     cabrera = DIGITAL.copy()
     cabrera[:, 3] *= -1
@@ -57,7 +74,36 @@ def test_an_inverted_lead_is_turned(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["I-II", "V1-V2", "VR", "VL", "1", "IIII", "IV", "V7", "V3R", "MLII", "X", "vx", "I-", "--aVR", "ECG", "Lead", ""],
+    [
+        "I-II",
+        "V1-V2",
+        "VR",
+        "VL",
+        "1",
+        "IIII",
+        "IV",
+        "V7",
+        "V3R",
+        "MLII",
+        "X",
+        "vx",
+        "I-",
+        "--aVR",
+        "ECG",
+        "Lead",
+        "",
+        "channel 1",
+        "ch1",
+        "ch 2",
+        "signal_3",
+        "V10",
+        "V00",
+        "Lead 4",
+        "R",
+        "LA-RA",
+        "I_raw",
+        "I/II",
+    ],
 )
 def test_what_only_looks_like_a_lead_is_none(name: str) -> None:
     assert named_lead(name) is None

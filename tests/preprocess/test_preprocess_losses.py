@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from raw_records import (
+    ATRIAL_FIBRILLATION,
     SINUS_BRADYCARDIA,
     SINUS_RHYTHM,
     challenge_settings,
@@ -88,6 +89,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
 def test_less_than_nine_in_ten_and_lost_classes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     raw = tmp_path / "raw"
     sound(raw, 9)
+    write_record(raw, "S000", digital_ecg(0), comments=[f"#Dx: {ATRIAL_FIBRILLATION}"])
     write_record(raw, "X", digital_ecg(20)[:3000])
     run(raw, tmp_path / "enough")
     assert read_json(tmp_path / "enough" / "summary.json")["losses"] == {

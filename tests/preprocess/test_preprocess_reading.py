@@ -266,7 +266,7 @@ def test_records_of_one_name_in_a_folder_a_patient_are_all_read(tmp_path: Path) 
     write_record(raw / "patient0", "only", digital_ecg(9))
     records = run(raw, tmp_path / "out").records
     assert records[["record", "patient"]].to_numpy().tolist() == [
-        ["only", "only"],
+        ["only", "patient0"],
         *([f"patient{patient}/{name}", f"patient{patient}"] for patient in range(3) for name in ("rest", "stress")),
     ]
     assert (records.groupby("patient")["split"].nunique() == 1).all()

@@ -41,12 +41,29 @@ HOSTILE = {
     "SKLEARN_WORKING_MEMORY": "much",
     "SCIPY_ARRAY_API": "1",
     "SOURCE_DATE_EPOCH": "yesterday",
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "MKL_CBWR": "COMPATIBLE",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2",
+    "NVIDIA_TF32_OVERRIDE": "1",
+    "TORCH_LOGS": "nonsense",
+    "OMP_THREAD_LIMIT": "1",
+    "OMP_SCHEDULE": "rubbish",
+    "GOMP_CPU_AFFINITY": "0",
+    "KMP_AFFINITY": "rubbish",
 }
 """Values that are sound, or do no harm, to Snakemake itself."""
 
 
 def test_hostile_variables_are_gone_and_others_stay() -> None:
-    kept = {"HOME": "/root", "CUDA_VISIBLE_DEVICES": "1", "PYTHONPATH": "/own", "ECGPIPE_PHYSIONET": "/data"}
+    kept = {
+        "HOME": "/root",
+        "KMP_DUPLICATE_LIB_OK": "1",
+        "CUDA_VISIBLE_DEVICES": "1",
+        "PYTHONPATH": "/own",
+        "ECGPIPE_PHYSIONET": "/data",
+    }
     variables = {**HOSTILE, **kept, "PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error", "BASH_ENV": "/x"}
     clean(variables, threads=3)
     assert variables == {**kept, **FIXED, **dict.fromkeys(THREADS, "3")}
@@ -122,6 +139,27 @@ def test_a_job_that_is_started_by_hand_is_clean_too(tmp_path: Path) -> None:
     assert '["agg"' in done.stdout.lower()
     assert "site-packages" in done.stdout
     assert ", 2, " in done.stdout
+
+
+@pytest.mark.parametrize("streams", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_closed_streams_do_no_harm(tmp_path: Path, streams: tuple[int, ...]) -> None:
+    (tmp_path / "job.py").write_text(
+        JOB.replace("ready()", "ready(), sys.stderr.write('said'), sys.stdout.write('said')")
+    )
+    closed = "exec " + " ".join(f"{number}>&-" for number in streams)
+    command = [sys.executable, "job.py", str(ROOT / "workflow_scripts"), "--log", "log"]
+    done = subprocess.run(
+        ["bash", "-c", f'{closed}; exec "$@"', "bash", *command],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    log = (tmp_path / "log").read_text()
+    assert done.returncode == 0, log
+    assert log.splitlines()[-1].endswith("INFO done")
+    assert log.splitlines()[0].count("started:") == 1
 
 
 @pytest.mark.parametrize("log", ["file/log", "file/deeper/log", "folder", "/proc/nowhere/log", "x" * 300 + "/log"])

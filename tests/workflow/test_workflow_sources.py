@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -171,6 +172,28 @@ def _break_a_link(source: Source) -> None:
     (source.folder / "A9.hea").symlink_to("nowhere")
 
 
+def _line_ends(source: Source) -> None:
+    (source.folder / "A1.hea").write_bytes((source.folder / "A1.hea").read_bytes() + b"\r\n")
+
+
+def _cut(source: Source) -> None:
+    os.truncate(source.folder / "A1.mat", 5)
+
+
+def _flac(source: Source) -> None:
+    (source.folder / "F1.hea").write_text("x")
+    (source.folder / "F1.flac").write_text("x")
+
+
+def _a_list_of_some(source: Source) -> None:
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}\n"
+        for path in sorted(source.folder.glob("A*"))
+        if path.stem != "A4"
+    ]
+    (source.folder / "SHA256SUMS.txt").write_text("".join(sums))
+
+
 def _everything(source: Source) -> None:
     _grow(source)
     _correct(source)
@@ -189,6 +212,14 @@ def _everything(source: Source) -> None:
         (_list, "1 file more (RECORDS)"),
         (_swap, "2 files changed (A0.mat, A1.mat)"),
         (_break_a_link, "1 file more (A9.hea (a link that leads nowhere (No such file or directory)))"),
+        (_line_ends, "1 file changed (A1.hea)"),
+        (_cut, "1 file changed (A1.mat)"),
+        (_flac, "1 record more (F1)"),
+        (
+            _a_list_of_some,
+            "1 record fewer (A4), 2 files more (A4.hea (not in the folder's SHA256SUMS.txt), A4.mat (not in the "
+            "folder's SHA256SUMS.txt))",
+        ),
         (_everything, "4 records more (B1, B2, B4 and 1 more), 1 record fewer (A0), 2 files changed (A1.hea, A1.mat)"),
     ],
 )
@@ -203,6 +234,49 @@ def test_what_changes_records_changes_the_parameter_and_is_named(
     assert source.take() == changed
     assert source.state.parameter() == changed, "it would be taken again and again"
     assert source.state.changed() is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source: [os.chmod(path, 0o600) for path in source.folder.iterdir()],
+        lambda source: [os.utime(path, (4e9, 4e9)) for path in source.folder.iterdir()],
+        lambda source: (source.folder / "A1.hea").rename(source.folder / "A1.HEA"),
+        lambda source: (source.folder / "more.zip").write_bytes(b"PK"),
+    ],
+    ids=["modes", "times to come", "capitals", "an archive"],
+)
+def test_more_that_changes_no_record(source: Source, change: Callable[[Source], object]) -> None:
+    before = source.take()
+    change(source)
+    assert source.state.parameter() == before
+
+
+def test_the_link_to_the_current_version_may_lead_elsewhere(source: Source) -> None:
+    source.folder.rename(source.folder.with_name("v1"))
+    source.folder.symlink_to("v1")
+    before = source.take()
+    shutil.copytree(source.folder, source.folder.with_name("v2"))
+    source.folder.unlink()
+    source.folder.symlink_to("v2")
+    assert source.state.parameter() == before
+    source.write("B1")
+    assert source.state.parameter() != before
+
+
+def test_a_disk_that_is_not_mounted_below_the_folder_stops_the_start(source: Source) -> None:
+    disk = source.folder.with_name("disk")
+    disk.mkdir()
+    (source.folder / "cohort").symlink_to(disk)
+    source.write("cohort/C1", "cohort/C2")
+    before = source.take()
+    disk.rename(disk.with_name("elsewhere"))
+    with pytest.raises(ChangedFileError, match=r"in/cohort is a link that leads nowhere, and records were taken"):
+        source.state.parameter()
+    disk.with_name("elsewhere").rename(disk)
+    assert source.state.parameter() == before
+    (source.folder / "cohort").unlink()
+    assert source.state.parameter() != before
 
 
 def test_records_beyond_the_limit_change_nothing(source: Source) -> None:
