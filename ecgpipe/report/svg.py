@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from typing import Any
 
+import matplotlib
 from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -81,17 +82,37 @@ def _tenths(value: int) -> str:
     return f"-{number}" if value < 0 else number
 
 
-def svg(figure: Figure) -> str:
+class Drawing(str):
+    """An SVG document that can be written as PDF, too."""
+
+    figure: Figure
+
+    @classmethod
+    def of(cls, text: str, figure: Figure) -> Drawing:
+        """Return the document of a figure."""
+        own = cls(text)
+        own.figure = figure
+        return own
+
+    def pdf(self) -> bytes:
+        """Return the figure as PDF; the same figure gives the same bytes."""
+        out = io.BytesIO()
+        with matplotlib.rc_context({"pdf.fonttype": 42}):
+            self.figure.savefig(out, format="pdf", metadata={"CreationDate": None, "Producer": None})
+        return out.getvalue()
+
+
+def svg(figure: Figure) -> Drawing:
     """Render a figure, paths to a tenth of a point; the same figure gives the same text."""
     FigureCanvasSVG(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = _PATH.sub(lambda path: _short(path[0]), out.getvalue())
     text = _SPACE.sub(" ", _METADATA.sub("", text))
-    return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
+    return Drawing.of(text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS), figure)
 
 
-def image(svg: str) -> Markup:
-    """Return an SVG document as a data URI, to stand in a double-quoted attribute."""
-    text = urllib.parse.quote(svg, safe=" !$'()*+,-./:;=?@_~<>")
+def image(svg: str, spaces: str = " ") -> Markup:
+    """Return an SVG document as a data URI, to stand in a double-quoted attribute; in ``srcset`` without spaces."""
+    text = urllib.parse.quote(svg, safe=f"{spaces}!$'()*+,-./:;=?@_~<>")
     return Markup("data:image/svg+xml," + text)  # noqa: S704 - quoted above

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.report import figures, forest
+from ecgpipe.report import effects, figures, forest
+from ecgpipe.report.answers import at_most_real
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 
@@ -80,3 +81,31 @@ def test_forest_marks_stand_at_their_values():
     ticks = [t.text for t in ET.fromstring(forest.scale(limits)).iter("text")]  # noqa: S314
     assert "0" in ticks
     assert "0.20" in ticks
+
+
+def test_effects_name_every_generator_and_mark_what_cannot_be_judged(results):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet")
+    rows = at_most_real(comparisons, "augmentation", ["gen"])
+    assert rows["fraction"].tolist() == [1.0]
+    silent = rows.assign(generator="other", verdict="cannot tell", low=np.nan, high=np.nan, smallest_effect=np.nan)
+    panels = [effects.Panel("added", pd.concat([rows, silent])), effects.Panel("tuned", rows)]
+    groups = {"a": effects.heading(rows)}
+    assert groups["a"].startswith("a: 30 test records, 30 patients; real only 0.")
+    drawn = effects.draw(panels, groups)
+    found = words(drawn)
+    assert {"gen", "other", "added", "tuned", groups["a"], "cannot be judged", "real records only"} <= set(found)
+    assert drawn == effects.draw(panels, groups)
+    assert drawn.pdf().startswith(b"%PDF")
+    narrow = effects.draw(panels, groups, narrow=True)
+    assert words(narrow).count("gen") == 2
+    width = [float(ET.fromstring(d).get("viewBox").split()[2]) for d in (drawn, narrow)]  # noqa: S314
+    assert width[1] < 0.6 * width[0]
+
+
+def test_other_shares_ratios_and_opponents_are_no_answer(results):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet")
+    more = comparisons.assign(against="oversampling")
+    both = pd.concat([comparisons, more, comparisons.assign(ratio="1"), comparisons.assign(generator="elsewhere")])
+    assert (
+        len(at_most_real(both, "augmentation", ["gen"])) == len(at_most_real(comparisons, "augmentation", ["gen"])) == 1
+    )
