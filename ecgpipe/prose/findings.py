@@ -46,7 +46,7 @@ def finding(row: Row) -> str:
     if row["verdict"] == HARMS:
         return f"{metric} fell {change}"
     if row["verdict"] == CANNOT_TELL:
-        return f"{metric} went {change}: {row['note']}"
+        return f"{metric} went {change}, which cannot be judged"
     return f"no difference in {metric} was shown ({figures})"
 
 

@@ -23,8 +23,8 @@ from ecgpipe.vocabulary import ALL, AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANS
 _DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
 """Experiments of the folded table: those of the paper."""
 _PANELS = {
-    AUGMENTATION: "Synthetic added to real records",
-    TRANSFER: "Pre-trained on synthetic, fine-tuned on real",
+    AUGMENTATION: "Synthetic records added",
+    TRANSFER: "Synthetic pre-training",
 }
 CONTROLS = ("class_mean_pca",)
 """Generators that are no contenders: the answers leave them out, the figure shows them."""

@@ -44,10 +44,10 @@ def trained_on(setting: str, generator: str, ratio: str = ALL_SYNTHETIC) -> str:
     return f"{name}, balanced" if ratio == BALANCE else f"{name}, {ratio}:1"
 
 
-def interval(row: Row) -> str:
+def interval(row: Row) -> tuple[str, str]:
     """Write mean and interval of a row of the summary."""
     mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
-    return number(mean) if np.isnan(mean) else f"{number(mean)} [{number(low, 2)}, {number(high, 2)}]"
+    return number(mean), "" if np.isnan(mean) else f"[{number(low, 2)}, {number(high, 2)}]"
 
 
 RHYTHMS = {

@@ -68,7 +68,7 @@ def build_report(
         for picture in dataset["pictures"]:
             write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
     judged = _write_blind_test(inputs, environment, Path(out).parent)
-    script = scripts.script("ecg.js", "pane.js", "viewer.js")
+    script = scripts.script("page.js", "ecg.js", "pane.js", "viewer.js")
     fixed = {
         "style": _style("style.css", "viewer.css"),
         "script": script,
@@ -114,6 +114,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
     environment.filters["image"] = image
     environment.filters["code"] = _code
+    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     return environment
 
 

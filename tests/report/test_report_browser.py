@@ -203,6 +203,59 @@ def test_pages_fit_a_phone(visit, name, scheme):
     assert (dark.mean() > 0.5) == (scheme == "dark")
 
 
+WIDE = """[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_wide_tables_scroll_and_say_so_and_none_is_wide_on_a_desktop(visit, width):
+    page = visit("index.html", viewport={"width": width, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.wait_for_timeout(300)
+    wide = page.evaluate(f"{WIDE}.map((box) => [box.className, box.tabIndex, box.getAttribute('aria-label')])")
+    assert (len(wide) > 0) == (width == 390)
+    for classes, place, label in wide:
+        assert classes == "scroll wide"
+        assert place == 0
+        assert label.endswith("(scrolls sideways)")
+
+
+def test_nothing_overlaps_in_the_forest_plot_on_a_phone(visit):
+    page = visit("index.html", viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    rows = page.evaluate(
+        """[...document.querySelectorAll('.forest-table tbody tr:not(.group)')].map((row) => [...row.children].map(
+        (cell) => { const range = document.createRange(); range.selectNodeContents(cell);
+        const box = range.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; }))"""
+    )
+    assert rows
+    for cells in rows:
+        boxes = [box for box in cells if box[2] > box[0]]
+        assert len(boxes) == 5
+        for place, (left, top, right, bottom) in enumerate(boxes):
+            assert right <= 390
+            for other in boxes[place + 1 :]:
+                assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 3 or other[3] <= top + 3
+
+
+def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed: the printed page is not read")
+    page = visit("index.html")
+    folds = page.locator("details").count()
+    page.pdf(path=tmp_path / "r.pdf", prefer_css_page_size=True)
+    text = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "r.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
+    assert folds > 5
+    assert page.locator("details[open]").count() == 0
+    assert "Adding synthetic records of gen to the real ones" in text
+    assert "bootstrap: 100" in text
+    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", text)]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    header = next(line for line in text.splitlines() if "Trained on" in line and "Verdict" in line and "Note" in line)
+    assert header.split()[-1] == "Note"
+
+
 def test_printed_sheets_have_their_true_size(visit, tmp_path):
     if shutil.which("pdftoppm") is None:
         pytest.skip("pdftoppm (poppler-utils) is not installed: the printed page is not measured")

@@ -71,7 +71,7 @@ def test_a_fair_generator_is_not_called_out(results, tmp_path):
     html = page(results, tmp_path, NO_SIGN)
     assert "gives training records away" not in html
     assert "Difference &lt;of&gt; spectra." in html
-    assert '<span class="beyond-floor">3</span> [2.5, 3.5]' in html
+    assert '<span class="beyond-floor">3</span> <span class="bounds">[2.5, 3.5]</span>' in html
     assert '<span class="at-floor">0.9</span>' in html
     assert 'title="no synthetic record of AFIB"' in html
     assert 'title="no synthetic record"' in html
