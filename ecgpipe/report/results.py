@@ -13,7 +13,6 @@ from ecgpipe.prose.wording import METRIC_NAMES, bounds, number, signed
 from ecgpipe.report import figures
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.labels import TRAINED_ON, interval, trained_on
-from ecgpipe.report.svg import image
 from ecgpipe.tables.comparisons import main_ratio
 from ecgpipe.vocabulary import (
     COMPARED,
@@ -96,10 +95,10 @@ def results(inputs: Inputs) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "rows": _result_rows(here, training[training["dataset"] == name]),
-                "curves": curves and image(curves),
-                "scores": image(figures.class_scores(plain, inputs.classes)),
+                "curves": curves,
+                "scores": figures.class_scores(plain, inputs.classes),
                 "classes": _class_rows(plain, inputs.classes),
-                "confusion": image(figures.confusion_matrices(counts, inputs.classes)),
+                "confusion": figures.confusion_matrices(counts, inputs.classes),
             }
         )
     return sections
@@ -146,23 +145,30 @@ def comparisons(inputs: Inputs) -> list[dict[str, Any]]:
     return sections
 
 
-def training(inputs: Inputs) -> dict[str, Any] | None:
-    """Return the training curves of the generators that have a history."""
-    histories = []
+def histories(inputs: Inputs) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return dataset, generator and training history of the generators that have one."""
+    found = []
     for (dataset, generator), folder in inputs.models.items():
         path = folder / "history.parquet"
-        if path.exists():
-            history = pd.read_parquet(path)
-            if len(history):
-                histories.append((f"{dataset}, {generator}", history))
-    if not histories:
+        if path.exists() and len(history := pd.read_parquet(path)):
+            found.append((dataset, generator, history))
+    return found
+
+
+def training(inputs: Inputs) -> dict[str, Any] | None:
+    """Return the training curves of the generators that have a history, and where each stage ended."""
+    found = histories(inputs)
+    if not found:
         return None
     last = [
         {
-            "name": name,
-            "steps": int(history.groupby("stage")["step"].max().sum()),
-            "loss": number(float(history["validation_loss"].iloc[-1]), 4),
+            "name": f"{dataset}, {generator}",
+            "stage": stage,
+            "steps": int(rows["step"].iloc[-1]),
+            "train": number(float(rows["train_loss"].iloc[-1]), 4),
+            "validation": number(float(rows["validation_loss"].iloc[-1]), 4),
         }
-        for name, history in histories
+        for dataset, generator, history in found
+        for stage, rows in history.groupby("stage", sort=False)
     ]
-    return {"figure": image(figures.training_curves(histories)), "last": last}
+    return {"figure": figures.training_curves(found), "last": last}

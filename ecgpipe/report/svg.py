@@ -45,12 +45,17 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "ecgpipe",
+    "path.simplify_threshold": 0.3,
 }
 
 _PATH = re.compile(r'(?<= d=")[^"]*')
 _STEPS = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _SPACE = re.compile(r"\s*\n\s*")
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_TAG = re.compile(r"<[^>']*>")
+_GROUP = re.compile(r'<g id="[\w.]*">')
+_NO_TURN = re.compile(r' transform="rotate\(-0 [^)]*\)"')
+_DECIMALS = re.compile(r"-?\d+\.\d{2,}")
 
 
 def _short(path: str) -> str:
@@ -108,8 +113,21 @@ def svg(figure: Figure) -> Drawing:
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = _PATH.sub(lambda path: _short(path[0]), out.getvalue())
-    text = _SPACE.sub(" ", _METADATA.sub("", text))
-    return Drawing.of(text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS), figure)
+    return Drawing.of(_compact(text[text.index("<svg") :]), figure)
+
+
+def _compact(text: str) -> str:
+    """Leave out of a drawing what changes nothing in it: names of groups, defaults, digits below a hundredth."""
+    text = _NO_TURN.sub("", _GROUP.sub("<g>", _SPACE.sub(" ", _METADATA.sub("", text))))
+    for default in ("font-family: 'DejaVu Sans'; ", "text-anchor: start; ", f'; fill: {INK}" x='):
+        text = text.replace(default, '" x=' if default.endswith("x=") else "")
+    text = text.replace("'DejaVu Sans'", _FONTS)
+    text = text.replace("</style>", f"text{{font-family: {_FONTS}; fill: {INK}}}</style>", 1)
+    return _TAG.sub(lambda tag: _DECIMALS.sub(_hundredths, tag[0]).replace('"', "'"), text)
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def image(svg: str, spaces: str = " ") -> Markup:

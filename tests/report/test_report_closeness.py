@@ -10,7 +10,8 @@ import pytest
 from ecgpipe.closeness.names import PICTURES
 from ecgpipe.files import write_parquet
 from ecgpipe.leads import LEADS
-from ecgpipe.report.closeness import section, standing, written
+from ecgpipe.report.closeness import section
+from ecgpipe.report.closeness_words import standing, written
 from ecgpipe.report.run import build_report
 from ecgpipe.report.svg import image
 from ecgpipe.vocabulary import ALL, COPIES, NO_SIGN
