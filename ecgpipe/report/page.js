@@ -4,13 +4,14 @@
   const boxes = () => document.querySelectorAll(".scroll");
   const name = (box) => {
     const own = box.querySelector("caption") || document.getElementById(box.firstElementChild?.getAttribute("aria-describedby"));
-    return (own || box.closest("details")?.querySelector("summary"))?.textContent.trim() || "Wide content";
+    const near = box.closest("figure")?.querySelector("figcaption") || box.closest("details")?.querySelector("summary");
+    return (own || near)?.textContent.trim() || "Wide content";
   };
   const mark = (box) => {
     const wide = box.scrollWidth > box.clientWidth + 1;
     if (wide === box.classList.contains("wide")) return;
     box.classList.toggle("wide", wide);
-    for (const [key, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `${name(box)} (scrolls sideways)`]]) {
+    for (const [key, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", `${name(box)} (scrolls sideways)`]]) {
       if (wide) box.setAttribute(key, value); else box.removeAttribute(key);
     }
   };

@@ -36,8 +36,7 @@ def test_numbers_have_their_sign_and_a_true_minus():
                 "p_holm": float("nan"),
                 "note": "one seed: the chance in training is not known",
             },
-            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), which "
-            "cannot be judged",
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), which cannot be judged",
         ),
         (
             {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},

@@ -11,10 +11,12 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from closeness_rows import write_tables
 
 from ecgpipe.blind.scoring import score
 from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.report.run import build_report
+from ecgpipe.vocabulary import NO_SIGN
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -45,6 +47,7 @@ def folder(results, tmp_path_factory):
     signals[0] = 3.0 * (np.abs((time % 1.0) - 0.5) < 0.02)  # beats of 3 mV, 60 a minute
     save_dataset(root / "samples", signals, records, own.spec)
     tables = shutil.copytree(results.tables, root / "tables")
+    write_tables(tables, NO_SIGN)
     pair = {"dataset": "a", "generator": "gen", "synthetic": HOSTILE, "training": "v2", "kind": "near"}
     pd.DataFrame([pair | {"similarity": 0.96, "shift": 0.5, "distance": 0.1}]).to_parquet(tables / "copies.parquet")
     build_report(
@@ -192,6 +195,24 @@ def test_calipers_measure_by_mouse_and_by_keyboard(visit):
     assert read.inner_text() == "Calipers: 400 ms, 150/min, -0.50 mV"
     page.keyboard.press("c")
     assert read.inner_text() == ""
+
+
+@pytest.mark.parametrize("name", ["index.html", "blind.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_fault_of_accessibility(visit, name, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visit(name, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.wait_for_timeout(300)
+    found = axe.Axe().run(page)
+    faults = [
+        f"{fault['id']}: {fault['help']}: {node['html'][:200]} ({node['failureSummary']})"
+        for fault in found.response["violations"]
+        for node in fault["nodes"][:3]
+    ]
+    assert not faults, "\n".join(faults)
+    assert len(found.response["passes"]) > 10
 
 
 @pytest.mark.parametrize("name", ["index.html", "blind.html"])
