@@ -7,18 +7,13 @@ import math
 import pandas as pd
 
 from ecgpipe.prose.rows import Row, rows_of
-from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, number, signed
 from ecgpipe.vocabulary import (
-    AGAINST_BASELINE,
-    AGAINST_REAL_PRETRAINING,
     AUGMENTATION,
-    BETWEEN,
     CANNOT_TELL,
     HARMS,
     HELPS,
     NO_DIFFERENCE,
-    SIMPLE_BASELINE,
-    SYNTHETIC_ONLY,
     TRANSFER,
 )
 
@@ -52,7 +47,7 @@ def finding(row: Row) -> str:
     if row["verdict"] == HARMS:
         return f"{metric} fell {change}"
     if row["verdict"] == CANNOT_TELL:
-        return f"{metric} went {change}: {row['note']}"
+        return f"{metric} went {change}, which cannot be judged"
     return f"no difference in {metric} was shown ({figures})"
 
 
@@ -91,21 +86,3 @@ def experiment_sentence(rows: pd.DataFrame, experiment: str, generator: str) -> 
         return f"Training on synthetic records of {generator} alone, against all real ones: {finding(ends[-1])}."
     parts = [f"{_with_share(row['fraction'])}, {finding(row)}" for row in ends]
     return f"{subject}: {'; '.join(parts)}."
-
-
-def tally(rows: pd.DataFrame, experiment: str) -> str:
-    """Count the verdicts of an experiment in one sentence; ``rows`` are its comparisons in one metric."""
-    subject = {
-        AUGMENTATION: "Augmentation",
-        TRANSFER: "Synthetic pre-training",
-        SYNTHETIC_ONLY: "Training on synthetic records alone",
-        AGAINST_REAL_PRETRAINING: "Synthetic pre-training, against pre-training on other real records,",
-        SIMPLE_BASELINE: "A simple baseline",
-        AGAINST_BASELINE: "Augmentation, against a simple baseline,",
-        BETWEEN: "Pre-training on one generator's records, against another's that follows by name,",
-    }.get(experiment, f"{experiment[0].upper()}{experiment[1:]}")
-    against = "" if experiment in (AGAINST_REAL_PRETRAINING, AGAINST_BASELINE, BETWEEN) else " with real records only"
-    words = {HELPS: "helps", HARMS: "harms", NO_DIFFERENCE: "is not shown to differ", CANNOT_TELL: "cannot be judged"}
-    counts = [(int((rows["verdict"] == verdict).sum()), phrase) for verdict, phrase in words.items()]
-    parts = [f"{phrase} in {count}" for count, phrase in counts if count]
-    return f"{subject} {listed(parts)} of {plural(len(rows), 'comparison')}{against}."

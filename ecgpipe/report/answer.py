@@ -1,30 +1,35 @@
-"""The first screen: what helps, and the paper's conclusions beside it."""
+"""The first screen: the answers, the figure, what they rest on, and what would make them surer."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ecgpipe.prose.findings import experiment_sentence, plural, probability, share, tally
+from ecgpipe.prose import answers as say
+from ecgpipe.prose.findings import experiment_sentence, plural, probability, share
 from ecgpipe.prose.rows import rows_of
-from ecgpipe.prose.wording import METRIC_NAMES, bounds, number, signed
-from ecgpipe.report import forest
+from ecgpipe.prose.wording import bounds, listed, signed
+from ecgpipe.report import effects, forest
+from ecgpipe.report.answers import answers, at_most_real
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.labels import trained_on
+from ecgpipe.report.svg import Drawing
 from ecgpipe.tables.comparisons import main_ratio
-from ecgpipe.vocabulary import AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER
+from ecgpipe.tables.influence import FEWEST
+from ecgpipe.vocabulary import ALL, AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER
 
 _DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
-"""Experiments on the first screen: those of the paper."""
-
-
-def _extremes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep, for each dataset, experiment and generator, the smallest and the largest share."""
-    groups = rows.groupby(["dataset", "experiment", "generator"])["fraction"]
-    return rows[(rows["fraction"] == groups.transform("min")) | (rows["fraction"] == groups.transform("max"))]
+"""Experiments of the folded table: those of the paper."""
+_PANELS = {
+    AUGMENTATION: "Synthetic records added",
+    TRANSFER: "Synthetic pre-training",
+}
+CONTROLS = ("class_mean_pca",)
+"""Generators that are no contenders: the answers leave them out, the figure shows them."""
+PAPERS_SEEDS = 20
+"""Repetitions of each training in the paper."""
 
 
 def _forest(rows: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, Any]]:
@@ -42,46 +47,111 @@ def _forest(rows: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, A
     ]
 
 
+def _contenders(inputs: Inputs) -> list[str]:
+    names = list(inputs.config.generators)
+    return [name for name in names if name not in CONTROLS] or names
+
+
+def merged(inputs: Inputs) -> list[str]:
+    """Return the datasets that are merges."""
+    return [name for name in inputs.data if inputs.config.dataset_settings[name].merge]
+
+
+def effects_figure(inputs: Inputs) -> dict[str, Drawing] | None:
+    """Return the first screen's figure, wide and narrow; None if neither augmentation nor transfer was compared."""
+    comparisons, names = inputs.table("comparisons"), list(inputs.config.generators)
+    panels = []
+    for experiment, title in _PANELS.items():
+        rows = at_most_real(comparisons, experiment, names)
+        if len(rows):
+            rows = rows.sort_values("generator", key=lambda own: own.map(names.index), kind="stable")
+            panels.append(effects.Panel(title, rows))
+    if not panels:
+        return None
+    rows = pd.concat([panel.rows for panel in panels])
+    groups = {name: effects.heading(rows[rows["dataset"] == name]) for name in inputs.in_order(rows["dataset"])}
+    return {"wide": effects.draw(panels, groups), "narrow": effects.draw(panels, groups, narrow=True)}
+
+
+def _rests_on(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, str]]:
+    """Say how many records, generators and seeds the answers rest on."""
+    counts = inputs.table("data")
+    sizes = {(row["dataset"], row["split"]): row for row in rows_of(counts[counts["class"] == ALL])}
+    datasets = []
+    for name in inputs.in_order(comparisons["dataset"]):
+        every, test = (sizes[name, split] for split in (ALL, "test"))
+        datasets.append(
+            f"{name}: {plural(int(every['records']), 'record')} of {plural(int(every['patients']), 'patient')}, of "
+            f"which {int(test['records']):,} ({plural(int(test['patients']), 'patient')}) are for testing"
+        )
+    seeds = sorted(comparisons["seeds"].unique())
+    number = plural(int(seeds[0]), "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    contenders = _contenders(inputs)
+    controls = [name for name in inputs.config.generators if name not in contenders]
+    generators = listed(contenders) + (f", and the control {listed(controls)}" if controls else "")
+    trained = len(inputs.table("training"))
+    return [
+        ("Records", f"{'; '.join(datasets)}."),
+        ("Generators", f"{generators}. Each was trained once on a dataset and sampled once."),
+        ("Classifiers", f"{plural(trained, 'training')}, {number} for each comparison."),
+    ]
+
+
+def _rare(inputs: Inputs, dataset: str) -> str:
+    """List the rhythms of a dataset with too few test patients."""
+    counts = inputs.table("data")
+    mine = counts[(counts["dataset"] == dataset) & (counts["split"] == "test") & (counts["patients"] < FEWEST)]
+    return listed([f"{row['class']} ({row['patients']})" for row in rows_of(mine[mine["class"] != ALL])] or [""])
+
+
+def _learn_more(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, str]]:
+    """Say what would make the answers surer, from what this study did."""
+    found = []
+    rare = {name: _rare(inputs, name) for name in inputs.in_order(comparisons["dataset"])}
+    lines = [say.more_records(name, rhythms, FEWEST) for name, rhythms in rare.items() if rhythms]
+    found.append(("More records", " ".join([*lines, say.HALVE])))
+    if (seeds := int(comparisons["seeds"].min())) < PAPERS_SEEDS:
+        found.append(("More seeds", say.more_seeds(seeds, PAPERS_SEEDS)))
+    small = [name for name in _contenders(inputs) if inputs.config.generator(name).train.get("preset") == "small"]
+    if small:
+        found.append(("Longer training", say.more_training(small)))
+    if inputs.simulated:
+        found.append(("Real records", say.REAL_RECORDS))
+    return found
+
+
 def answer(inputs: Inputs) -> dict[str, Any]:
     """Return what the template prints on the first screen."""
     comparisons = inputs.table("comparisons")
     primary = comparisons[comparisons["metric"] == PRIMARY]
     if primary.empty:
         return {"empty": True}
-    tallies = [tally(rows, str(name)) for name, rows in primary.groupby("experiment", sort=False)]
-    every, primary = len(primary), main_ratio(primary[primary["experiment"].isin(_DRAWN)])
-    shown = _extremes(primary)
-    limits = forest.axis(shown)
+    drawn = main_ratio(primary[primary["experiment"].isin(_DRAWN)])
+    limits = forest.axis(drawn) if len(drawn) else (-1.0, 1.0)
     datasets = []
-    for name in inputs.in_order(primary["dataset"]):
-        mine, rows = primary[primary["dataset"] == name], shown[shown["dataset"] == name]
+    for name in inputs.in_order(drawn["dataset"]):
+        mine = drawn[drawn["dataset"] == name]
         sentences = [
             experiment_sentence(group, str(experiment), str(generator))
             for (experiment, generator), group in mine.groupby(["experiment", "generator"], sort=False)
         ]
-        first = rows_of(rows)[0]
+        first = rows_of(mine)[0]
         datasets.append(
             {
                 "name": name,
                 "size": f"{plural(first['support'], 'test record')}, {plural(first['patients'], 'patient')}, "
                 f"{plural(first['seeds'], 'seed')}",
-                "rows": _forest(rows, limits),
+                "rows": _forest(mine, limits),
                 "sentences": sentences,
                 "notes": sorted({note for notes in mine["note"] for note in notes.split("; ") if note}),
             }
         )
     return {
         "empty": False,
-        "tallies": tallies,
+        "answers": answers(comparisons, inputs.table("verdicts"), _contenders(inputs), merged(inputs)),
+        "figure": effects_figure(inputs),
+        "rests_on": _rests_on(inputs, primary),
+        "learn_more": _learn_more(inputs, primary),
         "datasets": datasets,
-        "reduced": len(shown) < every,
         "scale": Markup(forest.scale(limits)),  # noqa: S704 - drawn from numbers only
-        "conclusions": rows_of(inputs.table("verdicts")),
-        "smallest": _middle(primary["smallest_effect"]),
     }
-
-
-def _middle(effects: pd.Series) -> str:
-    """Write the middle one of the smallest effects; a missing one is more than there can be."""
-    middle = effects.fillna(np.inf).median()
-    return f"{number(middle, 2)} {METRIC_NAMES[PRIMARY]}" if middle <= 1 else "more than there can be"

@@ -12,28 +12,9 @@ import pandas as pd
 from ecgpipe.closeness.names import TABLES
 from ecgpipe.files import read_parquet_metadata
 from ecgpipe.prose.rows import Row, rows_of
-from ecgpipe.report import pictures
+from ecgpipe.report import heatmap, pictures
+from ecgpipe.report.closeness_words import BETTER, standing, written
 from ecgpipe.vocabulary import ALL, CONTROL, COPIES, MEMORISES
-
-BETTER = {"lower": "lower", "higher": "higher", "floor": "the floor"}
-
-
-def written(value: float) -> str:
-    """Write a figure of any size with three digits that count."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def standing(row: Row) -> str:
-    """Compare a value with its floor: ``at floor``, ``beyond floor`` (worse), ``past floor`` (better), "" for none."""
-    if math.isnan(row["low"]) or math.isnan(row["floor_low"]):
-        return ""
-    above, below = row["low"] > row["floor_high"], row["high"] < row["floor_low"]
-    if not above and not below:
-        return "at floor"
-    worse = {"lower": above, "higher": below, "floor": True}[row["direction"]]
-    return "beyond floor" if worse else "past floor"
 
 
 def _cell(row: Row) -> dict[str, str]:
@@ -104,6 +85,7 @@ def section(
         sections.append(
             {
                 "name": dataset,
+                "map": heatmap.draw(pooled[pooled["dataset"] == dataset], titles, judged, controls),
                 "measures": _measures(pooled[pooled["dataset"] == dataset], about, generators, controls),
                 "classes": [(g, _classes(mine[mine["generator"] == g], titles)) for g in judged],
                 "privacy": [_privacy(privacy, copies, dataset, g) for g in judged],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from ecgpipe.prose.rows import rows_of
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES
-from ecgpipe.report.svg import COLOURS, FAINT, INK, MARKERS, REAL_COLOUR, STYLE, svg
+from ecgpipe.report.svg import COLOURS, FAINT, INK, MARKERS, REAL_COLOUR, STYLE, Drawing, svg
 from ecgpipe.vocabulary import AUGMENTED, BASELINES, COMPARED, FROZEN, NO_GENERATOR, REAL, SYNTHETIC
 
 
@@ -36,7 +37,7 @@ def _generators(frame: pd.DataFrame) -> list[str]:
     return [name for name in frame["generator"].unique() if name != NO_GENERATOR]
 
 
-def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
+def learning_curves(summary: pd.DataFrame, metric: str) -> Drawing | None:
     """Plot a metric against the share of real training records: real only, augmented and fine-tuned networks.
 
     Args:
@@ -44,11 +45,12 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> str | None:
         metric: a key of :data:`ecgpipe.vocabulary.COMPARED`.
 
     Returns:
-        The plot; None if there is neither augmentation nor transfer.
+        The plot; None if neither augmentation nor transfer was run at two shares or more: one share is no curve.
     """
     key = COMPARED[metric]
     panels = [(AUGMENTED, "Augmentation"), (FROZEN, "Synthetic pre-training")]
-    panels = [(setting, title) for setting, title in panels if (summary["setting"] == setting).any()]
+    counts = summary.groupby("setting")["fraction"].nunique().to_dict()
+    panels = [(setting, title) for setting, title in panels if counts.get(setting, 0) > 1]
     if not panels:
         return None
     with matplotlib.rc_context(STYLE):
@@ -113,7 +115,7 @@ def _levels(axis: Axes, rows: pd.DataFrame, generators: Sequence[str]) -> None:
         axis.axhline(row["mean"], color=colour, linestyle=(0, (1, 2)), linewidth=1.2, label=label)
 
 
-def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> str:
+def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> Drawing:
     """Plot the F1 of every class at the largest share of real records, with the number of test records.
 
     Args:
@@ -164,7 +166,7 @@ def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> str:
         return svg(figure)
 
 
-def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> str:
+def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> Drawing:
     """Draw confusion matrices at the largest share of real records: mean counts, shaded by the share of the true class.
 
     Args:
@@ -212,32 +214,42 @@ def _matrix(axis: Axes, rows: pd.DataFrame, classes: Sequence[str]) -> None:
     axis.tick_params(length=0)
 
 
-def training_curves(histories: Sequence[tuple[str, pd.DataFrame]]) -> str:
-    """Plot the losses of generators over their training steps, a panel for each stage of each.
+def training_curves(histories: Sequence[tuple[str, str, pd.DataFrame]]) -> Drawing | None:
+    """Plot the losses of generators over their training steps, a panel for each stage that has a curve.
 
     Args:
-        histories: (title, history) with columns stage, step, train_loss, validation_loss.
+        histories: (dataset, generator, history) with columns stage, step, train_loss, validation_loss.
+
+    Returns:
+        The plot; None if no stage was evaluated twice. A stage that several generators share is drawn once.
     """
-    panels = [
-        (f"{title}: {stage}" if history["stage"].nunique() > 1 else title, rows)
-        for title, history in histories
-        for stage, rows in history.groupby("stage", sort=False)
-    ]
+    panels: dict[tuple[str, str, str], tuple[list[str], pd.DataFrame]] = {}
+    for dataset, generator, history in histories:
+        for stage, rows in history.groupby("stage", sort=False):
+            if len(rows) > 1:
+                losses = rows[["step", "train_loss", "validation_loss"]]
+                panels.setdefault((dataset, str(stage), losses.to_csv()), ([], losses))[0].append(generator)
+    if not panels:
+        return None
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.9 * columns + 0.3, 2.3 * lines + 0.3), layout="constrained")
+        figure = Figure(figsize=(3.1 * columns + 0.3, 2.5 * lines + 0.3), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False)
         for axis in grid.flat[len(panels) :]:
             axis.set_axis_off()
-        for place, (title, rows) in enumerate(panels):
+        for place, ((dataset, stage, _), (generators, rows)) in enumerate(panels.items()):
             axis = grid.flat[place]
-            axis.plot(rows["step"], rows["train_loss"], color="#8a8a8a", label="training records", marker=".")
-            axis.plot(rows["step"], rows["validation_loss"], color=COLOURS[0], label="validation records", marker=".")
-            axis.set_title(title)
+            axis.plot(rows["step"], rows["train_loss"], color="#767676", label="training records", marker="s")
+            axis.plot(rows["step"], rows["validation_loss"], color=COLOURS[0], label="validation records", marker="o")
+            axis.set_title(f"{dataset}: {stage}\n{_wrapped(generators)}", fontsize=8.5)
             axis.set_xlabel("training step")
             if place % columns == 0:
                 axis.set_ylabel("loss")
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
         return svg(figure)
+
+
+def _wrapped(names: Sequence[str]) -> str:
+    return textwrap.fill(", ".join(names), 36, max_lines=2, placeholder=" …")

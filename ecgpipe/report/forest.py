@@ -34,13 +34,13 @@ def row(row: Row, limits: tuple[float, float]) -> str:
     """Draw one difference with its interval; a full mark where a difference is shown, an open one where not."""
     zero, middle = _x(0.0, limits), _HEIGHT / 2
     parts = [f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{_HEIGHT}"/>']
+    kind = str(row["verdict"]).split()[0]
+    if not np.isnan(row["low"]):
+        low, high = (_x(row[name], limits) for name in ("low", "high"))
+        parts.append(f'<line class="whisker {kind}" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>')
     if not np.isnan(row["difference"]):
-        low, value, high = (_x(row[name], limits) for name in ("low", "difference", "high"))
-        kind = str(row["verdict"]).split()[0]
-        parts += [
-            f'<line class="whisker {kind}" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>',
-            f'<circle class="dot {kind}" cx="{value}" cy="{middle}" r="4.5"/>',
-        ]
+        value = _x(row["difference"], limits)
+        parts.append(f'<circle class="dot {kind}" cx="{value}" cy="{middle}" r="4.5"/>')
     return _svg("".join(parts), _HEIGHT)
 
 

@@ -1,6 +1,8 @@
-"""How the page names what a network was trained on, and how it writes a cell of the summary."""
+"""How the page names rhythms and what a network was trained on, and how it writes a cell of the summary."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -44,7 +46,31 @@ def trained_on(setting: str, generator: str, ratio: str = ALL_SYNTHETIC) -> str:
     return f"{name}, balanced" if ratio == BALANCE else f"{name}, {ratio}:1"
 
 
-def interval(row: Row) -> str:
+def interval(row: Row) -> tuple[str, str]:
     """Write mean and interval of a row of the summary."""
     mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
-    return number(mean) if np.isnan(mean) else f"{number(mean)} [{number(low, 2)}, {number(high, 2)}]"
+    return number(mean), "" if np.isnan(mean) else f"[{number(low, 2)}, {number(high, 2)}]"
+
+
+RHYTHMS = {
+    "SBRAD": "sinus bradycardia",
+    "SR": "sinus rhythm",
+    "AFIB": "atrial fibrillation",
+    "STACH": "sinus tachycardia",
+    "AFLT": "atrial flutter",
+    "SARRH": "sinus arrhythmia",
+    "SVTAC": "supraventricular tachycardia",
+    "SB": "sinus bradycardia",
+    "GSVT": "supraventricular tachycardias, grouped",
+    "NORM": "normal ECG",
+    "MI": "myocardial infarction",
+    "STTC": "ST or T wave change",
+    "CD": "conduction disturbance",
+    "HYP": "hypertrophy",
+}
+"""Classes of the shipped label maps, spelt out."""
+
+
+def spelt_out(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the classes that have a longer name, with it."""
+    return [(name, RHYTHMS[name]) for name in classes if name in RHYTHMS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,6 @@ from ecgpipe.prose.wording import METRIC_NAMES, bounds, number, signed
 from ecgpipe.report import figures
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.labels import TRAINED_ON, interval, trained_on
-from ecgpipe.report.svg import image
 from ecgpipe.tables.comparisons import main_ratio
 from ecgpipe.vocabulary import (
     COMPARED,
@@ -74,11 +74,10 @@ def _class_rows(summary: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, An
         if fraction == most or setting == SYNTHETIC
     }
     first = next(iter(cells.values()))
-    body = [
-        (label, first[place]["support"], [interval(column[place]) for column in cells.values()], first[place]["note"])
-        for place, label in enumerate(classes)
-    ]
-    return {"heads": list(cells), "rows": body}
+    heads = [f"{label} (n = {row['support']:,})" for label, row in zip(classes, first, strict=True)]
+    notes = [f"{label}: {row['note']}" for label, row in zip(classes, first, strict=True) if row["note"]]
+    rows = [(what, [interval(row) for row in values]) for what, values in cells.items()]
+    return {"heads": heads, "rows": rows, "notes": notes}
 
 
 def results(inputs: Inputs) -> list[dict[str, Any]]:
@@ -96,67 +95,80 @@ def results(inputs: Inputs) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "rows": _result_rows(here, training[training["dataset"] == name]),
-                "curves": curves and image(curves),
-                "scores": image(figures.class_scores(plain, inputs.classes)),
+                "curves": curves,
+                "scores": figures.class_scores(plain, inputs.classes),
                 "classes": _class_rows(plain, inputs.classes),
-                "confusion": image(figures.confusion_matrices(counts, inputs.classes)),
+                "confusion": figures.confusion_matrices(counts, inputs.classes),
             }
         )
     return sections
 
 
+def _noted(note: str, notes: list[str]) -> str:
+    """Return the mark of a note, which is added to ``notes`` if it is not there."""
+    if not note:
+        return ""
+    if note not in notes:
+        notes.append(note)
+    return str(notes.index(note) + 1)
+
+
+def _comparison(row: Row, notes: list[str]) -> dict[str, str]:
+    what = trained_on(row["setting"], row["generator"], row["ratio"])
+    return {
+        "what": what if row["tested"] == row["dataset"] else f"{what}, tested on {row['tested']}",
+        "share": share(row["fraction"]),
+        "records": f"{number(row['n_real'], 0)} + {number(row['n_synthetic'], 0)}",
+        "against": row["against"],
+        "reference": number(row["reference"]),
+        "value": number(row["value"]),
+        "difference": signed(row["difference"]),
+        "bounds": "" if math.isnan(row["low"]) else bounds(row["low"], row["high"]),
+        "p": probability(row["p_holm"]).removeprefix("p ").removeprefix("= "),
+        "verdict": row["verdict"],
+        "smallest": number(row["smallest_effect"]),
+        "mark": _noted(row["note"], notes),
+    }
+
+
 def comparisons(inputs: Inputs) -> list[dict[str, Any]]:
-    """Return every comparison in every metric."""
-    rows = inputs.table("comparisons")
-    return [
-        {
-            **{
-                name: row[name]
-                for name in (
-                    "dataset",
-                    "tested",
-                    "experiment",
-                    "generator",
-                    "ratio",
-                    "against",
-                    "verdict",
-                    "seeds",
-                    "note",
-                )
-            },
-            "share": share(row["fraction"]),
-            "n_real": number(row["n_real"], 0),
-            "n_synthetic": number(row["n_synthetic"], 0),
-            "metric": METRIC_NAMES[row["metric"]],
-            "reference": number(row["reference"]),
-            "value": number(row["value"]),
-            "difference": f"{signed(row['difference'])} {bounds(row['low'], row['high'])}",
-            "p": probability(row["p_value"]),
-            "p_holm": probability(row["p_holm"]),
-            "p_swap": probability(row["p_swap"]),
-            "smallest": number(row["smallest_effect"]),
-        }
-        for row in rows_of(rows)
-    ]
+    """Return every comparison: a section for each metric, grouped by dataset and experiment, with the notes."""
+    table, sections = inputs.table("comparisons"), []
+    for metric, rows in table.groupby("metric", sort=False):
+        notes: list[str] = []
+        groups = [
+            (f"{name}: {experiment}", [_comparison(row, notes) for row in rows_of(own)])
+            for name in inputs.in_order(rows["dataset"])
+            for experiment, own in rows[rows["dataset"] == name].groupby("experiment", sort=False)
+        ]
+        sections.append({"metric": METRIC_NAMES[str(metric)], "count": len(rows), "groups": groups, "notes": notes})
+    return sections
+
+
+def histories(inputs: Inputs) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return dataset, generator and training history of the generators that have one."""
+    found = []
+    for (dataset, generator), folder in inputs.models.items():
+        path = folder / "history.parquet"
+        if path.exists() and len(history := pd.read_parquet(path)):
+            found.append((dataset, generator, history))
+    return found
 
 
 def training(inputs: Inputs) -> dict[str, Any] | None:
-    """Return the training curves of the generators that have a history."""
-    histories = []
-    for (dataset, generator), folder in inputs.models.items():
-        path = folder / "history.parquet"
-        if path.exists():
-            history = pd.read_parquet(path)
-            if len(history):
-                histories.append((f"{dataset}, {generator}", history))
-    if not histories:
+    """Return the training curves of the generators that have a history, and where each stage ended."""
+    found = histories(inputs)
+    if not found:
         return None
     last = [
         {
-            "name": name,
-            "steps": int(history.groupby("stage")["step"].max().sum()),
-            "loss": number(float(history["validation_loss"].iloc[-1]), 4),
+            "name": f"{dataset}, {generator}",
+            "stage": stage,
+            "steps": int(rows["step"].iloc[-1]),
+            "train": number(float(rows["train_loss"].iloc[-1]), 4),
+            "validation": number(float(rows["validation_loss"].iloc[-1]), 4),
         }
-        for name, history in histories
+        for dataset, generator, history in found
+        for stage, rows in history.groupby("stage", sort=False)
     ]
-    return {"figure": image(figures.training_curves(histories)), "last": last}
+    return {"figure": figures.training_curves(found), "last": last}

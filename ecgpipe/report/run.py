@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ecgpipe.closeness.names import PICTURES
 from ecgpipe.config import Config
@@ -20,6 +20,7 @@ from ecgpipe.report.blind import blind_test, write_key
 from ecgpipe.report.data import records
 from ecgpipe.report.ecgs import examples
 from ecgpipe.report.inputs import Inputs, Model
+from ecgpipe.report.labels import spelt_out
 from ecgpipe.report.made import made, missing, runtime
 from ecgpipe.report.provenance import GitState
 from ecgpipe.report.results import comparisons, results, training
@@ -67,7 +68,7 @@ def build_report(
         for picture in dataset["pictures"]:
             write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
     judged = _write_blind_test(inputs, environment, Path(out).parent)
-    script = scripts.script("ecg.js", "pane.js", "viewer.js")
+    script = scripts.script("page.js", "ecg.js", "pane.js", "viewer.js")
     fixed = {
         "style": _style("style.css", "viewer.css"),
         "script": script,
@@ -79,6 +80,7 @@ def build_report(
         "metrics": [METRIC_NAMES[name] for name in COMPARED],
         "simulated": inputs.simulated,
         "classes": inputs.classes,
+        "names": spelt_out(inputs.classes),
         "tabs": len(PICTURES),
         "missing": missing(inputs),
         "answer": answer(inputs),
@@ -111,7 +113,17 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
     environment.filters["image"] = image
+    environment.filters["code"] = _code
+    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     return environment
+
+
+def _code(text: str) -> Markup:
+    """Return a sentence with the words between backquotes set as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        part if place % 2 == 0 else Markup("<code>{}</code>").format(part) for place, part in enumerate(parts)
+    )
 
 
 def _style(*names: str) -> Markup:

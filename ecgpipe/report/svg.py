@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from typing import Any
 
+import matplotlib
 from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -44,12 +45,17 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "ecgpipe",
+    "path.simplify_threshold": 0.3,
 }
 
 _PATH = re.compile(r'(?<= d=")[^"]*')
 _STEPS = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _SPACE = re.compile(r"\s*\n\s*")
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_TAG = re.compile(r"<[^>']*>")
+_GROUP = re.compile(r'<g id="[\w.]*">')
+_NO_TURN = re.compile(r' transform="rotate\(-0 [^)]*\)"')
+_DECIMALS = re.compile(r"-?\d+\.\d{2,}")
 
 
 def _short(path: str) -> str:
@@ -81,17 +87,50 @@ def _tenths(value: int) -> str:
     return f"-{number}" if value < 0 else number
 
 
-def svg(figure: Figure) -> str:
+class Drawing(str):
+    """An SVG document that can be written as PDF, too."""
+
+    figure: Figure
+
+    @classmethod
+    def of(cls, text: str, figure: Figure) -> Drawing:
+        """Return the document of a figure."""
+        own = cls(text)
+        own.figure = figure
+        return own
+
+    def pdf(self) -> bytes:
+        """Return the figure as PDF; the same figure gives the same bytes."""
+        out = io.BytesIO()
+        with matplotlib.rc_context({"pdf.fonttype": 42}):
+            self.figure.savefig(out, format="pdf", metadata={"CreationDate": None, "Producer": None})
+        return out.getvalue()
+
+
+def svg(figure: Figure) -> Drawing:
     """Render a figure, paths to a tenth of a point; the same figure gives the same text."""
     FigureCanvasSVG(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = _PATH.sub(lambda path: _short(path[0]), out.getvalue())
-    text = _SPACE.sub(" ", _METADATA.sub("", text))
-    return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
+    return Drawing.of(_compact(text[text.index("<svg") :]), figure)
 
 
-def image(svg: str) -> Markup:
-    """Return an SVG document as a data URI, to stand in a double-quoted attribute."""
-    text = urllib.parse.quote(svg, safe=" !$'()*+,-./:;=?@_~<>")
+def _compact(text: str) -> str:
+    """Leave out of a drawing what changes nothing in it: names of groups, defaults, digits below a hundredth."""
+    text = _NO_TURN.sub("", _GROUP.sub("<g>", _SPACE.sub(" ", _METADATA.sub("", text))))
+    for default in ("font-family: 'DejaVu Sans'; ", "text-anchor: start; ", f'; fill: {INK}" x='):
+        text = text.replace(default, '" x=' if default.endswith("x=") else "")
+    text = text.replace("'DejaVu Sans'", _FONTS)
+    text = text.replace("</style>", f"text{{font-family: {_FONTS}; fill: {INK}}}</style>", 1)
+    return _TAG.sub(lambda tag: _DECIMALS.sub(_hundredths, tag[0]).replace('"', "'"), text)
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def image(svg: str, spaces: str = " ") -> Markup:
+    """Return an SVG document as a data URI, to stand in a double-quoted attribute; in ``srcset`` without spaces."""
+    text = urllib.parse.quote(svg, safe=f"{spaces}!$'()*+,-./:;=?@_~<>")
     return Markup("data:image/svg+xml," + text)  # noqa: S704 - quoted above

@@ -3,19 +3,6 @@
 (() => {
   const source = document.getElementById("ecg-data");
   document.documentElement.classList.remove("plain");
-  /* A browser shrinks all pages if a table is wider than one: then no ECG has its true size. */
-  const PRINTED = 690;
-  window.addEventListener("beforeprint", () => {
-    document.documentElement.classList.add("printing");
-    for (const table of document.querySelectorAll(".scroll > table")) {
-      const width = table.scrollWidth;
-      if (width > PRINTED) table.style.zoom = String(PRINTED / width);
-    }
-  });
-  window.addEventListener("afterprint", () => {
-    document.documentElement.classList.remove("printing");
-    for (const table of document.querySelectorAll(".scroll > table")) table.style.zoom = "";
-  });
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const find = (name) => document.getElementById(`viewer-${name}`);

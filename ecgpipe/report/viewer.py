@@ -24,8 +24,8 @@ from ecgpipe.report.packing import pack
 
 PER_CELL = 20
 """Records of a cell, where there are as many."""
-STEPS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02)
-"""Quantisation steps, mV: the finest at which all records fit is taken. The last is 0.2 mm at 10 mm/mV."""
+STEPS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.025)
+"""Quantisation steps, mV: the finest at which all records fit is taken. The last is 0.25 mm at 10 mm/mV."""
 _FIRST_PAIRS = 5
 """Pairs of the privacy audit that come before all other records, for each dataset and generator."""
 _ENTRY = 320

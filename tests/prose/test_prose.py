@@ -3,7 +3,7 @@
 import pytest
 from comparison_rows import BASE, HARMS, NONE, table
 
-from ecgpipe.prose import findings, wording
+from ecgpipe.prose import answers, findings, wording
 
 
 def test_numbers_have_their_sign_and_a_true_minus():
@@ -56,8 +56,7 @@ def test_numbers_have_their_sign_and_a_true_minus():
                 "p_holm": float("nan"),
                 "note": "one seed: the chance in training is not known",
             },
-            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined): one seed: "
-            "the chance in training is not known",
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), which cannot be judged",
         ),
         (
             {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},
@@ -86,15 +85,60 @@ def test_sentences_name_the_smallest_and_the_largest_share():
     )
 
 
-def test_tally_counts_every_verdict():
-    rows = table({}, {}, HARMS, NONE, {"verdict": "cannot tell"})
-    assert findings.tally(rows, "augmentation") == (
-        "Augmentation helps in 2, harms in 1, is not shown to differ in 1 and cannot be judged in 1 of 5 comparisons "
-        "with real records only."
+def seen(*rows):
+    """Return comparisons with the smallest effects that would have been seen."""
+    return table(*({"smallest_effect": 0.2, **row} for row in rows))
+
+
+FEW = {
+    "verdict": "cannot tell",
+    "dataset": "few",
+    "smallest_effect": float("nan"),
+    "note": "nothing can be told: too many rhythms are rare, SVTAC (4): fewer than 10 test patients",
+}
+
+
+def test_no_gain_comes_with_the_gains_that_could_have_been_seen():
+    one = seen({**NONE, "smallest_effect": 0.561})
+    assert answers.headline(one) == "No gain was shown."
+    assert answers.detail(one) == "This study could only have seen gains of 0.56 macro F1 or more."
+    two = seen(NONE, {**NONE, "generator": "other", "smallest_effect": 0.5})
+    assert answers.detail(two) == (
+        "This study could only have seen gains of 0.20 macro F1 or more with diffwave, and of 0.50 or more with other."
     )
-    assert findings.tally(table(NONE), "transfer") == (
-        "Synthetic pre-training is not shown to differ in 1 of 1 comparison with real records only."
+    blind = seen(NONE, {**NONE, "generator": "other", "smallest_effect": float("nan")})
+    assert answers.detail(blind).endswith("with diffwave, and none at all with other.")
+    assert "No possible gain" in answers.detail(seen({**NONE, "smallest_effect": float("nan")}))
+
+
+def test_gains_and_losses_are_counted_and_the_largest_named():
+    rows = seen({}, {"difference": 0.1, "generator": "other"}, HARMS, NONE)
+    assert answers.headline(rows) == "Gains were shown in 2 of 4 comparisons, losses in 1."
+    assert answers.detail(rows).startswith(
+        "The largest gain is 0.10 macro F1 with other. The loss is 0.05 macro F1 with diffwave."
     )
-    assert findings.tally(table(HARMS), "between generators") == (
-        "Pre-training on one generator's records, against another's that follows by name, harms in 1 of 1 comparison."
+    assert answers.headline(seen({}, {})) == "A gain was shown in all 2 comparisons."
+    assert answers.headline(seen({})) == "A gain was shown."
+    assert answers.detail(seen({})) == "The gain is 0.03 macro F1 with diffwave."
+    assert answers.headline(seen(HARMS, NONE)) == "A loss was shown in 1 of 2 comparisons, and no gain."
+
+
+def test_what_cannot_be_judged_is_named_with_its_reason():
+    assert answers.headline(seen(FEW)) == "This cannot be judged."
+    assert answers.detail(seen(FEW)) == "Nothing can be said about few: too few test patients."
+    both = seen(NONE, FEW)
+    assert answers.headline(both) == "No gain was shown."
+    assert answers.detail(both).endswith("0.20 macro F1 or more. Nothing can be said about few: too few test patients.")
+    lone = seen(NONE, {**FEW, "dataset": "a", "generator": "other", "seeds": 1, "note": "one seed"})
+    assert "Nothing can be said about other: one seed" in answers.detail(lone)
+    assert "one seed does not show how much chance there is in training" in answers.detail(lone)
+
+
+def test_the_best_generator_is_judged_against_each_other():
+    rows = [{"rival": "b"}, {"rival": "c"}]
+    assert answers.headline_of_best(seen(*rows)) == "It was shown to be better than each of the others."
+    assert answers.headline_of_best(seen(rows[0], {**NONE, **rows[1]})) == (
+        "It was shown to be better in 1 of 2 comparisons, not in all."
     )
+    assert answers.headline_of_best(seen(rows[0], {**HARMS, **rows[1]})) == "No: it was shown to be worse than c."
+    assert answers.headline_of_best(seen({**NONE, **rows[0]})) == "It was not shown to be better."

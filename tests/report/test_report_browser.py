@@ -11,10 +11,12 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from closeness_rows import write_tables
 
 from ecgpipe.blind.scoring import score
 from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.report.run import build_report
+from ecgpipe.vocabulary import NO_SIGN
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -45,6 +47,7 @@ def folder(results, tmp_path_factory):
     signals[0] = 3.0 * (np.abs((time % 1.0) - 0.5) < 0.02)  # beats of 3 mV, 60 a minute
     save_dataset(root / "samples", signals, records, own.spec)
     tables = shutil.copytree(results.tables, root / "tables")
+    write_tables(tables, NO_SIGN)
     pair = {"dataset": "a", "generator": "gen", "synthetic": HOSTILE, "training": "v2", "kind": "near"}
     pd.DataFrame([pair | {"similarity": 0.96, "shift": 0.5, "distance": 0.1}]).to_parquet(tables / "copies.parquet")
     build_report(
@@ -196,11 +199,82 @@ def test_calipers_measure_by_mouse_and_by_keyboard(visit):
 
 @pytest.mark.parametrize("name", ["index.html", "blind.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_fault_of_accessibility(visit, name, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visit(name, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.wait_for_timeout(300)
+    found = axe.Axe().run(page)
+    faults = [
+        f"{fault['id']}: {fault['help']}: {node['html'][:200]} ({node['failureSummary']})"
+        for fault in found.response["violations"]
+        for node in fault["nodes"][:3]
+    ]
+    assert not faults, "\n".join(faults)
+    assert len(found.response["passes"]) > 10
+
+
+@pytest.mark.parametrize("name", ["index.html", "blind.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_a_phone(visit, name, scheme):
     page = visit(name, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     dark, _ = ink(page, ".sheet canvas")
     assert (dark.mean() > 0.5) == (scheme == "dark")
+
+
+WIDE = """[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_wide_tables_scroll_and_say_so_and_none_is_wide_on_a_desktop(visit, width):
+    page = visit("index.html", viewport={"width": width, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.wait_for_timeout(300)
+    wide = page.evaluate(f"{WIDE}.map((box) => [box.className, box.tabIndex, box.getAttribute('aria-label')])")
+    assert (len(wide) > 0) == (width == 390)
+    for classes, place, label in wide:
+        assert classes == "scroll wide"
+        assert place == 0
+        assert label.endswith("(scrolls sideways)")
+
+
+def test_nothing_overlaps_in_the_forest_plot_on_a_phone(visit):
+    page = visit("index.html", viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    rows = page.evaluate(
+        """[...document.querySelectorAll('.forest-table tbody tr:not(.group)')].map((row) => [...row.children].map(
+        (cell) => { const range = document.createRange(); range.selectNodeContents(cell);
+        const box = range.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; }))"""
+    )
+    assert rows
+    for cells in rows:
+        boxes = [box for box in cells if box[2] > box[0]]
+        assert len(boxes) == 5
+        for place, (left, top, right, bottom) in enumerate(boxes):
+            assert right <= 390
+            for other in boxes[place + 1 :]:
+                assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 3 or other[3] <= top + 3
+
+
+def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed: the printed page is not read")
+    page = visit("index.html")
+    folds = page.locator("details").count()
+    page.pdf(path=tmp_path / "r.pdf", prefer_css_page_size=True)
+    text = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "r.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
+    assert folds > 5
+    assert page.locator("details[open]").count() == 0
+    assert "Adding synthetic records of gen to the real ones" in text
+    assert "bootstrap: 100" in text
+    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", text)]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    header = next(line for line in text.splitlines() if "Trained on" in line and "Verdict" in line and "Note" in line)
+    assert header.split()[-1] == "Note"
 
 
 def test_printed_sheets_have_their_true_size(visit, tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgpipe.report import figures, forest
+from ecgpipe.report import effects, figures, forest, heatmap
+from ecgpipe.report.answers import at_most_real
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 
@@ -26,10 +27,17 @@ def words(svg):
     return ["".join(element.itertext()).strip() for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
+def with_two_shares(summary):
+    """Add a second share to the pre-trained networks: one is no curve."""
+    tuned = summary[summary["setting"] == "frozen"]
+    return pd.concat([summary, tuned.assign(fraction=0.2)])
+
+
 def test_learning_curves_show_every_method(summary):
-    svg = figures.learning_curves(summary, "macro_f1")
+    svg = figures.learning_curves(with_two_shares(summary), "macro_f1")
     assert {"real only", "real + gen", "gen only", "gen, fine-tuned", "macro F1"} <= set(words(svg))
-    assert svg == figures.learning_curves(summary, "macro_f1")
+    assert "gen, fine-tuned" not in words(figures.learning_curves(summary, "macro_f1"))
+    assert svg == figures.learning_curves(with_two_shares(summary), "macro_f1")
     assert figures.learning_curves(summary[summary["setting"] == "TrRTeR"], "macro_f1") is None
 
 
@@ -56,7 +64,7 @@ def test_confusion_matrices_name_both_sides(confusion):
     assert {"real only", "real + gen", "gen only", "true rhythm", "predicted rhythm", *CLASSES} <= set(found)
 
 
-def test_training_curves_have_a_panel_for_each_stage():
+def test_training_curves_have_a_panel_for_each_stage_with_a_curve():
     history = pd.DataFrame(
         {
             "stage": ["vq", "vq", "prior"],
@@ -65,8 +73,12 @@ def test_training_curves_have_a_panel_for_each_stage():
             "validation_loss": [2.0, 1.5, 3.0],
         }
     )
-    found = words(figures.training_curves([("a, gen", history), ("b, gen", history[:2])]))
-    assert {"a, gen: vq", "a, gen: prior", "b, gen"} <= set(found)
+    other = history.assign(train_loss=1.0)
+    found = words(figures.training_curves([("a", "gen", history), ("a", "twin", history), ("b", "gen", other)]))
+    assert {"a: vq", "gen, twin", "b: vq", "gen"} <= set(found)
+    assert found.count("a: vq") == 1
+    assert not any("prior" in word for word in found)
+    assert figures.training_curves([("a", "gen", history[2:])]) is None
 
 
 def test_forest_marks_stand_at_their_values():
@@ -86,3 +98,76 @@ def test_forest_marks_stand_at_their_values():
     ticks = [t.text for t in ET.fromstring(forest.scale(limits)).iter("text")]  # noqa: S314
     assert "0" in ticks
     assert "0.20" in ticks
+
+
+def test_effects_name_every_generator_and_mark_what_cannot_be_judged(results):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet")
+    rows = at_most_real(comparisons, "augmentation", ["gen"])
+    assert rows["fraction"].tolist() == [1.0]
+    silent = rows.assign(generator="other", verdict="cannot tell", low=np.nan, high=np.nan, smallest_effect=np.nan)
+    panels = [effects.Panel("added", pd.concat([rows, silent])), effects.Panel("tuned", rows)]
+    groups = {"a": effects.heading(rows)}
+    assert groups["a"].startswith("a: 30 test records, 30 patients; real only 0.")
+    drawn = effects.draw(panels, groups)
+    found = words(drawn)
+    assert {"gen", "other", "added", "tuned", groups["a"], "cannot be judged", "real records only"} <= set(found)
+    assert drawn == effects.draw(panels, groups)
+    assert drawn.pdf().startswith(b"%PDF")
+    narrow = effects.draw(panels, groups, narrow=True)
+    assert words(narrow).count("gen") == 2
+    width = [float(ET.fromstring(d).get("viewBox").split()[2]) for d in (drawn, narrow)]  # noqa: S314
+    assert width[1] < 0.6 * width[0]
+
+
+def test_other_shares_ratios_and_opponents_are_no_answer(results):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet")
+    more = comparisons.assign(against="oversampling")
+    both = pd.concat([comparisons, more, comparisons.assign(ratio="1"), comparisons.assign(generator="elsewhere")])
+    assert (
+        len(at_most_real(both, "augmentation", ["gen"])) == len(at_most_real(comparisons, "augmentation", ["gen"])) == 1
+    )
+
+
+FLOORED = {"value": 1.0, "low": np.nan, "high": np.nan, "floor": 1.0, "floor_low": 0.8, "floor_high": 1.2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "widths", "shade"),
+    [
+        ({}, 0.0, heatmap.AT_FLOOR),
+        ({"value": 1.4}, 0.5, "#fbdcb2"),
+        ({"value": 2.0}, 2.0, "#f5a45f"),
+        ({"value": 9.0}, 19.5, heatmap.WORST[0]),
+        ({"value": 9.0, "low": 1.1, "high": 12.0}, 19.5, heatmap.AT_FLOOR),
+        ({"value": 0.4}, -1.0, heatmap.BETTER),
+        ({"value": 0.5, "direction": "higher"}, 0.75, "#fbdcb2"),
+        ({"value": 2.0, "direction": "higher"}, -2.0, heatmap.BETTER),
+        ({"value": 0.5, "direction": "floor"}, 0.75, "#fbdcb2"),
+        ({"value": 1.04, "floor_low": np.nan, "floor_high": np.nan}, 2.0, "#f5a45f"),
+        ({"value": np.nan}, np.nan, heatmap.NOT_COMPUTED),
+    ],
+)
+def test_cells_of_the_closeness_map_are_coloured_by_the_floor(changes, widths, shade):
+    row = {**FLOORED, "direction": "lower", **changes}
+    if not np.isnan(widths):
+        assert heatmap.widths_beyond(row) == pytest.approx(widths)
+    assert heatmap.colour(row) == shade
+
+
+def test_closeness_map_has_a_cell_for_each_measure_and_set():
+    rows = pd.DataFrame(
+        [
+            {"measure": "mmd", "generator": "gen", "unit": "mV", "direction": "lower", **FLOORED, "value": 1.25},
+            {
+                "measure": "mmd",
+                "generator": "control: noise",
+                "unit": "mV",
+                "direction": "lower",
+                **FLOORED,
+                "value": 7,
+            },
+            {"measure": "c2st", "generator": "gen", "unit": "", "direction": "lower", **FLOORED, "value": 0.5},
+        ]
+    )
+    found = words(heatmap.draw(rows, {"mmd": "MMD", "c2st": "test"}, ["gen"], ["control: noise"]))
+    assert {"MMD (mV)", "test", "floor", "gen", "noise", "1.25", "7", "0.5", "–"} <= set(found)

@@ -2,11 +2,14 @@
 
 import re
 import urllib.parse
+import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from ecgpipe.report.svg import _short, image
+from ecgpipe.report.svg import STYLE, _short, image, svg
 
 
 def points(path):
@@ -57,3 +60,22 @@ def test_an_image_comes_back_from_its_address():
     head, _, body = address.partition(",")
     assert head == "data:image/svg+xml"
     assert urllib.parse.unquote(body) == svg
+
+
+def test_a_drawing_keeps_its_text_and_colours():
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2, 1))
+        axis = figure.add_axes((0.1, 0.1, 0.8, 0.8))
+        axis.text(0.5, 0.5, 'a "quoted" name’s <b>', color="#ff0000")
+        axis.text(0.25, 0.5, "upright", rotation=90)
+        drawn = svg(figure)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own drawing
+    quoted, upright = (
+        next(text for text in root.iter("{http://www.w3.org/2000/svg}text") if word in text.text)
+        for word in ("quoted", "upright")
+    )
+    assert quoted.text == 'a "quoted" name’s <b>'
+    assert "#ff0000" in quoted.get("style")
+    assert "rotate(-90" in upright.get("transform")
+    assert 'id="' not in drawn.replace("clipPath id=", "")
+    assert drawn.pdf() == drawn.pdf()

@@ -1,0 +1,111 @@
+"""One plain answer to each question of the study, from the tables alone. The console shows it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ecgpipe.prose import answers as say
+from ecgpipe.prose.conclusions import BEST_AT_TRANSFER, MERGED_DATASETS, ONE_DATASET, TRANSFER_BELOW_REAL
+from ecgpipe.prose.rows import rows_of
+from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.tables.verdicts import BEST
+from ecgpipe.vocabulary import AUGMENTATION, BETWEEN, HARMS, HELPS, PRIMARY, REAL_ONLY, TRANSFER
+
+QUESTIONS = {
+    ONE_DATASET: "Do synthetic records help beside the real ones of one dataset?",
+    MERGED_DATASETS: "Do they help beside the real records of several datasets, merged?",
+    TRANSFER_BELOW_REAL: "Does pre-training on synthetic records help?",
+    BEST_AT_TRANSFER: f"Is {BEST} the best generator for pre-training?",
+}
+"""The question that each claim of the paper answers."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the study says to one question.
+
+    Attributes:
+        question: the question.
+        headline: one sentence: was a gain shown?
+        detail: how large it is, or which gains could have been seen at all.
+        claim: what the paper concludes.
+        verdict: whether the study agrees with the paper; of :data:`ecgpipe.vocabulary.AGREES` and its fellows.
+        evidence: the figures that decide the verdict.
+    """
+
+    question: str
+    headline: str
+    detail: str
+    claim: str
+    verdict: str
+    evidence: str
+
+
+def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
+    """Return an experiment's comparisons of ``generators`` at each dataset's largest share, in the primary metric.
+
+    Only those against real records, tested on the dataset's own test records, with one ratio.
+    """
+    rows = comparisons[
+        (comparisons["experiment"] == experiment)
+        & (comparisons["metric"] == PRIMARY)
+        & (comparisons["against"] == REAL_ONLY)
+        & (comparisons["tested"] == comparisons["dataset"])
+        & comparisons["generator"].isin(list(generators))
+    ]
+    rows = main_ratio(rows)
+    return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+
+
+def _of_best(comparisons: pd.DataFrame, generators: Collection[str]) -> pd.DataFrame:
+    """Return the comparisons of :data:`BEST` with other generators at the largest share, each seen from its side."""
+    rows = comparisons[(comparisons["experiment"] == BETWEEN) & (comparisons["metric"] == PRIMARY)]
+    rows = rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+    rows = rows[rows[["generator", "against"]].isin(list(generators)).all(axis=1)]
+    rows = rows[(rows["generator"] == BEST) | (rows["against"] == BEST)]
+    turned = rows["against"] == BEST
+    other = {HELPS: HARMS, HARMS: HELPS}
+    return rows.assign(
+        difference=rows["difference"].where(~turned, -rows["difference"]),
+        verdict=rows["verdict"].where(~turned, rows["verdict"].map(lambda verdict: other.get(verdict, verdict))),
+        rival=rows["against"].where(~turned, rows["generator"]),
+    )
+
+
+def _rows(claim: str, comparisons: pd.DataFrame, generators: Sequence[str], merged: Collection[str]) -> pd.DataFrame:
+    if claim == BEST_AT_TRANSFER:
+        return _of_best(comparisons, generators)
+    rows = at_most_real(comparisons, TRANSFER if claim == TRANSFER_BELOW_REAL else AUGMENTATION, generators)
+    if claim == TRANSFER_BELOW_REAL:
+        return rows
+    return rows[rows["dataset"].isin(list(merged)) == (claim == MERGED_DATASETS)]
+
+
+def answers(
+    comparisons: pd.DataFrame, verdicts: pd.DataFrame, generators: Sequence[str], merged: Collection[str]
+) -> list[Answer]:
+    """Answer each question of the study.
+
+    Args:
+        comparisons: ``comparisons.parquet``.
+        verdicts: ``verdicts.parquet``.
+        generators: names of the study's generators.
+        merged: names of the datasets that are merges.
+
+    Returns:
+        An answer for each row of ``verdicts``, in its order; a claim without a question of its own is its own question.
+    """
+    found = []
+    for row in rows_of(verdicts):
+        claim = str(row["claim"])
+        rows = _rows(claim, comparisons, generators, merged) if claim in QUESTIONS else comparisons.iloc[:0]
+        headline = say.headline_of_best if claim == BEST_AT_TRANSFER else say.headline
+        told = (headline(rows), say.detail(rows)) if len(rows) else say.NOT_RUN
+        if claim not in QUESTIONS:
+            told = (f"{str(row['verdict']).capitalize()}.", "")
+        question = QUESTIONS.get(claim, claim)
+        found.append(Answer(question, *told, claim, str(row["verdict"]), str(row["evidence"])))
+    return found
