@@ -126,9 +126,10 @@ def answer(tables: Tables) -> str:
     ]
     if (own["best_baseline"].fillna("") != "").any():
         beaten = int((gains["against_best_baseline"] == HELPS).sum())
+        found = tally(own["against_best_baseline"], AGAINST)
         lines.append(
-            f"**Against the best simple baseline** at the same share, it {tally(own['against_best_baseline'], AGAINST)}. "
-            f"Of {plural(len(gains), 'gain')} over real records alone, {beaten} beat that baseline too."
+            f"**Against the best simple baseline** at the same share, it {found}. Of {plural(len(gains), 'gain')} over "
+            f"real records alone, {beaten} beat that baseline too."
         )
     simple = of(comparisons, SIMPLE_BASELINE)
     for name in BASELINES:
