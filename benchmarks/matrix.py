@@ -1,6 +1,6 @@
 """Cost of a configuration's experiment matrix: jobs, trainings, and hours at the throughput of this machine.
 
-    python benchmarks/matrix.py                       # configs/paper.yaml: docs/data/matrix.csv, docs/statistics.md
+    python benchmarks/matrix.py                       # configs/paper_extended.yaml: docs/data/, docs/statistics.md
     python benchmarks/matrix.py configs/matrix.yaml   # another configuration: only prints
     python benchmarks/matrix.py --render              # writes the section of docs/statistics.md again
 
@@ -31,7 +31,7 @@ from ecgpipe.tables.classification import metrics_of, summary_table
 from ecgpipe.tables.draws import Draws
 from ecgpipe.workflow.study import Study
 
-PAPER, CSV = ROOT / "configs" / "paper.yaml", DATA / "matrix.csv"
+EXTENDED, CSV = ROOT / "configs" / "paper_extended.yaml", DATA / "matrix.csv"
 DOCUMENT = DOCS / "statistics.md"
 PUBLISHED = {"ptbxl": (16_504, 2_063), "chapman": (36_042, 4_505), "merged": (52_546, 6_568)}
 """Training and validation records: 80 % and 10 % of the 20,629 and 45,053 records with a study rhythm."""
@@ -96,6 +96,7 @@ def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int])
     seeds, synthetic = len(experiments.seeds), round(0.8 * config.samples.number)
     for fraction in study.real_fractions:
         rows.append(("real", fraction * records, seeds))
+    rows += [("baselines", f * records, seeds) for f in experiments.fractions for _ in experiments.baselines]
     for source in study.sources:
         added = (
             synthetic * (len(config.generators) if source == "all" else 1) * len(study.members(dataset) or [dataset])
@@ -134,7 +135,7 @@ def render(table: pd.DataFrame) -> str:
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("config", type=Path, nargs="?", default=PAPER)
+    arguments.add_argument("config", type=Path, nargs="?", default=EXTENDED)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument(
         "--epochs", type=int, default=40, help="epochs until the early stop, where no steps are given"
@@ -186,7 +187,7 @@ def main() -> None:
     result["hours"] = result["hours"].round(2)
     print(result.to_string(index=False))
     print(render(result))
-    if args.config.resolve() == PAPER:
+    if args.config.resolve() == EXTENDED:
         result.to_csv(CSV, index=False)
         write_section(DOCUMENT, "matrix", render(result))
 

@@ -100,19 +100,25 @@ use rule classify_real as classify_real_for_another with:
         code=STUDY.code(REAL_FOR_ANOTHER.script),
 
 
+def repetitions(wildcards, files):
+    """Return files of a generator's synthetic sets, one for each of its repetitions."""
+    names = {name: value for name, value in wildcards.items() if name != "generator"}
+    return expand(files, generator=STUDY.repeated(wildcards.generator), **names)
+
+
 use rule classify_real as classify_augmentation with:
     input:
-        checksums=[
-            DATA,
-            SAMPLES,
+        checksums=lambda w: [
+            *expand(DATA, dataset=w.dataset),
+            *repetitions(w, SAMPLES),
             *(
-                [REAL.checksums]
+                expand(REAL.checksums, dataset=w.dataset)
                 if REAL_ON_SYNTHETIC in STUDY.synthetic_settings
                 else []
             ),
         ],
         data=ancient(DATA_FILES),
-        samples=ancient(SAMPLE_FILES),
+        samples=lambda w: ancient(repetitions(w, SAMPLE_FILES)),
         real=ancient(
             [rules.classify_real.output.pretrained]
             if REAL_ON_SYNTHETIC in STUDY.synthetic_settings
@@ -128,7 +134,7 @@ use rule classify_real as classify_augmentation with:
         experiment="augmentation",
         flags=lambda w, input: [
             "--samples",
-            f"results/samples/{w.dataset}/{w.generator}",
+            *repetitions(w, "results/samples/{dataset}/{generator}"),
             "--real-networks",
             *input.real,
         ],
@@ -158,10 +164,13 @@ use rule classify_real as classify_transfer with:
 
 use rule classify_real as classify_cross with:
     input:
-        checksums=[DATA, for_other(DATA), for_other(SAMPLES)],
+        checksums=lambda w: [
+            *expand(DATA, dataset=[w.dataset, w.other]),
+            *repetitions(w, for_other(SAMPLES)),
+        ],
         data=ancient(DATA_FILES),
         other=ancient(for_other(DATA_FILES)),
-        samples=ancient(for_other(SAMPLE_FILES)),
+        samples=lambda w: ancient(repetitions(w, for_other(SAMPLE_FILES))),
     output:
         **CROSS.outputs(**TABLES_OF_CELL),
     log:
@@ -171,7 +180,8 @@ use rule classify_real as classify_cross with:
     params:
         experiment="augmentation",
         flags=lambda w: [
-            *("--samples", f"results/samples/{w.other}/{w.generator}"),
+            "--samples",
+            *repetitions(w, "results/samples/{other}/{generator}"),
             *("--name", f"{w.generator}@{w.other}"),
             *("--also-test", f"results/data/{w.other}"),
         ],

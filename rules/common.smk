@@ -129,5 +129,5 @@ def command(job, *flags):
 
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
-    generator=one_of(STUDY.sources),
+    generator=one_of([*STUDY.sources, *STUDY.repetitions]),
     other=one_of(STUDY.datasets),

@@ -25,7 +25,7 @@ rule sample:
         SAMPLE.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.trained),
-        generator=one_of(STUDY.config.generators),
+        generator=one_of(STUDY.repetitions),
     conda:
         SAMPLE.conda
     threads: THREADS * PROCESSES
@@ -33,13 +33,14 @@ rule sample:
         **resources(SAMPLE, gpu=PROCESSES, processes=PROCESSES),
     params:
         settings=lambda w: STUDY.sampling(w.dataset, w.generator),
+        name=lambda w: STUDY.generator_of(w.generator),
         code=lambda w: STUDY.generator_code(SAMPLE.script, w.generator),
     shell:
         command(
             SAMPLE,
             "--model results/generators/{wildcards.dataset}/{wildcards.generator}",
             "--data results/data/{wildcards.dataset}",
-            "--name {wildcards.generator}",
+            "--name {params.name}",
             "--settings {params.settings.file:q}",
             "--out results/samples/{wildcards.dataset}/{wildcards.generator}",
             "--processes {resources.processes}",
@@ -59,7 +60,7 @@ rule pool:
         POOL.benchmark
     wildcard_constraints:
         dataset=one_of(STUDY.pooled),
-        generator=one_of(STUDY.config.generators),
+        generator=one_of(STUDY.repetitions),
     conda:
         POOL.conda
     resources:

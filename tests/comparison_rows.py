@@ -21,6 +21,7 @@ BASE = {
     "high": 0.04,
     "p_holm": 0.012,
     "seeds": 8,
+    "repetitions": 1,
     "verdict": "helps",
     "note": "",
     "best_baseline": "",

@@ -15,7 +15,9 @@ def main() -> None:
     arguments = network_parser(__doc__)
     arguments.add_argument("experiment", choices=["real", "baselines", "augmentation", "transfer"])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
-    arguments.add_argument("--samples", type=Path, help="augmentation: folder of the synthetic set")
+    arguments.add_argument(
+        "--samples", type=Path, nargs="*", default=[], help="augmentation: folders of synthetic sets"
+    )
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
     arguments.add_argument("--origin", type=Path, help="transfer: folder of the real dataset these learnt from, if any")
     arguments.add_argument("--name", help="augmentation: the generator's name in the tables, if not the folder's")
@@ -25,7 +27,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
     args = arguments.parse_args()
     settings = json.loads(args.settings)
-    folders = [folder for folder in (args.data, args.samples, args.origin, *args.also_test) if folder]
+    folders = [folder for folder in (args.data, *args.samples, args.origin, *args.also_test) if folder]
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
     inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
     with running(args, inputs=inputs, threads=args.threads) as ready:

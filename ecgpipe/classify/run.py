@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ecgpipe.classify.experiments import Experiment, augmentation, real, synthetic, transfer
 from ecgpipe.classify.grid import (
     Training,
@@ -27,6 +29,21 @@ from ecgpipe.vocabulary import AUGMENTED, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETI
 
 def _pretrained(path: Path, data: RealData, experiment: Experiment) -> Pretrained:
     return load_matching(path, data.folder, data.dataset.spec, experiment.classifier, experiment.seeds)
+
+
+def _open_repetitions(
+    samples: Sequence[Path], data: RealData, *, generator: str | None = None, test: bool = False
+) -> list[SyntheticData]:
+    """Open the synthetic sets of a generator's repetitions, all under the name of the first."""
+    name = generator or folder_name(samples[0])
+    opened = [
+        SyntheticData.open(folder, data, generator=name, test=test and folder == samples[0]) for folder in samples
+    ]
+    counts = {folder: np.bincount(drawn.train.labels).tolist() for folder, drawn in zip(samples, opened, strict=True)}
+    if len(set(map(tuple, counts.values()))) > 1:
+        told = ", ".join(f"{folder} {numbers}" for folder, numbers in counts.items())
+        raise ValueError(f"repetitions of a generator differ in training records by class: {told}; sample them anew")
+    return opened
 
 
 def run_real(experiment: Experiment) -> None:
@@ -74,7 +91,7 @@ def run_baselines(experiment: Experiment, baselines: Sequence[Baseline]) -> None
 
 def run_augmentation(
     experiment: Experiment,
-    samples: Path,
+    samples: Sequence[Path],
     settings: Sequence[Setting],
     *,
     ratios: Sequence[Ratio] = ("all",),
@@ -86,7 +103,8 @@ def run_augmentation(
 
     Args:
         experiment: its fractions are those of TrRSTeR.
-        samples: folder of the synthetic dataset.
+        samples: folder of the synthetic dataset of each of the generator's repetitions. Networks take turns to learn
+            from them (:meth:`Experiment.repetition`); the first gives its name and the synthetic test records.
         settings: what to run; TrRTeR is not among them, TrSTeS comes with TrSTeR only.
         ratios: synthetic records in TrRSTeR, see :func:`ecgpipe.classify.subsets.synthetic_subset`; at each share those
             that :func:`ecgpipe.classify.subsets.feasible_ratios` leaves.
@@ -98,7 +116,7 @@ def run_augmentation(
     """
     on_synthetic = SYNTHETIC_ON_SYNTHETIC in settings or REAL_ON_SYNTHETIC in settings
     data = RealData.open(experiment.data, experiment.also_test)
-    drawn = SyntheticData.open(samples, data, test=on_synthetic)
+    drawn, *others = _open_repetitions(samples, data, test=on_synthetic)
     untrained = {}
     if REAL_ON_SYNTHETIC in settings:
         if real_networks is None:
@@ -108,9 +126,10 @@ def run_augmentation(
     tests = [*data.tests, *(drawn.tests if SYNTHETIC_ON_SYNTHETIC in settings else [])]
 
     def train(training: Training) -> Outcome:
+        learnt = [drawn, *others][experiment.repetition(training.seed, 1 + len(others))]
         if training.setting == SYNTHETIC:
-            return synthetic.train(training, data, drawn, tests, experiment)
-        return augmentation.train(training, data, drawn, experiment)
+            return synthetic.train(training, data, learnt, tests, experiment)
+        return augmentation.train(training, data, learnt, experiment)
 
     alone = synthetic_trainings(drawn.generator, experiment.seeds) if SYNTHETIC in settings else []
     added = augmentation.trainings(data, drawn, experiment, ratios) if AUGMENTED in settings else []
@@ -120,12 +139,14 @@ def run_augmentation(
     write_tables(experiment, data, [*data.tests, *drawn.tests], outcomes, untrained)
 
 
-def run_cross_set(experiment: Experiment, samples: Path, generator: str, *, ratios: Sequence[Ratio] = ("all",)) -> None:
+def run_cross_set(
+    experiment: Experiment, samples: Sequence[Path], generator: str, *, ratios: Sequence[Ratio] = ("all",)
+) -> None:
     """Run TrRSTeR with synthetic records made after another dataset.
 
     Args:
         experiment: ``also_test`` holds the other dataset, whose test records are tested on too.
-        samples: folder of the synthetic dataset.
+        samples: folder of the synthetic dataset of each repetition, as in :func:`run_augmentation`.
         generator: name in the tables, ``g@other``.
         ratios: as in :func:`run_augmentation`.
 
@@ -133,12 +154,13 @@ def run_cross_set(experiment: Experiment, samples: Path, generator: str, *, rati
         FileNotFoundError, ValueError: as :func:`run_augmentation`.
     """
     data = RealData.open(experiment.data, experiment.also_test)
-    drawn = SyntheticData.open(samples, data, generator=generator)
+    drawn = _open_repetitions(samples, data, generator=generator)
 
     def train(training: Training) -> Outcome:
-        return augmentation.train(training, data, drawn, experiment)
+        learnt = drawn[experiment.repetition(training.seed, len(drawn))]
+        return augmentation.train(training, data, learnt, experiment)
 
-    trainings = augmentation.trainings(data, drawn, experiment, ratios)
+    trainings = augmentation.trainings(data, drawn[0], experiment, ratios)
     write_tables(experiment, data, data.tests, run_trainings(trainings, train, Path(experiment.state_dir)))
 
 

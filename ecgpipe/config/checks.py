@@ -87,6 +87,20 @@ def class_weights_are_not_plain_training(config: Config) -> None:
             )
 
 
+def repetitions_divide_the_seeds(config: Config) -> None:
+    repetitions, seeds = config.experiments.generator_repetitions, len(config.experiments.seeds)
+    if seeds % repetitions:
+        raise ValueError(
+            f"`experiments.generator_repetitions`: {seeds} networks (`experiments.seeds`) cannot be divided equally "
+            f"over {repetitions} repetitions of a generator"
+        )
+    if repetitions > 1 and config.experiments.pooled:
+        raise ValueError(
+            "`experiments.pooled` pools one repetition of each generator; leave it out, or have one of them "
+            "(`experiments.generator_repetitions`)"
+        )
+
+
 def pooled_has_several_generators(config: Config) -> None:
     if config.experiments.pooled and len(config.generators) < 2:
         raise ValueError(
@@ -232,6 +246,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     each_dataset_is_sound,
     records_are_long_enough_to_compare,
     class_weights_are_not_plain_training,
+    repetitions_divide_the_seeds,
     train_by_dataset_names_what_is_trained_on,
     generators_have_free_names,
 )

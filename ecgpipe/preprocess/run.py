@@ -24,6 +24,7 @@ from ecgpipe.preprocess.catalogue import Excluded
 from ecgpipe.preprocess.gains import doubtful_gains, unusual_amplitude
 from ecgpipe.preprocess.labels import LabelMap
 from ecgpipe.preprocess.losses import nothing_kept
+from ecgpipe.preprocess.sites import count_sites
 from ecgpipe.preprocess.summary import count_patients, count_records, count_unknown_codes
 
 log = logging.getLogger(__name__)
@@ -116,12 +117,15 @@ def preprocess(
     save_records(out, records, spec)
     table = _excluded_table(excluded, label_map, system)
     write_parquet(out / "excluded.parquet", table.astype("string"))
+    # Simulated records are of neither hospital, whatever their names.
+    of_two = dataset.format == "ecg_arrhythmia" and dataset.source.kind != "simulated"
     summary = {
         "dataset": source_name,
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
         **count_records(records, table, spec, not_requested),
         **count_patients([row.entry for row in kept]),
+        "sites": count_sites(records, spec.classes, [source_name] if of_two else []),
         "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain) or unusual,
         "duplicate_recordings": once.count,
         "passed_over": account.count_passed_over(manifest),
@@ -130,7 +134,10 @@ def preprocess(
         "signals_sha256": sha256(out / "signals.npy"),
     }
     write_json(out / "summary.json", summary)
-    for sentence in [*summary["losses"]["sentences"], *summary["doubtful_gains"]]:
+    for sentence in [
+        *(text for key in ("losses", "sites") for text in summary[key]["sentences"]),
+        *summary["doubtful_gains"],
+    ]:
         log.warning("%s: %s", source_name, sentence)
     log.info("%s: kept %d of %d records", source_name, len(records), len(records) + len(table))
 
@@ -150,11 +157,13 @@ def merge(members: dict[str, Path], out: Path) -> None:
     save_records(out, records, spec)
     write_parquet(out / "excluded.parquet", excluded.astype("string"))
     parts = [read_json(folder / "summary.json") for folder in members.values()]
+    of_two = [part["dataset"] for part in parts if part["format"] == "ecg_arrhythmia" and not part["simulated"]]
     summary = {
         "dataset": out.name,
         "format": "merge",
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
+        "sites": count_sites(records, spec.classes, of_two),
         **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts)),
         "duplicate_recordings": {
             **shared.count,
@@ -167,6 +176,8 @@ def merge(members: dict[str, Path], out: Path) -> None:
         "signals_sha256": sha256(out / "signals.npy"),
     }
     write_json(out / "summary.json", summary)
+    for sentence in summary["sites"]["sentences"]:
+        log.warning("%s: %s", out.name, sentence)
 
 
 def _records_table(kept: Sequence[Kept], source: str, seed: int, shares: Mapping[str, float]) -> pd.DataFrame:

@@ -32,6 +32,8 @@ NO_TRANSFER = "No transfer was run from a generator of the paper's."
 
 NO_BASELINE = "No simple baseline, such as oversampling, was trained to compare with."
 
+GENERATORS_ONCE = "Each generator was trained and sampled from once, which is a chance that no interval covers."
+
 NOT_IN_THE_STUDY = "Not part of this study."
 NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
 

@@ -16,7 +16,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ecgpipe.files import read_parquet_metadata
-from ecgpipe.vocabulary import PROBABILITY, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
+from ecgpipe.vocabulary import (
+    NO_GENERATOR,
+    PROBABILITY,
+    REAL_ON_SYNTHETIC,
+    REAL_SOURCE,
+    SYNTHETIC,
+    SYNTHETIC_ON_SYNTHETIC,
+)
 
 KEYS: tuple[str, ...] = ("dataset", "setting", "generator", "fraction", "ratio", "tested")
 
@@ -56,6 +63,11 @@ class Cell:
     def key(self) -> Key:
         """The values of :data:`KEYS`."""
         return self.dataset, self.setting, self.generator, self.fraction, self.ratio, self.tested
+
+    @property
+    def has_synthetic(self) -> bool:
+        """Whether its networks learnt from synthetic records."""
+        return self.generator != NO_GENERATOR and not self.generator.startswith(REAL_SOURCE)
 
     @property
     def at_home(self) -> bool:

@@ -18,7 +18,7 @@ import pandas as pd
 from ecgpipe.tables.cells import Cell
 from ecgpipe.tables.draws import Draws
 from ecgpipe.tables.influence import FEWEST, Rhythms
-from ecgpipe.tables.resampling import PairedTest, holm, paired_test, strata, swap_p_value
+from ecgpipe.tables.resampling import PairedTest, by_repetition, holm, paired_test, strata, swap_p_value
 from ecgpipe.vocabulary import (
     AGAINST_BASELINE,
     AGAINST_REAL_PRETRAINING,
@@ -79,6 +79,7 @@ COLUMNS = (
     "p_swap",
     "family",
     "seeds",
+    "repetitions",
     "support",
     "patients",
     "left_out",
@@ -198,8 +199,12 @@ def _against(reference: Cell) -> str:
     return reference.setting if reference.setting in BASELINES else reference.generator
 
 
-def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> list[dict[str, Any]]:
+def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float, repetitions: int) -> list[dict[str, Any]]:
     """Return a row for each metric, without what depends on the family."""
+    if not (cell.has_synthetic or reference.has_synthetic):
+        repetitions = 1
+    # Each seed is one of the sample, or each repetition of a generator.
+    sampled = repetitions if repetitions > 1 else len(cell.seeds)
     ours, theirs = draws.influences(cell), draws.influences(reference)
     _, first = np.unique(cell.patients, return_index=True)
     patients, stratum = len(first), strata(cell.patients, cell.labels)
@@ -207,8 +212,8 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
     occupied, sizes = np.unique(stratum, return_counts=True)
     rows: list[dict[str, Any]] = []
     for place, metric in enumerate(COMPARED):
-        differences = ours.values[:, place] - theirs.values[:, place]
-        influence = ours.of_patients[place] - theirs.of_patients[place]
+        differences = by_repetition(ours.values[:, place] - theirs.values[:, place], sampled)
+        influence = by_repetition(ours.of_patients[place] - theirs.of_patients[place], sampled)
         swing = ((ours.swings[place] + theirs.swings[place]) / 2)[occupied[sizes > 1]]
         test = paired_test(differences, influence, stratum, swing)
         if patients < FEWEST or not (rhythms.enough or metric == "accuracy"):
@@ -238,6 +243,7 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float) -> li
                 "p_value": test.p_value,
                 "p_swap": swap_p_value(differences, weights @ influence.T, rng),
                 "seeds": len(cell.seeds),
+                "repetitions": repetitions,
                 "support": len(cell.labels),
                 "patients": patients,
                 "left_out": rhythms.left_out if rhythms.enough and metric != "accuracy" else "",
@@ -313,7 +319,12 @@ def with_best_baseline(comparisons: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons_table(
-    cells: Sequence[Cell], fractions: Sequence[float], transfer: Sequence[float], draws: Draws, confidence: float
+    cells: Sequence[Cell],
+    fractions: Sequence[float],
+    transfer: Sequence[float],
+    draws: Draws,
+    confidence: float,
+    repetitions: int = 1,
 ) -> pd.DataFrame:
     """Compare every cell that saw synthetic records with its real-only cell.
 
@@ -327,6 +338,7 @@ def comparisons_table(
         transfer: shares at which transfer is reported.
         draws: the bootstrap.
         confidence: level of the intervals; 1 - confidence is that of the tests.
+        repetitions: of each generator; seeds in ascending order take turns.
 
     Returns:
         Columns :data:`COLUMNS`. ``reference`` and ``value`` are the means over seeds of the networks compared
@@ -342,7 +354,9 @@ def comparisons_table(
     Raises:
         ValueError: if two cells that belong together have different seeds.
     """
-    rows = [row for pair in pairs(cells, fractions, transfer) for row in _compare(*pair, draws, confidence)]
+    rows = [
+        row for pair in pairs(cells, fractions, transfer) for row in _compare(*pair, draws, confidence, repetitions)
+    ]
     table = pd.DataFrame(rows)
     if table.empty:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -241,6 +241,19 @@ def paired_test(
     return PairedTest(difference, (of_seeds + of_patients) ** 0.5, (least + of_patients) ** 2 / uncertainty)
 
 
+def by_repetition(values: np.ndarray, repetitions: int) -> np.ndarray:
+    """Average values of seeds, ``(s, ...)``, over those of each repetition of a generator; seed k has number k mod r.
+
+    Seeds that learnt from one generator's records share the chance in it. Their means are the sample to judge by: they
+    differ by the chance in generators, in their draws and in the seeds, all of it once for each repetition.
+
+    Returns:
+        ``(repetitions, ...)``.
+    """
+    means: np.ndarray = values.reshape(-1, repetitions, *values.shape[1:]).mean(axis=0)
+    return means
+
+
 def widened(
     low: np.ndarray, high: np.ndarray, mean: np.ndarray, by_seed: np.ndarray, draws: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,7 @@ class Parameters(Section):
     statistics: Statistics = Field(description="Intervals and comparisons.")
     settings: list[Setting] = Field(description="Settings whose classification is reported.")
     baselines: list[Baseline] = Field(description="Simple baselines that are reported like settings.")
+    repetitions: int = Field(description="Repetitions of each generator, over which seeds take turns.")
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")
     merged: list[str] = Field(description="Datasets that are merges.")
@@ -71,7 +72,7 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
         "classification": rows_of(metrics, reported),
         "transfer": transfer_table(rows_of(metrics, transferred)),
         "summary": summary_table(metrics, every, draws, confidence),
-        "comparisons": comparisons_table(compared, fractions, transfer, draws, confidence),
+        "comparisons": comparisons_table(compared, fractions, transfer, draws, confidence, parameters.repetitions),
         "confusion": confusion_table(every),
     }
 

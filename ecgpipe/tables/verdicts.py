@@ -124,7 +124,8 @@ def _concluded(
     smallest = smallest_margin if bound else smallest_difference
     could = smallest(rows["standard_error"], rows["degrees_of_freedom"], alpha)
     left_out = "; ".join(sorted({str(name) for name in rows["left_out"] if name}))
-    parts = [evidence, say.could_show(len(rows), could, bound), say.left_out(left_out)]
+    once = say.GENERATORS_ONCE if (rows["repetitions"] == 1).any() else ""
+    parts = [evidence, say.could_show(len(rows), could, bound), once, say.left_out(left_out)]
     if (least := rows["fraction"].min()) < 1:
         parts.append(say.part_of_the_real_records(least))
         verdict = CANNOT_TELL

@@ -56,7 +56,8 @@ class JobParameters(Layout):
 
     def generator_code(self, script: str, generator: str) -> str:
         """Return the digest of a script's code together with one generator's."""
-        return self.code(script, module_of(generator, self.config.generator(generator).class_))
+        name = self.generator_of(generator)
+        return self.code(script, module_of(name, self.config.generator(name).class_))
 
     @property
     def described(self) -> ByFile:
@@ -119,10 +120,12 @@ class JobParameters(Layout):
         )
 
     def training(self, dataset: str, generator: str) -> ByFile:
-        """Parameters of one generator's training."""
-        given = self.config.generator(generator)
+        """Parameters of one generator's training; each repetition has a seed of its own."""
+        name, seed = self.generator_of(generator), self.config.seed
+        given = self.config.generator(name)
+        seed = seed if generator == name else own_seed(seed, "training", dataset, generator)
         train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(dataset, {})}
-        return parameters({"name": generator, "class": given.class_, "train": train, "seed": self.config.seed})
+        return parameters({"name": name, "class": given.class_, "train": train, "seed": seed})
 
     def sampling(self, dataset: str, generator: str) -> ByFile:
         """Parameters of drawing one generator's samples.
@@ -130,7 +133,7 @@ class JobParameters(Layout):
         Each set has a seed of its own: two generators started from the same noise give records that resemble each other
         one by one, and the union of two datasets' samples would hold each nearly twice.
         """
-        samples, given = self.config.samples, self.config.generator(generator)
+        samples, given = self.config.samples, self.config.generator(self.generator_of(generator))
         return parameters(
             {
                 "class": given.class_,
@@ -187,6 +190,7 @@ class JobParameters(Layout):
                 "statistics": self.config.statistics.model_dump(mode="json"),
                 "settings": list(experiments.settings),
                 "baselines": list(experiments.baselines),
+                "repetitions": experiments.generator_repetitions,
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],

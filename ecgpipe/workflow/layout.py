@@ -87,6 +87,21 @@ class Layout:
         """Names of the synthetic sets of a dataset: the generators, and ``all``."""
         return [*self.config.generators, *self.pooled_generators]
 
+    def repeated(self, source: str) -> list[str]:
+        """Names of a generator's repetitions: its own name is the first, ``diffwave-2`` the second."""
+        number = 1 if source == POOLED else self.config.experiments.generator_repetitions
+        return [source, *(f"{source}-{place}" for place in range(2, number + 1))]
+
+    @property
+    def repetitions(self) -> list[str]:
+        """Names of all repetitions of all generators."""
+        return [name for generator in self.config.generators for name in self.repeated(generator)]
+
+    @staticmethod
+    def generator_of(repetition: str) -> str:
+        """Return the generator of which a name is a repetition."""
+        return repetition.split("-")[0]
+
     @cached_property
     def models(self) -> list[tuple[str, str]]:
         """(dataset, generator) pairs that are trained for the active cells."""
@@ -188,8 +203,10 @@ class Layout:
         found: list[tuple[str, dict[str, str]]] = []
         found += [(rule, {"dataset": d}) for d in self.sourced for rule in ("acquire", "preprocess")]
         found += [("merge", {"dataset": d}) for d in self.merged]
-        found += [(rule, {"dataset": d, "generator": g}) for d, g in self.models for rule in ("generate", "sample")]
-        found += [("pool", {"dataset": d, "generator": g}) for d, g in cells if d in self.pooled]
+        models = [{"dataset": d, "generator": name} for d, g in self.models for name in self.repeated(g)]
+        found += [(rule, model) for model in models for rule in ("generate", "sample")]
+        pooled = [(d, g) for d, g in cells if d in self.pooled]
+        found += [("pool", {"dataset": d, "generator": name}) for d, g in pooled for name in self.repeated(g)]
         found += [("pool_generators", {"dataset": d}) for d in active for _ in self.pooled_generators]
         compared = [("closeness_controls", {"dataset": d}) for d in active]
         compared += [("closeness_generator", {"dataset": d, "generator": g}) for d, g in cells]

@@ -28,6 +28,7 @@ from ecgpipe.tables.prospects import prospects
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.jobs import JOBS
+from ecgpipe.workflow.layout import Layout
 from ecgpipe.workflow.pending import Job
 
 log = logging.getLogger(__name__)
@@ -205,9 +206,12 @@ class Planner:
         seconds: float | None = None
         basis = self._device
         if script == "generate":
-            seconds = STARTING + self._speed(job.wildcards["generator"], job.wildcards["dataset"]).training
+            seconds = (
+                STARTING
+                + self._speed(Layout.generator_of(job.wildcards["generator"]), job.wildcards["dataset"]).training
+            )
         elif script == "sample":
-            each = self._speed(job.wildcards["generator"], job.wildcards["dataset"]).record
+            each = self._speed(Layout.generator_of(job.wildcards["generator"]), job.wildcards["dataset"]).record
             seconds = STARTING + settings["number"] * each
         elif script == "classify":
             seconds = STARTING + number * self._classifier[job.wildcards["dataset"]]
@@ -222,7 +226,8 @@ class Planner:
         numbers = [records(self.config, name) for name in self.config.datasets]
         if None in numbers:
             return None
-        cells = len(self.config.datasets) * len(self.config.generators)
+        repeated = len(self.config.generators) * self.config.experiments.generator_repetitions
+        cells = len(self.config.datasets) * repeated
         all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
         return float(all_records * 12 * record_length(self.config.signal) * 4)
 
@@ -242,6 +247,8 @@ class Planner:
         merged = [name for name in config.datasets if config.dataset_settings[name].merge is not None]
         full = bool(config.experiments.transfer.fractions) and max(config.experiments.transfer.fractions) == 1
         seeds, confidence = len(config.experiments.seeds), config.statistics.confidence
+        if (repetitions := config.experiments.generator_repetitions) > 1:
+            seeds = repetitions  # networks of one generator count as one
         return prospects(patients, merged, config.generators, seeds, full, confidence)
 
     def downloads(self) -> list[str]:

@@ -28,7 +28,7 @@ def test_ratios_add_so_many_synthetic_records_and_those_that_cannot_are_left_out
     data, samples = folders
     ratios, state = [0.5, 99.0, 42 / 18, "all", "balance"], tmp_path / "state"
     caplog.set_level(logging.INFO, logger="ecgpipe")
-    run_augmentation(Experiment(data, tmp_path, settings, [0.5], [4], state), samples, ["TrRSTeR"], ratios=ratios)
+    run_augmentation(Experiment(data, tmp_path, settings, [0.5], [4], state), [samples], ["TrRSTeR"], ratios=ratios)
     rows = pd.read_parquet(tmp_path / "training.parquet").set_index("ratio")
     assert rows["n_synthetic"].to_dict() == {"0.5": 9, "all": 42}
     assert "fraction 0.5 is left out with ratio 99, 2.33333, balance: 42 synthetic records are too few" in caplog.text
@@ -43,7 +43,7 @@ def test_ratios_add_so_many_synthetic_records_and_those_that_cannot_are_left_out
 def test_balance_fills_rare_classes(make_dataset, folders, tmp_path, settings):
     data, state = make_dataset(tmp_path / "rare", absent=("SVTAC",)), tmp_path / "state"
     run_augmentation(
-        Experiment(data, tmp_path, settings, [1.0], [0], state), folders[1], ["TrRSTeR"], ratios=["balance"]
+        Experiment(data, tmp_path, settings, [1.0], [0], state), [folders[1]], ["TrRSTeR"], ratios=["balance"]
     )
     row = pd.read_parquet(tmp_path / "training.parquet").iloc[0]
     assert [row[f"n_train_{name}"] for name in CLASSES] == [12, 12, 12]

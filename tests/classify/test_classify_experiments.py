@@ -33,7 +33,7 @@ def run_all(folders: tuple[Path, Path], out: Path, settings) -> None:
     state = out / "state"
     both = ["TrSTeR", "TrRSTeR"]
     run_real(Experiment(data, out / "real", settings, FRACTIONS, SEEDS, state))
-    run_augmentation(Experiment(data, out / "augmentation", settings, FRACTIONS, SEEDS, state), samples, both)
+    run_augmentation(Experiment(data, out / "augmentation", settings, FRACTIONS, SEEDS, state), [samples], both)
     pretrained = out / "augmentation" / "pretrained.safetensors"
     run_transfer(Experiment(data, out / "transfer", settings, FRACTIONS, SEEDS, state), pretrained, methods=METHODS)
     assert not state.exists()
@@ -241,7 +241,9 @@ def test_goes_on_after_a_kill(folders, whole, tmp_path, settings, monkeypatch, c
 
     def go() -> None:
         run_augmentation(
-            Experiment(data, broken / "augmentation", settings, FRACTIONS, SEEDS, state), samples, ["TrSTeR", "TrRSTeR"]
+            Experiment(data, broken / "augmentation", settings, FRACTIONS, SEEDS, state),
+            [samples],
+            ["TrSTeR", "TrRSTeR"],
         )
 
     with pytest.raises(KeyboardInterrupt):
@@ -310,11 +312,37 @@ def test_transfer_starts_from_the_network_of_its_own_seed(folders, whole, tmp_pa
 def test_only_what_is_asked_for(folders, tmp_path, settings):
     data, samples = folders
     out = tmp_path / "out"
-    run_augmentation(Experiment(data, out, settings, [1.0], [0], tmp_path / "state"), samples, ["TrRSTeR"])
+    run_augmentation(Experiment(data, out, settings, [1.0], [0], tmp_path / "state"), [samples], ["TrRSTeR"])
     assert pd.read_parquet(out / "training.parquet")["setting"].tolist() == ["TrRSTeR"]
     assert not (out / "pretrained.safetensors").exists()
     with pytest.raises(ValueError, match="nothing to train"):
         run_real(Experiment(data, out, settings, [], [0], tmp_path / "state"))
+
+
+def test_networks_take_turns_at_a_generators_repetitions(make_dataset, folders, whole, tmp_path, settings):
+    """Each seed learns from one of them, just as it does from that one alone."""
+    data, first = folders
+    second = make_dataset(tmp_path / "diffwave-2", seed=6, n=14)
+    both, state = ["TrSTeR", "TrRSTeR"], tmp_path / "state"
+    run_augmentation(Experiment(data, tmp_path / "two", settings, FRACTIONS, SEEDS, state), [first, second], both)
+    run_augmentation(Experiment(data, tmp_path / "alone", settings, FRACTIONS, SEEDS, state), [second], both)
+    two, alone = (pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("two", "alone"))
+    one = pd.read_parquet(whole[0] / "augmentation" / "predictions.parquet")
+    assert set(two["generator"]) == {"diffwave"}
+    for seed, expected in ((SEEDS[0], one), (SEEDS[1], alone.assign(generator="diffwave"))):
+        assert not one[one["seed"] == seed].equals(alone[alone["seed"] == seed].assign(generator="diffwave"))
+        pd.testing.assert_frame_equal(
+            two[two["seed"] == seed].reset_index(drop=True), expected[expected["seed"] == seed].reset_index(drop=True)
+        )
+    cross = Experiment(data, tmp_path / "cross", settings, [1.0], SEEDS, state)
+    run_cross_set(cross, [first, second], "diffwave@b")
+    rows = pd.read_parquet(tmp_path / "cross" / "predictions.parquet")
+    keys = ["setting", "generator", "fraction", "seed", "label", "p_SR"]
+    same = two[(two["setting"] == "TrRSTeR") & (two["fraction"] == 1)].assign(generator="diffwave@b")
+    pd.testing.assert_frame_equal(rows[keys], same[keys].reset_index(drop=True))
+    fewer = make_dataset(tmp_path / "diffwave-3", seed=7, n=12)
+    with pytest.raises(ValueError, match=r"differ in training records by class: .*diffwave-3"):
+        run_augmentation(Experiment(data, tmp_path / "x", settings, FRACTIONS, SEEDS, state), [first, fewer], both)
 
 
 def test_on_synthetic_test_records(folders, whole, tmp_path, settings):
@@ -322,7 +350,7 @@ def test_on_synthetic_test_records(folders, whole, tmp_path, settings):
     data, samples = folders
     networks = whole[0] / "real" / "pretrained.safetensors"
     which, state = ["TrSTeR", "TrSTeS", "TrRTeS"], tmp_path / "state"
-    arguments = (Experiment(data, tmp_path, settings, FRACTIONS, SEEDS, state), samples, which)
+    arguments = (Experiment(data, tmp_path, settings, FRACTIONS, SEEDS, state), [samples], which)
     with pytest.raises(ValueError, match="TrRTeS needs the networks"):
         run_augmentation(*arguments)
     run_augmentation(*arguments, real_networks=networks)
@@ -362,7 +390,7 @@ def test_other_hospitals(make_dataset, folders, whole, tmp_path, settings):
         rows[rows["tested"] == "hospital"], pd.read_parquet(whole[0] / "real" / "predictions.parquet")
     )
     cross = Experiment(data, tmp_path / "cross", settings, [1.0], SEEDS, state, also_test=[other])
-    run_cross_set(cross, folders[1], "g@other")
+    run_cross_set(cross, [folders[1]], "g@other")
     rows = pd.read_parquet(tmp_path / "cross" / "predictions.parquet")
     assert set(rows["generator"]) == {"g@other"}
     assert set(rows["tested"]) == {"hospital", "other"}

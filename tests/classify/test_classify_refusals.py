@@ -45,8 +45,8 @@ def test_sets_that_do_not_fit_together(make_dataset, folders, spec, tmp_path, se
     other = make_dataset(tmp_path / "other", spec=replace(spec, **change))
     state = tmp_path / "state"
     with pytest.raises(ValueError, match=rf"other and .*diffwave do not fit together \({next(iter(change))}: "):
-        run_augmentation(Experiment(other, tmp_path / "out", settings, [], [0], state), samples, ["TrSTeR"])
-    run_augmentation(Experiment(data, tmp_path / "out", settings, [], [0], state), samples, ["TrSTeR"])
+        run_augmentation(Experiment(other, tmp_path / "out", settings, [], [0], state), [samples], ["TrSTeR"])
+    run_augmentation(Experiment(data, tmp_path / "out", settings, [], [0], state), [samples], ["TrSTeR"])
     pretrained = tmp_path / "out" / "pretrained.safetensors"
     with pytest.raises(ValueError, match=r"other and .*pretrained.safetensors do not fit together"):
         run_transfer(Experiment(other, tmp_path / "out", settings, [1.0], [0], state), pretrained)
@@ -55,7 +55,7 @@ def test_sets_that_do_not_fit_together(make_dataset, folders, spec, tmp_path, se
 def test_networks_that_do_not_fit(folders, tmp_path, settings):
     data, samples = folders
     state, pretrained = tmp_path / "state", tmp_path / "pretrained.safetensors"
-    run_augmentation(Experiment(data, tmp_path, settings, [], [0], state), samples, ["TrSTeR"])
+    run_augmentation(Experiment(data, tmp_path, settings, [], [0], state), [samples], ["TrSTeR"])
     with pytest.raises(ValueError, match="has no network of seed 1, 2"):
         run_transfer(Experiment(data, tmp_path, settings, [1.0], [0, 1, 2], state), pretrained)
     wider = settings.model_copy(update={"width": 16})

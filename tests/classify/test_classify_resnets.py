@@ -86,7 +86,7 @@ def test_learns(spec, settings):
 def test_goes_through_every_experiment(make_dataset, tmp_path, settings):
     data, samples = make_dataset(tmp_path / "hospital", n=9), make_dataset(tmp_path / "g", seed=5, n=8)
     state = tmp_path / "state"
-    run_augmentation(Experiment(data, tmp_path, settings, [], [0], state), samples, ["TrSTeR"])
+    run_augmentation(Experiment(data, tmp_path, settings, [], [0], state), [samples], ["TrSTeR"])
     methods, pretrained = ["frozen", "finetuned", "probe"], tmp_path / "pretrained.safetensors"
     run_transfer(Experiment(data, tmp_path / "t", settings, [0.5], [0], state), pretrained, methods=methods)
     rows = pd.read_parquet(tmp_path / "t" / "training.parquet").set_index("setting")

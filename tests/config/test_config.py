@@ -110,6 +110,16 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
         ("experiments.seeds", [1, 1], ["experiments.seeds", "1"]),
         ("experiments.ratios", [0.12345671, 0.12345672], ["experiments.ratios", "0.123457 more than once"]),
         ("experiments.baselines", ["mixup", "mixup"], ["experiments.baselines", "more than once"]),
+        (
+            "experiments",
+            {"seeds": [0, 1, 2], "generator_repetitions": 2},
+            ["experiments.generator_repetitions", "3 networks", "2 repetitions"],
+        ),
+        (
+            "experiments",
+            {"seeds": [0, 1], "generator_repetitions": 2, "pooled": True},
+            ["experiments.pooled", "experiments.generator_repetitions"],
+        ),
         ("experiments.baselines", ["smote"], ["experiments.baselines.0", "smote", "oversampling"]),
         ("experiments", {"settings": ["TrRTeR", "TrSTeR"], "cross": True}, ["experiments.cross", "TrRSTeR"]),
         ("experiments", {"settings": ["TrRTeR"], "ratios": [0.5]}, ["experiments.ratios", "TrRSTeR"]),

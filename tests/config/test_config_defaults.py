@@ -136,6 +136,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "Transfer.methods": [["finetuned"]],
     "Experiments.ratios": [["balance"]],
     "Experiments.baselines": [["mixup"]],
+    "Experiments.generator_repetitions": [5],
     "Leads.aliases": [{"channel 1": "I"}],
     "Config.leads": [MODELS["Leads"](aliases={"channel 1": "I"})],
     "Config.generator_settings": [{"diffwave": MODELS["GeneratorSettings"](train={"steps": 7})}],
@@ -174,6 +175,8 @@ READ_BY: dict[str, set[str]] = {
     "Experiments.fractions": {"classify", "tables"},
     "Experiments.ratios": {"classify"},
     "Experiments.baselines": {"classify", "tables"},
+    # Further jobs; those of classifiers have the files of further samples as inputs.
+    "Experiments.generator_repetitions": {"generate", "sample", "pool", "tables"},
     "Experiments.pooled": {"pool", "classify", "tables"},
     "Experiments.cross": {"classify", "tables"},
     "Experiments.transfer": {"classify", "tables"},

@@ -242,6 +242,38 @@ def test_a_subset_takes_one_hospital(tmp_path: Path) -> None:
         assert summary(tmp_path / subset)["not_requested"] == 2
 
 
+def test_rhythms_of_one_hospital_are_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raw = tmp_path / "raw"
+    sinus, fibrillation = "426783006", "164889003"
+    codes = {"JS00001": sinus, "JS00002": fibrillation, "JS10646": fibrillation, "JS10647": sinus, "JS45551": sinus}
+    for seed, (name, code) in enumerate(codes.items()):
+        comments = ["#Age: 59", "#Sex: Female", f"#Dx: {code}"]
+        write_record(raw / "WFDBRecords" / "01" / "010", name, digital_ecg(seed), comments=comments)
+    run(raw, tmp_path / "both", arrhythmia_settings(), name="both")
+    sites = summary(tmp_path / "both")["sites"]
+    assert {site: {k: n for k, n in found.items() if n} for site, found in sites["counts"].items()} == {
+        "both (chapman)": {"AFIB": 2, "SR": 1},
+        "both (ningbo)": {"SR": 2},
+    }
+    told = (
+        "All 2 AFIB records come from both (chapman), none from both (ningbo): networks may tell the hospital apart, "
+    )
+    assert sites["sentences"] == [f"{told}not the rhythm."]
+    assert f"both: {told}" in caplog.text
+    run(raw, tmp_path / "one", arrhythmia_settings("chapman"), name="one")
+    assert summary(tmp_path / "one")["sites"]["sentences"] == []  # there is no other hospital to be told apart from
+    other = write_ptbxl(tmp_path / "other", [ptbxl_row(number, "{'SBRAD': 0.0}") for number in (8, 9)])
+    run(other, tmp_path / "third", ptbxl_settings(), name="third", signal=SIGNAL)
+    merge({"one": tmp_path / "one", "third": tmp_path / "third"}, tmp_path / "merged")
+    merged = summary(tmp_path / "merged")["sites"]
+    assert set(merged["counts"]) == {"one (chapman)", "third"}
+    assert [sentence.split(":")[0] for sentence in merged["sentences"]] == [
+        "All 2 SBRAD records come from third, none from one (chapman)",
+        "All 1 SR records come from one (chapman), none from third",
+        "All 2 AFIB records come from one (chapman), none from third",
+    ]
+
+
 def test_ptbxl_takes_codes_folds_and_patients_from_its_table(tmp_path: Path) -> None:
     rows = [
         ptbxl_row(1, "{'NORM': 100.0, 'SR': 0.0}", fold="3", age="300.0", sex="1"),

@@ -167,6 +167,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         statistics=config.statistics,
         settings=list(experiments.settings),
         baselines=list(experiments.baselines),
+        repetitions=experiments.generator_repetitions,
         fractions=list(experiments.fractions),
         transfer=list(experiments.transfer.fractions),
         merged=[],

@@ -9,6 +9,7 @@ from statsmodels.stats.power import TTestPower
 from ecgpipe.tables import resampling
 from ecgpipe.tables.resampling import (
     PairedTest,
+    by_repetition,
     covariances,
     detectable,
     holm,
@@ -204,6 +205,29 @@ def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
         assert (p_values <= level).mean() == pytest.approx(level, abs=0.01 + 3 * np.sqrt(level * (1 - level) / 1500))
     covered = np.mean([low < 0 < high for low, high in (test.interval(0.95) for test in tests)])
     assert covered == pytest.approx((p_values > 0.05).mean())
+
+
+@pytest.mark.parametrize(("of_generator", "of_patient"), [(0.3, 0.0), (0.3, 1.0), (0.0, 1.0)])
+def test_chance_in_generators_is_covered_by_their_repetitions(of_generator, of_patient):
+    """Ten networks on five repetitions: counted as ten they are wrong too often, as five as often as they say."""
+    rng, wrong = np.random.default_rng(5), {"seeds": [], "repetitions": []}
+    for _ in range(1500):
+        generator = np.tile(of_generator * rng.normal(size=5), 2)[:, None]
+        d = generator + of_patient * rng.normal(size=40) + rng.normal(size=(10, 40))
+        means = d.mean(axis=1)
+        influence, stratum = (d - means[:, None]) / 40, np.zeros(40)
+        wrong["seeds"].append(paired_test(means, influence, stratum).p_value < 0.05)
+        averaged = by_repetition(means, 5), by_repetition(influence, 5)
+        wrong["repetitions"].append(paired_test(*averaged, stratum).p_value < 0.05)
+    assert np.mean(wrong["repetitions"]) == pytest.approx(0.05, abs=0.01 + 3 * np.sqrt(0.05 * 0.95 / 1500))
+    if of_generator > 0 and of_patient == 0:
+        assert np.mean(wrong["seeds"]) > 0.1
+
+
+def test_repetitions_are_averaged_in_turn():
+    values = np.arange(12.0).reshape(6, 2)
+    np.testing.assert_array_equal(by_repetition(values, 3), [[3, 4], [5, 6], [7, 8]])
+    np.testing.assert_array_equal(by_repetition(values, 6), values)
 
 
 def test_what_is_called_detectable_is_found_that_often():

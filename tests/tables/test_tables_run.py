@@ -22,6 +22,7 @@ def parameters():
         statistics=Statistics(bootstrap=200),
         settings=["TrRTeR", "TrSTeR", "TrRSTeR"],
         baselines=[],
+        repetitions=1,
         fractions=[0.2, 1.0],
         transfer=[0.5],
         merged=[],
@@ -192,6 +193,21 @@ def test_a_gain_is_set_beside_the_best_simple_baseline(study, parameters, tmp_pa
     pd.testing.assert_series_equal(  # families of their own: no other verdict is changed
         kept["p_holm"].reset_index(drop=True), alone["p_holm"].reset_index(drop=True)
     )
+
+
+def test_networks_of_one_repetition_of_a_generator_count_as_one(study, parameters, tmp_path):
+    build_tables(parameters, **study, out=tmp_path / "one")
+    build_tables(parameters.model_copy(update={"repetitions": 4}), **study, out=tmp_path / "four")
+    keys = ["experiment", "fraction", "metric"]
+    one, four = (pd.read_parquet(tmp_path / name / "comparisons.parquet").set_index(keys) for name in ("one", "four"))
+    assert set(one["repetitions"]) == {1}
+    assert set(four["repetitions"]) == {4}
+    pd.testing.assert_series_equal(one["difference"], four["difference"])
+    first = ("synthetic only", 1.0, "macro_f1")
+    assert four.loc[first, "seeds"] == 8
+    assert four.loc[first, "degrees_of_freedom"] < one.loc[first, "degrees_of_freedom"]
+    evidence = [pd.read_parquet(tmp_path / name / "verdicts.parquet")["evidence"] for name in ("one", "four")]
+    assert not any("trained and sampled from once" in text for text in evidence[1])
 
 
 def test_too_few_test_patients_describe_and_do_not_judge(study, parameters, tmp_path, write, make):

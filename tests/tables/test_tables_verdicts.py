@@ -51,6 +51,12 @@ def test_second_conclusion_is_a_gain_in_all_metrics_on_merged_sets(rows, verdict
     assert verdicts(table(*rows))[1] == "cannot tell"
 
 
+def test_claims_say_whether_generators_were_trained_once():
+    once = "Each generator was trained and sampled from once, which is a chance that no interval covers."
+    assert once in verdicts_table(table({}), [], [], 0.95)["evidence"][0]
+    assert once not in verdicts_table(table({"repetitions": 3}), [], [], 0.95)["evidence"][0]
+
+
 def test_gains_are_told_beside_every_simple_baseline_which_decides_nothing():
     bar = {"experiment": "against simple baseline"}
     better, worse = {**bar, "against": "mixup"}, {**bar, "against": "oversampling", **HARMS}

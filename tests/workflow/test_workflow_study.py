@@ -10,8 +10,8 @@ from ecgpipe.config import load
 from ecgpipe.workflow.study import Study
 
 
-def test_the_papers_study_has_real_pretraining_though_its_datasets_differ_in_classifier() -> None:
-    config = load(ROOT / "configs" / "paper.yaml")
+def test_the_extended_study_has_real_pretraining_though_its_datasets_differ_in_classifier() -> None:
+    config = load(ROOT / "configs" / "paper_extended.yaml")
     study = Study(config, ROOT / "workflow_scripts")
     assert {name: study.real_pretraining_sets(name) for name in config.datasets} == {
         "ptbxl": ["chapman"],

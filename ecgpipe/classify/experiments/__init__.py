@@ -60,3 +60,7 @@ class Experiment:
     state_dir: Path
     device: str = "cpu"
     also_test: Sequence[Path] = ()
+
+    def repetition(self, seed: int, repetitions: int) -> int:
+        """Return which of a generator's repetitions a network learns from: seeds in ascending order take turns."""
+        return sorted(set(self.seeds)).index(seed) % repetitions

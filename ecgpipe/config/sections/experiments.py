@@ -71,6 +71,13 @@ class Experiments(Section):
         "(noise, scaling, shift, time warp, lead dropout), `mixup` (within a class). TrRSTeR is compared with each.",
     )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
+    generator_repetitions: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="How often each generator is trained and sampled from, with seeds of its own. The networks of "
+        "`seeds` divide over them in turn, and intervals of comparisons then cover the chance in a generator.",
+    )
     seeds: list[Seed] = Field(
         default_factory=lambda: list(range(20)),
         min_length=1,

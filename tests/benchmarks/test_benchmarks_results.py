@@ -1,0 +1,133 @@
+"""The results page says what the tables of its run say, and the committed one is made of the tables kept beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+from comparison_rows import HARMS, NONE, table
+
+from ecgpipe.config import load as load_config
+from ecgpipe.files import write_json, write_parquet
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = {"n_real": 50.0, "n_synthetic": 80.0, "smallest_effect": 0.06}
+BEATS = {"best_baseline": "mixup", "against_best_baseline": "helps"}
+LESS = {"best_baseline": "mixup", "against_best_baseline": "no difference shown"}
+SIMPLE = {"experiment": "simple baseline", "generator": "none", "ratio": "none"}
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Tables of a run on one data set of two rhythms."""
+    comparisons = table(
+        {**NUMBERS, **BEATS, "fraction": 0.05},
+        {**NUMBERS, **LESS},
+        {**NUMBERS, **LESS, **NONE, "generator": "time_vqvae"},
+        {**NUMBERS, **LESS, **HARMS, "generator": "class_mean_pca"},
+        {**NUMBERS, **SIMPLE, "setting": "mixup", "fraction": 0.05},
+        {**NUMBERS, **SIMPLE, **NONE, "setting": "mixup"},
+        {**NUMBERS, "experiment": "against simple baseline", "against": "mixup"},
+        {**NUMBERS, **HARMS, "experiment": "synthetic only", "setting": "TrSTeR", "ratio": "none"},
+        {**NUMBERS, **NONE, "experiment": "transfer", "setting": "frozen", "ratio": "none"},
+        {**NUMBERS, "metric": "macro_roc_auc"},
+    )
+    data = pd.DataFrame(
+        [
+            ("a", split, name, n * (1 if name == "AFIB" else 9), n)
+            for split, n in (("train", 10), ("validation", 2), ("test", 3), ("all", 15))
+            for name in ("AFIB", "SR")
+        ]
+        + [("a", split, "all", n, n) for split, n in (("train", 100), ("validation", 20), ("test", 30), ("all", 150))],
+        columns=["dataset", "split", "class", "records", "patients"],
+    )
+    metrics = [("macro", "f1"), ("macro", "roc_auc"), ("all", "balanced_accuracy"), ("AFIB", "f1"), ("SR", "f1")]
+    summary = pd.DataFrame(
+        [
+            ("a", "TrRTeR", "none", share, "none", "a", *name, 0.61, 0.5, 0.7)
+            for share in (0.05, 1.0)
+            for name in metrics
+        ],
+        columns=[
+            "dataset",
+            "setting",
+            "generator",
+            "fraction",
+            "ratio",
+            "tested",
+            "class",
+            "metric",
+            "mean",
+            "low",
+            "high",
+        ],
+    )
+    closeness = pd.DataFrame(
+        [
+            ("a", "diffwave", "all", m, "all", 0.81, 0.7, 0.9, 0.5, 0.4, 0.6)
+            for m in ("frechet_classifier", "class_fidelity")
+        ],
+        columns=[
+            "dataset",
+            "generator",
+            "class",
+            "measure",
+            "lead",
+            "value",
+            "low",
+            "high",
+            "floor",
+            "floor_low",
+            "floor_high",
+        ],
+    )
+    return {
+        "comparisons": comparisons,
+        "data": data,
+        "summary": summary,
+        "closeness": closeness,
+        "verdicts": pd.DataFrame([{"conclusion": 1, "claim": "A gain.", "verdict": "agrees", "evidence": "+0.030"}]),
+        "runtime": pd.DataFrame([{"stage": "classify", "seconds": 4000.0, "cpu_seconds": 3600.0}]),
+    }
+
+
+def test_the_page_says_what_the_tables_say(
+    load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = load("results_page")
+    monkeypatch.setattr(page, "FOLDER", tmp_path / "kept")
+    with pytest.raises(FileNotFoundError, match=r"run `snakemake all --configfile configs/ptbxl_derived.yaml`"):
+        page.keep(tmp_path)
+    folder = tmp_path / "results" / "tables"
+    for name, frame in tables().items():
+        write_parquet(folder / f"{name}.parquet", frame)
+    write_json(folder / "tables.provenance.json", {"ended": "2026-11-26T04:00:00+00:00"})
+    monkeypatch.setattr(page.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": "abc1234\n"}))
+    page.keep(tmp_path)
+    text = page.render(page.kept_tables(), load_config(ROOT / page.CONFIG))
+    for sentence in (
+        "(commit abc1234, 1.0 hours of CPU",
+        "150 recordings of PTB-XL with AFIB and SR: 100 to learn from, 20 to validate on, 30 to test on",
+        "adding synthetic records helps in 2 and is not shown to differ in 1 of 3 comparisons",
+        "it is better in 1 and is not shown to differ in 2. Of 2 gains over real records alone, 1 beat that baseline",
+        "Without any generator, mixup helps in 1 and is not shown to differ in 1 of 2.",
+        "harms in 1 of 1.",  # the control
+        "Transfer from synthetic records is not shown to differ in 1 of 1 against real alone.",
+        "Synthetic records alone reach at most 0.45 (`diffwave`), all real ones 0.50.",
+        "| + `diffwave`, all | +0.03 helps; beside mixup: helps | +0.03 helps; beside mixup: no difference shown |",
+        "| mixup | +0.03 helps | 0.00 no difference shown |",
+        "has a macro F1 of 0.47",
+        "| diffwave | 0.81 [0.70, 0.90] | 0.50 [0.40, 0.60] |",
+        "## All comparisons in macro ROC-AUC",
+        "Run on 2026-11-26.",
+    ):
+        assert sentence in text, sentence
+
+
+def test_the_committed_page_is_made_of_the_kept_tables(load: Callable[[str], ModuleType]) -> None:
+    page = load("results_page")
+    if not page.FOLDER.exists():
+        pytest.skip("docs/results.md is of a run before configs/ptbxl_derived.yaml; no table of a newer one is kept")
+    assert page.PAGE.read_text(encoding="utf-8") == page.render(page.kept_tables(), load_config(ROOT / page.CONFIG))
