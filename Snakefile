@@ -1,14 +1,8 @@
 """Do synthetic 12-lead ECGs help a rhythm classifier? The whole study, from raw PhysioNet records to the report."""
 
-from pathlib import Path
-
 from snakemake.utils import min_version
 
 min_version("9.3")
-
-if not workflow.overwrite_configfiles:
-
-    configfile: Path(workflow.basedir) / "config.yaml"
 
 
 include: "rules/common.smk"

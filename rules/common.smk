@@ -26,7 +26,7 @@ os.environ.update(
 )
 
 from ecgpipe.config import ConfigError, validate
-from ecgpipe.config.files import check_keys
+from ecgpipe.config.files import check_bounds, check_keys
 from ecgpipe.vocabulary import REAL_ON_SYNTHETIC
 from ecgpipe.workflow.arguments import ByFile
 from ecgpipe.workflow.checksums import ChangedFileError, KnownFiles
@@ -43,6 +43,24 @@ CHECKS_RESULTS = os.environ.get("ECGPIPE_CHECK_RESULTS") != "0" and not {
 }.intersection(sys.argv)
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 
+
+def gpus_of_a_job():
+    """Return how many GPUs a job may have: the limit of `--resources gpu=`, 0 without one."""
+    limits = workflow.global_resources
+    limit = limits["gpu"] if "gpu" in limits else 0
+    return getattr(limit, "value", limit)  # older versions of Snakemake hold the number itself
+
+
+if not workflow.overwrite_configfiles:
+    # Snakemake writes out all that aliases stand for, which could take hours.
+    try:
+        check_bounds(Path(workflow.basedir) / "config.yaml")
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+    configfile: Path(workflow.basedir) / "config.yaml"
+
+
 try:
     if workflow.is_main_process:
         for file in workflow.configfiles:
@@ -50,7 +68,7 @@ try:
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
         check_surroundings(STUDY)
-        STUDY.check_generators(Path(".snakemake") / "checked")
+        STUDY.check_generators(Path(".snakemake") / "checked", gpus=gpus_of_a_job())
         if CHECKS_RESULTS:
             STUDY.check_results(KNOWN_FILES)
         STUDY.check_sources()
@@ -58,7 +76,11 @@ except (ConfigError, ChangedFileError) as error:
     raise WorkflowError(str(error)) from None
 
 # What a job needs to find things but must not be compared by: another checkout or mirror reruns nothing.
-os.environ.update(ECGPIPE_SCRIPTS=str(SCRIPTS), ECGPIPE_PLACES=STUDY.places)
+os.environ.update(
+    ECGPIPE_SCRIPTS=str(SCRIPTS),
+    ECGPIPE_PLACES=STUDY.places,
+    ECGPIPE_COUNTS=STUDY.counts,
+)
 
 THREADS = STUDY.config.compute.threads
 PROCESSES = STUDY.config.compute.processes

@@ -10,6 +10,7 @@ import _repository  # noqa: F401
 from ecgpipe.workflow.arguments import device, network_parser
 from ecgpipe.workflow.distributed import launch
 from ecgpipe.workflow.running import running, state_folder
+from ecgpipe.workflow.wanted_classes import check_wanted_classes
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
         from ecgpipe.generate.run import train_generator
 
         ready()
+        check_wanted_classes(args.data)
         train_generator(
             settings["name"],
             settings["class"],

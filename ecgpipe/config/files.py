@@ -44,6 +44,15 @@ def read_yaml(path: str | Path) -> object:
     return value
 
 
+def check_bounds(path: str | Path) -> None:
+    """Make sure that a YAML file holds no more than a configuration may, aliases written out.
+
+    Raises:
+        ConfigError: as :func:`read_yaml` and :func:`plain` say.
+    """
+    plain(read_yaml(path))
+
+
 def check_keys(path: str | Path) -> None:
     """Make sure that no key stands twice in a YAML file that Snakemake has read.
 

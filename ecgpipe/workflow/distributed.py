@@ -18,13 +18,18 @@ def local_rank() -> str | None:
     return os.environ.get("LOCAL_RANK")
 
 
+def processes_of(processes: int, gpus: int) -> int:
+    """Return how many processes a job has: on GPUs (``gpus`` above 0) no more than there are."""
+    return min(processes, gpus) if gpus else processes
+
+
 def launch(args: argparse.Namespace, *inputs: Path) -> None:
     """Replace this process by torchrun with ``args.processes`` processes of the same script, if these are several.
 
     They share the job's threads: ``args.threads`` becomes the threads of each. On GPUs there are no more processes than
     GPUs. If another start of this job has just made its result from these inputs, there is nothing to do.
     """
-    number = min(args.processes, args.gpu) if args.gpu else args.processes
+    number = processes_of(args.processes, args.gpu)
     args.threads = max(1, args.threads // number)
     if number <= 1 or local_rank() is not None:
         return

@@ -75,6 +75,11 @@ class JobParameters(Layout):
             }
         )
 
+    @property
+    def counts(self) -> str:
+        """Number of samples by class, where it is asked for: it changes no training, but may make one useless."""
+        return canonical(self.config.samples.counts)
+
     def _wanted(self, dataset: str) -> dict[str, Any]:
         """Settings of a dataset with a source: what to get, not from where, nor what is done with it later."""
         settings = self.datasets[dataset].model_dump(mode="json", include={"format", "source", "subset", "folder"})

@@ -17,6 +17,7 @@ from ecgpipe.workflow.checksums import (
     renew_stale,
 )
 from ecgpipe.workflow.code_digest import find_module
+from ecgpipe.workflow.distributed import processes_of
 from ecgpipe.workflow.generator_check import PATIENCE, Asked, faults
 from ecgpipe.workflow.job_parameters import JobParameters
 from ecgpipe.workflow.jobs import JOBS
@@ -74,7 +75,7 @@ class Study(JobParameters):
         known.remember(path for path in self.provenances if path.stat().st_mtime >= since)
         known.save()
 
-    def check_generators(self, remembered: Path, patience: float = PATIENCE) -> None:
+    def check_generators(self, remembered: Path, patience: float = PATIENCE, gpus: int = 0) -> None:
         """Validate every active generator's own settings, by importing it in a process of its own.
 
         Imports take seconds (torch), so a check that passed leaves a mark in the folder ``remembered`` and is not done
@@ -83,6 +84,7 @@ class Study(JobParameters):
         Args:
             remembered: folder of these marks.
             patience: seconds that the imports may take.
+            gpus: how many a job may have (``--resources gpu=``); 0 computes on the CPU.
 
         Raises:
             ConfigError: naming the key and what is allowed.
@@ -93,7 +95,7 @@ class Study(JobParameters):
             code = {name: self.generator_code("generate", name) for name in self.config.generators}
         except ValueError:
             code = {}  # a module that is not there: load_class says so
-        processes = self.config.compute.processes
+        processes = processes_of(self.config.compute.processes, gpus)
         mark = remembered / hashlib.sha256(canonical([sections, code, processes]).encode()).hexdigest()
         if mark.exists():
             return

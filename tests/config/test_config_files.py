@@ -14,7 +14,7 @@ from ecgpipe.closeness.feature_maps import _DILATIONS, _TAPS
 from ecgpipe.config import ConfigError, load, validate
 from ecgpipe.config import files as config_files
 from ecgpipe.config.checks import SHORTEST_COMPARED
-from ecgpipe.config.files import check_keys, read_yaml
+from ecgpipe.config.files import check_bounds, check_keys, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (ROOT / "configs" / "tiny.yaml").read_text()
@@ -93,12 +93,18 @@ def test_a_file_that_stands_for_too_much_is_refused_in_seconds(tmp_path: Path, t
     assert time.process_time() - began < 20
 
 
+BOMB_OF_MAPPINGS = "\n".join(
+    ["a0: &a0 {x: 1}"]
+    + [f"a{n}: &a{n} {{" + ", ".join(f"k{i}: *a{n - 1}" for i in range(9)) + "}" for n in range(1, 30)]
+)
+
+
 def test_a_bomb_of_mappings_is_refused(tmp_path: Path) -> None:
-    levels = ["a0: &a0 {x: 1}"] + [
-        f"a{n}: &a{n} {{" + ", ".join(f"k{i}: *a{n - 1}" for i in range(9)) + "}" for n in range(1, 30)
-    ]
+    path = _written(tmp_path, BOMB_OF_MAPPINGS)
     with pytest.raises(ConfigError, match="alias"):
-        load(_written(tmp_path, "\n".join(levels)))
+        load(path)
+    with pytest.raises(ConfigError, match="alias"):
+        check_bounds(path)
 
 
 def test_a_file_of_absurd_size_is_not_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from checkout import ROOT, Checkout, copy_project
 
 from ecgpipe.config import ConfigError, validate
 from ecgpipe.workflow.code_digest import closure, find_module
+from ecgpipe.workflow.distributed import processes_of
 from ecgpipe.workflow.generator_check import Asked, faults
 from ecgpipe.workflow.study import Study
 
@@ -111,6 +112,23 @@ def test_batches_that_processes_cannot_share_are_told(processes: int, fine: bool
     (fault,) = found
     assert "`compute.processes`" in fault
     assert "`generator_settings.diffwave.train.batch`" in fault
+
+
+@pytest.mark.parametrize(("processes", "gpus", "number"), [(3, 0, 3), (3, 2, 2), (4, 3, 3), (4, 8, 4), (1, 8, 1)])
+def test_on_gpus_there_are_no_more_processes_than_gpus(processes: int, gpus: int, number: int) -> None:
+    assert processes_of(processes, gpus) == number
+
+
+@pytest.mark.parametrize(("gpus", "fine"), [(0, False), (1, True), (2, True), (3, False), (8, False)])
+def test_batches_are_held_against_the_gpus_that_there_are(tmp_path: Path, gpus: int, fine: bool) -> None:
+    compute = {**TINY["compute"], "processes": 3}
+    settings = {"diffwave": {"train": {"preset": "small", "draft": "none", "batch": 8}}}
+    study = Study(validate({**TINY, "compute": compute, "generator_settings": settings}), ROOT / "workflow_scripts")
+    if fine:
+        study.check_generators(tmp_path, gpus=gpus)
+    else:
+        with pytest.raises(ConfigError, match=r"among 3 processes"):
+            study.check_generators(tmp_path, gpus=gpus)
 
 
 def test_batches_of_every_stage_are_looked_at() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from checkout import ROOT, copy_project
+from checkout import ENVIRONMENT, ROOT, copy_project
 
 from ecgpipe.config import ConfigError, validate
 from ecgpipe.workflow.layout import Layout
@@ -143,3 +145,19 @@ def test_snakemake_tells_it_before_any_job(tmp_path: Path, old: str, new: str, w
     assert "Traceback" not in done.stdout + done.stderr
     assert not (checkout.folder / "results").exists()
     assert os.path.isfile(checkout.folder / "Snakefile")
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_snakemake_refuses_the_default_config_before_it_writes_out_a_bomb(tmp_path: Path) -> None:
+    checkout = copy_project(tmp_path / "project")
+    inner = [f"k{number}: " for number in range(9)]
+    bomb = [f"a{n}: &a{n} {{" + ", ".join(f"{key}*a{n - 1}" for key in inner) + "}" for n in range(1, 30)]
+    (checkout.folder / "config.yaml").write_text("\n".join(["a0: &a0 {x: 1}", *bomb]))
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "all"]
+    done = subprocess.run(
+        command, cwd=checkout.folder, env=ENVIRONMENT, text=True, capture_output=True, check=False, timeout=300
+    )
+    assert done.returncode != 0
+    assert "a YAML alias (`*name`) counts as all that it stands for" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
