@@ -15,7 +15,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 why: $(VENV)/.study ## Say which jobs would rerun and why; Snakemake's options go into ARGS='--configfile …'
-	$(BIN)/python -m ecgpipe.workflow.command why $(ARGS)
+	$(BIN)/python -m ecgpipe why $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests, except those of test-long and test-cluster
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup
