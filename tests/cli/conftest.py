@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from beating import SPEC, Command, waves
 
 from ecgpipe.cli.app import main
-from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
+from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.files import write_json
 from ecgpipe.generate.class_mean_pca import ClassMeanPCA
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.sample.names import SAMPLING
-
-SPEC = SignalSpec(100.0, 400, ("SR", "AFIB", "STACH"))
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -32,18 +28,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Command:
         return int(ended.value.code or 0), out, err
 
     return command
-
-
-def waves(labels: list[str], seed: int = 0) -> np.ndarray:
-    """Return ECG-like signals in mV: a peak for each beat, whose rate tells the class."""
-    rng, t = np.random.default_rng(seed), np.arange(SPEC.length) / SPEC.rate
-    beats = {"SR": 1.0, "AFIB": 1.6, "STACH": 2.4}
-    signals = np.empty((len(labels), 12, SPEC.length), dtype=np.float32)
-    for row, label in enumerate(labels):
-        phase = (t * beats[label] * rng.uniform(0.95, 1.05) + rng.random()) % 1
-        beat = np.exp(-(((phase - 0.5) / 0.03) ** 2)) + 0.2 * np.exp(-(((phase - 0.75) / 0.08) ** 2))
-        signals[row] = np.linspace(0.6, 1.4, 12)[:, None] * beat + rng.normal(0, 0.02, (12, SPEC.length))
-    return signals
 
 
 @pytest.fixture(scope="session")

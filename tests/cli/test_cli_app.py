@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from conftest import Command
+from beating import Command
 
 from ecgpipe.cli.app import app, main
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
-from conftest import Command
+from beating import Command
 
 import ecgpipe
 from ecgpipe.leads import LEADS

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import waves
+from beating import waves
 
 import ecgpipe
 from ecgpipe.closeness.units import UnitError, standardised
