@@ -64,12 +64,10 @@ def standardised(signals: np.ndarray | SignalReader) -> str | None:
     if not len(signals):
         return None
     some = _some(signals)
-    if abs(some.std() - 1) < 0.01 and abs(some.mean()) < 0.01:
-        return "z-scored over all records"
     for axes, over in (((2,), "each lead"), ((1, 2), "each record")):
         deviation, highest, lowest = some.std(axis=axes), some.max(axis=axes), some.min(axis=axes)
         if np.mean(np.abs(deviation - 1) < 0.01) > 0.9:
             return f"z-scored over {over}"
         if np.mean((np.abs(highest - 1) < 1e-4) & ((np.abs(lowest) < 1e-4) | (np.abs(lowest + 1) < 1e-4))) > 0.9:
             return f"scaled to a fixed range over {over}"
-    return None
+    return "z-scored over all records" if abs(some.std() - 1) < 0.01 and abs(some.mean()) < 0.01 else None
