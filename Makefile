@@ -8,8 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: study help why test test-long test-cluster lint format hooks audit schema changelog clean
 
 study: $(VENV)/.study ## Run the default study on simulated records, up to results/report/index.html (default target)
-	$(BIN)/snakemake --cores all all
-	@echo "The report: file://$(CURDIR)/results/report/index.html"
+	$(BIN)/python -m ecgpipe run --cores all
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

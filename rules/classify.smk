@@ -51,6 +51,8 @@ rule classify_real:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
         out=lambda w: f"results/classifiers/{w.dataset}/real",
         code=STUDY.code(REAL.script),
+    message:
+        REAL.message
     shell:
         command(
             REAL,
@@ -79,6 +81,8 @@ use rule classify_real as classify_real_for_another with:
         settings=lambda w: STUDY.pretraining(w.other),
         out=lambda w: f"results/classifiers/{w.dataset}/real/for_{w.other}",
         code=STUDY.code(REAL_FOR_ANOTHER.script),
+    message:
+        REAL_FOR_ANOTHER.message
 
 
 use rule classify_real as classify_augmentation with:
@@ -116,6 +120,8 @@ use rule classify_real as classify_augmentation with:
         settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/augmentation",
         code=STUDY.code(AUGMENTATION.script),
+    message:
+        AUGMENTATION.message
 
 
 use rule classify_real as classify_transfer with:
@@ -135,6 +141,8 @@ use rule classify_real as classify_transfer with:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/transfer",
         code=STUDY.code(TRANSFER.script),
+    message:
+        TRANSFER.message
 
 
 use rule classify_real as classify_cross with:
@@ -159,6 +167,8 @@ use rule classify_real as classify_cross with:
         settings=lambda w: STUDY.classification(w.dataset, "cross"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/with_{w.other}",
         code=STUDY.code(CROSS.script),
+    message:
+        CROSS.message
 
 
 use rule classify_real as classify_from_real with:
@@ -187,3 +197,5 @@ use rule classify_real as classify_from_real with:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         out=lambda w: f"results/classifiers/{w.dataset}/real/from_{w.other}",
         code=STUDY.code(FROM_REAL.script),
+    message:
+        FROM_REAL.message

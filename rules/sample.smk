@@ -34,6 +34,8 @@ rule sample:
     params:
         settings=lambda w: STUDY.sampling(w.dataset, w.generator),
         code=lambda w: STUDY.generator_code(SAMPLE.script, w.generator),
+    message:
+        SAMPLE.message
     shell:
         command(
             SAMPLE,
@@ -69,6 +71,8 @@ rule pool:
         folders=lambda w: members_sets(w, "results/samples/{dataset}/{generator}"),
         out=lambda w: f"results/samples/{w.dataset}/{w.generator}",
         code=STUDY.code(POOL.script),
+    message:
+        POOL.message
     shell:
         command(
             POOL,
@@ -101,6 +105,8 @@ use rule pool as pool_generators with:
         ),
         out=lambda w: f"results/samples/{w.dataset}/all",
         code=STUDY.code(POOL.script),
+    message:
+        POOL_GENERATORS.message
 
 
 rule export_wfdb:
@@ -120,6 +126,8 @@ rule export_wfdb:
     params:
         label_map=STUDY.config.preprocess.label_map,
         code=STUDY.code(EXPORT_WFDB.script),
+    message:
+        EXPORT_WFDB.message
     shell:
         command(
             EXPORT_WFDB,
