@@ -8,14 +8,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: study help why test test-long test-cluster lint site format hooks audit schema changelog clean
 
 study: $(VENV)/.study ## Run the default study on simulated records, up to results/report/index.html (default target)
-	$(BIN)/snakemake --cores all all
-	@echo "The report: file://$(CURDIR)/results/report/index.html"
+	$(BIN)/python -m ecgpipe run --cores all
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 why: $(VENV)/.study ## Say which jobs would rerun and why; Snakemake's options go into ARGS='--configfile …'
-	$(BIN)/python -m ecgpipe.workflow.command why $(ARGS)
+	$(BIN)/python -m ecgpipe why $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests, except those of test-long and test-cluster
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup

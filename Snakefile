@@ -49,44 +49,62 @@ rule all:
         rules.report_page.output,
         rules.result_tables.output,
         rules.closeness_tables.output,
+    message:
+        "{rule}: done"
 
 
 rule data:
     input:
         expand(DATA, dataset=STUDY.config.datasets),
+    message:
+        "{rule}: done"
 
 
 rule generators:
     input:
         [GENERATE.checksums.format(dataset=d, generator=g) for d, g in STUDY.models],
+    message:
+        "{rule}: done"
 
 
 rule samples:
     input:
         [SAMPLE.checksums.format(dataset=d, generator=g) for d, g in STUDY.cells],
+    message:
+        "{rule}: done"
 
 
 rule wfdb:
     input:
         [f"results/wfdb/{d}/{g}" for d, g in STUDY.cells],
+    message:
+        "{rule}: done"
 
 
 rule classifiers:
     input:
         STUDY.classified(CHECKSUMS),
+    message:
+        "{rule}: done"
 
 
 rule closeness:
     input:
         rules.closeness_tables.output,
+    message:
+        "{rule}: done"
 
 
 rule tables:
     input:
         rules.result_tables.output,
         rules.closeness_tables.output,
+    message:
+        "{rule}: done"
 
 
 rule report:
     input:
         rules.report_page.output,
+    message:
+        "{rule}: done"

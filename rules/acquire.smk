@@ -26,6 +26,8 @@ rule acquire:
     params:
         settings=lambda w: STUDY.acquisition(w.dataset),
         code=STUDY.code(ACQUIRE.script),
+    message:
+        ACQUIRE.message
     shell:
         command(
             ACQUIRE,

@@ -52,6 +52,8 @@ rule classify_real:
         settings=lambda w: STUDY.classification(w.dataset, "real"),
         out=lambda w: f"results/classifiers/{w.dataset}/real",
         code=STUDY.code(REAL.script),
+    message:
+        REAL.message
     shell:
         command(
             REAL,
@@ -98,6 +100,8 @@ use rule classify_real as classify_real_for_another with:
         settings=lambda w: STUDY.pretraining(w.other),
         out=lambda w: f"results/classifiers/{w.dataset}/real/for_{w.other}",
         code=STUDY.code(REAL_FOR_ANOTHER.script),
+    message:
+        REAL_FOR_ANOTHER.message
 
 
 def repetitions(wildcards, files):
@@ -141,6 +145,8 @@ use rule classify_real as classify_augmentation with:
         settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/augmentation",
         code=STUDY.code(AUGMENTATION.script),
+    message:
+        AUGMENTATION.message
 
 
 use rule classify_real as classify_transfer with:
@@ -160,6 +166,8 @@ use rule classify_real as classify_transfer with:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/transfer",
         code=STUDY.code(TRANSFER.script),
+    message:
+        TRANSFER.message
 
 
 use rule classify_real as classify_cross with:
@@ -188,6 +196,8 @@ use rule classify_real as classify_cross with:
         settings=lambda w: STUDY.classification(w.dataset, "cross"),
         out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/with_{w.other}",
         code=STUDY.code(CROSS.script),
+    message:
+        CROSS.message
 
 
 use rule classify_real as classify_from_real with:
@@ -216,3 +226,5 @@ use rule classify_real as classify_from_real with:
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
         out=lambda w: f"results/classifiers/{w.dataset}/real/from_{w.other}",
         code=STUDY.code(FROM_REAL.script),
+    message:
+        FROM_REAL.message

@@ -38,6 +38,8 @@ rule closeness_generator:
         settings=lambda w: STUDY.closeness(),
         out=lambda w: f"results/closeness/{w.dataset}/{w.generator}",
         code=STUDY.code(GENERATOR.script),
+    message:
+        GENERATOR.message
     shell:
         command(
             GENERATOR,
@@ -70,6 +72,8 @@ use rule closeness_generator as closeness_controls with:
         settings=lambda w: STUDY.closeness(),
         out=lambda w: f"results/closeness/{w.dataset}",
         code=STUDY.code(CONTROLS.script),
+    message:
+        CONTROLS.message
 
 
 rule closeness_tables:
@@ -100,6 +104,8 @@ rule closeness_tables:
             for word in (f"--{table}", *input[table])
         ),
         code=STUDY.code(CLOSENESS.script),
+    message:
+        CLOSENESS.message
     shell:
         command(
             CLOSENESS,

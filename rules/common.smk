@@ -102,6 +102,7 @@ SAMPLE_FILES = [
 def remember_results():
     """Note that what this run made is what its jobs wrote, so that the next start need not read it again."""
     if workflow.is_main_process:
+        STUDY.keep_sampling(Path("results/generators"))
         STUDY.remember_results(KNOWN_FILES, STARTED)
 
 

@@ -32,6 +32,8 @@ rule generate:
     params:
         settings=lambda w: STUDY.training(w.dataset, w.generator),
         code=lambda w: STUDY.generator_code(GENERATE.script, w.generator),
+    message:
+        GENERATE.message
     shell:
         command(
             GENERATE,

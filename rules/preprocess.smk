@@ -39,6 +39,8 @@ rule preprocess:
     params:
         settings=lambda w: STUDY.preprocessing(w.dataset),
         code=STUDY.code(PREPROCESS.script),
+    message:
+        PREPROCESS.message
     shell:
         command(
             PREPROCESS,
@@ -76,6 +78,8 @@ rule merge:
     params:
         members=lambda w: STUDY.members(w.dataset),
         code=STUDY.code(MERGE.script),
+    message:
+        MERGE.message
     shell:
         command(
             MERGE,

@@ -80,6 +80,8 @@ rule report_page:
         settings=lambda w: STUDY.described,
         shown=lambda w: STUDY.report_sources,
         code=STUDY.code(REPORT.script),
+    message:
+        REPORT.message
     shell:
         command(
             REPORT,

@@ -35,6 +35,8 @@ rule sample:
         settings=lambda w: STUDY.sampling(w.dataset, w.generator),
         name=lambda w: STUDY.generator_of(w.generator),
         code=lambda w: STUDY.generator_code(SAMPLE.script, w.generator),
+    message:
+        SAMPLE.message
     shell:
         command(
             SAMPLE,
@@ -70,6 +72,8 @@ rule pool:
         folders=lambda w: members_sets(w, "results/samples/{dataset}/{generator}"),
         out=lambda w: f"results/samples/{w.dataset}/{w.generator}",
         code=STUDY.code(POOL.script),
+    message:
+        POOL.message
     shell:
         command(
             POOL,
@@ -102,6 +106,8 @@ use rule pool as pool_generators with:
         ),
         out=lambda w: f"results/samples/{w.dataset}/all",
         code=STUDY.code(POOL.script),
+    message:
+        POOL_GENERATORS.message
 
 
 rule export_wfdb:
@@ -121,6 +127,8 @@ rule export_wfdb:
     params:
         label_map=STUDY.config.preprocess.label_map,
         code=STUDY.code(EXPORT_WFDB.script),
+    message:
+        EXPORT_WFDB.message
     shell:
         command(
             EXPORT_WFDB,

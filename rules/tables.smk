@@ -53,6 +53,8 @@ rule result_tables:
             ]
         ),
         code=STUDY.code(RESULT_TABLES.script),
+    message:
+        RESULT_TABLES.message
     shell:
         command(
             RESULT_TABLES,

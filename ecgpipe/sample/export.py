@@ -1,6 +1,6 @@
 """Export a dataset, synthetic or real, as WFDB records that any reader of PhysioNet's files takes.
 
-``python -m ecgpipe.sample.export results/samples/demo_ptbxl/diffwave exported`` writes
+``ecgpipe export results/samples/demo_ptbxl/diffwave --to wfdb --out exported`` writes
 
 * ``<source>/<record>.hea`` and ``.dat``: format 16, 1000 steps a mV, twelve leads, with the comments that
   ecg-arrhythmia's headers have (``Age``, ``Sex``, ``Dx``: SNOMED-CT codes) and ``Class``; of a synthetic record also
@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ import wfdb
 from tqdm import tqdm
 
 from ecgpipe.arrays import SignalReader
-from ecgpipe.config.derived import LABEL_MAPS
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256, write_text
 from ecgpipe.preprocess import labels
@@ -70,31 +69,60 @@ def export(dataset: Dataset, out: Path, codes: Mapping[str, str]) -> None:
         FileExistsError: if ``out`` is there and not empty.
         ValueError: if two records would have the same file, or a signal does not fit format 16.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} is there already; name a folder that is not, or remove it")
-    paths = [
-        _path(source, record)
-        for source, record in zip(*(dataset.records[c] for c in ("source", "record")), strict=True)
-    ]
-    if len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise ValueError(f"two records of this dataset would both be {twice}: give records names of their own")
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    paths = record_paths(dataset)
+    with new_folder(out) as temporary:
         signals = SignalReader.of(dataset.signals)
         rows = zip(paths, dataset.records.to_dict("records"), strict=True)
         for number, (path, row) in enumerate(tqdm(rows, total=len(paths), desc="export", unit="record", disable=None)):
             _write(temporary / path, signals[number], dataset, row, codes)
-        dataset.records.assign(path=paths).to_csv(temporary / "records.csv", index=False, lineterminator="\n")
         write_text(temporary / "RECORDS", "".join(f"{path}\n" for path in paths))
-        files = sorted(path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file())
-        write_text(temporary / "SHA256SUMS.txt", "".join(f"{sha256(temporary / name)} {name}\n" for name in files))
+        write_table(temporary, dataset, paths)
+        write_sums(temporary)
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``out``; it becomes ``out`` on success and is removed on any error.
+
+    Raises:
+        FileExistsError: if ``out`` is there and not empty.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} is there already; name a folder that is not, or remove it")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
         if out.exists():
             out.rmdir()
-        out.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def record_paths(dataset: Dataset) -> list[str]:
+    """Return where each record goes: ``<source>/<record>``, without a suffix.
+
+    Raises:
+        ValueError: if two records would have the same file.
+    """
+    sources, records = (dataset.records[column] for column in ("source", "record"))
+    paths = [_path(str(source), str(record)) for source, record in zip(sources, records, strict=True)]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ValueError(f"two records of this dataset would both be {twice}: give records names of their own")
+    return paths
+
+
+def write_table(folder: Path, dataset: Dataset, paths: list[str]) -> None:
+    """Write ``records.csv``: the whole table, with the path of each record."""
+    dataset.records.assign(path=paths).to_csv(folder / "records.csv", index=False, lineterminator="\n")
+
+
+def write_sums(folder: Path) -> None:
+    """Write ``SHA256SUMS.txt`` of all files in a folder."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    write_text(folder / "SHA256SUMS.txt", "".join(f"{sha256(folder / name)} {name}\n" for name in files))
 
 
 def _path(source: str, record: str) -> str:
@@ -136,26 +164,3 @@ def _comments(row: Mapping[Any, Any], codes: Mapping[str, str]) -> list[str]:
         ]
         comments.append(f"Synthetic: {', '.join(how)}")
     return comments
-
-
-def main() -> None:
-    """Read the command line and export."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ecgpipe.sample.export", description="Export a dataset as WFDB records."
-    )
-    parser.add_argument("dataset", type=Path, help="folder with signals.npy and records.parquet")
-    parser.add_argument("out", type=Path, help="folder to make")
-    parser.add_argument(
-        "--label-map",
-        default="rhythms7",
-        help=f"{', '.join(LABEL_MAPS)} or a CSV as in preprocess.label_map: codes of the classes",
-    )
-    args = parser.parse_args()
-    try:
-        export_wfdb(args.dataset, args.out, args.label_map)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"ERROR: {error}") from None
-
-
-if __name__ == "__main__":
-    main()

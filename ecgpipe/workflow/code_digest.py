@@ -25,6 +25,9 @@ provenance."""
 FOLLOWED = ("ecgpipe.config.derived",)
 """Modules below :data:`NOT_FOLLOWED` that are in the digests all the same: jobs compute with them."""
 
+NAMES = PACKAGE_ROOT / "ecgpipe" / "__init__.py"
+"""Module that gives other modules' names to users of the package and decides no result: it counts as empty."""
+
 
 def is_followed(module: str) -> bool:
     """Say whether a module's meaning is part of the digests of the jobs that import it."""
@@ -81,7 +84,7 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
 def _imports(path: Path, module: str, is_package: bool) -> frozenset[str]:
     """Return the dotted names a module imports; ``from a import b`` names both ``a`` and ``a.b``."""
     found: set[str] = set()
-    for node in _statements(_parse(path)):
+    for node in _statements(_parse(path)) if path != NAMES else ():
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -189,7 +192,7 @@ def _meaning(node: ast.AST, out: list[str]) -> None:
 def _file_digest(path: Path) -> str:
     if path.suffix == ".py":
         meaning: list[str] = []
-        _meaning(_parse(path), meaning)
+        _meaning(ast.Module([], []) if path == NAMES else _parse(path), meaning)
         return hashlib.sha256("".join(meaning).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -6,6 +6,7 @@ digests, ``ecgpipe plan`` and the tests of the cluster profiles. A new stage add
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,12 @@ class JobKind:
             for name, file in files.items()
         }
         return {**named, "provenance": self.provenance, "checksums": self.checksums}
+
+    @property
+    def message(self) -> str:
+        """What Snakemake says when a job starts, in place of all its files: rule and wildcards."""
+        wildcards = "/".join(f"{{wildcards.{name}}}" for name in re.findall(r"{(\w+)}", self.name))
+        return f"{self.rule} {wildcards}".rstrip()
 
     def provenances(self, results: Path) -> Iterator[Path]:
         """Yield the provenance of all jobs of this kind that have run."""

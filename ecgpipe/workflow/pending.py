@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,14 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.workflow.arguments import expanded
+from ecgpipe.workflow.code_digest import PACKAGE_ROOT
 
 CONSEQUENCE, MISSING = "Input files updated by another job", "Missing output files"
 """How Snakemake's reasons begin for a job that follows from another, and for one without its results. Its events carry
 the reason as a sentence only."""
 
 
+_HEADER = re.compile(r"^\w+(Error|Exception)(\s+in (file|rule) .*)?:$")
+"""First line of an error of Snakemake; what it means stands below."""
+
+
 class DryRunError(Exception):
     """Snakemake could not plan; the message is its own."""
+
+
+def snakefile(folder: str | Path = ".") -> list[str]:
+    """Return Snakemake's option that names the workflow, for a folder that holds a study's config and no Snakefile."""
+    return [] if (Path(folder) / "Snakefile").exists() else ["--snakefile", str(PACKAGE_ROOT / "Snakefile")]
+
+
+def error_text(said: str) -> str:
+    """Return what Snakemake says of an error, without the description of the run before it."""
+    lines = [line for line in said.splitlines() if not line.startswith("Using workflow specific profile")]
+    starts = [number for number, line in enumerate(lines) if _HEADER.match(line)]
+    told = lines[starts[0] + 1 :] if starts else lines
+    return "\n".join(line for line in told if line.strip())[:3000] or said.strip()[-3000:]
 
 
 @dataclass(frozen=True)
@@ -107,9 +126,9 @@ def pending(arguments: Sequence[str] = (), folder: str | Path = ".") -> list[Job
         events = Path(temporary) / "jobs.jsonl"
         # By its path: the package is then imported from beside the Snakefile. -P: modules beside it are no libraries.
         command = [sys.executable, "-P", str(Path(__file__).with_name("job_events.py")), str(events)]
-        command += ["--dry-run", "--nolock", "--nocolor", *arguments]
+        command += ["--dry-run", "--nolock", "--nocolor", *snakefile(folder), *arguments]
         done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
         if done.returncode:
-            raise DryRunError(f"{done.stdout}\n{done.stderr}".strip()[-3000:])
+            raise DryRunError(error_text(f"{done.stdout}\n{done.stderr}"))
         lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
         return read_jobs(lines, folder)

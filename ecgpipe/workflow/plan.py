@@ -27,13 +27,14 @@ from ecgpipe.generate.training import pick_device
 from ecgpipe.tables.prospects import prospects
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
+from ecgpipe.workflow.estimates import PLAN
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import Layout
 from ecgpipe.workflow.pending import Job
 
 log = logging.getLogger(__name__)
 
-FILE = "results/plan.json"
+FILE = PLAN
 STARTING = 5.0
 """Seconds that a job takes to start Python and its libraries."""
 TRAINING_SHARE = 0.8

@@ -8,6 +8,7 @@ from pathlib import Path
 from ecgpipe.config import ConfigError, canonical
 from ecgpipe.files import write_text
 from ecgpipe.generate.registry import module_of
+from ecgpipe.sample.names import SAMPLING
 from ecgpipe.workflow.checksums import (
     ChangedFileError,
     KnownFiles,
@@ -74,6 +75,21 @@ class Study(JobParameters):
         """Remember results of jobs that ended after ``since``, in seconds since the epoch, as sound."""
         known.remember(path for path in self.provenances if path.stat().st_mtime >= since)
         known.save()
+
+    def keep_sampling(self, folder: Path) -> None:
+        """Write beside each model of this study how the study draws from it.
+
+        It is no job's result: another setting of sampling retrains nothing.
+
+        Args:
+            folder: of all generators.
+        """
+        for dataset, generator in self.models:
+            model = folder / dataset / generator
+            kept = canonical({"generator": generator, "sample": self.config.generator(generator).sample}) + "\n"
+            path = model / SAMPLING
+            if (model / "model.json").exists() and not (path.exists() and path.read_bytes() == kept.encode()):
+                write_text(path, kept)
 
     def check_generators(self, remembered: Path, patience: float = PATIENCE, gpus: int = 0) -> None:
         """Validate every active generator's own settings, by importing it in a process of its own.

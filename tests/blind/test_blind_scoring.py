@@ -12,7 +12,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
 from ecgpipe.blind.scoring import AnswersError, effective, kappa, score, text, wilson
-from ecgpipe.workflow.command import main
+from ecgpipe.cli.app import main
 
 CLASSES = ["SR", "AFIB"]
 SETS = ("real", "real", "good", "bad")
@@ -199,15 +199,17 @@ def test_two_files_of_one_reader_and_a_wrong_key_are_refused(key, tmp_path):
 
 def test_command_prints_scores_and_writes_them(key, tmp_path, capsys):
     path = save(tmp_path, "anna", answers_of(key, sees_bad))
-    main(["blind", "score", str(path), "--key", str(key), "--csv", str(tmp_path / "scores.csv")])
+    with pytest.raises(SystemExit, match="0"):
+        main(["blind", "score", str(path), "--key", str(key), "--csv", str(tmp_path / "scores.csv")])
     shown = capsys.readouterr().out
     assert re.search(r"^bad +all +1\.00 \[0\.\d\d, 1\.00\]", shown, re.MULTILINE)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "scores.csv"), score([path], key).scores, check_dtype=False)
 
 
 def test_command_ends_with_one_clear_error(key, tmp_path, capsys):
-    with pytest.raises(SystemExit, match=r"lost\.json does not exist"):
+    with pytest.raises(SystemExit, match="2"):
         main(["blind", "score", str(tmp_path / "lost.json"), "--key", str(key)])
+    assert "lost.json does not exist" in capsys.readouterr().err
     with pytest.raises(SystemExit) as error:
         main(["blind", "score", "a.json", "--confidence", "95"])
     assert error.value.code == 2

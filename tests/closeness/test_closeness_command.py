@@ -1,4 +1,4 @@
-"""The command for other people's ECGs."""
+"""``ecgpipe judge``, the command for other people's ECGs: closeness and privacy."""
 
 from dataclasses import replace
 
@@ -7,10 +7,16 @@ import pandas as pd
 import pytest
 import wfdb
 
-from ecgpipe.closeness.__main__ import main
+from ecgpipe.cli.app import main
 from ecgpipe.closeness.comparison import COLUMNS
 from ecgpipe.closeness.reading import labelled, read_records
 from ecgpipe.leads import LEADS
+
+
+def judge(words):
+    with pytest.raises(SystemExit) as ended:
+        main(["judge", *words])
+    return ended.value.code or 0
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def arrays(held_out, fresh, tmp_path):
 
 def test_two_arrays(arrays, capsys):
     out = arrays / "table.csv"
-    assert main([str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--level", "quick", "--out", str(out)]) == 0
+    assert judge([str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--level", "quick", "--out", str(out)]) == 0
     assert "spectrum" in capsys.readouterr().out
     table = pd.read_csv(out)
     assert table.loc[(table["measure"] == "spectrum") & (table["lead"] == "all"), "value"].notna().all()
@@ -33,9 +39,9 @@ def test_training_records_are_looked_for(arrays, train, fresh, capsys):
     np.save(arrays / "synthetic.npy", np.concatenate([fresh.signals[:39], train.signals[5:6]]))
     out = arrays / "table.csv"
     sets = [str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--train", str(arrays / "train.npy")]
-    assert main([*sets, "--level", "quick", "--out", str(out)]) == 0
+    assert judge([*sets, "--level", "quick", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "privacy: copies (1 exact and 0 near copies of training records were found)" in said
+    assert "Privacy: copies (1 exact and 0 near copies of training records were found)" in said
     assert [line.split()[:3] for line in said.splitlines() if "exact" in line][-1] == ["39", "5", "exact"]
     table = pd.read_csv(out).set_index("measure")
     assert table.loc["exact_copies", "value"] == 1
@@ -54,9 +60,9 @@ def test_wfdb_folder_is_read_resampled_and_cropped(held_out, tmp_path):
 
 
 def test_errors_are_one_line(arrays, capsys):
-    assert main([str(arrays / "no.npy"), str(arrays / "real.npy")]) == 1
+    assert judge([str(arrays / "no.npy"), str(arrays / "real.npy")]) == 2
     assert capsys.readouterr().err == f"ERROR: {arrays / 'no.npy'} does not exist\n"
-    assert main([str(arrays), str(arrays / "real.npy")]) == 1
+    assert judge([str(arrays), str(arrays / "real.npy")]) == 2
     assert "neither WFDB headers" in capsys.readouterr().err
 
 
@@ -70,7 +76,7 @@ def test_labels_give_rows_by_class(arrays, held_out, fresh, capsys):
     write_labels(real, held_out.labels[:40], patient=np.arange(40) // 2)
     write_labels(synthetic, fresh.labels[:40])
     sets = [str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--level", "quick", "--out", str(out)]
-    assert main([*sets, "--real-labels", str(real), "--synthetic-labels", str(synthetic)]) == 0
+    assert judge([*sets, "--real-labels", str(real), "--synthetic-labels", str(synthetic)]) == 0
     assert "by class:" in capsys.readouterr().out
     table = pd.read_parquet(out)
     assert set(table["class"]) == {"all", *held_out.labels}
@@ -105,5 +111,5 @@ def test_labels_that_do_not_fit_are_refused(held_out, tmp_path, text, words):
 
 def test_labels_of_one_set_only_are_refused(arrays, held_out, capsys):
     labels = write_labels(arrays / "real.csv", held_out.labels[:40])
-    assert main([str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--real-labels", labels]) == 1
+    assert judge([str(arrays / "real.npy"), str(arrays / "synthetic.npy"), "--real-labels", labels]) == 2
     assert "give --synthetic-labels too" in capsys.readouterr().err

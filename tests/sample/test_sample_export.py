@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +101,3 @@ def test_what_does_not_fit_is_an_error_and_leaves_nothing(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match=r"record s000002: .* mV does not fit WFDB's format 16"):
             export(Dataset(signals, dataset.records, dataset.spec), tmp_path / "out", {})
         assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]
-
-
-def test_the_command_line(tmp_path: Path) -> None:
-    write(tmp_path / "data")
-    command = [sys.executable, "-m", "ecgpipe.sample.export", str(tmp_path / "data"), str(tmp_path / "out")]
-    for code, word in ((0, ""), (1, "is there already; name a folder that is not")):
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], text=True, capture_output=True, check=False)
-        assert done.returncode == code, done.stderr
-        assert word in done.stderr
-        assert "Traceback" not in done.stderr
-    assert wfdb.rdheader(str(tmp_path / "out" / "diffwave" / "s000002")).comments[2] == "Dx: 426783006"

@@ -84,7 +84,7 @@ def test_settings_above_the_limit_reach_a_job_and_why(checkout: Checkout) -> Non
     assert f"--settings @{FOLDER}/" in command
     assert len(command) < 5000
     checkout.edit(checkout.config, "title: Long", "title: Short")
-    why = [sys.executable, "-m", "ecgpipe.workflow.command", "why", "all", "--configfile", checkout.config]
+    why = [sys.executable, "-m", "ecgpipe", "why", "all", "--configfile", checkout.config]
     said = subprocess.run(why, cwd=checkout.folder, text=True, capture_output=True, check=True).stdout
     assert "setting study.title: 'Long" in said
 

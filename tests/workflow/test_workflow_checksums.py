@@ -149,7 +149,7 @@ class TestFinishedStudy:
         command = [
             sys.executable,
             "-m",
-            "ecgpipe.workflow.command",
+            "ecgpipe",
             "check",
             "--configfile",
             checkout.config,
@@ -168,7 +168,7 @@ class TestFinishedStudy:
         }
         stages = ("data", "generators", "samples", "classifiers", "closeness", "tables", "report")
         there = {p for stage in stages for p in results.glob(f"{stage}/**/*") if p.is_file()}
-        own = {p for p in there if p.name.endswith(("provenance.json", "SHA256SUMS"))}
+        own = {p for p in there if p.name.endswith(("provenance.json", "SHA256SUMS", "sampling.json"))}
         assert there - own == {path for path in noted if path.parent.name != "raw"}
 
     def test_nothing_is_read_again_at_the_next_start(self, finished: Checkout) -> None:

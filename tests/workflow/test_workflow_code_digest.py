@@ -103,3 +103,11 @@ def test_syntax_error_is_named(module: Path) -> None:
     (module / "model.py").write_text("def f(:\n")
     with pytest.raises(ValueError, match=r"model\.py, line 1"):
         _digest()
+
+
+def test_the_names_that_the_package_gives_its_users_count_as_an_empty_module() -> None:
+    found = code_digest.parts(SCRIPTS / "generate.py")
+    assert found["ecgpipe"] == found["ecgpipe.generate"]
+    assert code_digest.NAMES.read_text() != ""
+    assert (ROOT / "ecgpipe" / "generate" / "__init__.py").read_text() == ""
+    assert "ecgpipe.api" not in found

@@ -367,7 +367,7 @@ def test_a_folder_that_grew_is_taken_again_and_why_says_it(tmp_path: Path) -> No
         for end in (".hea", ".mat"):
             there = (tmp_path / "made" / path.relative_to(theirs)).with_suffix(end)
             shutil.copyfile(there, path.with_suffix(end))
-    command = [sys.executable, "-m", "ecgpipe.workflow.command", "why", "data", "--configfile", checkout.config]
+    command = [sys.executable, "-m", "ecgpipe", "why", "data", "--configfile", checkout.config]
     run = subprocess.run(command, cwd=checkout.folder, env=ENVIRONMENT, text=True, capture_output=True, check=True)
     assert "acquire: theirs" in run.stdout
     assert f"because {theirs} has changed since its records were taken: 3 records more (" in run.stdout

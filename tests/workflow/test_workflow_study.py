@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from checkout import ROOT
 
@@ -45,3 +46,20 @@ def test_full_studies_judge_the_controls_privacy():
         parts[name] = [part for part in study.closeness_parts["privacy"] if part.count("/") == 3]
         expected = [f"results/closeness/{dataset}/privacy.parquet" for dataset in study.config.datasets]
     assert parts == {"tiny": [], "paper": expected}
+
+
+def test_models_keep_how_the_study_draws_from_them(tmp_path: Path) -> None:
+    study = Study(load(ROOT / "configs" / "tiny.yaml"), ROOT / "workflow_scripts")
+    trained, untrained = tmp_path / "demo_ptbxl" / "diffwave", tmp_path / "demo_chapman" / "diffwave"
+    trained.mkdir(parents=True)
+    (trained / "model.json").write_text("{}")
+    study.keep_sampling(tmp_path)
+    kept = json.loads((trained / "sampling.json").read_text())
+    assert kept == {"generator": "diffwave", "sample": {"sampler": "ddim", "evaluations": 3, "guidance": 1.0}}
+    assert not untrained.exists()
+    stamp = (trained / "sampling.json").stat().st_mtime_ns
+    study.keep_sampling(tmp_path)
+    assert (trained / "sampling.json").stat().st_mtime_ns == stamp
+    study.config.generator_settings["diffwave"].sample["guidance"] = 3.0
+    study.keep_sampling(tmp_path)
+    assert json.loads((trained / "sampling.json").read_text())["sample"]["guidance"] == 3.0

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def _why(checkout: Checkout) -> str:
-    command = [sys.executable, "-m", "ecgpipe.workflow.command", "why", "all", "--configfile", checkout.config]
+    command = [sys.executable, "-m", "ecgpipe", "why", "all", "--configfile", checkout.config]
     return subprocess.run(
         command, cwd=checkout.folder, env=ENVIRONMENT, text=True, capture_output=True, check=True
     ).stdout

@@ -1,0 +1,115 @@
+"""``ecgpipe run``: a study from its set-up check to its answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecgpipe.cli.options import CONFIG, SNAKEMAKE, STUDY, ConfigFile
+from ecgpipe.cli.study import require_config
+
+if TYPE_CHECKING:
+    from ecgpipe.workflow.pending import Job
+
+REPORT = Path("results/report/index.html")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    example = "ecgpipe run --configfile configs/physionet.yaml --cores 8"
+    app.command(rich_help_panel=STUDY, context_settings=SNAKEMAKE, epilog=f"Example: {example}")(run)
+
+
+def _cores(text: str) -> int:
+    if text == "all":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not (text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"{text} is neither a number of cores nor `all`")
+    return int(text)
+
+
+def run(
+    context: typer.Context,
+    configfile: ConfigFile = CONFIG,
+    cores: Annotated[str, typer.Option(help="CPU cores to use: a number, or `all`.")] = "all",
+) -> None:
+    """Check a study, run it with an estimate of what is left, and end with its answer.
+
+    Further arguments are targets and options of Snakemake, as `samples` or `--keep-going`.
+    """
+    from ecgpipe.config import load
+    from ecgpipe.files import write_json
+    from ecgpipe.workflow import console
+    from ecgpipe.workflow.estimates import estimates
+    from ecgpipe.workflow.pending import pending, snakefile
+
+    number = _cores(cores)
+    load(require_config(configfile))
+    asked = [*(context.args or ["all"]), "--configfile", str(configfile)]
+    jobs = pending(asked)
+    if not jobs:
+        print("Nothing to do: every result is what the config and the code ask for.")
+        _answer()
+        return
+    known = estimates(jobs)
+    print(_beginning(jobs, [seconds for seconds in known if seconds is not None], number), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Path(folder) / "jobs.json"
+        named = [{"rule": j.rule, "name": j.name, "seconds": s} for j, s in zip(jobs, known, strict=True)]
+        write_json(plan, {"cores": number, "jobs": named})
+        # By its path: the package is then imported from beside the Snakefile.
+        command = [sys.executable, "-P", console.__file__, str(plan), "--cores", str(number), *snakefile(), *asked]
+        code = _wait(subprocess.Popen(command))
+    if code:
+        advice = "; mend the cause and give the same command again: what is done is kept" if code > 0 else ""
+        print(f"The run ended with an error{advice}.", file=sys.stderr)
+        raise typer.Exit(code if code > 0 else 128 - code)
+    _answer()
+
+
+def _beginning(jobs: list[Job], known: list[float], cores: int) -> str:
+    from ecgpipe.workflow.console import duration
+
+    number = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} on {cores} core{'s' if cores > 1 else ''}"
+    if 2 * len(known) < len(jobs):
+        return f"{number}. `ecgpipe plan` would estimate the time."
+    whole = sum(known) / len(known) * len(jobs) / cores
+    return f"{number}, about {duration(max([whole, *known]))}."
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for Snakemake, which gets an interrupt of the terminal too and ends its jobs; pass on a request to end."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _answer() -> None:
+    """Print the study's answer and where its report is, if there are some."""
+    import pandas as pd
+
+    from ecgpipe.prose.findings import tally
+    from ecgpipe.vocabulary import PRIMARY
+
+    tables = Path("results/tables/comparisons.parquet")
+    if not (tables.exists() and REPORT.exists()):
+        return
+    rows = pd.read_parquet(tables)
+    rows = rows[rows["metric"] == PRIMARY]
+    print()
+    for name, mine in rows.groupby("experiment", sort=False):
+        print(tally(mine, str(name)))
+    print(f"The report: {REPORT.resolve().as_uri()}")

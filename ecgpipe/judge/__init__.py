@@ -1,0 +1,1 @@
+"""Judgement of anybody's synthetic ECGs: closeness, privacy, and whether they help a classifier."""
