@@ -16,6 +16,7 @@ from ecgpipe.cli.options import CONFIG, SNAKEMAKE, STUDY, ConfigFile
 from ecgpipe.cli.study import require_config
 
 if TYPE_CHECKING:
+    from ecgpipe.config import Config
     from ecgpipe.workflow.pending import Job
 
 REPORT = Path("results/report/index.html")
@@ -51,12 +52,12 @@ def run(
     from ecgpipe.workflow.pending import pending, snakefile
 
     number = _cores(cores)
-    load(require_config(configfile))
+    config = load(require_config(configfile))
     asked = [*(context.args or ["all"]), "--configfile", str(configfile)]
     jobs = pending(asked)
     if not jobs:
         print("Nothing to do: every result is what the config and the code ask for.")
-        _answer()
+        _answer(config)
         return
     known = estimates(jobs)
     print(_beginning(jobs, [seconds for seconds in known if seconds is not None], number), flush=True)
@@ -71,7 +72,7 @@ def run(
         advice = "; mend the cause and give the same command again: what is done is kept" if code > 0 else ""
         print(f"The run ended with an error{advice}.", file=sys.stderr)
         raise typer.Exit(code if code > 0 else 128 - code)
-    _answer()
+    _answer(config)
 
 
 def _beginning(jobs: list[Job], known: list[float], cores: int) -> str:
@@ -97,19 +98,19 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def _answer() -> None:
-    """Print the study's answer and where its report is, if there are some."""
+def _answer(config: Config) -> None:
+    """Print the study's answers and where its report is, if there are some."""
     import pandas as pd
 
-    from ecgpipe.prose.findings import tally
-    from ecgpipe.vocabulary import PRIMARY
+    from ecgpipe.report.answer import CONTROLS
+    from ecgpipe.report.answers import answers
 
-    tables = Path("results/tables/comparisons.parquet")
-    if not (tables.exists() and REPORT.exists()):
+    comparisons, verdicts = (Path(f"results/tables/{name}.parquet") for name in ("comparisons", "verdicts"))
+    if not (comparisons.exists() and verdicts.exists() and REPORT.exists()):
         return
-    rows = pd.read_parquet(tables)
-    rows = rows[rows["metric"] == PRIMARY]
+    contenders = [name for name in config.generators if name not in CONTROLS] or config.generators
+    merged = [name for name in config.datasets if config.dataset_settings[name].merge]
     print()
-    for name, mine in rows.groupby("experiment", sort=False):
-        print(tally(mine, str(name)))
+    for answer in answers(pd.read_parquet(comparisons), pd.read_parquet(verdicts), contenders, merged):
+        print(f"{answer.question} {answer.headline}")
     print(f"The report: {REPORT.resolve().as_uri()}")

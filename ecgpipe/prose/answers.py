@@ -76,6 +76,17 @@ def _largest(rows: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
+def _beside_baselines(rows: pd.DataFrame) -> str:
+    """Say how many of the gains over real records alone hold against the best simple baseline, too."""
+    gains = rows[(rows["verdict"] == HELPS) & (rows["best_baseline"].fillna("") != "")]
+    if gains.empty:
+        return ""
+    held = int((gains["against_best_baseline"] == HELPS).sum())
+    if len(gains) == 1:
+        return f"The gain {'also holds' if held else 'is not shown'} against the best simple baseline."
+    return f"Against the best simple baseline, {held} of these {len(gains)} gains are shown."
+
+
 def could_have_seen(rows: pd.DataFrame) -> str:
     """Say which gains were large enough to be seen, in comparisons that show none.
 
@@ -117,7 +128,7 @@ def detail(rows: pd.DataFrame) -> str:
         rows: comparisons in the primary metric, at least one.
     """
     silent = rows["verdict"] == CANNOT_TELL
-    parts = [_largest(rows[~silent]), could_have_seen(rows[~silent & (rows["verdict"] != HELPS)])]
+    parts = [_largest(rows[~silent]), _beside_baselines(rows), could_have_seen(rows[~silent & (rows["verdict"] != HELPS)])]
     if silent.any():
         whole = silent.groupby(rows["dataset"], sort=False).all()
         datasets = [str(name) for name in whole.index[whole]]

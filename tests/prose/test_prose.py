@@ -120,6 +120,10 @@ def test_gains_and_losses_are_counted_and_the_largest_named():
     assert answers.headline(seen({}, {})) == "A gain was shown in all 2 comparisons."
     assert answers.headline(seen({})) == "A gain was shown."
     assert answers.detail(seen({})) == "The gain is 0.03 macro F1 with diffwave."
+    beaten = {"best_baseline": "mixup", "against_best_baseline": "no difference shown"}
+    assert answers.detail(seen(beaten)).endswith("The gain is not shown against the best simple baseline.")
+    held = {**beaten, "generator": "other", "against_best_baseline": "helps"}
+    assert "Against the best simple baseline, 1 of these 2 gains are shown." in answers.detail(seen(beaten, held))
     assert answers.headline(seen(HARMS, NONE)) == "A loss was shown in 1 of 2 comparisons, and no gain."
 
 
