@@ -1,11 +1,13 @@
 """One self-contained page that a person wants to read.
 
 in: results/tables/, and the data, samples and models that the page shows
-out: results/report/index.html, results/report/closeness/{dataset}/{picture}.svg,
-    results/report/blind.html and blind_key.json (the blind test and its key)
+out: results/report/index.html, blind.html and blind_key.json (the blind test and its key);
+    tables/ (Parquet, CSV, LaTeX, a data dictionary), figures/ and closeness/{dataset}/ (SVG, PDF),
+    methods.md, methods.tex and references.bib to take away
 """
 
 from ecgpipe.closeness.names import PICTURES
+from ecgpipe.report.names import METHODS, figure_names, table_files
 
 REPORT = JOBS["report_page"]
 
@@ -47,6 +49,18 @@ rule report_page:
             ]
         ),
     output:
+        tables=[REPORT.path(file) for file in table_files()],
+        figures=[
+            REPORT.path(f"figures/{name}.{suffix}")
+            for name in figure_names(STUDY.config.datasets)
+            for suffix in ("svg", "pdf")
+        ],
+        closeness=[
+            REPORT.path(f"closeness/{dataset}/{picture}.pdf")
+            for dataset in STUDY.config.datasets
+            for picture in PICTURES
+        ],
+        methods=[REPORT.path(file) for file in METHODS],
         provenance=REPORT.provenance,
         checksums=REPORT.checksums,
         page=report(

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ecgpipe.closeness.names import AMPLITUDE, INTERVALS, RR, SPECTRUM
 from ecgpipe.report.panels import SMALL_STYLE, Styles, figure_and_margins, legend, legend_lines, sheet, write_none
-from ecgpipe.report.svg import FAINT, svg
+from ecgpipe.report.svg import FAINT, Drawing, svg
 
 _LEADS = 6
 """Leads a row: limb leads above, chest leads below."""
@@ -67,7 +67,7 @@ def _number(value: float) -> str:
 
 def draw_by_lead(
     picture: str, curves: pd.DataFrame, leads: Sequence[str], styles: Styles, labels: tuple[str, str]
-) -> str:
+) -> Drawing:
     """Draw one curve a set in a panel for each lead."""
     found = {key: _shown(picture, curve) for key, curve in _pooled(curves, list(styles), leads).items()}
     drawn = np.concatenate(
@@ -116,7 +116,7 @@ def _curve(curves: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
     return {key: np.array([x, y]) for key, x, y in zip(keys, curves["x"], curves["y"], strict=True)}
 
 
-def draw_intervals(curves: pd.DataFrame, classes: Sequence[str], styles: Styles) -> str:
+def draw_intervals(curves: pd.DataFrame, classes: Sequence[str], styles: Styles) -> Drawing:
     """Draw distributions: a row for each interval, a column for each class."""
     kinds = [RR, *(name for name in INTERVALS if (curves["picture"] == name).any())]
     with matplotlib.rc_context(SMALL_STYLE):
@@ -142,7 +142,7 @@ def draw_intervals(curves: pd.DataFrame, classes: Sequence[str], styles: Styles)
         return svg(figure)
 
 
-def draw_beats(curves: pd.DataFrame, classes: Sequence[str], leads: Sequence[str], styles: Styles) -> str:
+def draw_beats(curves: pd.DataFrame, classes: Sequence[str], leads: Sequence[str], styles: Styles) -> Drawing:
     """Draw mean beats: a row for each class, a column for each lead."""
     found = _curve(curves)
     spans = {}

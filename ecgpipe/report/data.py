@@ -12,6 +12,13 @@ from ecgpipe.report.inputs import Inputs
 from ecgpipe.vocabulary import ALL
 
 
+def _origin(source: Any) -> tuple[str, str] | None:
+    """Return name and address of a project on PhysioNet; None if the records come from elsewhere."""
+    if source is None or source.kind != "physionet":
+        return None
+    return f"{source.slug} {source.version}", f"https://physionet.org/content/{source.slug}/{source.version}/"
+
+
 def records(inputs: Inputs) -> list[dict[str, Any]]:
     """Return a section a dataset."""
     counts, exclusions = inputs.table("data"), inputs.table("exclusions")
@@ -26,6 +33,7 @@ def records(inputs: Inputs) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "simulated": name in inputs.simulated,
+                "origin": _origin(inputs.config.dataset_settings[name].source),
                 "members": inputs.config.dataset_settings[name].merge or [],
                 "summary": summary,
                 "rows": [(label, [int(row[split]) for split in (*SPLITS, ALL)]) for label, row in records.iterrows()],

@@ -14,7 +14,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from ecgpipe.report.panels import SMALL_STYLE, legend, sheet
-from ecgpipe.report.svg import COLOURS, REAL_COLOUR, svg
+from ecgpipe.report.svg import COLOURS, REAL_COLOUR, Drawing, svg
 from ecgpipe.vocabulary import REAL_HELD_OUT
 
 _OTHERS = "#c6c6c2"
@@ -30,7 +30,7 @@ def _dots(axis: Axes, places: np.ndarray, colour: str, size: float) -> None:
     axis.add_patch(PathPatch(path, fill=False, edgecolor=colour, linewidth=size, capstyle="round"))
 
 
-def draw_map(points: pd.DataFrame, axes: tuple[str, str], classes: Sequence[str], generators: Sequence[str]) -> str:
+def draw_map(points: pd.DataFrame, axes: tuple[str, str], classes: Sequence[str], generators: Sequence[str]) -> Drawing:
     places = points[list(axes)].to_numpy(dtype=float)
     inside = np.isfinite(places).all(axis=1)
     points, places = points[inside], places[inside]

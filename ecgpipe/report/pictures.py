@@ -11,6 +11,7 @@ from ecgpipe.closeness.names import AMPLITUDE, AUTOCORRELATION, BEAT, SPECTRUM
 from ecgpipe.report.curves import draw_beats, draw_by_lead, draw_intervals
 from ecgpipe.report.maps import draw_map
 from ecgpipe.report.panels import line_styles
+from ecgpipe.report.svg import Drawing
 
 MAP = (
     "Every dot is a record, at the first two principal components of the random-kernel features (axes defined by real "
@@ -48,7 +49,7 @@ class Picture:
     name: str
     title: str
     caption: str
-    svg: str
+    svg: Drawing
 
 
 def draw(

@@ -13,9 +13,11 @@ from ecgpipe.closeness.names import PICTURES
 from ecgpipe.config import Config
 from ecgpipe.files import write_text
 from ecgpipe.leads import LEADS
+from ecgpipe.prose.methods import linked
 from ecgpipe.prose.wording import METRIC_NAMES
 from ecgpipe.report import closeness, scripts
 from ecgpipe.report.answer import answer
+from ecgpipe.report.beside import methods_text, take_away, write_beside
 from ecgpipe.report.blind import blind_test, write_key
 from ecgpipe.report.data import records
 from ecgpipe.report.ecgs import examples
@@ -46,8 +48,12 @@ def build_report(
     models: Mapping[Model, Path],
     out: str | Path,
     git: GitState | None,
+    beside: bool = True,
 ) -> None:
-    """Write the report, and beside it the blind test (``blind.html``) with its key (``blind_key.json``).
+    """Write the report, and beside it what can be taken away and the blind test.
+
+    Beside the page lie ``tables/`` (Parquet, CSV, LaTeX, a data dictionary), ``figures/`` and ``closeness/<dataset>/``
+    (SVG, PDF), ``methods.md`` and ``methods.tex`` with ``references.bib``, ``blind.html`` and ``blind_key.json``.
 
     Args:
         config: the study.
@@ -55,8 +61,9 @@ def build_report(
         data: folder of each dataset, by name, members of merges among them.
         samples: folder of the samples of each (dataset, generator); what is missing is named in the report.
         models: folder of each trained generator, by (dataset, generator); those without a history are left out.
-        out: the HTML file; the pictures of the closeness stage also lie in ``closeness/<dataset>/`` beside it, as SVG.
+        out: the HTML file.
         git: of :func:`ecgpipe.report.provenance.git_state`; None if the study was not run from a checkout.
+        beside: whether to write what can be taken away, too.
 
     Raises:
         FileNotFoundError: if a table or a dataset is missing.
@@ -64,9 +71,6 @@ def build_report(
     inputs = Inputs(config, Path(tables), data, samples, models, git)
     environment = _environment()
     compared = closeness.section(inputs.tables, list(inputs.data), inputs.classes, LEADS)
-    for dataset in compared["datasets"] if compared else []:
-        for picture in dataset["pictures"]:
-            write_text(Path(out).parent / "closeness" / dataset["name"] / f"{picture.name}.svg", picture.svg)
     judged = _write_blind_test(inputs, environment, Path(out).parent)
     script = scripts.script("page.js", "ecg.js", "pane.js", "viewer.js")
     fixed = {
@@ -93,7 +97,11 @@ def build_report(
         "training": training(inputs),
         "runtime": runtime(inputs),
         "made": made(inputs),
+        "tables": take_away(inputs),
+        "methods": {"text": (text := methods_text(inputs)), "pieces": linked(text)},
     }
+    if beside:
+        write_beside(inputs, fixed, Path(out).parent)
     template = environment.get_template("template.html.j2")
     empty = {"most": 0, "step": 0.0, "unshown_pairs": 1}
     rest = len(template.render(**fixed, viewer=empty, ecg_data="").encode())

@@ -130,6 +130,14 @@ def _hundredths(number: re.Match[str]) -> str:
     return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
+def blank(sentence: str) -> Drawing:
+    """Return a drawing that holds only a sentence."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.5, 0.6))
+        figure.text(0.5, 0.5, sentence, ha="center", va="center", style="italic")
+        return svg(figure)
+
+
 def image(svg: str, spaces: str = " ") -> Markup:
     """Return an SVG document as a data URI, to stand in a double-quoted attribute; in ``srcset`` without spaces."""
     text = urllib.parse.quote(svg, safe=f"{spaces}!$'()*+,-./:;=?@_~<>")

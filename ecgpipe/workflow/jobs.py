@@ -119,7 +119,7 @@ _PAGE = tuple(
     f"report/{name}"
     for name in (
         *("template.html.j2", "closeness.html.j2", "viewer.html.j2", "blind.html.j2", "style.css", "viewer.css"),
-        *("ecg.js", "pane.js", "viewer.js", "blind.js"),
+        *("page.js", "ecg.js", "pane.js", "viewer.js", "blind.js"),
     )
 )
 

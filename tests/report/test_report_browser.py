@@ -57,6 +57,7 @@ def folder(results, tmp_path_factory):
         samples={("a", "gen"): root / "samples"},
         models=results.models,
         git=None,
+        beside=False,
         out=root / "report" / "index.html",
     )
     return root / "report"

@@ -53,6 +53,7 @@ def make(results, out, **changes):
         "data": results.data,
         "samples": results.samples,
         "models": results.models,
+        "beside": False,
         "git": {"commit": "c" * 40, "date": "2026-01-02T03:04:05Z", "changed": 1},
     }
     config = changes.pop("config", results.config)
@@ -61,8 +62,13 @@ def make(results, out, **changes):
 
 
 @pytest.fixture(scope="module")
-def html(results, tmp_path_factory):
-    return make(results, tmp_path_factory.mktemp("report") / "index.html")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def html(results, folder):
+    return make(results, folder / "index.html", beside=True)
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +80,16 @@ def squeezed(text):
     return re.sub(r"\s+", " ", text)
 
 
-def test_page_needs_no_network_and_runs_only_its_own_script(page, html):
+def test_page_needs_no_network_and_runs_only_its_own_script(page, html, folder):
     for tag, attributes in page.elements:
         assert tag not in {"link", "iframe", "object"}
         for name in ("src", "href"):
             value = attributes.get(name) or "#"
             linked = tag == "a" and value.startswith(
-                ("https://arxiv.org/", "https://doi.org/", "https://physionet.org/")
+                ("https://arxiv.org/", "https://doi.org/", "https://physionet.org/", "https://www.jstor.org/")
             )
-            assert value.startswith(("#", "data:image/svg+xml,")) or value == "blind.html" or linked, value
+            beside = tag == "a" and (folder / value.split("#")[0]).is_file()
+            assert value.startswith(("#", "data:image/svg+xml,")) or linked or beside, value
         assert not any(name.startswith("on") for name in attributes)
     scripts = page.all("script")
     assert scripts == [{"type": "application/json", "id": "ecg-data"}, {}]
@@ -233,7 +240,9 @@ def test_real_data_has_no_notice(results, configure, tmp_path):
     verdicts_table(pd.read_parquet(tables / "comparisons.parquet"), [], [], 0.95).to_parquet(
         tables / "verdicts.parquet"
     )
-    text = squeezed(Page(make(results, tmp_path / "r.html", config=config, tables=tables)).text)
+    page = Page(make(results, tmp_path / "r.html", config=config, tables=tables))
+    assert "https://physionet.org/content/ptb-xl/1.0.3/" in [a["href"] for a in page.all("a")]
+    text = squeezed(page.text)
     assert "imulated" not in text
 
 

@@ -79,7 +79,7 @@ def study(results, tmp_path_factory):
 @pytest.fixture(scope="module")
 def html(results, study, tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "index.html"
-    build_report(results.config, **study, models={}, git=None, out=out)
+    build_report(results.config, **study, models={}, git=None, beside=False, out=out)
     return out.read_text(encoding="utf-8")
 
 
@@ -166,13 +166,13 @@ def test_names_that_repeat_are_told_apart_by_the_distance(results, study, tmp_pa
 def test_page_stays_below_its_size(results, study, tmp_path, monkeypatch):
     out = tmp_path / "index.html"
     monkeypatch.setattr(run, "LEAST_RECORD_BYTES", 0)
-    build_report(results.config, **study, models={}, git=None, out=out)
+    build_report(results.config, **study, models={}, git=None, beside=False, out=out)
     whole = len(out.read_bytes())
     assert whole < run.PAGE_BYTES
     records = len(json.dumps(page_data(out.read_text(encoding="utf-8"))["records"]))
     for share, shown in ((0.8, 63), (0.3, 20)):
         monkeypatch.setattr(run, "PAGE_BYTES", int(whole - (1 - share) * records))
-        build_report(results.config, **study, models={}, git=None, out=out)
+        build_report(results.config, **study, models={}, git=None, beside=False, out=out)
         data = page_data(out.read_text(encoding="utf-8"))
         assert len(out.read_bytes()) <= run.PAGE_BYTES
         assert data["step"] > STEPS[0]
