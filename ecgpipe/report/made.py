@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from ecgpipe.files import read_json
 from ecgpipe.prose.rows import Row, rows_of
 from ecgpipe.prose.wording import number
 from ecgpipe.report import provenance
@@ -48,6 +49,24 @@ def runtime(inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def drafts(inputs: Inputs) -> list[str]:
+    """Say which generators learned what drafts leave of records, and which learned whole records.
+
+    The model files say it; a generator without drafts (the control, a user's own) is not named.
+    """
+    names: dict[str, list[str]] = {"beats": [], "none": []}
+    for (dataset, generator), folder in sorted(inputs.models.items()):
+        path = folder / "model.json"
+        facts = read_json(path) if path.exists() else {}
+        if (kind := facts.get("draft")) not in names:
+            continue
+        without = sum(facts.get("records_without_draft", {}).values())
+        note = f" ({without} training records, in which no beats were found, without)" if without else ""
+        names[kind].append(f"{generator} on {dataset}{note}")
+    said = {"beats": "With drafts of beats (draft: beats)", "none": "Whole records (draft: none)"}
+    return [f"{said[kind]}: {', '.join(own)}." for kind, own in names.items() if own]
+
+
 def made(inputs: Inputs) -> dict[str, Any]:
     """Return code, versions, configuration and checksums."""
     config = inputs.config
@@ -57,6 +76,7 @@ def made(inputs: Inputs) -> dict[str, Any]:
     files += [(f"samples/{d}/{g}/signals.npy", p / "signals.npy") for (d, g), p in inputs.drawn.items()]
     written = provenance.config_text(config)
     return {
+        "drafts": drafts(inputs),
         "git": inputs.git,
         "versions": provenance.versions(),
         "seeds": ", ".join(map(str, config.experiments.seeds)),

@@ -131,6 +131,8 @@ def _write_data(root: Path) -> None:
         {"stage": ["one", "one"], "step": [10, 20], "train_loss": [1.0, 0.5], "validation_loss": [1.1, 0.6]}
     )
     write_parquet(root / "generators" / "a" / "gen" / "history.parquet", history)
+    facts = {"draft": "beats", "records_without_draft": {"2 beats found, 3 needed": 3, "no beat for 6.0 s": 1}}
+    write_json(root / "generators" / "a" / "gen" / "model.json", facts)
 
 
 def study_config(**changes: object) -> Config:

@@ -9,7 +9,10 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from ecgpipe.files import write_json
 from ecgpipe.report.ecgs import MAX_ECGS
+from ecgpipe.report.inputs import Inputs
+from ecgpipe.report.made import drafts
 from ecgpipe.report.run import build_report
 from ecgpipe.tables.verdicts import verdicts_table
 
@@ -175,6 +178,17 @@ def test_page_says_how_it_was_made(page, html, results):
     assert "samples/a/gen/signals.npy" in text
     assert "bootstrap: 100" in html
     assert str(results.root) not in html
+
+
+def test_page_says_which_generators_used_drafts(html, results, tmp_path):
+    said = "With drafts of beats (draft: beats): gen on a (4 training records, in which no beats were found, without)."
+    assert said in html
+    models = {}
+    for name, facts in {"pure": {"draft": "none"}, "control": {}, "other": {"draft": "none"}}.items():
+        write_json(tmp_path / name / "model.json", facts)
+        models["a", name] = tmp_path / name
+    inputs = Inputs(results.config, results.tables, results.data, results.samples, models, None)
+    assert drafts(inputs) == ["Whole records (draft: none): other on a, pure on a."]
 
 
 def test_same_input_same_page(results, html, tmp_path):

@@ -1,0 +1,78 @@
+"""The tables of `learning.py`, from its CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from measuring import DATA, DOCS, markdown_table
+
+CSV = DATA / "learning.csv"
+LOSSES_CSV = DATA / "learning_losses.csv"
+DOCUMENT = DOCS / "generators.md"
+LOSSES = ["stage", "step", "train_loss", "validation_loss"]
+RHYTHMS = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
+DRAFTS = {"beats": "draft", "none": "no draft"}
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """Return what a row is, for a table."""
+    if row["generator"] == "real":
+        return "held-out records"
+    if row["generator"] == "training":
+        return "training records"
+    if not row["budget"]:
+        return f"`{row['generator']}` (control)"
+    return f"`{row['generator']}`, {DRAFTS[row['draft']]}"
+
+
+def per_rhythm(row: dict[str, Any]) -> str:
+    """Return the agreement of each rhythm of a set, in hundredths."""
+    shares = [row.get(f"agreement_{name}") for name in RHYTHMS]
+    return " ".join("–" if pd.isna(share) else f"{100 * share:.0f}" for share in shares)
+
+
+def table(csv: Path = CSV) -> str:
+    """Return the CSV as a Markdown table."""
+    heads = ["dataset", "budget, s", "generator", "seed", "CPU s", "agreement [95 %]", " ".join(RHYTHMS)]
+    heads += ["Fréchet distance", "nearest training record, mV (nearer than 1 %)", "copies", "rate, /min", "RR CV"]
+    heads += ["ectopic, pause, waves, %"]
+    lines = []
+    for row in pd.read_csv(csv).to_dict("records"):
+        trained = row["budget"] > 0
+        mark = " †" if row["stale"] else ""
+        line = [row["dataset"], row["budget"] if trained else "", name_of(row) + mark, row["seed"] if trained else ""]
+        if isinstance(row.get("refused"), str):
+            lines.append([*line, "", f"refused: {row['refused']}", *[""] * 7])
+            continue
+        near = ""
+        if row["generator"] != "training":
+            near = f"{row['nearest_train_mv']:.3f} ({100 * row['near_share']:.0f} %)"
+        line += [
+            "" if pd.isna(row["cpu_seconds"]) else f"{row['cpu_seconds']:.0f}",
+            f"{row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}]",
+            per_rhythm(row),
+            f"{row['frechet']:.1f}",
+            near,
+            "" if pd.isna(row["copies"]) else f"{row['copies']:.0f}",
+            f"{row['rate_distance']:.1f}",
+            f"{row['rr_cv_distance']:.3f}",
+            " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause", "waves")),
+        ]
+        lines.append(line)
+    return markdown_table(heads, lines)
+
+
+def losses_table(csv: Path = LOSSES_CSV) -> str:
+    """Return the losses at the end of each stage of the trainings of five minutes, as Markdown."""
+    heads = ["dataset", "generator", "seed", "stage", "steps", "training loss", "validation loss"]
+    lines = []
+    losses = pd.read_csv(csv)
+    losses = losses[losses["budget"] == 300]
+    for _, rows in losses.groupby(["dataset", "generator", "draft", "seed", "stage"], sort=False):
+        last, best = rows.iloc[-1].to_dict(), rows.loc[rows["validation_loss"].idxmin()]
+        line = [last["dataset"], name_of(last), last["seed"], last["stage"], last["step"]]
+        lowest = f"{best['validation_loss']:.3f}, {best['step']}"
+        lines.append([*line, f"{last['train_loss']:.3f}", f"{last['validation_loss']:.3f}", lowest])
+    return markdown_table([*heads, "lowest validation loss, at step"], lines)
