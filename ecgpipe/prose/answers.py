@@ -128,7 +128,8 @@ def detail(rows: pd.DataFrame) -> str:
         rows: comparisons in the primary metric, at least one.
     """
     silent = rows["verdict"] == CANNOT_TELL
-    parts = [_largest(rows[~silent]), _beside_baselines(rows), could_have_seen(rows[~silent & (rows["verdict"] != HELPS)])]
+    without_gain = rows[~silent & (rows["verdict"] != HELPS)]
+    parts = [_largest(rows[~silent]), _beside_baselines(rows), could_have_seen(without_gain)]
     if silent.any():
         whole = silent.groupby(rows["dataset"], sort=False).all()
         datasets = [str(name) for name in whole.index[whole]]
