@@ -10,6 +10,13 @@ import pandas as pd
 
 from ecgpipe.preprocess.reasons import CODE_LINE, KEYS
 
+EMPTY = {
+    "train": "nothing can be trained on this dataset alone",
+    "validation": "a training on this dataset alone has nothing to choose its weights by",
+    "test": "nothing can be tested on this dataset",
+}
+"""Of each split, what follows if no record is in it."""
+
 MOST_LOST = 0.1
 """Share of a set's records that may be left out without a word on the terminal."""
 
@@ -39,10 +46,9 @@ def losses(records: pd.DataFrame, excluded: pd.DataFrame) -> dict[str, Any]:
 
 
 def _one_sided(records: pd.DataFrame) -> list[str]:
-    """Say that no record is to be learnt from, or that there is nothing to tell apart."""
-    told = []
-    if len(records) and "train" not in set(records["split"]):
-        told.append("No record is in the training split: nothing can be trained on this dataset alone.")
+    """Say that a split is empty, or that there is nothing to tell apart."""
+    there = set(records["split"])
+    told = [f"No record is in the {split} split: {so}." for split, so in EMPTY.items() if there and split not in there]
     if len(classes := set(records["label"])) == 1:
         told.append(f"Every record is of class {next(iter(classes))}: there is nothing to tell apart.")
     return told

@@ -57,7 +57,7 @@ def _text(raw: bytes) -> str:
         text = raw.decode(coding)
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return text.rstrip("\0\x1a")
+    return text.rstrip("\0\x1a \t\r\n")
 
 
 def read_recording(

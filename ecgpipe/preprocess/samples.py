@@ -1,8 +1,9 @@
 """The samples of one data file, of any WFDB format; no more is kept than is asked for.
 
 Samples of format 16, which both data sets of the study use, are read with numpy: the same numbers as from
-``wfdb.rdrecord``, bit for bit, in a fraction of its time, most of which its header parser takes. Every other format is
-read by wfdb from a header rewritten in the form it expects.
+``wfdb.rdrecord``, bit for bit, in a fraction of its time, most of which its header parser takes. So is format 61, its
+bytes in the other order, whose digital samples wfdb cannot return. Every other format is read by wfdb from a header
+rewritten in the form it expects.
 
 Checksums are those of whole recordings. They are verified a block at a time, so that a recording of a day takes no more
 memory than one of ten seconds.
@@ -22,8 +23,11 @@ import wfdb
 from ecgpipe.preprocess.headers import SignalLine, canonical
 from ecgpipe.preprocess.reasons import InvalidRecord
 
+PLAIN = {16: "<i2", 61: ">i2"}
+"""Formats that are plain 16-bit numbers, with numpy's name of these."""
+
 MISSING = -32768
-"""The value that marks a missing sample in format 16."""
+"""The value that marks a missing sample in them."""
 
 BLOCK_SAMPLES = 1 << 21
 """Samples of all signals of a file that are in memory at a time: 4 MB in format 16."""
@@ -57,10 +61,13 @@ class DataFile:
     """Frames; None if only the file's size tells."""
 
     @property
-    def is_plain_16(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether it is one block of 16-bit samples, frame after frame."""
-        offset = self.signals[0].byte_offset
-        return all((s.format, s.samples_per_frame, s.skew, s.byte_offset) == (16, 1, 0, offset) for s in self.signals)
+        first = self.signals[0]
+        form = (first.format, 1, 0, first.byte_offset)
+        return first.format in PLAIN and all(
+            (s.format, s.samples_per_frame, s.skew, s.byte_offset) == form for s in self.signals
+        )
 
     @property
     def frame(self) -> int:
@@ -117,8 +124,8 @@ def read_samples(file: DataFile, wanted: list[int], samples: int | None) -> np.n
     length = _length(file, size)
     each = file.signals[wanted[0]].samples_per_frame
     frames = length if samples is None else min(length, math.ceil(samples / each))
-    if file.is_plain_16:
-        return _read_format_16(file, path, wanted, length, frames)
+    if file.is_plain:
+        return _read_plain(file, path, wanted, length, frames)
     return _read_with_wfdb(file, path, wanted, length, frames)[:, :samples]
 
 
@@ -144,15 +151,16 @@ def _length(file: DataFile, size: int) -> int:
     return length
 
 
-def _read_format_16(file: DataFile, path: Path, wanted: list[int], length: int, needed: int) -> np.ndarray:
+def _read_plain(file: DataFile, path: Path, wanted: list[int], length: int, needed: int) -> np.ndarray:
     count, offset = len(file.signals), file.signals[0].byte_offset
+    kind = PLAIN[file.signals[0].format]
     digital = np.empty((len(wanted), needed), np.int16)
     sums = np.zeros(count, np.int64)
     verify = file.has_checksums
     stop, step = length if verify else needed, max(1, BLOCK_SAMPLES // count)
     for start in range(0, stop, step):
         size = min(step, stop - start) * count
-        frames = np.fromfile(path, dtype="<i2", count=size, offset=offset + 2 * start * count)
+        frames = np.fromfile(path, dtype=kind, count=size, offset=offset + 2 * start * count)
         if len(frames) < size:
             raise InvalidRecord("short_data", f"{path.name} became shorter while it was read")
         block = np.ascontiguousarray(frames.reshape(-1, count).T)

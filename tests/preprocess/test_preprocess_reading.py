@@ -204,6 +204,25 @@ def test_blocks_give_the_samples_of_the_whole(tmp_path: Path, storage: str, monk
     assert np.array_equal(read_leads(header, tmp_path, 99_999), whole)
 
 
+def test_bytes_in_the_other_order_are_read(tmp_path: Path) -> None:
+    """Format 61. wfdb reads its physical samples, not its digital ones, of which checksums are made."""
+    write_record(tmp_path, "A1", DIGITAL, lines=signal_lines("A1.dat", DIGITAL, "61"))
+    (tmp_path / "A1.mat").unlink()
+    (tmp_path / "A1.dat").write_bytes(DIGITAL.astype(">i2").tobytes())
+    found = read_leads(read_header(tmp_path / "A1.hea"), tmp_path)
+    assert np.array_equal(found, wfdb.rdrecord(str(tmp_path / "A1")).p_signal.T)
+    (tmp_path / "A1.dat").write_bytes(DIGITAL.astype("<i2").tobytes())
+    assert reason_of_ten_seconds(tmp_path).reason == "checksum"
+
+
+@pytest.mark.parametrize(("storage", "kind", "shift"), [("160", "<u2", 32768), ("32", "<i4", 0)])
+def test_other_plain_formats_are_read(tmp_path: Path, storage: str, kind: str, shift: int) -> None:
+    write_record(tmp_path, "A1", DIGITAL, lines=signal_lines("A1.dat", DIGITAL, storage))
+    (tmp_path / "A1.mat").unlink()
+    (tmp_path / "A1.dat").write_bytes((DIGITAL.astype(np.int64) + shift).astype(kind).tobytes())
+    assert np.array_equal(read_leads(read_header(tmp_path / "A1.hea"), tmp_path), DIGITAL.T / 1000)
+
+
 def test_a_truncated_tail_is_found_although_it_is_not_kept(tmp_path: Path) -> None:
     length = write_day(tmp_path, "212", 0.5)
     os.truncate(tmp_path / "A1.dat", length * 18 - 1)
