@@ -323,7 +323,7 @@ def keep(work: Path) -> None:
     whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
     read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=work, check=True, capture_output=True, text=True
+        ["git", "describe", "--always", "--dirty"], cwd=work, check=True, capture_output=True, text=True
     ).stdout.strip()
     made = pd.read_json(folder / "tables.provenance.json", typ="series")
     about = {"commit": commit, "ended": str(made["ended"])[:10]}
