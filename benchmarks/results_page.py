@@ -62,10 +62,14 @@ time); do not edit it by hand.
 ## In short
 
 {kept} recordings of PTB-XL with {classes}: {train} to learn from, {validation} to validate on, {test} to test on, no
-patient in two of these, {rate} Hz. Generators: {generators}, each trained once, for minutes on one core, with **all**
-{train} training records. Classifiers: {classifier}; {steps} optimiser steps whatever they learn from, {seeds} seeds.
-Everything here is {primary} on the real test records ([how it is judged](statistics.md)).
+patient in two of these, {rate} Hz. Generators: {generators}, each trained {times}, for minutes on one core, with
+**all** {train} training records. Classifiers: {classifier}; {steps} optimiser steps whatever they learn from, {seeds}
+seeds. Everything here is {primary} on the real test records ([how it is judged](statistics.md)).
 
+"""
+
+ONCE = """\
+* Each generator was trained once and sampled from once. Another training is another chance, which no interval covers.
 """
 
 LIMITS = """What this does not say:
@@ -73,8 +77,7 @@ LIMITS = """What this does not say:
 * The generators are small ones that a CPU trains in minutes. Nothing here is about generators that need a GPU.
 * At every share of the real records the generator had learnt from all of them. A hospital that has only that share
   could not have trained it, so a gain at a small share may be owed to the records that the classifier was not given.
-* Each generator was trained once and sampled from once. Another training is another chance, which no interval covers.
-* Neither the simple baselines nor the number of synthetic records were tuned.
+{once}* Neither the simple baselines nor the number of synthetic records were tuned.
 * The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not amplitudes.
 
 """
@@ -114,6 +117,28 @@ def one_answer(counts: pd.Series) -> float:
     return float(2 * share / (1 + share) / len(present))
 
 
+def headline(own: pd.DataFrame) -> str:
+    """Answer the page's question in a sentence, as far as the verdicts go."""
+    gains = own[own["verdict"] == HELPS]
+    beating = gains[gains["against_best_baseline"] == HELPS]
+
+    def where(rows: pd.DataFrame) -> str:
+        shares = listed([percent(share) for share in sorted(rows["fraction"].unique())])
+        generators = listed([f"`{name}`" for name in sorted(rows["generator"].unique())])
+        return f"at {shares} of the real training records ({generators})"
+
+    if len(beating):
+        return f"**Synthetic records help, and more than the best simple baseline,** {where(beating)}."
+    if len(gains) and (gains["best_baseline"] != "").any():
+        return (
+            f"**Synthetic records help against plain training** {where(gains)}, **but are nowhere shown to help more "
+            "than the best simple baseline**, which needs no generator."
+        )
+    if len(gains):
+        return f"**Synthetic records help against plain training** {where(gains)}; no simple baseline was run."
+    return "**No gain by synthetic records was shown** at any share of the real training records."
+
+
 def answer(tables: Tables) -> str:
     """Say in a few sentences what synthetic records did, and against which bar."""
     comparisons = tables["comparisons"]
@@ -121,10 +146,11 @@ def answer(tables: Tables) -> str:
     own, control = augmented[augmented["generator"] != CONTROL], augmented[augmented["generator"] == CONTROL]
     gains = own[own["verdict"] == HELPS]
     lines = [
+        headline(own),
         f"**Against training on the real records alone**, adding synthetic records {tally(own['verdict'])} of "
-        f"{plural(len(own), 'comparison')} (generators, shares and ratios)."
+        f"{plural(len(own), 'comparison')} (generators, shares and ratios).",
     ]
-    if (own["best_baseline"].fillna("") != "").any():
+    if (own["best_baseline"] != "").any():
         beaten = int((gains["against_best_baseline"] == HELPS).sum())
         found = tally(own["against_best_baseline"], AGAINST)
         lines.append(
@@ -275,8 +301,9 @@ def render(tables: Tables, config: Config) -> str:
         steps=classifier.steps,
         seeds=len(config.experiments.seeds),
         primary=METRIC_NAMES[PRIMARY],
+        times="once" if (repetitions := config.experiments.generator_repetitions) == 1 else f"{repetitions} times",
     )
-    page += answer(tables) + by_share(tables) + LIMITS
+    page += answer(tables) + by_share(tables) + LIMITS.format(once=ONCE if repetitions == 1 else "")
     page += "## The paper's conclusions\n\n"
     claims = [
         [str(r["conclusion"]), r["claim"], r["verdict"], r["evidence"]] for r in tables["verdicts"].to_dict("records")
@@ -323,7 +350,7 @@ def keep(work: Path) -> None:
     whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
     read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=work, check=True, capture_output=True, text=True
+        ["git", "describe", "--always", "--dirty"], cwd=work, check=True, capture_output=True, text=True
     ).stdout.strip()
     made = pd.read_json(folder / "tables.provenance.json", typ="series")
     about = {"commit": commit, "ended": str(made["ended"])[:10]}

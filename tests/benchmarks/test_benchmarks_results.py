@@ -108,6 +108,7 @@ def test_the_page_says_what_the_tables_say(
     page.keep(tmp_path)
     text = page.render(page.kept_tables(), load_config(ROOT / page.CONFIG))
     for sentence in (
+        "**Synthetic records help, and more than the best simple baseline,** at 5 % of the real training records",
         "(commit abc1234, 1.0 hours of CPU",
         "150 recordings of PTB-XL with AFIB and SR: 100 to learn from, 20 to validate on, 30 to test on",
         "adding synthetic records helps in 2 and is not shown to differ in 1 of 3 comparisons",
@@ -124,6 +125,20 @@ def test_the_page_says_what_the_tables_say(
         "Run on 2026-11-26.",
     ):
         assert sentence in text, sentence
+
+
+def test_the_headline_claims_no_more_than_the_verdicts(load: Callable[[str], ModuleType]) -> None:
+    headline = load("results_page").headline
+    assert headline(table(NONE, HARMS)).startswith("**No gain by synthetic records was shown**")
+    assert headline(table({}, HARMS)).endswith(
+        "at 100 % of the real training records (`diffwave`); no simple baseline was run."
+    )
+    found = headline(table({**LESS, "fraction": 0.2}, {**LESS, "generator": "time_vqvae"}))
+    assert (
+        "at 20 % and 100 % of the real training records (`diffwave` and `time_vqvae`), **but are nowhere shown" in found
+    )
+    beating = headline(table({**BEATS, "fraction": 0.2}, LESS, {**BEATS, **NONE, "fraction": 0.5}))
+    assert beating.endswith("more than the best simple baseline,** at 20 % of the real training records (`diffwave`).")
 
 
 def test_the_committed_page_is_made_of_the_kept_tables(load: Callable[[str], ModuleType]) -> None:

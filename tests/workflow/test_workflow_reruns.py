@@ -23,7 +23,8 @@ COMPARED = {"closeness_generator": 3, "closeness_tables": 1, **TABLES}
 CONTROLS = {"closeness_controls": 3}
 SAMPLES = {"sample": 2, "pool": 1, **SYNTHETIC, **COMPARED}
 GENERATORS = {"generate": 2, **SAMPLES}
-CLASSIFIERS = {"classify_real": 3, **SYNTHETIC, **COMPARED, **CONTROLS}
+BASELINES = {"classify_baselines": 3}
+CLASSIFIERS = {"classify_real": 3, **BASELINES, **SYNTHETIC, **COMPARED, **CONTROLS}
 TINY = "configs/tiny.yaml"
 
 EDITS = {
@@ -50,7 +51,13 @@ EDITS = {
     "a setting more": ((TINY, "[TrRTeR, TrSTeR, TrRSTeR]", "[TrRTeR, TrSTeR, TrRSTeR, TrSTeS]"), SYNTHETIC),
     "the number of workers": ((TINY, "workers: 2", "workers: 1"), REPORT),
     "a setting less": ((TINY, "[TrRTeR, TrSTeR, TrRSTeR]", "[TrRTeR, TrSTeR]"), SYNTHETIC),
-    "a share of the classifiers": ((TINY, "fractions: [0.5, 1.0]", "fractions: [1.0]"), SYNTHETIC),
+    "a share of the classifiers": ((TINY, "fractions: [0.5, 1.0]", "fractions: [1.0]"), {**BASELINES, **SYNTHETIC}),
+    "a simple baseline more": ((TINY, "[oversampling]", "[oversampling, mixup]"), {**BASELINES, **TABLES}),
+    "no simple baseline": ((TINY, "[oversampling]", "[]"), TABLES),
+    "a second repetition of the generators": (
+        (TINY, "  seeds: [0, 1]", "  generator_repetitions: 2\n  seeds: [0, 1]"),
+        {"generate": 2, "sample": 2, "pool": 1, **SYNTHETIC},
+    ),
     "another generator in its place": (
         (TINY, "generators: [diffwave]", "generators: [class_mean_pca]"),
         {**GENERATORS},
@@ -120,7 +127,7 @@ def test_adding_a_dataset_trains_just_what_it_needs(checkout: Checkout) -> None:
         "    classifier: tiny\n",
     )
     new = ("acquire", "preprocess", "generate", "sample", "classify_real", "classify_augmentation", "classify_transfer")
-    new += ("closeness_generator", "closeness_controls", "closeness_tables")
+    new += ("classify_baselines", "closeness_generator", "closeness_controls", "closeness_tables")
     assert checkout.pending("all") == {**dict.fromkeys(new, 1), **TABLES}
 
 

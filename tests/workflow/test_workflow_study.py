@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkout import ROOT
 
-from ecgpipe.config import load
+from ecgpipe.config import load, validate
 from ecgpipe.workflow.study import Study
 
 
@@ -25,6 +25,31 @@ def test_the_extended_study_has_real_pretraining_though_its_datasets_differ_in_c
     assert pretraining["classifier"] == transfer["classifier"] != json.loads(study.pretraining("chapman"))["classifier"]
     assert pretraining["fractions"] == [1.0]
     assert "results/benchmarks/classify/chapman/real/for_ptbxl.jsonl" in dict(study.measured)
+
+
+def test_repetitions_of_generators_are_trained_and_sampled_with_seeds_of_their_own() -> None:
+    raw = load(ROOT / "configs" / "tiny.yaml").model_dump(mode="json", by_alias=True)
+    once, config = (
+        validate({**raw, "experiments": {**raw["experiments"], "generator_repetitions": number}}) for number in (1, 2)
+    )
+    study = Study(config, ROOT / "workflow_scripts")
+    names = [kind.name.format(**wildcards) for kind, wildcards in study.table_jobs]
+    before = [kind.name.format(**wildcards) for kind, wildcards in Study(once, ROOT / "workflow_scripts").table_jobs]
+    assert sorted(set(names) - set(before)) == [
+        "generate/demo_chapman/diffwave-2",
+        "generate/demo_ptbxl/diffwave-2",
+        "pool/demo_merged/diffwave-2",
+        "sample/demo_chapman/diffwave-2",
+        "sample/demo_ptbxl/diffwave-2",
+    ]
+    first, second = (json.loads(study.training("demo_ptbxl", name)) for name in ("diffwave", "diffwave-2"))
+    assert first["seed"] != second["seed"]
+    assert {**first, "seed": 0} == {**second, "seed": 0}
+    assert json.loads(study.training("demo_chapman", "diffwave-2"))["seed"] != second["seed"]
+    drawn = [json.loads(study.sampling("demo_ptbxl", name)) for name in ("diffwave", "diffwave-2")]
+    assert drawn[0]["seed"] != drawn[1]["seed"]
+    assert study.generator_code("generate", "diffwave") == study.generator_code("generate", "diffwave-2")
+    assert study.shown == Study(once, ROOT / "workflow_scripts").shown  # the report shows the first
 
 
 def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -> None:
