@@ -99,7 +99,7 @@ def _of_folder(text: str, records: Path, name: str) -> str:
     validate(raw)
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "config.yaml"
-        head = f"# A study of the records in {str(records.resolve())!r}. Classifier and generators are the demo's: small.\n"
+        head = f"# A study of the records in {str(records.resolve())!r}, with the demo's generators and classifier.\n"
         path.write_text(head + yaml.safe_dump(raw, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return commented(path, settings_model)
 
