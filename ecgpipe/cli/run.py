@@ -69,8 +69,8 @@ def run(
         command = [sys.executable, "-P", console.__file__, str(plan), "--cores", str(number), *snakefile(), *asked]
         code = _wait(subprocess.Popen(command))
     if code:
-        advice = "; mend the cause and give the same command again: what is done is kept" if code > 0 else ""
-        print(f"The run ended with an error{advice}.", file=sys.stderr)
+        how = "ended with an error; mend the cause" if code > 0 else "was interrupted"
+        print(f"The run {how}. The same command goes on from there: what is done is kept.", file=sys.stderr)
         raise typer.Exit(code if code > 0 else 128 - code)
     _answer(config)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ class NoStudyError(Exception):
 
 
 def require_config(configfile: Path) -> Path:
-    """Return a configuration's path.
+    """Return a configuration's path; modules beside it, such as a generator of one's own, can be imported then.
 
     Raises:
         NoStudyError: if there is no such file.
@@ -24,6 +25,7 @@ def require_config(configfile: Path) -> Path:
         where = Path.cwd()
         advice = "go to the study's folder, name a file with --configfile, or make a study with `ecgpipe init`"
         raise NoStudyError(f"there is no {configfile} in {where}: {advice}")
+    sys.path.append(str(Path.cwd()))
     return configfile
 
 

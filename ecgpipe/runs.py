@@ -1,0 +1,117 @@
+"""Two runs of a study side by side: settings, code, results and verdicts that differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgpipe.files import read_json
+from ecgpipe.vocabulary import PRIMARY
+
+SETTINGS, CODE, RESULTS, VERDICTS = "settings", "code", "results (macro F1)", "verdicts"
+CELL = ("dataset", "experiment", "setting", "generator", "fraction", "ratio", "tested", "against")
+"""Columns that tell a comparison from others."""
+ABSENT = "–"
+
+
+class RunError(Exception):
+    """A folder that is no finished run; the message names it."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that differs.
+
+    Attributes:
+        about: ``settings``, ``code``, ``results`` or ``verdicts``.
+        what: a key of the config, a module, or a cell of the study.
+        first, second: as text; a dash where a run does not have it.
+    """
+
+    about: str
+    what: str
+    first: str
+    second: str
+
+
+def _results(folder: Path) -> Path:
+    for place in (folder / "results", folder):
+        if (place / "report" / "provenance.json").exists() and (place / "tables" / "comparisons.parquet").exists():
+            return place
+    raise RunError(f"{folder} holds no finished study (results/report and results/tables): run it first")
+
+
+def compare(first: str | Path, second: str | Path) -> list[Difference]:
+    """Compare two finished runs.
+
+    Args:
+        first: a study's folder, or its folder of results.
+        second: another's.
+
+    Returns:
+        Differences of settings, code, results and verdicts, in this order; none if the runs agree.
+
+    Raises:
+        RunError: if one of them is no finished run.
+        ValueError: if a file is damaged.
+    """
+    one, other = _results(Path(first)), _results(Path(second))
+    settings = [_settings(read_json(place / "report" / "provenance.json")["settings"]) for place in (one, other)]
+    found = [Difference(SETTINGS, *row) for row in _differing(*settings)]
+    found += [Difference(CODE, *row) for row in _differing(_code(one), _code(other))]
+    tables = [pd.read_parquet(place / "tables" / "comparisons.parquet") for place in (one, other)]
+    cells = [table[table["metric"] == PRIMARY] for table in tables]
+    values, verdicts = ([_cells(table, column) for table in cells] for column in ("value", "verdict"))
+    found += [Difference(RESULTS, *row) for row in _differing(*values)]
+    found += [Difference(VERDICTS, *row) for row in _differing(*verdicts)]
+    return found
+
+
+def _settings(value: Any, key: str = "") -> dict[str, str]:
+    """Return settings by dotted key."""
+    if isinstance(value, dict) and value:
+        flat: dict[str, str] = {}
+        for name, inner in value.items():
+            flat |= _settings(inner, f"{key}.{name}" if key else str(name))
+        return flat
+    return {key: str(value)}
+
+
+def _code(results: Path) -> dict[str, str]:
+    """Return the digest of each module that the results come from."""
+    return dict(_parts(results))
+
+
+def _parts(results: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(results.rglob("*provenance.json")):
+        yield from read_json(path).get("code", {}).get("parts", {}).items()
+
+
+def _cells(table: pd.DataFrame, column: str) -> dict[str, str]:
+    columns = [name for name in CELL if name in table]
+    return {
+        " ".join(_written(value) for value in row[:-1] if not _missing(value)): _written(row[-1])
+        for row in table[[*columns, column]].itertuples(index=False)
+    }
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _written(value: Any) -> str:
+    if _missing(value):
+        return ABSENT
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _differing(first: dict[str, str], second: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    for name in dict.fromkeys([*first, *second]):
+        pair = first.get(name, ABSENT), second.get(name, ABSENT)
+        if pair[0] != pair[1]:
+            yield (name, *pair)
