@@ -76,15 +76,23 @@ def _largest(rows: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
-def _beside_baselines(rows: pd.DataFrame) -> str:
-    """Say how many of the gains over real records alone hold against the best simple baseline, too."""
-    gains = rows[(rows["verdict"] == HELPS) & (rows["best_baseline"].fillna("") != "")]
+def beside_baselines(rows: pd.DataFrame) -> str:
+    """Say how many of the gains that were shown also beat the best simple baseline; nothing without baselines.
+
+    Args:
+        rows: comparisons; columns ``best_baseline`` and ``against_best_baseline`` if baselines were trained.
+    """
+    if "best_baseline" not in rows:
+        return ""
+    gains = rows[(rows["verdict"] == HELPS) & rows["best_baseline"].fillna("").ne("")]
+    beaten = int((gains["against_best_baseline"] == HELPS).sum())
     if gains.empty:
         return ""
-    held = int((gains["against_best_baseline"] == HELPS).sum())
     if len(gains) == 1:
-        return f"The gain {'also holds' if held else 'is not shown'} against the best simple baseline."
-    return f"Against the best simple baseline, {held} of these {len(gains)} gains are shown."
+        name = str(gains["best_baseline"].iloc[0]).replace("_", " ")
+        return f"It was {'also' if beaten else 'not'} shown to beat the best simple baseline ({name})."
+    shown = f"{beaten} also beat" if beaten else "none was shown to beat"
+    return f"Of these {len(gains)} gains, {shown} the best simple baseline."
 
 
 def could_have_seen(rows: pd.DataFrame) -> str:
@@ -128,8 +136,11 @@ def detail(rows: pd.DataFrame) -> str:
         rows: comparisons in the primary metric, at least one.
     """
     silent = rows["verdict"] == CANNOT_TELL
-    without_gain = rows[~silent & (rows["verdict"] != HELPS)]
-    parts = [_largest(rows[~silent]), _beside_baselines(rows), could_have_seen(without_gain)]
+    parts = [
+        _largest(rows[~silent]),
+        beside_baselines(rows),
+        could_have_seen(rows[~silent & (rows["verdict"] != HELPS)]),
+    ]
     if silent.any():
         whole = silent.groupby(rows["dataset"], sort=False).all()
         datasets = [str(name) for name in whole.index[whole]]

@@ -21,13 +21,13 @@ from ecgpipe.vocabulary import (
     TRANSFER,
 )
 
-ONE_DATASET = "Augmenting one data set with its own synthetic records brings a barely noticeable gain."
-MERGED_DATASETS = "Augmenting the two data sets merged brings a gain in all metrics."
+ONE_DATASET = "Augmenting one dataset with its own synthetic records brings a barely noticeable gain."
+MERGED_DATASETS = "Augmenting the two datasets merged brings a gain in all metrics."
 TRANSFER_BELOW_REAL = "Synthetic pre-training and fine-tuning stays below training on real data alone."
 BEST_AT_TRANSFER = "Time-VQVAE is the best of the three generators at pre-training."
 
-NO_ONE_DATASET = "No single data set was augmented by a generator of the paper's."
-NO_MERGED_DATASETS = "No merged data set was augmented by a generator of the paper's."
+NO_ONE_DATASET = "No single dataset was augmented by a generator of the paper's."
+NO_MERGED_DATASETS = "No merged dataset was augmented by a generator of the paper's."
 NO_TRANSFER = "No transfer was run from a generator of the paper's."
 
 NO_BASELINE = "No simple baseline, such as oversampling, was trained to compare with."
@@ -70,12 +70,12 @@ def differences(rows: pd.DataFrame) -> str:
 
 def no_noticeable_change(noticeable: float) -> str:
     """Say that every difference is shown to be smaller than a noticeable one."""
-    return f"No change reaches {noticeable:g}, whether up or down."
+    return f"No change is as large as {noticeable:g} in either direction."
 
 
 def noticeable_change_left_open(noticeable: float) -> str:
     """Say that a noticeable difference may or may not be there."""
-    return f"A change beyond {noticeable:g} is neither shown nor ruled out."
+    return f"A change of more than {noticeable:g} was neither shown nor ruled out."
 
 
 def gains_and_losses(rows: pd.DataFrame, gained: pd.Series, lost: pd.Series) -> str:
@@ -119,15 +119,16 @@ def could_show(comparisons: int, smallest: float, bound: float | None) -> str:
     """
     start = f"Decided by {comparisons} comparison{'s' if comparisons > 1 else ''}"
     if math.isnan(smallest):
-        return f"{start}, not all of which can tell anything."
+        return f"{start}, not all of which can be judged."
     if bound is None:
         return (
-            f"{start}; with these test records and seeds each shows a true difference of {smallest:.3f} in 80 of 100."
+            f"{start}. With these test records and seeds, each would show a true difference of {smallest:.3f} with a "
+            "probability of 80 %."
         )
-    chance = "less likely than 80 of 100" if smallest > bound else "at least 80 of 100 likely"
+    chance = "less than" if smallest > bound else "at least"
     return (
-        f"{start}; networks that do not differ would be shown to differ by less than {smallest:.3f} in 80 of 100, so "
-        f"that agreement within {bound:g} was {chance} from the start."
+        f"{start}. If the networks did not differ, each would be shown to differ by less than {smallest:.3f} with a "
+        f"probability of 80 %, so the chance of agreement within {bound:g} was {chance} 80 % from the start."
     )
 
 
@@ -138,12 +139,12 @@ def left_out(rhythms: str) -> str:
 
 def nothing_to_rank(best: str) -> str:
     """Say that generators cannot be ranked without transfer from several of them."""
-    return f"Says nothing without transfer from {best} and from another of these."
+    return f"This cannot be judged without transfer from {best} and from another of the paper's generators."
 
 
 def part_of_the_real_records(share: float) -> str:
     """Say that fewer real records were learnt from than in the paper."""
-    return f"That is with {share:.0%} of the real records at most; the paper used all."
+    return f"This study used at most {share:.0%} of the real records; the paper used all of them."
 
 
 def on_simulated_records(evidence: str) -> str:

@@ -18,7 +18,7 @@ from ecgpipe.report.labels import trained_on
 from ecgpipe.report.svg import Drawing
 from ecgpipe.tables.comparisons import main_ratio
 from ecgpipe.tables.influence import FEWEST
-from ecgpipe.vocabulary import ALL, AUGMENTATION, PRIMARY, SYNTHETIC_ONLY, TRANSFER
+from ecgpipe.vocabulary import ALL, AUGMENTATION, NO_GENERATOR, PRIMARY, SYNTHETIC_ONLY, TRANSFER
 
 _DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
 """Experiments of the folded table: those of the paper."""
@@ -26,6 +26,8 @@ _PANELS = {
     AUGMENTATION: "Synthetic records added",
     TRANSFER: "Synthetic pre-training",
 }
+_BASELINE = "simple baseline"
+"""Experiment of networks that make more of the real records alone; drawn beside the generators if there is any."""
 CONTROLS = ("class_mean_pca",)
 """Generators that are no contenders: the answers leave them out, the figure shows them."""
 PAPERS_SEEDS = 20
@@ -57,6 +59,12 @@ def merged(inputs: Inputs) -> list[str]:
     return [name for name in inputs.data if inputs.config.dataset_settings[name].merge]
 
 
+def _baselines(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of simple baselines, which use real records only, under the names of these."""
+    rows = at_most_real(comparisons, _BASELINE, [NO_GENERATOR])
+    return rows.assign(generator=rows["setting"].str.replace("_", " "))
+
+
 def effects_figure(inputs: Inputs) -> dict[str, Drawing] | None:
     """Return the first screen's figure, wide and narrow; None if neither augmentation nor transfer was compared."""
     comparisons, names = inputs.table("comparisons"), list(inputs.config.generators)
@@ -65,6 +73,8 @@ def effects_figure(inputs: Inputs) -> dict[str, Drawing] | None:
         rows = at_most_real(comparisons, experiment, names)
         if len(rows):
             rows = rows.sort_values("generator", key=lambda own: own.map(names.index), kind="stable")
+            if experiment == AUGMENTATION:
+                rows = pd.concat([rows, _baselines(comparisons)])
             panels.append(effects.Panel(title, rows))
     if not panels:
         return None

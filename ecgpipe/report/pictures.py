@@ -15,22 +15,22 @@ from ecgpipe.report.svg import Drawing
 
 MAP = (
     "Every dot is a record, at the first two principal components of the random-kernel features (axes defined by real "
-    "training records, the same in every picture): held-out real records behind, each generator’s before them. Where "
-    "the dark cloud shows no coloured dots, kinds of records are missing; coloured dots away from it look like no real "
-    "record."
+    "training records, the same in every picture). Held-out real records lie behind, and each generator’s in front of "
+    "them. Where the grey cloud holds no coloured dots, a kind of record is missing; coloured dots away from the cloud "
+    "resemble no real record."
 )
 T_SNE = (
-    "The same records by t-SNE of all sets of the data set together, which keeps neighbours near: sets that mix cannot "
-    "be told apart by these features. Distances between clouds, and their sizes, mean nothing."
+    "The same records by t-SNE of all sets of the dataset together, which keeps neighbours close. Sets that mix cannot "
+    "be told apart by these features. Distances between clouds, and the sizes of clouds, mean nothing."
 )
 MEAN_BEATS = (
-    "Mean beats from 0.3 s before to 0.5 s after the R peak (grey line; peaks of lead II), every record counting once, "
-    "about the median of its lead. Under each lead’s name: the height of its panels."
+    "Mean beats from 0.3 s before to 0.5 s after the R peak of lead II (grey line), each lead relative to its median. "
+    "Every record counts once. The number under each lead’s name is the height of its panels."
 )
-EQUAL_MIX = "As many records of each rhythm count from every set."
+EQUAL_MIX = "Every set contributes the same number of records of each rhythm."
 INTERVALS = (
-    "RR intervals of lead II by rhythm, all beats of all records, those above 2 s at its end; where records were "
-    "delineated, their PR, QRS and QT intervals below."
+    "RR intervals of lead II by rhythm, over all beats of all records; intervals above 2 s are counted at 2 s. Where "
+    "records were delineated, their PR, QRS and QT intervals stand below."
 )
 """Captions."""
 

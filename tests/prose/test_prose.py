@@ -120,10 +120,6 @@ def test_gains_and_losses_are_counted_and_the_largest_named():
     assert answers.headline(seen({}, {})) == "A gain was shown in all 2 comparisons."
     assert answers.headline(seen({})) == "A gain was shown."
     assert answers.detail(seen({})) == "The gain is 0.03 macro F1 with diffwave."
-    beaten = {"best_baseline": "mixup", "against_best_baseline": "no difference shown"}
-    assert answers.detail(seen(beaten)).endswith("The gain is not shown against the best simple baseline.")
-    held = {**beaten, "generator": "other", "against_best_baseline": "helps"}
-    assert "Against the best simple baseline, 1 of these 2 gains are shown." in answers.detail(seen(beaten, held))
     assert answers.headline(seen(HARMS, NONE)) == "A loss was shown in 1 of 2 comparisons, and no gain."
 
 
@@ -146,3 +142,14 @@ def test_the_best_generator_is_judged_against_each_other():
     )
     assert answers.headline_of_best(seen(rows[0], {**HARMS, **rows[1]})) == "No: it was shown to be worse than c."
     assert answers.headline_of_best(seen({**NONE, **rows[0]})) == "It was not shown to be better."
+
+
+def test_gains_are_set_beside_the_best_simple_baseline():
+    beside = {"best_baseline": "class_weights", "against_best_baseline": "helps"}
+    assert answers.beside_baselines(seen({})) == ""
+    assert answers.beside_baselines(seen({**NONE, **beside})) == ""
+    assert answers.detail(seen(beside)).endswith("It was also shown to beat the best simple baseline (class weights).")
+    other = {**beside, "against_best_baseline": "no difference shown"}
+    assert "It was not shown to beat" in answers.beside_baselines(seen(other))
+    assert answers.beside_baselines(seen(beside, other)) == ("Of these 2 gains, 1 also beat the best simple baseline.")
+    assert "none was shown to beat" in answers.beside_baselines(seen(other, other))

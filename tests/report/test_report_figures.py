@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from ecgpipe.report import effects, figures, forest, heatmap
+from ecgpipe.report.answer import effects_figure
 from ecgpipe.report.answers import at_most_real
+from ecgpipe.report.inputs import Inputs
 
 CLASSES = ("SR", "AFIB", "SVTAC")
 
@@ -171,3 +173,13 @@ def test_closeness_map_has_a_cell_for_each_measure_and_set():
     )
     found = words(heatmap.draw(rows, {"mmd": "MMD", "c2st": "test"}, ["gen"], ["control: noise"]))
     assert {"MMD (mV)", "test", "floor", "gen", "noise", "1.25", "7", "0.5", "–"} <= set(found)
+
+
+def test_simple_baselines_stand_beside_the_generators(results, tmp_path):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet")
+    own = comparisons[(comparisons["experiment"] == "augmentation") & (comparisons["fraction"] == 1)]
+    baseline = own.assign(experiment="simple baseline", setting="class_weights", generator="none", ratio="none")
+    pd.concat([comparisons, baseline]).to_parquet(tmp_path / "comparisons.parquet")
+    inputs = Inputs(results.config, tmp_path, results.data, results.samples, results.models, None)
+    found = words(effects_figure(inputs)["wide"])
+    assert found.count("class weights") == found.count("gen") == 1

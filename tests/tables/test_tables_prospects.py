@@ -32,10 +32,11 @@ def test_each_claim_says_what_it_could_show():
     patients = {"a": {"SR": 1000, "AFIB": 100}, "m": {"SR": 2000, "AFIB": 3}, "b": None}
     small, few, unknown = ({name: patients[name]} for name in "amb")
     first, second, third, fourth = prospects(small, [], GENERATORS, 20, True, 0.95)
-    assert "Decided by 3 comparisons; networks that do not differ would be shown to differ by less than 0." in first
+    start = "Decided by 3 comparisons. "
+    assert f"{start}If the networks did not differ, each would be shown to differ by less than 0." in first
     assert second.endswith("Not part of this study.")
-    assert "Decided by 3 comparisons; with these test records and seeds each shows a true difference of 0." in third
+    assert f"{start}With these test records and seeds, each would show a true difference of 0." in third
     assert "Decided by 2 comparisons" in fourth
-    assert "not all of which can tell anything" in prospects(few, ["m"], GENERATORS, 20, False, 0.95)[1]
+    assert "not all of which can be judged" in prospects(few, ["m"], GENERATORS, 20, False, 0.95)[1]
     assert "run `snakemake data`" in prospects(unknown, [], GENERATORS, 20, True, 0.95)[0]
     assert all(line.endswith("Not part of this study.") for line in prospects(small, [], ["mine"], 20, True, 0.95))

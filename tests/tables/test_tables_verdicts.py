@@ -147,7 +147,7 @@ def test_what_could_be_shown_is_told_and_is_right():
     inside = (np.abs(differences) + stats.t.ppf(0.95, 9) * errors < found.smallest_effect).mean()
     assert inside == pytest.approx(0.8, abs=0.03)
     assert found.comparisons == 2
-    assert f"by less than {found.smallest_effect:.3f} in 80 of 100" in found.evidence
+    assert f"by less than {found.smallest_effect:.3f} with a probability of 80 %" in found.evidence
     harmed = verdicts_table(table({"experiment": "transfer", **HARMS}), [], [], 0.95).iloc[2]
     wanted = TTestPower().solve_power(nobs=10, alpha=0.05, power=0.8) * np.sqrt(10) * table(HARMS)["standard_error"][0]
     assert harmed.smallest_effect == pytest.approx(wanted, rel=1e-3)
@@ -196,7 +196,7 @@ def test_a_share_of_the_real_records_is_not_the_papers_study():
         assert verdicts(whole, merged)[place] == "agrees"
         found = verdicts_table(part, merged, [], 0.95).iloc[place]
         assert found.verdict == "cannot tell"
-        assert found.evidence.endswith("with 5% of the real records at most; the paper used all.")
+        assert found.evidence.endswith("used at most 5% of the real records; the paper used all of them.")
 
 
 def test_of_many_differences_the_extremes_are_told():
