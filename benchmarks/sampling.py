@@ -6,8 +6,8 @@
 
 The models are those with drafts that learning.py trained on hospital a for a minute. Fréchet distances are between the
 judge's features of samples and of real records. Agreement is the share of samples in which the judge reads the
-requested rhythm. Every bootstrap draw takes the same real records, and the same positions in every set of samples, so that differences are
-paired. Finished chunks are kept; an interrupted run resumes.
+requested rhythm. Every bootstrap draw takes the same real records, and the same positions in every set of samples, so
+that differences are paired. Finished chunks are kept; an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from ecgpipe.generate.registry import load_class
 CSV = DATA / "sampling.csv"
 CHUNK, BOOTSTRAP, SEED = 35, 500, 1
 EVALUATIONS = "evaluations"
+BUDGET, TRAINING = 60, "with drafts, for a minute"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
     Raises:
         FileNotFoundError: if the generator is not trained yet.
     """
-    model = work / "models" / str(Cell("hospital_a", way.generator, "beats", 60))
+    model = work / "models" / str(Cell("hospital_a", way.generator, "beats", BUDGET))
     if not (model / "model.json").exists():
         raise FileNotFoundError(
             f"{model} holds no model: run `python benchmarks/learning.py` with the same --work first"
@@ -153,12 +154,13 @@ def _between(row: Any, name: str, form: str) -> str:
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/performance.md."""
     real, ways = table.iloc[0], table.iloc[1:]
+    trained = real.get("trained", "without drafts")
     lines = [
         "## Faithful and fast sampling",
         "",
         f"Measured by `python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average "
         f"{real['load']:.0f}. The generators are those of [generators.md](generators.md#what-small-reaches): preset "
-        f"`small` without drafts, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
+        f"`small` {trained}, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
         "labels and seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are "
         "defined there; "
         "their 95 % intervals come from a bootstrap over records. *Amplitude* is the standard deviation of the "
@@ -203,7 +205,9 @@ def main() -> None:
         sets = [(way, drawn(args.work, way)) for way in WAYS]
         found = compare(simulated_judge(args.work), hospital_records(args.work, "a"), sets)
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        found.assign(machine=machine(), date=day, load=load).to_csv(CSV, index=False, float_format="%.6g")
+        found.assign(machine=machine(), date=day, load=load, trained=TRAINING).to_csv(
+            CSV, index=False, float_format="%.6g"
+        )
     write_section(DOCS / "performance.md", "sampling", render(pd.read_csv(CSV)))
 
 
