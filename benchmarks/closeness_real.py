@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from learning import GENERATORS as SAMPLED
+from learning import WAYS
 from measuring import DATA, DOCS, ROOT, parse, parser, write_section
 
 from ecgpipe.files import read_parquet_metadata, write_text
@@ -32,8 +32,8 @@ CHANGES: dict[str, Any] = {
     "datasets": [MERGED],
     "generators": list(GENERATORS),
     "generator_settings": {
-        way.generator: {"train": way.train, "sample": way.sample}
-        for way in (SAMPLED["class_mean_pca"], SAMPLED["diffwave_no_draft"], SAMPLED["time_diffusion_no_draft"])
+        name: {"train": WAYS[name, "none"].train, "sample": WAYS[name, "none"].sample}
+        for name in ("diffwave", "time_diffusion")
     },
     "samples": {"number": 400, "labels": "training"},
     "closeness": {"measures": "full"},

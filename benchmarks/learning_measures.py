@@ -14,7 +14,7 @@ from ecgpipe.closeness.distances import frechet_distance
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import Dataset
 from ecgpipe.generate.drafts.analysis import analyse
-from ecgpipe.generate.drafts.plans import ECTOPIC
+from ecgpipe.generate.drafts.plans import ECTOPIC, Plans
 from ecgpipe.leads import independent_from_twelve, limb_lead_residual
 from ecgpipe.simulator.hospitals import RHYTHMS
 
@@ -64,18 +64,25 @@ def nearest(signals: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def rhythm_table(dataset: Dataset) -> pd.DataFrame:
-    """Return what the beats of each record say: rate (per minute), CV of RR intervals, whether there are ectopic beats,
-    pauses (of :data:`PAUSE`) and free or locked atrial waves; records in which no beats are found are left out.
-    """
+    """Return :func:`rhythm_rows` of the beats found in records; those in which none are found are left out."""
     plans = analyse(independent_from_twelve(np.asarray(dataset.signals[:])), dataset.spec.rate).plans
+    return rhythm_rows(plans, dataset.labels)
+
+
+def rhythm_rows(plans: Plans, labels: np.ndarray) -> pd.DataFrame:
+    """Return what the beats of each record say: rate (per minute), CV of RR intervals, whether there are ectopic beats,
+    pauses (of :data:`PAUSE`) and free or locked atrial waves.
+    """
     found = []
     for i in np.flatnonzero(plans.known.numpy() > 0):
         times = plans.beats(int(i))
         intervals = np.diff(times)
+        if not len(intervals):
+            continue
         kinds = plans.kinds[int(i), : len(times)].numpy()
         found.append(
             {
-                "label": dataset.labels[i],
+                "label": labels[i],
                 "rate": 60 / intervals.mean(),
                 "rr_cv": intervals.std() / intervals.mean(),
                 "ectopic": float((kinds == ECTOPIC).any()),

@@ -4,10 +4,10 @@
     python benchmarks/sampling.py            # draws what is missing in --work (that of learning.py), then the section
     python benchmarks/sampling.py --render   # writes the section of docs/performance.md again
 
-The models are those that learning.py trained on hospital a. Fréchet distances are between the judge's features of
-samples and of real records. Agreement is the share of samples in which the judge reads the requested rhythm. Every
-bootstrap draw takes the same real records, and the same positions in every set of samples, so that differences are
-paired. Finished chunks are kept; an interrupted run resumes.
+The models are those with drafts that learning.py trained on hospital a for a minute. Fréchet distances are between the
+judge's features of samples and of real records. Agreement is the share of samples in which the judge reads the
+requested rhythm. Every bootstrap draw takes the same real records, and the same positions in every set of samples, so
+that differences are paired. Finished chunks are kept; an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from learning import DRAWN, GENERATORS, Judge, Set, hospital_records
+from learning import WAYS as TRAINED
+from learning import Cell
+from learning_records import DRAWN, Judge, Set, hospital_records, simulated_judge
 from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 from tqdm import tqdm
 
@@ -33,6 +35,7 @@ from ecgpipe.generate.registry import load_class
 CSV = DATA / "sampling.csv"
 CHUNK, BOOTSTRAP, SEED = 35, 500, 1
 EVALUATIONS = "evaluations"
+BUDGET, TRAINING = 60, "with drafts, for a minute"
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,12 @@ SAMPLERS: tuple[dict[str, Any], ...] = (
 )
 WAYS: tuple[Way, ...] = (
     *(
-        Way(f"{name}_no_draft", s["sampler"], {**GENERATORS[f"{name}_no_draft"].sample, **s})
+        Way(name, s["sampler"], {**TRAINED[name, "beats"].sample, **s})
         for name in ("time_diffusion", "diffwave")
         for s in SAMPLERS
     ),
     *(
-        Way("time_vqvae_no_draft", name, {**GENERATORS["time_vqvae_no_draft"].sample, "lf_rounds": lf, "hf_rounds": hf})
+        Way("time_vqvae", name, {**TRAINED["time_vqvae", "beats"].sample, "lf_rounds": lf, "hf_rounds": hf})
         for name, lf, hf in (("a token a round", 126, 63), ("ten rounds a band", 10, 10))
     ),
 )
@@ -74,12 +77,12 @@ def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
     Raises:
         FileNotFoundError: if the generator is not trained yet.
     """
-    model = work / "models" / f"hospital_a-{way.generator}"
+    model = work / "models" / str(Cell("hospital_a", way.generator, "beats", BUDGET))
     if not (model / "model.json").exists():
         raise FileNotFoundError(
             f"{model} holds no model: run `python benchmarks/learning.py` with the same --work first"
         )
-    found: Any = load_class(way.generator.removesuffix("_no_draft"), None)
+    found: Any = load_class(way.generator, None)
     generator, settings = found.load(model), found.SampleSettings.model_validate(way.settings)
     classes = len(generator.spec.classes)
     title = f"{way.generator} {way.name} {settings.evaluations} guidance {settings.guidance:g}"
@@ -126,7 +129,7 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, flo
     faithful: dict[tuple[str, float], tuple[dict[str, np.ndarray], float]] = {}
     labels = np.arange(DRAWN) % len(data.reference.spec.classes)
     for way, (signals, cost, evaluations) in sets:
-        values, key = read(signals, labels), (way.generator, way.settings["guidance"])
+        values, key = read(signals, labels), (way.generator, way.settings.get("guidance", 1.0))
         first, most = faithful.setdefault(key, (values, cost))
         amplitude = float(signals.std() / data.more.signals.std())
         facts = {
@@ -151,12 +154,13 @@ def _between(row: Any, name: str, form: str) -> str:
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/performance.md."""
     real, ways = table.iloc[0], table.iloc[1:]
+    trained = real.get("trained", "without drafts")
     lines = [
         "## Faithful and fast sampling",
         "",
         f"Measured by `python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average "
         f"{real['load']:.0f}. The generators are those of [generators.md](generators.md#what-small-reaches): preset "
-        f"`small` without drafts, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
+        f"`small` {trained}, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
         "labels and seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are "
         "defined there; "
         "their 95 % intervals come from a bootstrap over records. *Amplitude* is the standard deviation of the "
@@ -199,9 +203,11 @@ def main() -> None:
         torch.set_num_threads(1)
         load = os.getloadavg()[0]
         sets = [(way, drawn(args.work, way)) for way in WAYS]
-        found = compare(Judge(args.work), hospital_records(args.work, "a"), sets)
+        found = compare(simulated_judge(args.work), hospital_records(args.work, "a"), sets)
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        found.assign(machine=machine(), date=day, load=load).to_csv(CSV, index=False, float_format="%.6g")
+        found.assign(machine=machine(), date=day, load=load, trained=TRAINING).to_csv(
+            CSV, index=False, float_format="%.6g"
+        )
     write_section(DOCS / "performance.md", "sampling", render(pd.read_csv(CSV)))
 
 

@@ -1,20 +1,28 @@
-"""The benchmark of what generators learn: its measures in known cases, and its tables in the documentation."""
+"""The benchmark of what generators learn: its measures in known cases, its cells, and its tables in the document."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ecgpipe.dataset import Dataset, SignalSpec
 from ecgpipe.leads import twelve_from_independent
 
 
 @pytest.fixture
 def learning(load: Callable[[str], ModuleType]) -> ModuleType:
     return load("learning")
+
+
+@pytest.fixture
+def measures(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("learning_measures")
 
 
 @pytest.mark.parametrize(("csv", "table"), [("CSV", "table"), ("LOSSES_CSV", "losses_table")])
@@ -26,26 +34,102 @@ def test_the_document_shows_the_table_of_the_csv(learning: ModuleType, csv: str,
 def test_generators_stand_in_the_csv_beside_real_records_and_the_control(learning: ModuleType) -> None:
     found = pd.read_csv(learning.CSV)
     for _, rows in found.groupby("dataset"):
-        assert {"real", "class_mean_pca"} <= set(rows["generator"]) <= {"real", *learning.GENERATORS}
-    found = found[found["refused"].isna()]
+        assert {"real", "training", learning.CONTROL} <= set(rows["generator"])
+    known = {str(cell) for cell in learning.cells()}
+    columns = list(learning.Cell._fields)
+    assert {str(learning.Cell(*row)) for row in found[columns].itertuples(index=False)} <= known
     assert found["agreement"].between(found["agreement_low"], found["agreement_high"]).all()
-    assert (found.loc[found["generator"] != "real", "limb_residual_mv"] < 1e-5).all()
+    trained = found[~found["generator"].isin(["real", "training"])]
+    assert (trained["limb_residual_mv"] < 1e-5).all()
 
 
-def test_frechet_distance_of_known_gaussians(learning: ModuleType) -> None:
+def test_every_way_has_settings_that_its_generator_accepts(learning: ModuleType) -> None:
+    for cell in learning.cells():
+        if cell.budget:
+            cls = learning.load_class(cell.generator, None)
+            train, sample = cell.settings()
+            assert cls.Settings.model_validate(train).draft == cell.draft
+            cls.SampleSettings.model_validate(sample)
+
+
+def test_a_cell_of_other_code_or_settings_is_stale(learning: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = learning.Cell("hospital_a", "time_diffusion", "beats", 60)
+    kept = json.loads(json.dumps({"code": learning.code_of(*cell[1:3]), "settings": cell.settings()}))
+    assert not learning.stale(cell, kept)
+    assert learning.stale(cell, {**kept, "settings": [{}, {}]})
+    real = learning.parts
+
+    def changed(script: None, modules: list[str]) -> dict[str, str]:
+        return {**real(script, modules), "ecgpipe.generate.drafts.beats": "changed"}
+
+    monkeypatch.setattr(learning, "parts", changed)
+    learning.code_of.cache_clear()
+    assert learning.stale(cell, kept)
+    pure = cell._replace(draft="none")
+    other = json.loads(json.dumps({"code": learning.code_of(*pure[1:3]), "settings": pure.settings()}))
+    monkeypatch.setattr(learning, "parts", real)
+    learning.code_of.cache_clear()
+    assert not learning.stale(pure, other)  # drafts do not matter to it
+
+
+def test_finished_cells_are_not_computed_again(learning: ModuleType, tmp_path: Path) -> None:
+    cell = learning.Cell("hospital_a", "diffwave", "none", 60)
+    path = tmp_path / "cells" / f"{cell}.json"
+    path.parent.mkdir()
+    kept = {**cell._asdict(), "code": "old", "settings": [], "agreement": 0.5}
+    path.write_text(json.dumps(kept))
+    learning.compute(tmp_path, [cell])
+    assert json.loads(path.read_text()) == kept
+    assert learning.collect(tmp_path)[["agreement", "stale"]].values.tolist() == [[0.5, 1]]
+
+
+def test_frechet_distance_of_known_gaussians(measures: ModuleType) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200_000, 2))
-    assert learning.frechet(x, x) == pytest.approx(0, abs=1e-9)
+    assert measures.frechet(x, x) == pytest.approx(0, abs=1e-9)
     # |difference of means|^2 + sum (s1 - s2)^2
-    assert learning.frechet(x, 3 * rng.standard_normal((200_000, 2)) + [1.0, 0.0]) == pytest.approx(1 + 2 * 4, rel=0.02)
+    assert measures.frechet(x, 3 * rng.standard_normal((200_000, 2)) + [1.0, 0.0]) == pytest.approx(1 + 2 * 4, rel=0.02)
 
 
-def test_interval_of_a_share(learning: ModuleType) -> None:
-    assert learning.wilson(8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
-    assert learning.wilson(0, 10)[0] == pytest.approx(0, abs=1e-9)
+def test_classes_weigh_alike_in_the_frechet_distance(measures: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    one, two = rng.standard_normal((20_000, 2)), rng.standard_normal((20_000, 2)) + 5
+    even = np.concatenate([one, two])
+    rare = np.concatenate([one, two[:500]])
+    weights = measures.balanced(np.repeat([0, 1], [20_000, 500]))
+    assert measures.frechet(rare, even) > 5
+    assert measures.frechet(rare, even, weights) < 0.1
 
 
-def test_distance_to_the_nearest_training_record(learning: ModuleType) -> None:
+def test_interval_of_a_share(measures: ModuleType) -> None:
+    assert measures.wilson(0.8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
+    assert measures.wilson(0.0, 10)[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_rare_class_makes_agreement_uncertain(measures: ModuleType) -> None:
+    even = measures.agreement(np.array([True, False] * 50), np.repeat([0, 1], 50))
+    assert (even["agreement_low"], even["agreement_high"]) == pytest.approx(measures.wilson(0.5, 100))
+    rare = measures.agreement(np.r_[np.ones(96, bool), np.zeros(4, bool)], np.repeat([0, 1], [96, 4]))
+    assert rare["agreement"] == 0.5
+    assert rare["agreement_high"] - rare["agreement_low"] > 2 * (even["agreement_high"] - even["agreement_low"])
+
+
+def test_distance_to_the_nearest_training_record(measures: ModuleType) -> None:
     train = twelve_from_independent(np.random.default_rng(0).standard_normal((5, 8, 30)))
-    assert learning.nearest(train[[3]], train) == pytest.approx(0, abs=1e-6)
-    assert learning.nearest(train[[3]] + twelve_from_independent(np.full((1, 8, 30), 0.1)), train) == pytest.approx(0.1)
+    assert measures.nearest(train[[3]], train) == pytest.approx(0, abs=1e-6)
+    moved = train[[3]] + twelve_from_independent(np.full((1, 8, 30), 0.1))
+    assert measures.nearest(moved, train) == pytest.approx(0.1)
+
+
+def test_rates_and_pauses_are_read_off_the_beats(measures: ModuleType) -> None:
+    spec, times = (
+        SignalSpec(100.0, 1000, ("SR",)),
+        [np.arange(0.5, 10, 0.8), np.r_[np.arange(0.5, 5, 0.8), 6.2, 7, 7.8]],
+    )
+    moment = np.arange(1000) / 100
+    wave = [sum(np.exp(-0.5 * ((moment - t) / 0.02) ** 2) for t in own) for own in times]
+    signals = np.stack([twelve_from_independent(np.tile(w, (8, 1))[None])[0] for w in wave]).astype(np.float32)
+    found = measures.rhythm_table(Dataset(signals, pd.DataFrame({"label": ["SR", "SR"]}), spec))
+    assert found["rate"].iloc[0] == pytest.approx(75, rel=0.01)
+    assert found["pause"].tolist() == [0, 1]
+    assert measures.rhythm_figures(found, found)["rate_distance"] == 0

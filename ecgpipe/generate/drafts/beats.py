@@ -4,7 +4,8 @@ Each interval is drawn from a mixture of log-normal densities. A small network r
 off the class and the beats so far. The means are anchored: a component gives its mean relative to the mean, the last,
 the last but one, the shortest or the longest interval so far, or to two, three or four atrial cycles. The network then
 need not reproduce the exact interval of a regular rhythm; it learns which anchor the next beat follows, and how
-closely. Before each interval the kind of the beat is drawn, normal or ectopic; each kind has its own mixture.
+closely. Before each interval the kind of the beat is drawn, normal or ectopic; each kind has its own mixture. Whether a
+record has ectopic beats at all is drawn first, for its class: they come together, and in few records.
 
 A record ends before its next beat. That it has not come by then is evidence too (without it, slow rhythms are learned
 too fast): the likelihood of a record with beats t_1 ... t_n of kinds k_1 ... k_n, seen until T, is
@@ -50,6 +51,8 @@ OFFSET = 0.2
 FIRST_UNIT, SECOND_UNIT, SECOND_MEAN = 0.5, 0.3, -0.3
 NARROWEST = 0.06
 """Least width of a component, in its unit."""
+_IMPOSSIBLE = -100.0
+"""Logit of ectopic beats in records without any."""
 INTERVALS = (0.2, 5.0)
 """Shortest and longest interval drawn, s."""
 _TRIALS = 16
@@ -123,13 +126,13 @@ class BeatsNet(nn.Module):
         super().__init__()
         out = 2 * 3 * COMPONENTS + 1
         self.label = nn.Embedding(classes, width // 4)
-        shown = width // 4 + 2 * LAGS + 6 + 4 + 2
+        shown = width // 4 + 2 * LAGS + 6 + 4 + 3
 
         def head(inputs: int) -> nn.Sequential:
             return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, out))
 
-        self.first = head(width // 4)
-        self.second = head(width // 4 + 2)
+        self.first = head(width // 4 + 1)
+        self.second = head(width // 4 + 3)
         self.body = nn.Sequential(
             nn.Linear(shown, 2 * width), nn.SiLU(), nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, out)
         )
@@ -140,16 +143,17 @@ class BeatsNet(nn.Module):
             for part, means in ((self.first, spread), (self.second, spread), (self.body, anchored)):
                 bias = cast(nn.Linear, part[-1]).bias
                 bias[:-1].view(2, 3, COMPONENTS)[:, 1] = means
-                bias[-1] = -4.0  # ectopic beats are rare
+                bias[-1] = -2.0  # ectopic beats are rare, even in records that have some
 
-    def forward(self, logs: Tensor, kinds: Tensor, label: Tensor, atria: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, logs: Tensor, kinds: Tensor, label: Tensor, facts: Tensor) -> tuple[Tensor, ...]:
         """Return the mixture of each beat given those before it; see :class:`Mixture`.
 
         Args:
             logs: log(t_1 + OFFSET), then log intervals, ``(b, n)``, n at least 2; whatever stands behind the last beat.
             kinds: of the beats, ``(b, n)``.
             label: ``(b,)``.
-            atria: 1 if locked, and the log of the atrial cycle in s (0 if not locked), ``(b, 2)``.
+            facts: of the records: 1 if the beats are locked to atrial waves, the log of the atrial cycle in s (0 if not
+                locked), and 1 if there are ectopic beats, ``(b, 3)``.
 
         Returns:
             Of the beats 1 ... n + 1.
@@ -164,12 +168,12 @@ class BeatsNet(nn.Module):
         away = (lags - mean[..., None]) * there
         deviation = ((rr.square().cumsum(dim=1) / k - mean.square()).clamp(min=0) + 1e-6).sqrt()
         low, high = rr.cummin(dim=1).values - mean, rr.cummax(dim=1).values - mean
-        locked, cycle = atria[:, :1], atria[:, 1:]
+        locked, cycle, some = facts[:, :1], facts[:, 1:2], facts[:, 2:]
         about = [
             *(mean / 0.3 + 1, deviation.log() + 3, low / 0.2, high / 0.2),
             *((k.log() - 1).expand(b, -1), lags[..., 0].exp()),
             *(kinds[:, 1:], kinds[:, :-1], F.pad(kinds, (1, 0))[:, : n - 1], kinds.cumsum(dim=1)[:, 1:] / (k + 1)),
-            *(locked.expand(-1, n - 1), locked * (mean - cycle)),
+            *(locked.expand(-1, n - 1), locked * (mean - cycle), some.expand(-1, n - 1)),
         ]
         shown = torch.cat([torch.asinh(away / 0.03), away / 0.3, torch.stack(about, dim=-1)], dim=-1)
         later = self.body(torch.cat([shown, c[:, None].expand(-1, n - 1, -1)], dim=-1))
@@ -178,7 +182,11 @@ class BeatsNet(nn.Module):
         anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, *atrial], dim=-1)[..., list(ANCHORS)]
 
         raw = torch.cat(
-            [self.first(c)[:, None], self.second(torch.cat([logs[:, :1], kinds[:, :1], c], dim=1))[:, None], later],
+            [
+                self.first(torch.cat([some, c], dim=1))[:, None],
+                self.second(torch.cat([some, logs[:, :1], kinds[:, :1], c], dim=1))[:, None],
+                later,
+            ],
             dim=1,
         )
         ones = torch.ones_like(logs[:, :1])
@@ -190,20 +198,29 @@ class BeatsNet(nn.Module):
         widths = least + F.softplus(widths - least) + unit.log()
         closed = F.pad(torch.zeros_like(anchors[..., :-_ATRIAL]), (0, _ATRIAL), value=-1e4)
         weights = F.log_softmax(torch.where(locked[..., None, None] > 0, weights, weights + closed), dim=-1)
-        return raw[..., -1], weights, middle + anchors + unit * means, widths
+        ectopic = torch.where(some > 0, raw[..., -1], _IMPOSSIBLE)
+        return ectopic, weights, middle + anchors + unit * means, widths
 
 
-def encode(plans: Plans) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what :class:`BeatsNet` reads of plans: logs ``(n, k)``, kinds ``(n, k)``, atria ``(n, 2)``."""
+def encode(plans: Plans, ectopic: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what :class:`BeatsNet` reads of plans: logs ``(n, k)``, kinds ``(n, k)``, facts ``(n, 3)``.
+
+    ``ectopic`` says which records have ectopic beats, ``(n,)``; None: those whose plans have some.
+    """
     happens = plans.happens
     gaps = torch.diff(plans.times, dim=1).clamp(min=0.05)
     logs = torch.cat([(plans.times[:, :1] + OFFSET).log(), gaps.log()], dim=1)
     cycle = torch.where(plans.atrial_locked > 0, -plans.atrial_rate.clamp(min=1e-3).log(), 0.0)
-    return torch.where(happens, logs, 0.0), plans.kinds, torch.stack([plans.atrial_locked, cycle], dim=1)
+    some = (plans.kinds == ECTOPIC).any(dim=1).to(logs.dtype) if ectopic is None else ectopic
+    return torch.where(happens, logs, 0.0), plans.kinds, torch.stack([plans.atrial_locked, cycle, some], dim=1)
 
 
-def log_likelihood(module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor) -> Tensor:
+def log_likelihood(
+    module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor, ectopic: Tensor | None = None
+) -> Tensor:
     """Return the log likelihood of the beats of each record, ``(n,)``: a density in the logs of :func:`encode`.
+
+    It is conditional on whether a record has ectopic beats; as for :func:`encode`, ``ectopic`` says which have.
 
     Args:
         module: a :class:`BeatsNet`.
@@ -214,8 +231,8 @@ def log_likelihood(module: nn.Module, plans: Plans, labels: Tensor, seconds: Ten
     happens = plans.happens
     number = happens.sum(dim=1)
     n = max(2, int(number.max()))
-    logs, kinds, atria = encode(plans)
-    next_beat = Mixture(*module(logs[:, :n], kinds[:, :n], labels, atria))
+    logs, kinds, facts = encode(plans, ectopic)
+    next_beat = Mixture(*module(logs[:, :n], kinds[:, :n], labels, facts))
     chosen = next_beat.log_kinds() + next_beat.log_density(F.pad(logs[:, :n], (0, 1)))
     of_kind = chosen.gather(-1, F.pad(kinds[:, :n], (0, 1)).long()[..., None])[..., 0]
     seen = (of_kind[:, :n] * happens[:, :n]).sum(dim=1)
@@ -362,6 +379,13 @@ def fit_atria(plans: Plans, labels: np.ndarray, classes: int) -> Atria:
     return Atria(shares, means, deviations)
 
 
+def fit_ectopic(plans: Plans, labels: np.ndarray, classes: int) -> Tensor:
+    """Return each class's share of records with ectopic beats, ``(classes,)``; 0 for a class without records."""
+    some = (plans.kinds == ECTOPIC).any(dim=1).double().numpy()
+    total = np.bincount(labels, weights=some, minlength=classes)
+    return torch.from_numpy(total / np.bincount(labels, minlength=classes).clip(min=1)).float()
+
+
 class BeatsModel:
     """Beats, their kinds and sizes, and atrial waves of each class."""
 
@@ -372,6 +396,8 @@ class BeatsModel:
         self.sizes = Sizes(math.log(0.02), 0.0, 0.0, 0.25, 5.0)
         nothing = torch.zeros(len(spec.classes), 2)
         self.atria = Atria(nothing, nothing, nothing)
+        self.ectopic = torch.zeros(len(spec.classes))
+        """Share of records with ectopic beats, ``(classes,)``."""
 
     def fit(
         self,
@@ -393,6 +419,7 @@ class BeatsModel:
         """
         self.sizes = fit_sizes(plans)
         self.atria = fit_atria(plans, labels, len(self.spec.classes))
+        self.ectopic = fit_ectopic(plans, labels, len(self.spec.classes))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = BeatsNet(len(self.spec.classes), self.settings.width)
@@ -436,16 +463,17 @@ class BeatsModel:
         for row, (label, rng) in enumerate(zip(labels, streams, strict=True)):
             rate, phase, locked = self.atria.draw(int(label), rng)
             plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
+        some = torch.tensor([float(rng.random() < self.ectopic[c]) for c, rng in zip(labels, streams, strict=True)])
         size = _TRIALS + places
         chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
         normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
         chance, normal = chance.double(), normal.double()
-        y, atria = torch.from_numpy(labels), encode(plans)[2].double()
+        y, facts = torch.from_numpy(labels), encode(plans, some)[2].double()
         logs, kinds = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(n, 2, dtype=torch.float64)
         clock = torch.zeros(n, dtype=torch.float64)
         going = torch.ones(n, dtype=torch.bool)
         for i in range(places):
-            mixture = Mixture(*module(logs, kinds, y, atria)).at(i)
+            mixture = Mixture(*module(logs, kinds, y, facts)).at(i)
             if i == 0:
                 # A first beat before the record's start is drawn again.
                 kind, value = mixture.draw(chance[:, 0], normal[:, 0])
@@ -481,6 +509,7 @@ class BeatsModel:
             **{f"net.{k}": v for k, v in self.module.state_dict().items()},
             "sizes": torch.tensor(self.sizes, dtype=torch.float64),
             **{f"atria.{k}": v for k, v in self.atria._asdict().items()},
+            "ectopic": self.ectopic,
         }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
@@ -488,4 +517,5 @@ class BeatsModel:
         self.module.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
         self.sizes = Sizes(*tensors["sizes"].tolist())
         self.atria = Atria(*(tensors[f"atria.{k}"] for k in Atria._fields))
+        self.ectopic = tensors["ectopic"]
         self.module.eval()

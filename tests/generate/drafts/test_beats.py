@@ -10,6 +10,7 @@ import pytest
 import torch
 from generate.drafts.conftest import QUICK, Records, fitted
 
+from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.drafts.beats import (
     ANCHORS,
     COMPONENTS,
@@ -23,6 +24,7 @@ from ecgpipe.generate.drafts.beats import (
     augmented,
     encode,
     fit_atria,
+    fit_ectopic,
     fit_sizes,
     log_likelihood,
 )
@@ -58,9 +60,9 @@ def by_hand(module: BeatsNet, times: list[float], kinds: list[int], label: int, 
     total = 0.0
     for place in range(len(times) + 1):
         padded = plans_of([times[:place]], [kinds[:place]])
-        logs, shown, atria = encode(padded)
+        logs, shown, facts = encode(padded, torch.tensor([float(1 in kinds)], dtype=torch.float64))
         n = max(2, place)
-        mixture = Mixture(*module(logs[:, :n], shown[:, :n], torch.tensor([label]), atria)).at(place)
+        mixture = Mixture(*module(logs[:, :n], shown[:, :n], torch.tensor([label]), facts)).at(place)
         ectopic = 1 / (1 + math.exp(-float(mixture.ectopic.detach())))
         before = times[place - 1] if place else -OFFSET
         shares = (1 - ectopic, ectopic)
@@ -105,7 +107,8 @@ def test_the_likelihood_is_that_of_brute_force(times: list[float], kinds: list[i
     assert float(got[0]) == pytest.approx(by_hand(module, times, kinds, 1, seconds), abs=2e-5)
 
 
-def test_the_probabilities_of_all_short_records_add_up() -> None:
+@pytest.mark.parametrize("ectopic", [0.0, 1.0])
+def test_the_probabilities_of_all_short_records_add_up(ectopic: float) -> None:
     """Integrate over no beat, one beat and two beats in a record that can hardly hold more."""
     module, seconds = net(1), 0.5
     with torch.no_grad():
@@ -121,7 +124,8 @@ def test_the_probabilities_of_all_short_records_add_up() -> None:
         plans = plans_of([list(row) for row in times], [kinds] * len(times))
         until = torch.full((len(times),), seconds, dtype=torch.float64)
         with torch.no_grad():
-            return log_likelihood(module, plans, torch.zeros(len(times), dtype=torch.long), until).exp().numpy()
+            label, some = torch.zeros(len(times), dtype=torch.long), torch.full_like(until, ectopic)
+            return log_likelihood(module, plans, label, until, some).exp().numpy()
 
     grid = (np.arange(400) + 0.5) * seconds / 400
     step = seconds / 400
@@ -219,6 +223,22 @@ def test_atrial_rates_are_counted_by_class() -> None:
     rng = np.random.default_rng(0)
     assert atria.draw(1, rng) == (0.0, 0.0, 0.0)
     assert {atria.draw(0, rng)[2] for _ in range(20)} == {0.0, 1.0}
+
+
+def test_as_many_records_have_ectopic_beats_as_in_training() -> None:
+    kinds = [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    plans = plans_of([[0.4, 1.2, 1.6, 2.8]] * 4, kinds)
+    shares = fit_ectopic(plans, np.array([0, 0, 0, 1]), 3)
+    np.testing.assert_allclose(shares, [2 / 3, 0, 0], rtol=1e-6)
+    model = BeatsModel(BeatsSettings(width=16), SignalSpec(100.0, 1000, ("a", "b", "c")))
+    with torch.no_grad():
+        for part in (model.module.first, model.module.second, model.module.body):
+            part[-1].bias[-1] = 9.0  # a beat is ectopic, unless its record has none
+    model.ectopic = shares
+    labels = np.arange(300) % 2
+    some = (model.draw(labels, np.arange(300)).kinds == ECTOPIC).any(dim=1).numpy()
+    assert some[labels == 0].mean() == pytest.approx(2 / 3, abs=0.1)
+    assert not some[labels == 1].any()
 
 
 def test_ectopic_beats_keep_the_mean_size(trained: DraftModel) -> None:

@@ -1,0 +1,170 @@
+"""What each setting of drafts brings: drafts alone, without what a generator adds, with one setting changed at a time.
+
+    python benchmarks/drafts.py                       # what is missing in --work (that of learning.py), then the table
+    python benchmarks/drafts.py --datasets hospital_a --seeds 1
+    python benchmarks/drafts.py --render              # the table of docs/generators.md, of the CSV file
+
+Records and judges are those of learning.py. Each row trains the models of beats and of mean beats and draws drafts,
+which the judge reads in the place of samples. Held-out records' plans and mean beats are found by the same analysis.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from learning import DATASETS, code_of
+from learning_measures import Measure, agreement, balanced, frechet, rhythm_figures, rhythm_rows
+from learning_records import DRAWN, hospital_records, real_judge, real_records, simulated_judge
+from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
+
+from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.drafts.analysis import Analysed, analyse
+from ecgpipe.generate.drafts.draft import DraftModel, DraftSettings
+from ecgpipe.generate.protocol import Signals
+from ecgpipe.leads import independent_from_twelve, twelve_from_independent
+
+CSV = DATA / "drafts.csv"
+DOCUMENT = DOCS / "generators.md"
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "as they are": {},
+    "beats: 1,500 steps": {"beats": {"steps": 1500}},
+    "beats: classes as they come": {"beats": {"balanced": False}},
+    "beats: no stretching": {"beats": {"rate_jitter": 0.0}},
+    "mean beat: no guidance": {"mean_beat": {"guidance": 1.0}},
+    "mean beat: 200 steps": {"mean_beat": {"steps": 200}},
+    "mean beat: 2,000 steps": {"mean_beat": {"steps": 2000}},
+    "mean beat: 24 components": {"mean_beat": {"components": 24}},
+    "mean beat: no mixing of leads": {"mean_beat": {"lead_mixing": 0.0}},
+}
+"""Settings of ``draft_models`` that are changed, each alone."""
+
+
+class Bench:
+    """A set's records, analysed once."""
+
+    def __init__(self, work: Path, dataset: str) -> None:
+        self.data = (
+            real_records(work) if dataset == "real" else hospital_records(work, dataset.removeprefix("hospital_"))
+        )
+        self.measure = Measure(real_judge(work) if dataset == "real" else simulated_judge(work), self.data)
+        self.train, self.validation = (Signals.of(self.data.dataset, split) for split in ("train", "validation"))
+        finder = DraftModel(DraftSettings(), self.data.dataset.spec)
+        self.found, self.watched = finder.analyse(self.train), finder.analyse(self.validation)
+        more = independent_from_twelve(np.asarray(self.data.more.signals[:]))
+        self.held_out = analyse(more, self.data.dataset.spec.rate)
+
+    def analysed(self, signals: Signals) -> Analysed:
+        """Return what was found in training or validation records."""
+        return self.found if signals is self.train else self.watched
+
+    def row(self, change: dict[str, Any], seed: int) -> dict[str, Any]:
+        """Train drafts and measure them."""
+        model = DraftModel(DraftSettings.model_validate(change), self.data.dataset.spec)
+        model.analyse = self.analysed  # type: ignore[method-assign]  # not once more for each change
+        clock = time.process_time()
+        with tempfile.TemporaryDirectory() as state:
+            history = model.fit(
+                self.train, self.validation, seed=seed, state_dir=Path(state), device="cpu", progress=False
+            )
+        seconds = time.process_time() - clock
+        present = np.unique(self.train.labels)
+        labels, number = present[np.arange(2 * DRAWN) % len(present)], np.arange(2 * DRAWN)
+        states = model.draw(labels, number + 1000 * (seed - 1))
+        plans, components = model.split(states)
+        drafts = twelve_from_independent(model.drafts(states).numpy())
+        classes, features = self.measure.judge(drafts)
+        losses = history.groupby("stage")["validation_loss"].last()
+        return {
+            "cpu_seconds": seconds,
+            **agreement(classes == labels, labels),
+            "frechet": frechet(features, self.measure.features, balanced(labels), self.measure.weights),
+            **rhythm_figures(rhythm_rows(plans, labels), self.measure.rhythms),
+            **self.nearest(model, components[:, 0]),
+            **{f"validation_loss_{stage}": float(value) for stage, value in losses.items()},
+        }
+
+    def nearest(self, model: DraftModel, drawn: torch.Tensor) -> dict[str, float]:
+        """Return how near drawn mean beats are to training ones, and how wide, over those of held-out records."""
+        beats = model.mean_beats
+        own, train, others = (
+            beats.decode(drawn),
+            *(torch.from_numpy(a.mean_beats)[a.plans.known > 0] for a in (self.found, self.held_out)),
+        )
+        others = beats.decode(beats.encode(others))
+        near, far = (torch.cdist(x.flatten(1).double(), train.flatten(1).double()).amin(dim=1) for x in (own, others))
+        spread = [float(x.std(dim=0).square().mean().sqrt()) for x in (own, others)]
+        return {
+            "nearest_ratio": float(near.median() / far.median()),
+            "near_share": float((near < torch.quantile(far, 0.1)).double().mean()),
+            "width_ratio": spread[0] / spread[1],
+        }
+
+
+def compute(work: Path, datasets: list[str], seeds: list[int]) -> None:
+    """Measure what is missing in the working folder."""
+    bench = functools.cache(lambda dataset: Bench(work, dataset))
+    for seed in seeds:
+        for dataset in datasets:
+            for name, change in CHANGES.items():
+                path = work / "drafts" / f"{dataset}-{name.replace(' ', '_').replace(':', '')}-{seed}.json"
+                code = code_of("time_diffusion", "beats")
+                if path.exists() and read_json(path)["code"] == code:
+                    continue
+                found = bench(dataset).row(change, seed)
+                write_json(path, {"dataset": dataset, "change": name, "seed": seed, "code": code, **found})
+
+
+def collect(work: Path) -> pd.DataFrame:
+    """Return a row for each finished measurement, in the order of :data:`CHANGES`."""
+    found = pd.DataFrame([read_json(path) for path in sorted((work / "drafts").glob("*.json"))])
+    found = found[found["code"] == code_of("time_diffusion", "beats")].drop(columns="code")
+    order = {name: i for i, name in enumerate(CHANGES)}
+    return found.sort_values(["dataset", "change", "seed"], key=lambda c: c.map(order) if c.name == "change" else c)
+
+
+def table(csv: Path = CSV) -> str:
+    """Return the CSV as a Markdown table."""
+    heads = ["dataset", "what is changed", "seed", "agreement", "Fréchet distance", "rate, /min", "RR CV"]
+    heads += ["ectopic, pause, %", "nearest mean beat, ratio", "nearer than 10 %", "width, ratio"]
+    lines = []
+    for row in pd.read_csv(csv).to_dict("records"):
+        shares = " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause"))
+        lines.append(
+            [
+                *(row[name] for name in ("dataset", "change", "seed")),
+                f"{row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}]",
+                f"{row['frechet']:.1f}",
+                f"{row['rate_distance']:.1f}",
+                f"{row['rr_cv_distance']:.3f}",
+                shares,
+                f"{row['nearest_ratio']:.2f}",
+                f"{100 * row['near_share']:.0f} %",
+                f"{row['width_ratio']:.2f}",
+            ]
+        )
+    return markdown_table(heads, lines)
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
+    arguments.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
+    arguments.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    args = arguments.parse_args()
+    torch.set_num_threads(1)
+    if not args.render:
+        compute(args.work, args.datasets, args.seeds)
+        collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
+    write_section(DOCUMENT, CSV.stem, table())
+
+
+if __name__ == "__main__":
+    main()
