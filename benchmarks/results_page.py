@@ -125,7 +125,8 @@ def headline(own: pd.DataFrame) -> str:
     def where(rows: pd.DataFrame) -> str:
         shares = listed([percent(share) for share in sorted(rows["fraction"].unique())])
         generators = listed([f"`{name}`" for name in sorted(rows["generator"].unique())])
-        return f"at {shares} of the real training records ({generators})"
+        knowing = ", from generators that had learnt from all of them" if (rows["fraction"] < 1).any() else ""
+        return f"at {shares} of the real training records ({generators}){knowing}"
 
     if len(beating):
         return f"**Synthetic records help, and more than the best simple baseline,** {where(beating)}."

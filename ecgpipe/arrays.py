@@ -55,6 +55,14 @@ class SignalWriter:
         np.lib.format.write_array_header_1_0(self._handle, header)
 
 
+def keep_rows(path: str | Path, rows: np.ndarray) -> None:
+    """Write an array of signals ``(n, leads, length)`` anew with some of its rows only."""
+    whole = SignalReader.of(np.load(path, mmap_mode="r"))
+    with signal_writer(path, (whole.shape[1], whole.shape[2])) as writer:
+        for block in whole.subset(rows).blocks():
+            writer.append(block)
+
+
 @contextmanager
 def signal_writer(path: str | Path, shape: tuple[int, int]) -> Iterator[SignalWriter]:
     """Yield a writer of ``(n, *shape)`` to ``path``; the file is there, whole, only if no error came."""

@@ -30,6 +30,13 @@ def is_simulated(dataset_settings: Mapping[str, DatasetSettings], name: str) -> 
     return settings.source.kind == "simulated"
 
 
+def is_partial(dataset_settings: Mapping[str, DatasetSettings], name: str) -> bool:
+    """Say whether a dataset, or a member of it, leaves training records out."""
+    settings = dataset_settings[name]
+    members = settings.merge or []
+    return settings.training_share is not None or any(is_partial(dataset_settings, member) for member in members)
+
+
 POOL, STRIDE = 5, 2
 """Samples of each max pooling of the paper's CNN, and its stride."""
 

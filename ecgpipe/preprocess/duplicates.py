@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgpipe.arrays import SignalReader, signal_writer
+from ecgpipe.arrays import SignalReader, keep_rows
 from ecgpipe.duplicates import TwinSearch, shared_recordings, told
 from ecgpipe.preprocess.batches import Kept
 from ecgpipe.preprocess.catalogue import Excluded
@@ -96,9 +96,7 @@ def exclude(signals: Path, search: TwinSearch, kept: Sequence[Kept], name: str) 
     counted = count(pairs)
     if twins:
         left = np.delete(np.arange(len(rows)), [twin.second for twin in twins])
-        with signal_writer(signals, (rows.shape[1], rows.shape[2])) as writer:
-            for block in rows.subset(left).blocks():
-                writer.append(block)
+        keep_rows(signals, left)
         kept = [kept[int(row)] for row in left]
         log.warning(
             "%s: %d records repeat a recording that another record has; they are excluded as %s (%s)",

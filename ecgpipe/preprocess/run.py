@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgpipe.arrays import SignalReader, signal_writer
+from ecgpipe.arrays import SignalReader, keep_rows, signal_writer
 from ecgpipe.config import DatasetSettings, Preprocess, SignalSettings
 from ecgpipe.config.derived import record_length
 from ecgpipe.dataset import SignalSpec, concatenate, save_records
@@ -113,6 +113,13 @@ def preprocess(
         shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
         records = _records_table(kept, source_name, options.split_seed, shares)
         splits.check_patients(records)
+        if dataset.training_share is not None:
+            rows = splits.training_share(
+                [*records["split"]], [*records["label"]], dataset.training_share, options.split_seed
+            )
+            keep_rows(signals, rows)
+            not_requested += len(records) - len(rows)
+            records, kept = records.iloc[rows].reset_index(drop=True), [kept[row] for row in rows]
     spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
     save_records(out, records, spec)
     table = _excluded_table(excluded, label_map, system)

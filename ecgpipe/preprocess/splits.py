@@ -74,6 +74,23 @@ def stratified(
     return [split[patient] for patient in patients]
 
 
+def training_share(splits: Sequence[str], labels: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Choose a share of the training records of each class, at least one, and all other records.
+
+    For one seed smaller shares are part of larger ones.
+
+    Returns:
+        Positions, ascending.
+    """
+    split, label = np.array(splits), np.array(labels)
+    chosen = [np.flatnonzero(split != TRAIN)]
+    for name in np.unique(label):
+        members = np.flatnonzero((split == TRAIN) & (label == name))
+        order = np.random.default_rng([seed, *str(name).encode()]).permutation(members)
+        chosen.append(order[: max(1, int(share * len(members) + 0.5))])
+    return np.sort(np.concatenate(chosen))
+
+
 def check_patients(records: pd.DataFrame) -> None:
     """Check that each patient (column ``patient``) is in one split (column ``split``) only.
 

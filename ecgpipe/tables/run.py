@@ -41,6 +41,7 @@ class Parameters(Section):
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")
     merged: list[str] = Field(description="Datasets that are merges.")
+    partial: list[str] = Field(description="Datasets of which training records are left out: no claim is about them.")
     simulated: list[str] = Field(description="Datasets with simulated records.")
     seed: int = Field(description="Seed of bootstrap and permutations.")
 
@@ -118,10 +119,9 @@ def build_tables(
     tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
     trained = training_table(trainings)
     tables["comparisons"] = with_records(tables["comparisons"], trained)
+    claimed = tables["comparisons"][~tables["comparisons"]["dataset"].isin(parameters.partial)]
     tables |= {
-        "verdicts": verdicts_table(
-            tables["comparisons"], parameters.merged, parameters.simulated, parameters.statistics.confidence
-        ),
+        "verdicts": verdicts_table(claimed, parameters.merged, parameters.simulated, parameters.statistics.confidence),
         "training": trained,
         "data": data_table(data),
         "exclusions": exclusions_table(data),

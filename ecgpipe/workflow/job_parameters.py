@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.config import Config, FolderSource, PhysioNetSource, canonical
-from ecgpipe.config.derived import is_simulated
+from ecgpipe.config.derived import is_partial, is_simulated
 from ecgpipe.generate.registry import module_of
 from ecgpipe.redaction import hide, redacted
 from ecgpipe.vocabulary import ALL_SYNTHETIC, AUGMENTED
@@ -114,7 +114,7 @@ class JobParameters(Layout):
 
     def preprocessing(self, dataset: str) -> ByFile:
         """Parameters of a dataset's preprocessing."""
-        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares"})
+        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares", "training_share"})
         return parameters(
             {
                 "dataset": {**self._wanted(dataset), **splits},
@@ -199,6 +199,7 @@ class JobParameters(Layout):
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
                 "merged": [name for name in self.merged if name in self.config.datasets],
+                "partial": [name for name in self.config.datasets if is_partial(self.config.dataset_settings, name)],
                 "simulated": [
                     name for name in self.config.datasets if is_simulated(self.config.dataset_settings, name)
                 ],

@@ -106,7 +106,7 @@ def training_records(config: Config, dataset: str) -> int | None:
         share = len(settings.folds.train) / 10
     if settings.shares is not None:
         share = settings.shares.train
-    return None if whole is None else round(share * whole)
+    return None if whole is None else round(share * whole * (settings.training_share or 1))
 
 
 def _seconds(script: str, provenances: Iterable[Path]) -> Iterator[float]:

@@ -155,6 +155,7 @@ def _set(raw: dict[str, Any], dotted: str, value: Any) -> None:
             {"train": 0.6, "validation": 0.2, "test": 0.2},
             ["demo_merged", "splits of its members"],
         ),
+        ("dataset_settings.demo_merged.training_share", 0.1, ["demo_merged", "`training_share` are theirs"]),
         ("dataset_settings.demo_ptbxl.source.kind", "ftp", ["demo_ptbxl.source", "physionet", "simulated"]),
         ("classifiers.demo.kind", "vgg", ["classifiers.demo", "cnn, resnet1d_wang or xresnet1d"]),
         ("classifiers.demo", {"kind": "xresnet1d", "depth": 19}, ["classifiers.demo.depth", "19"]),

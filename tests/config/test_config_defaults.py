@@ -102,6 +102,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "DatasetSettings.subset": _alone("ecg_arrhythmia", CHAPMAN),
     "DatasetSettings.folder": _alone("challenge", FOLDER),
     "DatasetSettings.folds": _alone("ptbxl", PTBXL),
+    "DatasetSettings.training_share": _alone("ptbxl", PTBXL),
     "DatasetSettings.shares": _alone("ecg_arrhythmia", CHAPMAN),
     "DatasetSettings.synthetic": {"dataset_settings": _with_merge(PTBXL, synthetic="union")},
 }
@@ -123,6 +124,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "DatasetSettings.folder": ["training"],
     "DatasetSettings.merge": [["p", "c"]],
     "DatasetSettings.folds": [MODELS["Folds"](train=[1, 2, 3, 4, 5, 6], validation=[7, 8], test=[9, 10])],
+    "DatasetSettings.training_share": [0.1],
     "DatasetSettings.shares": [MODELS["Shares"](train=0.6, validation=0.2, test=0.2)],
     "DatasetSettings.classifier": ["other"],
     "GeneratorSettings.class_": ["own.module:Generator"],
@@ -158,6 +160,7 @@ READ_BY: dict[str, set[str]] = {
     "DatasetSettings.classifier": {"classify"},
     "DatasetSettings.folds": {"preprocess"},
     "DatasetSettings.shares": {"preprocess"},
+    "DatasetSettings.training_share": {"preprocess", "tables"},
     # The merge has a generator of its own, in place of the members' samples together.
     "DatasetSettings.synthetic": {"generate", "sample", "pool", "tables"},
     "GeneratorSettings.class_": {"generate", "sample"},

@@ -335,6 +335,32 @@ def test_folds_and_shares_of_splits_are_those_of_the_settings(tmp_path: Path) ->
     assert split.value_counts().to_dict() == {"train": 8, "test": 1, "validation": 1}
 
 
+def test_a_share_of_the_training_records_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
+    codes = {3: "{'SBRAD': 0.0}", 7: "{'AFIB': 0.0}"}
+    rows = [
+        ptbxl_row(n, codes.get(n, "{'SR': 0.0}"), fold=str(9 if n > 12 else 10 if n > 10 else 1)) for n in range(1, 15)
+    ]
+    raw = write_ptbxl(tmp_path / "raw", rows)
+    whole = run(raw, tmp_path / "whole", ptbxl_settings())
+    found = {}
+    for share in (0.25, 0.5):
+        settings = DatasetSettings.model_validate({**ptbxl_settings().model_dump(), "training_share": share})
+        found[share] = run(raw, tmp_path / str(share), settings)
+        told = summary(tmp_path / str(share))
+        assert (told["excluded"], told["not_requested"]) == (0, 14 - len(found[share].records))
+        rest = found[share].records[found[share].records["split"] != "train"]
+        assert list(rest["record"]) == ["00011", "00012", "00013", "00014"]
+        for row, record in enumerate(found[share].records["record"]):
+            place = list(whole.records["record"]).index(record)
+            assert np.array_equal(found[share].signals[row], whole.signals[place])
+    count = {
+        share: data.records[data.records["split"] == "train"]["label"].value_counts() for share, data in found.items()
+    }
+    assert count[0.25].to_dict() == {"SR": 2, "SBRAD": 1, "AFIB": 1}
+    assert count[0.5].to_dict() == {"SR": 4, "SBRAD": 1, "AFIB": 1}
+    assert set(found[0.25].records["record"]) < set(found[0.5].records["record"])
+
+
 @pytest.mark.parametrize(("rate", "folder"), [(50, 100), (100, 100), (250, 500), (500, 500)])
 def test_ptbxl_is_read_at_the_rate_that_serves(tmp_path: Path, rate: int, folder: int) -> None:
     raw = write_ptbxl(tmp_path / "raw", [ptbxl_row(1)], folder)

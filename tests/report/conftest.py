@@ -173,6 +173,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         fractions=list(experiments.fractions),
         transfer=list(experiments.transfer.fractions),
         merged=[],
+        partial=[],
         simulated=["a"],
         seed=config.seed,
     )

@@ -26,6 +26,7 @@ def parameters():
         fractions=[0.2, 1.0],
         transfer=[0.5],
         merged=[],
+        partial=[],
         simulated=[],
         seed=7,
     )
@@ -193,6 +194,19 @@ def test_a_gain_is_set_beside_the_best_simple_baseline(study, parameters, tmp_pa
     pd.testing.assert_series_equal(  # families of their own: no other verdict is changed
         kept["p_holm"].reset_index(drop=True), alone["p_holm"].reset_index(drop=True)
     )
+
+
+def test_claims_are_not_about_a_dataset_of_which_records_are_left_out(study, parameters, tmp_path, write, make):
+    augmented = write(make("TrRSTeR", "diffwave", 1.0, 3.0, seeds=SEEDS, stream=9))
+    files = {**study, "predictions": [*study["predictions"], augmented]}
+    build_tables(parameters, **files, out=tmp_path / "whole")
+    build_tables(parameters.model_copy(update={"partial": ["a"]}), **files, out=tmp_path / "partial")
+    found = [
+        pd.read_parquet(tmp_path / name / "verdicts.parquet")["comparisons"].tolist() for name in ("whole", "partial")
+    ]
+    assert found == [[1, 0, 0, 0], [0, 0, 0, 0]]
+    whole, partial = (pd.read_parquet(tmp_path / name / "comparisons.parquet") for name in ("whole", "partial"))
+    pd.testing.assert_frame_equal(whole, partial)
 
 
 def test_networks_of_one_repetition_of_a_generator_count_as_one(study, parameters, tmp_path):

@@ -68,8 +68,9 @@ def test_training_records_are_those_of_the_splits_of_the_config() -> None:
         "test": [7, 8, 9, 10],
     }
     raw["dataset_settings"]["demo_chapman"]["shares"] = {"train": 0.7, "validation": 0.1, "test": 0.2}
+    raw["dataset_settings"]["demo_chapman"]["training_share"] = 0.5
     other = validate(raw)
-    assert [plan.training_records(other, name) for name in other.datasets] == [60, 84, 144]
+    assert [plan.training_records(other, name) for name in other.datasets] == [60, 42, 102]
 
 
 def test_disk_of_the_tiny_study() -> None:

@@ -158,6 +158,11 @@ class DatasetSettings(Section):
         description="Other formats than ptbxl: shares of the patients of each class in each split; null: 0.8, 0.1 and "
         "0.1.",
     )
+    training_share: Share | None = Field(
+        None,
+        description="Only this share of the training records of each class is used, by generators and classifiers "
+        "alike, as in a hospital with few records; validation and test stay as they are. null: all.",
+    )
     merge: list[Name] | None = Field(
         None,
         min_length=2,
@@ -175,8 +180,10 @@ class DatasetSettings(Section):
         if self.merge is not None:
             if any(part is not None for part in (self.source, self.format, self.subset, self.folder)):
                 raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
-            if self.folds is not None or self.shares is not None:
-                raise ValueError("a merge has the splits of its members: `folds` and `shares` are theirs")
+            if any(part is not None for part in (self.folds, self.shares, self.training_share)):
+                raise ValueError(
+                    "a merge has the splits of its members: `folds`, `shares` and `training_share` are theirs"
+                )
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
         if self.subset is not None and self.format != "ecg_arrhythmia":
