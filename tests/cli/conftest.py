@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from ecgpipe.files import write_json
 from ecgpipe.generate.class_mean_pca import ClassMeanPCA
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.sample.names import SAMPLING
+
+os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"  # no colours in what is compared, whatever CI asks for
 
 
 @pytest.fixture
