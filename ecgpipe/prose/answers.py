@@ -150,6 +150,11 @@ def detail(rows: pd.DataFrame) -> str:
     return " ".join(part for part in parts if part)
 
 
+def times(count: int) -> str:
+    """Write how often: ``once``, ``3 times``."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def more_seeds(seeds: int, papers: int) -> str:
     """Say what more seeds would bring."""
     now = "1 seed was" if seeds == 1 else f"{seeds} seeds were"

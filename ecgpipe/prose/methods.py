@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ecgpipe.config import Config
+from ecgpipe.prose.answers import times
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import METRIC_NAMES, listed
 from ecgpipe.vocabulary import AUGMENTED, FINETUNED, FROZEN, PRIMARY, PROBE, SYNTHETIC
@@ -70,13 +71,13 @@ def _generator(config: Config, name: str) -> str:
     return f"{what} (preset {preset})" if preset else what
 
 
-def _synthesis(config: Config) -> str:
+def _synthesis(config: Config, repetitions: int) -> str:
     samples = config.samples
-    drawn = "by the counts in the configuration" if samples.counts else f"{samples.number:,} each"
+    drawn = "the records that the configuration counts" if samples.counts else f"{samples.number:,} records each"
     return (
         f"Class-conditional generators were trained on the training records alone: "
-        f"{listed([_generator(config, name) for name in config.generators])}. Each was trained once on a dataset, and "
-        f"synthetic records were drawn from it once, {drawn}."
+        f"{listed([_generator(config, name) for name in config.generators])}. Each was trained and sampled from "
+        f"{times(repetitions)} on a dataset; the synthetic sets hold {drawn}."
     )
 
 
@@ -114,7 +115,7 @@ def _statistics(config: Config) -> str:
     )
 
 
-def methods(config: Config, counts: Counts, versions: Mapping[str, str], digest: str) -> str:
+def methods(config: Config, counts: Counts, versions: Mapping[str, str], digest: str, repetitions: int = 1) -> str:
     """Write the paragraph.
 
     Args:
@@ -122,6 +123,7 @@ def methods(config: Config, counts: Counts, versions: Mapping[str, str], digest:
         counts: what its datasets hold.
         versions: of the packages ecgpipe, snakemake and torch.
         digest: SHA-256 of the configuration.
+        repetitions: how often each generator was trained and sampled from.
 
     Returns:
         Text with citations as Pandoc writes them: ``[@key; @key]``, keys of
@@ -135,7 +137,14 @@ def methods(config: Config, counts: Counts, versions: Mapping[str, str], digest:
         "We asked whether synthetic 12-lead ECGs help a rhythm classifier, after the study of Núñez, Arjona and Béjar "
         "[@nunez2024]."
     )
-    parts = [opening, _data(config, counts), _synthesis(config), _classification(config), _statistics(config), software]
+    parts = [
+        opening,
+        _data(config, counts),
+        _synthesis(config, repetitions),
+        _classification(config),
+        _statistics(config),
+        software,
+    ]
     return " ".join(parts)
 
 

@@ -12,7 +12,7 @@ from ecgpipe.prose.findings import experiment_sentence, plural, probability, sha
 from ecgpipe.prose.rows import rows_of
 from ecgpipe.prose.wording import bounds, listed, signed
 from ecgpipe.report import effects, forest
-from ecgpipe.report.answers import answers, at_most_real
+from ecgpipe.report.answers import answers, at_most_real, repetitions
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.labels import trained_on
 from ecgpipe.report.svg import Drawing
@@ -102,7 +102,7 @@ def _rests_on(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, str]
     trained = len(inputs.table("training"))
     return [
         ("Records", f"{'; '.join(datasets)}."),
-        ("Generators", f"{generators}. Each was trained once on a dataset and sampled once."),
+        ("Generators", f"{generators}. Each was trained and sampled from {say.times(repetitions(comparisons))}."),
         ("Classifiers", f"{plural(trained, 'training')}, {number} for each comparison."),
     ]
 
@@ -158,6 +158,7 @@ def answer(inputs: Inputs) -> dict[str, Any]:
         )
     return {
         "empty": False,
+        "repetitions": repetitions(primary),
         "answers": answers(comparisons, inputs.table("verdicts"), _contenders(inputs), merged(inputs)),
         "figure": effects_figure(inputs),
         "rests_on": _rests_on(inputs, primary),

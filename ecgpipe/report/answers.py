@@ -44,6 +44,11 @@ class Answer:
     evidence: str
 
 
+def repetitions(comparisons: pd.DataFrame) -> int:
+    """Return how often each generator was trained and sampled from: once, unless the table says more."""
+    return int(comparisons["repetitions"].max()) if len(comparisons) and "repetitions" in comparisons else 1
+
+
 def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
     """Return an experiment's comparisons of ``generators`` at each dataset's largest share, in the primary metric.
 

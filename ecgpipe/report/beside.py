@@ -13,6 +13,7 @@ from ecgpipe.files import write_text
 from ecgpipe.prose import methods as say
 from ecgpipe.prose.rows import rows_of
 from ecgpipe.report import provenance
+from ecgpipe.report.answers import repetitions
 from ecgpipe.report.dictionary import TABLE_MEANINGS
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.names import FORMATS, TABLES, figure_names, has_form
@@ -33,7 +34,9 @@ def methods_text(inputs: Inputs) -> str:
         for name in inputs.in_order(counts["dataset"])
     }
     digest = hashlib.sha256(provenance.config_text(inputs.config).encode()).hexdigest()
-    return say.methods(inputs.config, held, dict(provenance.versions()), digest)
+    return say.methods(
+        inputs.config, held, dict(provenance.versions()), digest, repetitions(inputs.table("comparisons"))
+    )
 
 
 def figures_of(page: Mapping[str, Any]) -> dict[str, Drawing]:

@@ -144,6 +144,10 @@ def test_the_best_generator_is_judged_against_each_other():
     assert answers.headline_of_best(seen({**NONE, **rows[0]})) == "It was not shown to be better."
 
 
+def test_repetitions_are_written_as_said():
+    assert [answers.times(n) for n in (1, 3)] == ["once", "3 times"]
+
+
 def test_gains_are_set_beside_the_best_simple_baseline():
     beside = {"best_baseline": "class_weights", "against_best_baseline": "helps"}
     assert answers.beside_baselines(seen({})) == ""

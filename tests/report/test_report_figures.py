@@ -8,7 +8,7 @@ import pytest
 
 from ecgpipe.report import effects, figures, forest, heatmap
 from ecgpipe.report.answer import effects_figure
-from ecgpipe.report.answers import at_most_real
+from ecgpipe.report.answers import at_most_real, repetitions
 from ecgpipe.report.inputs import Inputs
 
 CLASSES = ("SR", "AFIB", "SVTAC")
@@ -173,6 +173,12 @@ def test_closeness_map_has_a_cell_for_each_measure_and_set():
     )
     found = words(heatmap.draw(rows, {"mmd": "MMD", "c2st": "test"}, ["gen"], ["control: noise"]))
     assert {"MMD (mV)", "test", "floor", "gen", "noise", "1.25", "7", "0.5", "–"} <= set(found)
+
+
+def test_generators_are_repeated_as_often_as_the_table_says(results):
+    comparisons = pd.read_parquet(results.tables / "comparisons.parquet").drop(columns="repetitions", errors="ignore")
+    assert repetitions(comparisons) == repetitions(comparisons[:0]) == 1
+    assert repetitions(comparisons.assign(repetitions=3)) == 3
 
 
 def test_simple_baselines_stand_beside_the_generators(results, tmp_path):
