@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from learning import WAYS
+from learning_cells import WAYS
 from measuring import DATA, DOCS, ROOT, parse, parser, write_section
 
 from ecgpipe.files import read_parquet_metadata, write_text

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from learning import DATASETS, code_of
+from learning import code_of
+from learning_cells import DATASETS, SEEDS
 from learning_measures import Measure, agreement, balanced, frechet, rhythm_figures, rhythm_rows
 from learning_records import DRAWN, hospital_records, real_judge, real_records, simulated_judge
 from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
@@ -130,12 +131,12 @@ def collect(work: Path) -> pd.DataFrame:
     return found.sort_values(["dataset", "change", "seed"], key=lambda c: c.map(order) if c.name == "change" else c)
 
 
-def table(csv: Path = CSV) -> str:
+def render(found: pd.DataFrame) -> str:
     """Return the CSV as a Markdown table."""
     heads = ["dataset", "what is changed", "seed", "agreement", "Fréchet distance", "rate, /min", "RR CV"]
     heads += ["ectopic, pause, %", "nearest mean beat, ratio", "nearer than 10 %", "width, ratio"]
     lines = []
-    for row in pd.read_csv(csv).to_dict("records"):
+    for row in found.to_dict("records"):
         shares = " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause"))
         lines.append(
             [
@@ -156,14 +157,16 @@ def table(csv: Path = CSV) -> str:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
+    arguments.add_argument("--collect", action="store_true", help="compute nothing; the table of what is in --work")
     arguments.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
-    arguments.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    arguments.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS))
     args = arguments.parse_args()
     torch.set_num_threads(1)
-    if not args.render:
+    if not (args.render or args.collect):
         compute(args.work, args.datasets, args.seeds)
+    if not args.render:
         collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
-    write_section(DOCUMENT, CSV.stem, table())
+    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
 
 
 if __name__ == "__main__":

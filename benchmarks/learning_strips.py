@@ -14,7 +14,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from learning import Cell, cells
+from learning_cells import Cell, cells
 from learning_records import SPEC
 from measuring import DOCS, ROOT, parser
 from PIL import Image

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from learning_cells import Cell, cells
 from measuring import DATA, DOCS, markdown_table
 
 CSV = DATA / "learning.csv"
@@ -61,7 +62,24 @@ def table(csv: Path = CSV) -> str:
             " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause", "waves")),
         ]
         lines.append(line)
-    return markdown_table(heads, lines)
+    return markdown_table(heads, lines) + missing(csv)
+
+
+def missing(csv: Path = CSV) -> str:
+    """Say which cells the CSV does not have."""
+    found = pd.read_csv(csv)[list(Cell._fields)]
+    have = {Cell(*row) for row in found.fillna("none").itertuples(index=False, name=None)}
+    groups: dict[tuple[str, int, int], list[Cell]] = {}
+    for cell in cells():
+        if cell.budget:
+            groups.setdefault((cell.dataset, cell.budget, cell.seed), []).append(cell)
+    said = []
+    for (dataset, budget, seed), own in groups.items():
+        left = [cell for cell in own if cell not in have]
+        if left:
+            names = "all" if left == own else ", ".join(name_of(cell._asdict()) for cell in left)
+            said.append(f"{dataset}, {budget} s, seed {seed} ({names})")
+    return f"\nNot measured yet: {'; '.join(said)}.\n" if said else ""
 
 
 def losses_table(csv: Path = LOSSES_CSV) -> str:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from learning import WAYS as TRAINED
-from learning import Cell
+from learning_cells import WAYS as TRAINED
+from learning_cells import Cell
 from learning_records import DRAWN, Judge, Set, hospital_records, simulated_judge
 from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 from tqdm import tqdm

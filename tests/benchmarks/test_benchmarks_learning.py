@@ -83,6 +83,20 @@ def test_finished_cells_are_not_computed_again(learning: ModuleType, tmp_path: P
     assert learning.collect(tmp_path)[["agreement", "stale"]].values.tolist() == [[0.5, 1]]
 
 
+def test_the_document_names_the_cells_that_are_missing(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    tables, csv = load("learning_tables"), tmp_path / "learning.csv"
+    every = pd.DataFrame([cell._asdict() for cell in tables.cells()])
+    every.to_csv(csv, index=False)
+    assert tables.missing(csv) == ""
+    left = (every["dataset"] == "real") & (every["budget"] == 300) & (every["seed"] == 2)
+    left |= (every["budget"] == 60) & (every["generator"] == "diffwave") & (every["draft"] == "none")
+    every[~left].to_csv(csv, index=False)
+    said = tables.missing(csv)
+    assert "real, 300 s, seed 2 (all)" in said
+    assert "hospital_b, 60 s, seed 1 (`diffwave`, no draft)" in said
+    assert "3600" not in said
+
+
 def test_frechet_distance_of_known_gaussians(measures: ModuleType) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200_000, 2))
