@@ -18,7 +18,7 @@ from ecgpipe.report.labels import trained_on
 from ecgpipe.report.svg import Drawing
 from ecgpipe.tables.comparisons import main_ratio
 from ecgpipe.tables.influence import FEWEST
-from ecgpipe.vocabulary import ALL, AUGMENTATION, NO_GENERATOR, PRIMARY, SYNTHETIC_ONLY, TRANSFER
+from ecgpipe.vocabulary import ALL, AUGMENTATION, NO_GENERATOR, PRIMARY, SIMPLE_BASELINE, SYNTHETIC_ONLY, TRANSFER
 
 _DRAWN = (AUGMENTATION, TRANSFER, SYNTHETIC_ONLY)
 """Experiments of the folded table: those of the paper."""
@@ -26,8 +26,6 @@ _PANELS = {
     AUGMENTATION: "Synthetic records added",
     TRANSFER: "Synthetic pre-training",
 }
-_BASELINE = "simple baseline"
-"""Experiment of networks that make more of the real records alone; drawn beside the generators if there is any."""
 CONTROLS = ("class_mean_pca",)
 """Generators that are no contenders: the answers leave them out, the figure shows them."""
 PAPERS_SEEDS = 20
@@ -61,7 +59,7 @@ def merged(inputs: Inputs) -> list[str]:
 
 def _baselines(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons of simple baselines, which use real records only, under the names of these."""
-    rows = at_most_real(comparisons, _BASELINE, [NO_GENERATOR])
+    rows = at_most_real(comparisons, SIMPLE_BASELINE, [NO_GENERATOR])
     return rows.assign(generator=rows["setting"].str.replace("_", " "))
 
 
