@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ecgen_eval
 import edfio
 import numpy as np
 import pandas as pd
@@ -41,6 +42,20 @@ def test_sampled_ecgs_are_those_of_python(form: str, run: Command, model: Path, 
     for row in range(3):
         assert np.abs(_read(form, out, row) - expected[row]).max() < 0.0006
     assert (out / "SHA256SUMS.txt").exists()
+
+
+def test_ecgen_eval_reads_them(run: Command, model: Path, tmp_path: Path) -> None:
+    expected = ecgpipe.load(model).sample("AFIB", 3, seed=4)
+    for form in ("wfdb", "npy"):
+        out = tmp_path / form
+        run("sample", model, "--class", "AFIB", "--number", 3, "--seed", 4, "--to", form, "--out", out)
+    read = {
+        "wfdb": ecgen_eval.load_ecg_wfdb(tmp_path / "wfdb" / "class_mean_pca"),
+        "npy": ecgen_eval.load_ecg_npy(tmp_path / "npy" / "signals.npy", fs=100.0),
+    }
+    for form, found in read.items():
+        assert (found.fs, list(found.lead_names)) == (100.0, list(LEADS)), form
+        assert np.abs(found.data - expected).max() < 0.0006, form
 
 
 def test_all_classes_that_it_knows_are_drawn(run: Command, model: Path, tmp_path: Path) -> None:
