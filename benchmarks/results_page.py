@@ -162,7 +162,8 @@ def answer(tables: Tables) -> str:
     for name in BASELINES:
         rows = simple[simple["setting"] == name]
         if len(rows):
-            lines.append(f"Without any generator, {BASELINE_NAMES[name]} {tally(rows['verdict'])} of {len(rows)}.")
+            found = tally(rows["verdict"])
+            lines.append(f"Without any generator, the baseline *{BASELINE_NAMES[name]}* {found} of {len(rows)}.")
     if len(control):
         lines.append(
             f"The control `{CONTROL}`, mean records with random variation that have no rhythm of their own, "
@@ -333,7 +334,7 @@ def render(tables: Tables, config: Config) -> str:
     by_stage = tables["runtime"].groupby("stage", sort=False)[["seconds", "cpu_seconds"]].sum()
     lines = [[str(stage), *(f"{value:.0f}" for value in row)] for stage, row in by_stage.iterrows()]
     page += f"## What it took\n\nRun on {about['ended']}.\n\n" + table(["stage", "seconds", "CPU seconds"], lines)
-    return page.rstrip() + "\n"
+    return page.replace("data set", "dataset").rstrip() + "\n"  # claims of a run as they were worded then
 
 
 def keep(work: Path) -> None:

@@ -11,7 +11,6 @@ import typer
 from ecgpipe.cli.options import ECGS, STUDY
 
 PAGE = Path("report") / "index.html"
-FORMATS = {"csv": ".csv", "latex": ".tex", "parquet": ".parquet"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +30,8 @@ def report(
     """Say where the report of a finished study is; open it, or write its tables for other programs."""
     import webbrowser
 
-    from ecgpipe.api import results as tables_of
+    from ecgpipe.report.names import FORMATS
+    from ecgpipe.report.takeaway import write_tables
 
     forms = [] if tables is None else tables.split(",")
     if unknown := [form for form in forms if form not in FORMATS]:
@@ -41,23 +41,10 @@ def report(
         raise FileNotFoundError(f"{page} is missing: run the study first, or name its results with --results")
     print(f"The report: {page.resolve().as_uri()}")
     if forms:
-        found = tables_of(results)
-        for name, frame in found.items():
-            for form in forms:
-                _write(out / f"{name}{FORMATS[form]}", frame, form)
-        print(f"{len(found)} tables as {', '.join(forms)} are in {out}")
+        written = write_tables(results / "tables", out, forms)
+        print(f"{len(written)} files are in {out}: tables as {', '.join(forms)}, and a data dictionary")
     if show and not webbrowser.open(page.resolve().as_uri()):
         print("No browser could be started: open this address yourself.", file=sys.stderr)
-
-
-def _write(path: Path, frame, form: str) -> None:  # type: ignore[no-untyped-def] # pandas is not imported here
-    from ecgpipe.files import write_parquet, write_text
-    from ecgpipe.latex import booktabs
-
-    if form == "parquet":
-        write_parquet(path, frame)
-    else:
-        write_text(path, frame.to_csv(index=False) if form == "csv" else booktabs(frame))
 
 
 def card(
