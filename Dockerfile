@@ -1,7 +1,9 @@
-# The study in a container. Records go in and results come out through folders of the host:
+# The study in a container. Records go in and results come out through folders of the host. .snakemake holds what
+# results were made of: without it, a later run with another config would not notice that they are out of date.
 #   docker build -t ecgpipe .
-#   docker run --rm -v "$PWD/results:/study/results" ecgpipe                      # the default study
-#   docker run --rm -v "$PWD/results:/study/results" -v /data/physionet:/data:ro -e ECGPIPE_PHYSIONET=/data \
+#   alias study='docker run --rm -v "$PWD/results:/study/results" -v "$PWD/.snakemake:/study/.snakemake"'
+#   study ecgpipe                                                                  # the default study
+#   study -v /data/physionet:/data:ro -e ECGPIPE_PHYSIONET=/data \
 #     ecgpipe all --cores 8 --configfile configs/physionet.yaml
 FROM python:3.11-slim
 RUN apt-get update \

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ecgpipe.workflow.pending import Job
 
 REPORT = Path("results/report/index.html")
+PARTS = {"download_plan", "data", "generators", "samples", "wfdb", "classifiers", "closeness", "tables"}
+"""Targets that do not end in the report."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,10 +57,13 @@ def run(
     number = _cores(cores)
     config = load(require_config(configfile))
     asked = [*(context.args or ["all"]), "--configfile", str(configfile)]
+    # With another target, the tables and the report may be those of an earlier config.
+    answers_too = not PARTS & set(context.args) or bool({"all", "report"} & set(context.args))
     jobs = pending(asked)
     if not jobs:
         print("Nothing to do: every result is what the config and the code ask for.")
-        _answer(config)
+        if answers_too:
+            _answer(config)
         return
     known = estimates(jobs)
     print(_beginning(jobs, [seconds for seconds in known if seconds is not None], number), flush=True)
@@ -72,7 +78,8 @@ def run(
         how = "ended with an error; mend the cause" if code > 0 else "was interrupted"
         print(f"The run {how}. The same command goes on from there: what is done is kept.", file=sys.stderr)
         raise typer.Exit(code if code > 0 else 128 - code)
-    _answer(config)
+    if answers_too:
+        _answer(config)
 
 
 def _beginning(jobs: list[Job], known: list[float], cores: int) -> str:
@@ -86,16 +93,28 @@ def _beginning(jobs: list[Job], known: list[float], cores: int) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for Snakemake, which gets an interrupt of the terminal too and ends its jobs; pass on a request to end."""
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    """Wait for Snakemake, which gets an interrupt of the terminal too and ends its jobs; pass on a request to end.
+
+    Returns:
+        Its exit code, or the negative number of the signal that this process got meanwhile.
+    """
+    asked: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        process.terminate()
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         while True:
             try:
-                return process.wait()
+                code = process.wait()
+                break
             except KeyboardInterrupt:
-                continue
+                asked.append(signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+    return -asked[0] if code and asked else code  # Snakemake ends with 1 after an interrupt
 
 
 def _answer(config: Config) -> None:

@@ -21,14 +21,17 @@ TOP_CODE = "300"
 NINETY_OR_OVER = 90.0
 """What such an age becomes here; ``89+`` and ``>89`` become the same."""
 
-_YEARS = {"y": 1.0, "a": 1.0, "j": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
+_YEARS = {"y": 1.0, "a": 1.0, "j": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25, "t": 1 / 365.25}
 """Length of a unit in years, by its first letter (DICOM: ``056Y``, ``006M``, ``012W``, ``572D``; Jahre, ans, años)."""
 
 _AGE = re.compile(
     r"(?P<above>>=?|≥)?\s*(?P<number>[0-9]{1,6}(?:[.,][0-9]*)?)\s*"
-    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|wk?|weeks?|d|days?|j|jahre?|ans?|a[nñ]os?|anni)?\.?"
+    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|mois|mes|meses|monate?|wk?|weeks?|d|days?|tage?|jours?|j|jahre?|ans?|a[nñ]os?|anni)?\.?"
     r"\s*(?P<more>\+| and over| or over| or older)?"
 )
+_DAYS_OR_YEARS = 31
+"""Up to this number a bare ``j`` may be Jahre or jours, and says nothing."""
+
 _NOT_STATED = frozenset(["", "nan", "unknown", "unk", "u", "n/a", "na", "none", "null", "-", "--", "-1", "?", "."])
 _SEXES: dict[str, Sex] = {
     **dict.fromkeys(("f", "female", "w", "woman", "weiblich", "femme", "mujer", "femenino", "feminino"), "female"),
@@ -72,7 +75,10 @@ def parse_age(text: str) -> float:
         return NINETY_OR_OVER if number >= NINETY_OR_OVER - 1 and _YEARS[(match["unit"] or "y")[0]] == 1.0 else math.nan
     if match["unit"] is None and number == float(TOP_CODE):
         return NINETY_OR_OVER
-    age = number * _YEARS[(match["unit"] or "y")[0]]
+    unit = match["unit"] or "y"
+    if unit == "j" and number <= _DAYS_OR_YEARS:
+        return math.nan
+    age = number * (_YEARS["d"] if unit.startswith("jour") else _YEARS[unit[0]])
     return age if age <= MAX_AGE else math.nan
 
 

@@ -116,7 +116,8 @@ def _bytes(layout: Layout) -> float:
     """Return about how many bytes the synthetic sets take; those of real records are told by `ecgpipe plan`."""
     config = layout.config
     number = config.samples.number if config.samples.counts is None else sum(config.samples.counts.values())
-    return float(SLACK * len(layout.models) * number * 12 * record_length(config.signal) * 4)
+    sets = len(layout.models) * config.experiments.generator_repetitions
+    return float(SLACK * sets * number * 12 * record_length(config.signal) * 4)
 
 
 def _disk(free: int, needed: float | None) -> Finding:

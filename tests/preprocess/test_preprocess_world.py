@@ -278,6 +278,15 @@ def test_ages_in_other_words(text: str, years: float) -> None:
     assert parse_age(text) == years
 
 
+@pytest.mark.parametrize(("text", "years"), [("6 mois", 0.5), ("6 meses", 0.5), ("12 jours", 12 / 365.25)])
+def test_ages_of_infants_in_other_words(text: str, years: float) -> None:
+    assert parse_age(text) == pytest.approx(years)
+
+
+def test_a_bare_j_may_be_days_or_years() -> None:
+    assert np.isnan(parse_age("12 j"))
+
+
 @pytest.mark.parametrize(
     ("text", "sex"),
     [("weiblich", "female"), ("Femme", "female"), ("mujer", "female"), ("hombre", "male"), ("Männlich", "male"),

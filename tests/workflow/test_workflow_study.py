@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
 from checkout import ROOT
 
 from ecgpipe.config import load, validate
@@ -88,3 +89,13 @@ def test_models_keep_how_the_study_draws_from_them(tmp_path: Path) -> None:
     study.config.generator_settings["diffwave"].sample["guidance"] = 3.0
     study.keep_sampling(tmp_path)
     assert json.loads((trained / "sampling.json").read_text())["sample"]["guidance"] == 3.0
+
+
+def test_each_repetition_keeps_how_the_study_draws_from_it(tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
+    raw["experiments"]["generator_repetitions"] = 2
+    second = tmp_path / "demo_ptbxl" / "diffwave-2"
+    second.mkdir(parents=True)
+    (second / "model.json").write_text("{}")
+    Study(validate(raw), ROOT / "workflow_scripts").keep_sampling(tmp_path)
+    assert json.loads((second / "sampling.json").read_text())["generator"] == "diffwave"
