@@ -26,7 +26,8 @@ _YEARS = {"y": 1.0, "a": 1.0, "j": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 3
 
 _AGE = re.compile(
     r"(?P<above>>=?|≥)?\s*(?P<number>[0-9]{1,6}(?:[.,][0-9]*)?)\s*"
-    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|mois|mes|meses|monate?|wk?|weeks?|d|days?|tage?|jours?|j|jahre?|ans?|a[nñ]os?|anni)?\.?"
+    r"(?P<unit>y|a|yo|y/o|yrs?|years?(?: old)?|mo?|months?|mois|mes|meses|monate?|wk?|weeks?|d|days?|tage?|jours?|j|"
+    r"jahre?|ans?|a[nñ]os?|anni)?\.?"
     r"\s*(?P<more>\+| and over| or over| or older)?"
 )
 _DAYS_OR_YEARS = 31
