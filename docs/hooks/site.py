@@ -1,4 +1,4 @@
-"""What the site needs beside the pages in this folder: a page on the config's keys; links into the repository."""
+"""What the site changes in the pages: links into the repository, roles of Sphinx."""
 
 from __future__ import annotations
 
@@ -7,27 +7,12 @@ import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
-GENERATORS = ("diffwave", "time_diffusion", "time_vqvae", "class_mean_pca")
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)\s#]+)[^)\s]*\)")
 
 _ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):(?=<code>)")
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the reference of the configuration."""
-    from ecgpipe.config.reference import reference
-    from ecgpipe.generate.registry import settings_model
-
-    own = {
-        f"generator_settings.{name}.{section}": settings_model(name, None, section)
-        for name in GENERATORS
-        for section in ("train", "sample")
-    }
-    files.append(File.generated(config, "reference/configuration.md", content=reference(own)))
-    return files
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

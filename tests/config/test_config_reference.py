@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ecgpipe.config.reference import reference
 from ecgpipe.config.sections.base import Section
+from ecgpipe.generate.registry import settings_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,3 +53,13 @@ def test_values_defaults_and_nested_models() -> None:
     assert "| `depth` | integer ≥ 1 | `3` | How deep \\| how wide. |" in own
     assert "| `fractions` | list of number > 0, ≤ 1 | `[0.2, 0.4, 0.6, 0.8, 1.0]`" in text
     assert "| `datasets` | list of text | required |" in text
+
+
+def test_the_committed_page_is_that_of_the_models() -> None:
+    """`make schema` writes it."""
+    own = {
+        f"generator_settings.{name}.{section}": settings_model(name, None, section)
+        for name in ("diffwave", "time_diffusion", "time_vqvae", "class_mean_pca")
+        for section in ("train", "sample")
+    }
+    assert (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8") == reference(own)

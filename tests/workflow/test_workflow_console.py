@@ -215,7 +215,7 @@ class TestStudy:
         first, *_, last = done.stdout.splitlines()
         assert first.startswith("Nothing to do: ")
         assert last == f"The report: {(finished.folder / 'results/report/index.html').as_uri()}"
-        assert "comparisons" in done.stdout
+        assert "Does pre-training on synthetic records help? " in done.stdout
 
     def test_a_job_has_a_line_and_a_failed_one_its_log(self, checkout: Checkout) -> None:
         (checkout.folder / "results/report/index.html").unlink()
