@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ecgpipe.closeness import comparison
+from ecgpipe.closeness.reading import records_of
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
 from ecgpipe.closeness.units import check_unit, standardised
-from ecgpipe.dataset import SPLITS, Dataset
-
-HELD_OUT = ("validation", "test")
-"""Splits of a dataset that no generator has seen."""
+from ecgpipe.dataset import Dataset
 
 
 def load_dataset(folder: str | Path) -> Dataset:
@@ -54,7 +52,8 @@ def evaluate(
             make the floor.
         synthetic: what is judged. Arrays are ``(n, 12, length)`` in mV, leads in the order of ecgpipe.leads.LEADS.
         rate: sampling rate of arrays, Hz.
-        train: real records that the generator was trained on, for the floor; without, halves of ``real`` make it.
+        train: real records that the generator was trained on, for the floor; without, halves of ``real`` make it. Of a
+            dataset its training records are taken.
         labels: class names of the records of arrays: those of real, synthetic and, if given, training records.
         level: ``quick`` or ``full`` set of measures.
         seed: of choice, bootstrap and tests.
@@ -69,9 +68,8 @@ def evaluate(
     """
     if level not in ("quick", "full"):
         raise ValueError(f"level must be quick or full, got {level!r}")
-    if isinstance(real, Dataset):
-        train = Records.of(real, ("train",)) if train is None else train
-        real = Records.of(real, HELD_OUT)
+    if isinstance(real, Dataset) and train is None and len(real.indices("train")):
+        train = real
     given: dict[str, Any] = {"real": real, "synthetic": synthetic, "train": train}
     sets: dict[str, Records] = {}
     wanted = [name for name, one in given.items() if one is not None]
@@ -89,7 +87,7 @@ def evaluate(
 
 def _records(given: Any, name: str, rate: float | None, labels: Sequence[str] | None) -> Records:
     if isinstance(given, Dataset):
-        given = Records.of(given, SPLITS)
+        given = records_of(given, name, f"the {name} dataset")
     if not isinstance(given, Records):
         if rate is None:
             raise ValueError(f"the {name} array does not say its sampling rate: give rate=… in Hz")

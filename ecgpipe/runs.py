@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def compare(first: str | Path, second: str | Path) -> list[Difference]:
         second: another's.
 
     Returns:
-        Differences of settings, code, results and verdicts, in this order; none if the runs agree.
+        Differences of settings, code, results and verdicts, in this order; none if the runs agree. Results are the
+        comparisons' values in macro F1 and their differences with intervals, to four digits.
 
     Raises:
         RunError: if one of them is no finished run.
@@ -66,7 +67,8 @@ def compare(first: str | Path, second: str | Path) -> list[Difference]:
     found += [Difference(CODE, *row) for row in _differing(_code(one), _code(other))]
     tables = [pd.read_parquet(place / "tables" / "comparisons.parquet") for place in (one, other)]
     cells = [table[table["metric"] == PRIMARY] for table in tables]
-    values, verdicts = ([_cells(table, column) for table in cells] for column in ("value", "verdict"))
+    values = [_cells(table, _result) for table in cells]
+    verdicts = [_cells(table, lambda row: _written(row["verdict"])) for table in cells]
     found += [Difference(RESULTS, *row) for row in _differing(*values)]
     found += [Difference(VERDICTS, *row) for row in _differing(*verdicts)]
     return found
@@ -92,12 +94,19 @@ def _parts(results: Path) -> Iterator[tuple[str, str]]:
         yield from read_json(path).get("code", {}).get("parts", {}).items()
 
 
-def _cells(table: pd.DataFrame, column: str) -> dict[str, str]:
+def _cells(table: pd.DataFrame, text: Callable[[dict[str, Any]], str]) -> dict[str, str]:
+    """Return the text of each comparison by its cell."""
     columns = [name for name in CELL if name in table]
     return {
-        " ".join(_written(value) for value in row[:-1] if not _missing(value)): _written(row[-1])
-        for row in table[[*columns, column]].itertuples(index=False)
+        " ".join(_written(row[name]) for name in columns if not _missing(row[name])): text(row)
+        for row in table.to_dict("records")
     }
+
+
+def _result(row: dict[str, Any]) -> str:
+    """Return the value and its difference to what it is compared with, with the interval."""
+    value, difference, low, high = (_written(row[name]) for name in ("value", "difference", "low", "high"))
+    return f"{value} (difference {difference} [{low}, {high}])"
 
 
 def _missing(value: Any) -> bool:

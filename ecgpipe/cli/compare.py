@@ -38,7 +38,7 @@ def compare(
 
 def _text(found: list[Difference], first: Path, second: Path) -> str:
     if not found:
-        return "The two runs have the same settings, code and results."
+        return "The two runs have the same settings and code, and the same comparisons and verdicts in macro F1."
     lines = [f"A: {first}", f"B: {second}"]
     for about in dict.fromkeys(row.about for row in found):
         mine = [row for row in found if row.about == about]

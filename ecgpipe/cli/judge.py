@@ -11,6 +11,7 @@ import typer
 from ecgpipe.cli.options import ECGS
 
 if TYPE_CHECKING:
+    from ecgpipe.closeness.records import Records
     from ecgpipe.judge.judgement import Judgement
 
 
@@ -44,7 +45,8 @@ def judge(
     train: Annotated[
         Path | None,
         typer.Option(
-            help="Real ECGs the generator was trained on: REAL are then held-out ones, privacy is judged too."
+            help="Real ECGs the generator was trained on: REAL are then held-out ones, privacy is judged too. "
+            "Without, the training records of REAL if that is a dataset."
         ),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page to look at.")] = None,
@@ -69,7 +71,7 @@ def judge(
 
     from ecgpipe.closeness.settings import Settings
     from ecgpipe.judge.judgement import judge as judged
-    from ecgpipe.judge.sets import Source, read
+    from ecgpipe.judge.sets import OWN_SPLITS, SEEN_RECORDS, Source, own_training, read
 
     given = {"real": (real, real_labels), "synthetic": (synthetic, synthetic_labels), "train": (train, train_labels)}
     if train is None and train_labels is not None:
@@ -77,7 +79,13 @@ def judge(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise typer.BadParameter(f"{out} must end in .csv or .parquet", param_hint="--out")
     sources = {name: Source(name, path, labels, unit) for name, (path, labels) in given.items() if path is not None}
-    sets, notes = {}, []
+    sets: dict[str, Records] = {}
+    notes: list[str] = []
+    if train is None and (own := own_training(sources["real"])) is not None:
+        sources["train"] = own
+        notes.append(OWN_SPLITS.format(path=real))
+    if utility and "train" not in sources:
+        notes.append(SEEN_RECORDS)
     for name, source in sources.items():
         sets[name], said = read(source, rate, seconds)
         notes += said
@@ -97,7 +105,7 @@ def judge(
     if html is not None:
         from ecgpipe.judge import page
 
-        page.write(found, html, {name: source.path for name, source in sources.items()}, seed)
+        page.write(found, html, {name: source.described for name, source in sources.items()}, seed)
         print(f"\nThe page: {html.resolve().as_uri()}")
 
 

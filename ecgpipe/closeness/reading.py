@@ -19,15 +19,37 @@ from ecgpipe.preprocess.resample import resample
 
 log = logging.getLogger(__name__)
 
+SPLITS_OF = {"real": ("validation", "test"), "synthetic": SPLITS, "train": ("train",)}
+"""Splits of a dataset that stand for each set of a judgement: a generator learns from the training split only."""
 
-def read_records(path: str | Path, rate: float, seconds: float) -> Records:
+
+def records_of(dataset: Dataset, role: str, where: str) -> Records:
+    """Return the records of a dataset that stand for a set of a judgement.
+
+    Args:
+        dataset: any.
+        role: ``real``, ``synthetic`` or ``train``.
+        where: the dataset, in the error's words.
+
+    Raises:
+        ValueError: if it has no such records.
+    """
+    records = Records.of(dataset, SPLITS_OF[role])
+    if not len(records):
+        raise ValueError(f"{where} has no {' or '.join(SPLITS_OF[role])} records to take as {role} ones: give others")
+    return records
+
+
+def read_records(path: str | Path, rate: float, seconds: float, role: str = "synthetic") -> Records:
     """Read a set of 12-lead ECGs.
 
     Args:
         path: a ``.npy`` file with an array (n, 12, length) in mV, leads in standard order; a folder of WFDB records,
-            which are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``.
+            which are cropped and resampled; or a folder with ``signals.npy`` and ``records.parquet``, of which the
+            splits of :data:`SPLITS_OF` are read.
         rate: Hz; of the array, or to bring WFDB records to.
         seconds: length to crop WFDB records to.
+        role: ``real``, ``synthetic`` or ``train``.
 
     Raises:
         FileNotFoundError: if there is nothing at ``path``.
@@ -42,7 +64,7 @@ def read_records(path: str | Path, rate: float, seconds: float) -> Records:
         dataset = Dataset.load(path)
         if dataset.spec.rate != rate:
             raise ValueError(f"{path} is at {dataset.spec.rate:g} Hz, not at {rate:g} Hz: give its rate")
-        return Records.of(dataset, SPLITS)
+        return records_of(dataset, role, str(path))
     headers = _headers(path)
     if not headers:
         raise ValueError(f"{path} is no .npy file and holds neither WFDB headers (*.hea) nor a dataset of ecgpipe")

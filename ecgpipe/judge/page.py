@@ -18,13 +18,13 @@ SHOWN = 3
 """ECGs of each set that are drawn."""
 
 
-def write(judgement: Judgement, out: Path, paths: dict[str, Path], seed: int) -> None:
+def write(judgement: Judgement, out: Path, places: dict[str, str], seed: int) -> None:
     """Write the page.
 
     Args:
         judgement: what it says.
         out: the HTML file.
-        paths: where each set came from.
+        places: where each set came from.
         seed: of the choice of ECGs that are drawn.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -36,7 +36,7 @@ def write(judgement: Judgement, out: Path, paths: dict[str, Path], seed: int) ->
         environment.get_template("page.html.j2").render(
             sentences=judgement.sentences(),
             notes=judgement.notes,
-            sets=[_set(name, judgement, paths[name]) for name in judgement.sets],
+            sets=[_set(name, judgement, places[name]) for name in judgement.sets],
             rows=judgement.pooled.fillna({"note": ""}).to_dict("records"),
             definitions={name: text["definition"] for name, text in about.items()},
             by_class=judgement.by_class.reset_index().to_dict("records"),
@@ -48,12 +48,12 @@ def write(judgement: Judgement, out: Path, paths: dict[str, Path], seed: int) ->
     )
 
 
-def _set(name: str, judgement: Judgement, path: Path) -> dict[str, Any]:
+def _set(name: str, judgement: Judgement, place: str) -> dict[str, Any]:
     records = judgement.sets[name]
     labels = [] if records.labels is None else np.unique(records.labels.astype(str), return_counts=True)
     return {
         "name": name,
-        "path": str(path),
+        "place": place,
         "number": len(records),
         "rate": f"{records.rate:g}",
         "seconds": f"{records.signals.shape[2] / records.rate:g}",

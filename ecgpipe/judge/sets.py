@@ -8,9 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgpipe.closeness.reading import labelled, read_records
+from ecgpipe.closeness.reading import SPLITS_OF, labelled, read_records
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.units import UNITS, check_unit, standardised
+from ecgpipe.dataset import SPLITS, Dataset
+
+OWN_SPLITS = (
+    "{path} is a dataset: its validation and test records are the real ones, and its training records those that the"
+    " generator is taken to have learned from."
+)
+SEEN_RECORDS = (
+    "--utility without --train: the real records must be ones that the generator did not learn from. If it did, the"
+    " test records are in what it learned, and the synthetic records seem to help more than they do."
+)
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,33 @@ class Source:
     labels: Path | None = None
     unit: str = "mV"
 
+    @property
+    def is_dataset(self) -> bool:
+        """Whether this is the folder of a dataset, which has splits."""
+        return (self.path / "records.parquet").exists()
+
+    @property
+    def described(self) -> str:
+        """Where it lies, and which splits are read where not all are."""
+        splits = SPLITS_OF[self.name]
+        return f"{self.path} ({', '.join(splits)})" if self.is_dataset and splits != SPLITS else str(self.path)
+
+
+def own_training(real: Source) -> Source | None:
+    """Return the training split of a dataset that is given as the real records; None if there is none.
+
+    Raises:
+        ValueError: if the dataset is damaged.
+    """
+    if not real.is_dataset or not len(Dataset.load(real.path).indices("train")):
+        return None
+    return replace(real, name="train")
+
 
 def read(source: Source, rate: float, seconds: float) -> tuple[Records, list[str]]:
     """Read a set.
 
+    Of a dataset the splits are read that its name stands for: validation and test of ``real``, ``train`` of ``train``.
     A folder of WFDB records that ``ecgpipe export`` or ``ecgpipe sample`` wrote has its labels in ``records.csv``.
 
     Args:
@@ -47,7 +80,7 @@ def read(source: Source, rate: float, seconds: float) -> tuple[Records, list[str
         FileNotFoundError, ValueError: if it cannot be read or is not in mV; the message names it.
     """
     try:
-        records = read_records(source.path, rate, seconds)
+        records = read_records(source.path, rate, seconds, source.name)
     except ValueError as error:
         named = str(source.path) in str(error)
         raise ValueError(str(error) if named else f"{source.path}: {error}") from error

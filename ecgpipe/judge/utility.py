@@ -19,7 +19,7 @@ from ecgpipe.config.derived import shortest_length
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.tables.resampling import interval, over_seeds, patient_weights, seed_weights, widened
 from ecgpipe.tables.weighted import metric_names, weighted_table
-from ecgpipe.vocabulary import MACRO
+from ecgpipe.vocabulary import CANNOT_TELL, MACRO
 
 REAL_ONLY, SYNTHETIC_ONLY, BOTH = "real", "synthetic", "real and synthetic"
 METRICS = {(MACRO, "f1"): "macro F1", (MACRO, "roc_auc"): "macro ROC-AUC"}
@@ -54,7 +54,8 @@ def utility(
     over repetitions and test patients.
 
     Args:
-        real: with labels. Tested on; without ``train`` it is split by patient into training, validation, test records.
+        real: with labels, and none that the generator learned from. Tested on; without ``train`` it is split by
+            patient into training, validation and test records.
         synthetic: with labels.
         train: other real records, with labels, to train and validate on.
         steps: optimiser steps of every training.
@@ -67,7 +68,7 @@ def utility(
         ``difference`` to real records only with its interval and ``verdict``, and the numbers of records.
 
     Raises:
-        ValueError: if labels are missing, or there are too few records of a class.
+        ValueError: if labels are missing, or there are too few records or patients of a class.
     """
     sets = {"real": real, "synthetic": synthetic, **({} if train is None else {"train": train})}
     for name, records in sets.items():
@@ -77,9 +78,14 @@ def utility(
     classes = tuple(np.unique(np.asarray(real.labels, dtype=str)).tolist())
     if len(classes) < 2:
         raise ValueError(f"--utility needs two classes or more; the real records have {', '.join(classes)} only")
+    synthetic, train = _of(synthetic, classes), None if train is None else _of(train, classes)
     spec = SignalSpec(real.rate, real.signals.shape[2], classes, real.leads)
-    test, learn, validate = _real_parts(real, train, seed)
-    own_learn, own_validate = _parts(synthetic, seed)
+    if train is None:
+        learn, validate, test = _parts(real, "real", classes, ("learn from", "validate on", "test on"), seed)
+    else:
+        test = real
+        learn, validate = _parts(train, "train", classes, ("learn from", "validate on"), seed)
+    own_learn, own_validate = _parts(synthetic, "synthetic", classes, ("learn from", "validate on"), seed)
     parts = {
         REAL_ONLY: ([learn], [validate]),
         BOTH: ([learn, synthetic], [validate]),
@@ -108,49 +114,56 @@ def _patients(records: Records) -> np.ndarray:
     return np.arange(len(records)).astype(str) if records.patients is None else records.patients.astype(str)
 
 
-def _folds(records: Records, seed: int) -> np.ndarray:
+def _of(records: Records, classes: tuple[str, ...]) -> Records:
+    """Return the records of the classes; those of others are left out."""
+    return records.view(np.flatnonzero(np.isin(np.asarray(records.labels, dtype=str), classes)))
+
+
+def _folds(labels: np.ndarray, patients: np.ndarray, name: str, seed: int) -> np.ndarray:
     """Return the fold of each record ``(n,)``: by patient, with the classes' shares."""
-    labels = np.asarray(records.labels, dtype=str)
     names, counts = np.unique(labels, return_counts=True)
     if (few := counts < FOLDS).any():
         raise ValueError(
             f"--utility needs at least {FOLDS} records of each class; there are {counts[few][0]} of {names[few][0]}"
+            f" among the {name} records"
         )
-    fold = np.empty(len(records), dtype=np.int64)
+    fold = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for number, (_, rows) in enumerate(splitter.split(labels, labels, _patients(records))):
+    for number, (_, rows) in enumerate(splitter.split(labels, labels, patients)):
         fold[rows] = number
     return fold
 
 
-def _parts(records: Records, seed: int) -> tuple[Records, Records]:
-    """Return records to learn from and to validate on."""
-    fold = _folds(records, seed)
-    return records.view(np.flatnonzero(fold > 0)), records.view(np.flatnonzero(fold == 0))
+def _parts(
+    records: Records, name: str, classes: tuple[str, ...], uses: tuple[str, ...], seed: int
+) -> tuple[Records, ...]:
+    """Return a part of the records for each use: a fold each, and the rest for the first use.
 
-
-def _real_parts(real: Records, train: Records | None, seed: int) -> tuple[Records, Records, Records]:
-    """Return real records to test on, to learn from and to validate on."""
-    if train is not None:
-        return real, *_parts(train, seed)
-    fold = _folds(real, seed)
-    test, validate, learn = (np.flatnonzero(rows) for rows in (fold == 1, fold == 0, fold > 1))
-    return real.view(test), real.view(learn), real.view(validate)
+    Raises:
+        ValueError: if a part lacks a class. Synthetic records may lack a class altogether, real ones may not.
+    """
+    labels = np.asarray(records.labels, dtype=str)
+    wanted = np.unique(labels) if name == "synthetic" and len(labels) else np.array(classes)
+    if missing := sorted({*wanted} - {*labels}):
+        raise ValueError(f"--utility: there is no {missing[0]} among the {name} records: give such records too")
+    use_of = (_folds(labels, _patients(records), name, seed) + 1) % FOLDS
+    use_of[use_of >= len(uses)] = 0
+    for number, use in enumerate(uses):
+        if missing := sorted({*wanted} - {*labels[use_of == number]}):
+            raise ValueError(
+                f"--utility: split by patient, the {name} records leave no {missing[0]} to {use}:"
+                f" give records of at least {FOLDS} patients with it"
+            )
+    return tuple(records.view(np.flatnonzero(use_of == number)) for number in range(len(uses)))
 
 
 def _selection(parts: Sequence[Records], classes: tuple[str, ...]) -> Selection:
-    """Return records of the classes as a classifier reads them; those of other classes are left out."""
+    """Return records of the classes as a classifier reads them."""
     found: Selection | None = None
     for records in parts:
-        labels = np.asarray(records.labels, dtype=str)
-        rows = np.flatnonzero(np.isin(labels, classes))
-        ids = np.searchsorted(classes, labels[rows]).astype(np.int64)
-        own = Selection(
-            records.signals.subset(rows)
-            if isinstance(records.signals, SignalReader)
-            else SignalReader.of(records.signals, rows),
-            ids,
-        )
+        signals = records.signals
+        ids = np.searchsorted(classes, np.asarray(records.labels, dtype=str)).astype(np.int64)
+        own = Selection(signals if isinstance(signals, SignalReader) else SignalReader.of(signals), ids)
         found = own if found is None else found + own
     assert found is not None
     return found
@@ -218,6 +231,8 @@ def _with_interval(
 
 
 def _verdict(low: float, high: float) -> str:
+    if np.isnan(low) or np.isnan(high):
+        return CANNOT_TELL
     if low > 0:
         return "they help"
     return "they harm" if high < 0 else "no difference was shown"

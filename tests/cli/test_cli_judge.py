@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ import pytest
 from beating import SPEC, Command, waves
 
 from ecgpipe.closeness.records import Records
-from ecgpipe.judge.utility import BOTH, REAL_ONLY, SYNTHETIC_ONLY, utility
+from ecgpipe.dataset import Dataset, save_dataset
+from ecgpipe.judge import page as judge_page
+from ecgpipe.judge.judgement import Judgement
+from ecgpipe.judge.sets import Source, read
+from ecgpipe.judge.utility import BOTH, REAL_ONLY, SYNTHETIC_ONLY, _verdict, utility
 
 LABELS = ["SR", "AFIB", "STACH"] * 10
 
@@ -92,6 +97,68 @@ def test_exported_wfdb_brings_its_labels(run: Command, dataset_folder: Path, tmp
     assert (code, "by class" in out) == (0, False)
 
 
+def test_of_a_dataset_the_held_out_records_are_judged(
+    run: Command, dataset_folder: Path, arrays: Path, tmp_path: Path
+) -> None:
+    page, out_file = tmp_path / "page.html", tmp_path / "table.csv"
+    words = [dataset_folder, arrays / "synthetic.npy", "--level", "quick"]
+    code, out, err = run("judge", *words, "--html", page, "--out", out_file)
+    assert code == 0, err
+    assert f"WARNING: {dataset_folder} is a dataset: its validation and test records are the real ones" in out
+    assert "Privacy: " in out
+    rows = re.findall(r'<th scope="row">(real|train)</th><td>([^<]*)</td><td class="figure">(\d+)<', page.read_text())
+    assert rows == [
+        ("real", f"{dataset_folder} (validation, test)", "40"),
+        ("train", f"{dataset_folder} (train)", "50"),
+    ]
+    code, out, err = run("judge", *words, "--train", arrays / "train.npy", "--html", page)
+    assert code == 0, err
+    assert "is a dataset" not in out
+    assert f"<td>{arrays / 'train.npy'}</td>" in page.read_text()
+
+
+def test_a_dataset_as_training_records_gives_its_training_split(dataset_folder: Path, tmp_path: Path) -> None:
+    records, _ = read(Source("train", dataset_folder), 100.0, 4.0)
+    assert [records.name(row) for row in (0, 49)] == ["r00", "r49"]
+    assert len(records) == 50
+    assert len(read(Source("synthetic", dataset_folder), 100.0, 4.0)[0]) == 90
+    data = Dataset.load(dataset_folder)
+    save_dataset(tmp_path / "learned", data.signals[:50], data.records[:50], data.spec)
+    with pytest.raises(ValueError, match="learned has no validation or test records"):
+        read(Source("real", tmp_path / "learned"), 100.0, 4.0)
+
+
+def test_utility_without_training_records_says_what_the_real_ones_must_be(run: Command, arrays: Path) -> None:
+    words: list[object] = ["judge", arrays / "real.npy", arrays / "synthetic.npy", "--level", "quick"]
+    for name in ("real", "synthetic"):
+        words += [f"--{name}-labels", arrays / f"{name}.csv"]
+    page = arrays / "page.html"
+    code, out, err = run(*words, "--utility", "--steps", 1, "--repetitions", 2, "--html", page)
+    assert code == 0, err
+    said = "the real records must be ones that the generator did not learn from"
+    assert f"WARNING: --utility without --train: {said}" in out
+    assert said in page.read_text()
+
+
+def test_rows_without_standing_have_no_colour(tmp_path: Path) -> None:
+    row = {"lead": "all", "class": "all", "measure": "spectrum", "unit": "", "direction": "lower", "n": 9, "note": ""}
+    values = [(1.0, 0.9, 1.1), (0.1, 0.05, 0.2), (1.0, np.nan, np.nan)]
+    names, floor = ("value", "low", "high"), {"floor": 0.1, "floor_low": 0.0, "floor_high": 0.3}
+    table = pd.DataFrame([row | floor | dict(zip(names, three, strict=True)) for three in values])
+    sets = {name: _records(1) for name in ("real", "synthetic")}
+    judge_page.write(
+        Judgement(sets, table, None, None, []), tmp_path / "page.html", dict.fromkeys(sets, "here"), seed=0
+    )
+    shown = re.findall(r"<td( class=\"\w+\")?>(differs from real records|no difference shown|)</td></tr>", (
+        (tmp_path / "page.html").read_text()
+    ))  # fmt: skip
+    assert shown == [
+        (' class="worse"', "differs from real records"),
+        (' class="like"', "no difference shown"),
+        ("", ""),
+    ]
+
+
 def test_errors_are_one_paragraph(run: Command, arrays: Path) -> None:
     real, synthetic = arrays / "real.npy", arrays / "synthetic.npy"
     np.save(arrays / "flat.npy", np.zeros((4, 400)))
@@ -144,3 +211,26 @@ def test_utility_splits_patients_and_refuses_too_few() -> None:
         utility(_records(1, ["SR"] * 8 + ["AFIB"] * 4), _records(2), None)
     with pytest.raises(ValueError, match="the real records have SR only"):
         utility(_records(1, ["SR"] * 8), _records(2), None)
+
+
+def test_utility_refuses_parts_that_lack_a_class() -> None:
+    patients = np.array([f"p{row}" for row in range(30)])
+    patients[np.array(LABELS) == "AFIB"] = "one"
+    real, synthetic, train = (_records(seed) for seed in (1, 2, 3))
+    with pytest.raises(ValueError, match=r"the real records leave no AFIB to (learn from|validate on|test on)"):
+        utility(replace(real, patients=patients), synthetic, None)
+    with pytest.raises(ValueError, match="the train records leave no AFIB to"):
+        utility(real, synthetic, replace(train, patients=patients))
+    with pytest.raises(ValueError, match="there is no STACH among the train records"):
+        utility(real, synthetic, _records(3, ["SR", "AFIB"] * 10))
+    with pytest.raises(ValueError, match="there is no AFIB among the synthetic records"):
+        utility(real, _records(2, shown_as=["other"] * 30), train)
+
+
+def test_an_interval_that_is_not_known_tells_nothing() -> None:
+    assert [_verdict(*bounds) for bounds in ((np.nan, np.nan), (np.nan, 0.1), (0.1, np.nan))] == ["cannot tell"] * 3
+    assert [_verdict(*bounds) for bounds in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == [
+        "they help",
+        "they harm",
+        "no difference was shown",
+    ]

@@ -88,6 +88,14 @@ def test_a_dataset_is_compared_with_an_array(dataset_folder: Path) -> None:
             ecgpipe.evaluate(real, waves(["SR"] * 5), **given)
 
 
+def test_a_dataset_given_as_training_records_gives_its_training_split(dataset_folder: Path) -> None:
+    whole = ecgpipe.load_dataset(dataset_folder)
+    real, synthetic = waves(["SR", "AFIB"] * 15, seed=8), waves(["SR", "AFIB"] * 15, seed=9)
+    split = whole.signals[whole.indices("train")]
+    given, expected = (ecgpipe.evaluate(real, synthetic, rate=100, train=train) for train in (whole, split))
+    pd.testing.assert_frame_equal(given, expected)
+
+
 @pytest.mark.parametrize(("factor", "unit"), [(1000, "uV"), (0.001, "V"), (200, "uV")])
 def test_signals_in_another_unit_are_refused(factor: float, unit: str, dataset_folder: Path) -> None:
     with pytest.raises(UnitError, match=f"the synthetic records are not in mV.*{unit}"):

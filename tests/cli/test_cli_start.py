@@ -122,17 +122,15 @@ def test_faults_are_told_with_what_to_do(run: Command, tmp_path: Path, monkeypat
     assert "snakemake --unlock" in run("doctor")[1]
 
 
-def _finished(folder: Path, steps: int, code: str, value: float, verdict: str) -> Path:
+def _finished(folder: Path, steps: int, code: str, value: float, verdict: str, low: float = 0.75) -> Path:
     made = {
         "settings": {"train": {"steps": steps}, "seed": 1},
         "code": {"parts": {"ecgpipe.x": code, "ecgpipe.y": "1"}},
     }
     write_json(folder / "results/report/provenance.json", made)
     cell = {"dataset": "a", "experiment": "augmentation", "setting": "TrRSTeR", "generator": "g", "fraction": 1.0}
-    rows = [
-        {**cell, "metric": "macro_f1", "value": value, "verdict": verdict},
-        {**cell, "metric": "accuracy", "value": value, "verdict": verdict},
-    ]
+    found = {"value": value, "difference": value - 0.5, "low": value - low, "high": value, "verdict": verdict}
+    rows = [{**cell, "metric": metric, **found} for metric in ("macro_f1", "accuracy")]
     write_parquet(folder / "results/tables/comparisons.parquet", pd.DataFrame(rows))
     return folder
 
@@ -143,13 +141,20 @@ def test_differences_of_two_runs(run: Command, tmp_path: Path) -> None:
     code, out, _ = run("compare", one, other / "results", "--json")
     assert code == 0
     cell = "a augmentation TrRSTeR g 1"
+    results = ["0.5 (difference 0 [-0.25, 0.5])", "0.75 (difference 0.25 [0, 0.75])"]
     assert json.loads(out) == [
         {"about": "settings", "what": "train.steps", "first": "10", "second": "20"},
         {"about": "code", "what": "ecgpipe.x", "first": "c1", "second": "c2"},
-        {"about": "results (macro F1)", "what": cell, "first": "0.5", "second": "0.75"},
+        {"about": "results (macro F1)", "what": cell, "first": results[0], "second": results[1]},
         {"about": "verdicts", "what": cell, "first": "cannot tell", "second": "helps"},
     ]
     assert f"  {cell}  cannot tell  ->  helps" in run("compare", one, other)[1]
-    assert run("compare", one, one)[1] == "The two runs have the same settings, code and results.\n"
+    assert run("compare", one, one)[1] == (
+        "The two runs have the same settings and code, and the same comparisons and verdicts in macro F1.\n"
+    )
+    wider = _finished(tmp_path / "wider", 10, "c1", 0.5, "cannot tell", low=1.0)
+    assert [row["second"] for row in json.loads(run("compare", one, wider, "--json")[1])] == [
+        "0.5 (difference 0 [-0.5, 0.5])"
+    ]
     code, _, err = run("compare", one, tmp_path)
     assert (code, err.startswith(f"ERROR: {tmp_path} holds no finished study")) == (2, True)

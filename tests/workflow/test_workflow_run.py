@@ -70,7 +70,7 @@ def test_classification_is_complete_and_has_its_support(finished: Checkout) -> N
     table = pd.read_parquet(tables / "classification.parquet")
     assert {*KEY, "class", "metric", "value", "support"} <= set(table.columns)
     cells = table[["dataset", "setting", "generator", "fraction"]].drop_duplicates()
-    assert len(cells) == 3 * (2 + 1 + 2)
+    assert len(cells) == 3 * (2 + 2 + 1 + 2)  # two shares of real, a baseline and both; synthetic alone
     assert set(table["seed"]) == {0, 1}
     classes = {"SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC"}
     assert classes <= set(table["class"])
