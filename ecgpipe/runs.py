@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def _parts(results: Path) -> Iterator[tuple[str, str]]:
         yield from read_json(path).get("code", {}).get("parts", {}).items()
 
 
-def _cells(table: pd.DataFrame, text: Callable[[dict[str, Any]], str]) -> dict[str, str]:
+def _cells(table: pd.DataFrame, text: Callable[[Mapping[Hashable, Any]], str]) -> dict[str, str]:
     """Return the text of each comparison by its cell."""
     columns = [name for name in CELL if name in table]
     return {
@@ -103,7 +103,7 @@ def _cells(table: pd.DataFrame, text: Callable[[dict[str, Any]], str]) -> dict[s
     }
 
 
-def _result(row: dict[str, Any]) -> str:
+def _result(row: Mapping[Hashable, Any]) -> str:
     """Return the value and its difference to what it is compared with, with the interval."""
     value, difference, low, high = (_written(row[name]) for name in ("value", "difference", "low", "high"))
     return f"{value} (difference {difference} [{low}, {high}])"
