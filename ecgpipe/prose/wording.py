@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from ecgpipe.vocabulary import BASELINES
+from ecgpipe.vocabulary import ALL_SYNTHETIC, BALANCE, BASELINES
 
 METRIC_NAMES = {
     "macro_f1": "macro F1",
@@ -18,7 +19,25 @@ METRIC_NAMES = {
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 """Printed names of :data:`ecgpipe.vocabulary.BASELINES`."""
 
+BASELINE_MEANINGS = {
+    "oversampling": "records of rare classes are repeated",
+    "class_weights": "the loss weighs all classes equally",
+    "classical_augmentation": "records are shifted, stretched, scaled and made noisy, and lose leads, at random",
+    "mixup": "records are mixed with others of their class",
+}
+"""What each of :data:`ecgpipe.vocabulary.BASELINES` does, in a few words."""
+
 MINUS = "\N{MINUS SIGN}"
+
+
+def added(ratios: Sequence[str | float]) -> str:
+    """Say which synthetic training records are added to the real ones: ``experiments.ratios``."""
+    words = {
+        ALL_SYNTHETIC: "all synthetic training records",
+        BALANCE: "as many synthetic records as fill rare classes up to the commonest one",
+    }
+    told = [words[r] if isinstance(r, str) else f"{r:g} times as many synthetic records as real ones" for r in ratios]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} or {told[-1]}"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -182,12 +182,22 @@ def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any],
         validate(raw)
 
 
-def test_class_weights_are_no_baseline_where_every_training_has_them(raw: dict[str, Any]) -> None:
-    raw["experiments"] = {"baselines": ["class_weights"]}
+@pytest.mark.parametrize(
+    ("baseline", "loss", "words"),
+    [
+        ("class_weights", "weighted", r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"),
+        ("class_weights", "focal", r"take the place of `classifiers\.demo\.loss` \(focal\)"),
+        ("oversampling", "weighted", r"weigh rare classes twice beside `classifiers\.demo\.loss` \(weighted\)"),
+    ],
+)
+def test_a_baseline_changes_one_thing(raw: dict[str, Any], baseline: str, loss: str, words: str) -> None:
+    raw["experiments"] = {"baselines": [baseline]}
     validate(raw)
-    raw["classifiers"]["demo"]["loss"] = "weighted"
-    with pytest.raises(ConfigError, match=r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"):
+    raw["classifiers"]["demo"]["loss"] = loss
+    with pytest.raises(ConfigError, match=words):
         validate(raw)
+    raw["experiments"]["baselines"] = ["mixup"]
+    validate(raw)
 
 
 def test_one_generator_is_nothing_to_pool(raw: dict[str, Any]) -> None:

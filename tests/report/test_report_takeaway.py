@@ -138,6 +138,10 @@ def test_methods_are_those_of_the_config(report, results, configure, tables, tmp
     assert "gen (the class mine.models:Own)" in other
     assert "Networks were trained on 100 % of the real training records, each with 2 seeds." in other
     assert "pre-trained" not in other
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "when all real training records are used" not in page
+    assert "Simple baselines</dt>" not in page
+    assert "The same share, and all synthetic training records beside it." in page
 
 
 def test_methods_in_latex_cite_by_key():
