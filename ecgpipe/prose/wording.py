@@ -36,8 +36,14 @@ def added(ratios: Sequence[str | float]) -> str:
         ALL_SYNTHETIC: "all synthetic training records",
         BALANCE: "as many synthetic records as fill rare classes up to the commonest one",
     }
-    told = [words[r] if isinstance(r, str) else f"{r:g} times as many synthetic records as real ones" for r in ratios]
-    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} or {told[-1]}"
+    told = [words[ratio] for ratio in ratios if isinstance(ratio, str)]
+    times = [f"{ratio:g}" for ratio in ratios if not isinstance(ratio, str)]
+    told += [f"{_either(times)} times as many synthetic records as real ones"] if times else []
+    return _either(told)
+
+
+def _either(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
 
 
 def number(value: float, digits: int = 3) -> str:

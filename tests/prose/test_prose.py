@@ -206,9 +206,9 @@ def test_methods_say_how_long_a_training_was():
 
 
 def test_methods_name_baselines_ratios_and_readers():
-    text = paragraph(baselines=["oversampling", "mixup"], ratios=[0.5, "balance"])
+    text = paragraph(baselines=["oversampling", "mixup"], ratios=[0.5, "balance", 2.0])
     assert "oversampling (records of rare classes are repeated) and mixup (" in text
-    assert "with 0.5 times as many synthetic records as real ones or as many synthetic records as fill rare" in text
+    assert "rare classes up to the commonest one or 0.5 or 2 times as many synthetic records as real ones add" in text
     assert "all synthetic training records" not in text
     assert "seeds as readers" in text
     assert "all synthetic training records added" in paragraph()
