@@ -295,6 +295,15 @@ def test_canonical_ignores_order_only() -> None:
         canonical({"a": float("inf")})
 
 
+@pytest.mark.parametrize("name", ["paper", "paper_extended"])
+def test_each_hospital_alone_has_the_widths_of_both(name: str) -> None:
+    config = load(ROOT / "configs" / f"{name}.yaml")
+    own = config.generator_settings["time_vqvae"].train_by_dataset
+    datasets = [key for key, settings in config.dataset_settings.items() if settings.format == "ecg_arrhythmia"]
+    assert datasets == ["chapman", "chapman_alone", "ningbo_alone"]
+    assert [own[key] for key in datasets] == [own["chapman"]] * 3
+
+
 def test_defaults_are_the_papers() -> None:
     config = Config.model_validate(
         {
