@@ -81,6 +81,8 @@ use rule classify_real as classify_baselines with:
         settings=lambda w: STUDY.classification(w.dataset, "baselines"),
         out=lambda w: f"results/classifiers/{w.dataset}/real/baselines",
         code=STUDY.code(BASELINES.script),
+    message:
+        BASELINES.message
 
 
 use rule classify_real as classify_real_for_another with:

@@ -75,16 +75,18 @@ def ratios_have_their_setting(config: Config) -> None:
         )
 
 
-def class_weights_are_not_plain_training(config: Config) -> None:
-    if "class_weights" not in config.experiments.baselines:
-        return
+def baselines_change_one_thing(config: Config) -> None:
     for name in config.datasets:
         classifier = config.dataset_settings[name].classifier
-        if config.classifiers[classifier].loss == "weighted":
-            raise ValueError(
-                f"`experiments.baselines`: class_weights is what `classifiers.{classifier}.loss` (weighted) gives all "
-                "trainings; leave one of them out"
-            )
+        loss = config.classifiers[classifier].loss
+        key = f"`classifiers.{classifier}.loss` ({loss})"
+        for baseline, beside, why in (
+            ("class_weights", "weighted", f"is what {key} gives all trainings"),
+            ("class_weights", "focal", f"would also take the place of {key}, so that two things change at once"),
+            ("oversampling", "weighted", f"would weigh rare classes twice beside {key}, which does so already"),
+        ):
+            if baseline in config.experiments.baselines and loss == beside:
+                raise ValueError(f"`experiments.baselines`: {baseline} {why}; leave one of them out")
 
 
 def repetitions_divide_the_seeds(config: Config) -> None:
@@ -245,7 +247,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     raw_dir_holds_no_results,
     each_dataset_is_sound,
     records_are_long_enough_to_compare,
-    class_weights_are_not_plain_training,
+    baselines_change_one_thing,
     repetitions_divide_the_seeds,
     train_by_dataset_names_what_is_trained_on,
     generators_have_free_names,

@@ -21,24 +21,26 @@ MOST_LOST = 0.1
 """Share of a set's records that may be left out without a word on the terminal."""
 
 
-def losses(records: pd.DataFrame, excluded: pd.DataFrame) -> dict[str, Any]:
+def losses(records: pd.DataFrame, excluded: pd.DataFrame, unused: int = 0) -> dict[str, Any]:
     """Say what is lost: the share of the records that was kept, classes of which none was, and sentences about it.
 
     Args:
         records: of the data set; column ``label``.
         excluded: left out; columns ``record``, ``reason``, ``detail`` and ``label`` (the class it would have had).
+        unused: sound training records that ``training_share`` leaves out; they are not lost.
 
     Returns:
         ``kept_share``, ``lost_classes`` and ``sentences``; none if at least 90 % were kept and no class was lost.
     """
-    read = len(records) + len(excluded)
-    share = len(records) / read if read else 0.0
+    sound = len(records) + unused
+    read = sound + len(excluded)
+    share = sound / read if read else 0.0
     kept = set(records["label"])
     lost = sorted(name for name in set(excluded["label"]) if name and name not in kept)
     sentences = []
-    if read - len(records) > MOST_LOST * read:
+    if len(excluded) > MOST_LOST * read:
         told = "; ".join(_reasons(excluded))
-        sentences.append(f"{len(records)} of {read} records were kept ({percent(share)}). Left out: {told}.")
+        sentences.append(f"{sound} of {read} records were kept ({percent(share)}). Left out: {told}.")
     for name in lost:
         mine = excluded[excluded["label"] == name]
         sentences.append(f"No record of class {name} is left, of {len(mine)}. Left out: {'; '.join(_reasons(mine))}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -113,12 +114,13 @@ def preprocess(
         shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
         records = _records_table(kept, source_name, options.split_seed, shares)
         splits.check_patients(records)
+        unused: Counter[str] = Counter()
         if dataset.training_share is not None:
             rows = splits.training_share(
                 [*records["split"]], [*records["label"]], dataset.training_share, options.split_seed
             )
             keep_rows(signals, rows)
-            not_requested += len(records) - len(rows)
+            unused = Counter(records["label"]) - Counter(records["label"].iloc[rows])
             records, kept = records.iloc[rows].reset_index(drop=True), [kept[row] for row in rows]
     spec = SignalSpec(float(signal.rate), record_length(signal), label_map.classes)
     save_records(out, records, spec)
@@ -130,7 +132,7 @@ def preprocess(
         "dataset": source_name,
         "format": dataset.format,
         "simulated": dataset.source.kind == "simulated",
-        **count_records(records, table, spec, not_requested),
+        **count_records(records, table, spec, not_requested, unused),
         **count_patients([row.entry for row in kept]),
         "sites": count_sites(records, spec.classes, [source_name] if of_two else []),
         "doubtful_gains": doubtful_gains((row.gain for row in kept), options.quality.usual_gain) or unusual,
@@ -146,7 +148,7 @@ def preprocess(
         *summary["doubtful_gains"],
     ]:
         log.warning("%s: %s", source_name, sentence)
-    log.info("%s: kept %d of %d records", source_name, len(records), len(records) + len(table))
+    log.info("%s: kept %d of %d records", source_name, len(records), summary["read"])
 
 
 def merge(members: dict[str, Path], out: Path) -> None:
@@ -165,13 +167,14 @@ def merge(members: dict[str, Path], out: Path) -> None:
     write_parquet(out / "excluded.parquet", excluded.astype("string"))
     parts = [read_json(folder / "summary.json") for folder in members.values()]
     of_two = [part["dataset"] for part in parts if part["format"] == "ecg_arrhythmia" and not part["simulated"]]
+    unused = sum((Counter(part["outside_training_share"]) for part in parts), Counter[str]())
     summary = {
         "dataset": out.name,
         "format": "merge",
         "members": list(members),
         "simulated": all(part["simulated"] for part in parts),
         "sites": count_sites(records, spec.classes, of_two),
-        **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts)),
+        **count_records(records, excluded, spec, sum(part["not_requested"] for part in parts), unused),
         "duplicate_recordings": {
             **shared.count,
             "within": {name: part["duplicate_recordings"] for name, part in zip(members, parts, strict=True)},

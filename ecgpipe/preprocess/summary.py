@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,24 +20,39 @@ UNDECIDED = "undecided"
 
 
 def count_records(
-    records: pd.DataFrame, excluded: pd.DataFrame, spec: SignalSpec, not_requested: int
+    records: pd.DataFrame,
+    excluded: pd.DataFrame,
+    spec: SignalSpec,
+    not_requested: int,
+    unused: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Return the part of the summary that follows from the tables of kept and excluded records."""
+    """Return the part of the summary that follows from the tables of kept and excluded records.
+
+    Args:
+        records: of the data set.
+        excluded: records that were left out.
+        spec: of the signals.
+        not_requested: records of the source that were not asked for.
+        unused: by class, sound training records that ``training_share`` leaves out. They were read.
+    """
+    unused = dict(sorted((unused or {}).items()))
     counts = Counter(zip(records["split"], records["label"], strict=True))
     labelled = excluded[excluded["label"] != ""]
     before = counts + Counter(zip(labelled["split"].replace("", UNDECIDED), labelled["label"], strict=True))
+    before += Counter({("train", name): number for name, number in unused.items()})
     several = records[records["also"] != ""]
     together = Counter(several["label"] + "," + several["also"])
     return {
         "rate": spec.rate,
         "length": spec.length,
         "classes": list(spec.classes),
-        "read": len(records) + len(excluded),
+        "read": len(records) + sum(unused.values()) + len(excluded),
         "kept": len(records),
         "excluded": len(excluded),
         "not_requested": not_requested,
+        "outside_training_share": unused,
         "excluded_by_reason": _tally(excluded["reason"]),
-        "losses": losses(records, excluded),
+        "losses": losses(records, excluded, sum(unused.values())),
         "suspected": int((records["suspected"] != "").sum()),
         "counts_before_exclusion": {
             split: {name: before[split, name] for name in spec.classes} for split in (*SPLITS, UNDECIDED)

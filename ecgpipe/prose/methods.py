@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ecgpipe.config import Config
+from ecgpipe.config import AnyClassifier, Config
+from ecgpipe.dataset import SPLITS
+from ecgpipe.preprocess.splits import FOLDS, SHARE
 from ecgpipe.prose.answers import times
 from ecgpipe.prose.references import REFERENCES
-from ecgpipe.prose.wording import METRIC_NAMES, listed
+from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
 from ecgpipe.vocabulary import AUGMENTED, FINETUNED, FROZEN, PRIMARY, PROBE, SYNTHETIC
 
 Counts = Mapping[str, tuple[int, int, int]]
@@ -26,6 +28,13 @@ _CLASSIFIERS = {
     "resnet1d_wang": "the residual network resnet1d_wang [@wang2016]",
     "xresnet1d": "the residual network xresnet1d [@strodthoff2020]",
 }
+_LOSSES = {
+    "cross_entropy": "cross-entropy",
+    "weighted": "cross-entropy with classes weighed alike",
+    "focal": "focal loss",
+}
+VALIDATIONS = 10
+"""Validations of a training of a fixed number of steps, as :data:`ecgpipe.classify.training.VALIDATIONS`."""
 _METHODS = {
     FROZEN: "with frozen convolutions",
     FINETUNED: "with all weights",
@@ -37,30 +46,83 @@ _PROJECTS = {
 }
 
 
-def _dataset(config: Config, name: str, counts: Counts) -> str:
-    """Describe where a dataset's records come from, and how many there are."""
+def _patients_known(config: Config, name: str) -> bool:
+    """Say whether records of one patient are known to be of one: PTB-XL's format alone names patients."""
     settings = config.dataset_settings[name]
-    records, patients, test = counts[name]
-    size = f"{records:,} records of {patients:,} patients, {test:,} of them for testing"
     if settings.merge:
-        return f"{name}, the union of {listed(list(settings.merge))} ({size})"
+        return all(_patients_known(config, member) for member in settings.merge)
+    return settings.format == "ptbxl"
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def _split(config: Config, name: str) -> str:
+    """Say how a dataset was split, and whether training records were left out."""
+    settings = config.dataset_settings[name]
+    if settings.merge:
+        return "split as these are"
+    if settings.format == "ptbxl":
+        folds = settings.folds
+        members = (folds.train, folds.validation, folds.test) if folds else [FOLDS[split] for split in SPLITS]
+        named = [listed([str(fold) for fold in part]) for part in members]
+        words = f"folds {named[0]} for training, {named[1]} for validation and {named[2]} for testing"
+    else:
+        shares = settings.shares
+        parts = (shares.train, shares.validation, shares.test) if shares else (1 - 2 * SHARE, SHARE, SHARE)
+        words = f"split at random within each class ({listed([_per_cent(part) for part in parts])} for training, "
+        words += "validation and testing)"
+    if settings.training_share is not None:
+        words += f", of whose training records only {_per_cent(settings.training_share)} of each class were used"
+    return words
+
+
+def _source(config: Config, name: str) -> str:
+    """Describe where a dataset's records come from."""
+    settings = config.dataset_settings[name]
+    if settings.merge:
+        return f"the union of {listed(list(settings.merge))}"
     source = settings.source
     if source is not None and source.kind == "physionet":
         project = _PROJECTS.get(source.slug, f"the PhysioNet project {source.slug} [@goldberger2000]")
-        return f"{name}, version {source.version} of {project} ({size})"
+        return f"version {source.version} of {project}"
     if source is not None and source.kind == "simulated":
-        return f"{name}, simulated by a dipole model of the heart after McSharry et al. [@mcsharry2003] ({size})"
-    return f"{name}, read from a folder ({size})"
+        return "simulated by a dipole model of the heart after McSharry et al. [@mcsharry2003]"
+    return "read from a folder"
+
+
+def _dataset(config: Config, name: str, counts: Counts) -> str:
+    """Describe where a dataset's records come from, how many there are, and how they were split."""
+    records, patients, test = counts[name]
+    of = f" of {patients:,} patients" if _patients_known(config, name) else ""
+    size = f"{records:,} records{of}, {test:,} of them for testing"
+    return f"{name}, {_source(config, name)} ({size}), {_split(config, name)}"
+
+
+def _apart(config: Config, names: list[str]) -> str:
+    """Say of which datasets no patient is in two splits, and of which that is not known."""
+    known = [name for name in names if _patients_known(config, name)]
+    unknown = [name for name in names if name not in known]
+    sets = "two of training, validation and test set"
+    if not unknown:
+        return f"No patient is in {sets}."
+    of_known = f"No patient of {listed(known)} is in {sets}. " if known else ""
+    return (
+        f"{of_known}Which records of {listed(unknown)} are of one patient is not known throughout: records without a "
+        f"named patient count as patients of their own, and one patient's may be in {sets}."
+    )
 
 
 def _data(config: Config, counts: Counts) -> str:
-    listed_ = "; ".join(_dataset(config, name, counts) for name in config.datasets if name in counts)
+    names = [name for name in config.datasets if name in counts]
+    listed_ = "; ".join(_dataset(config, name, counts) for name in names)
     filters = config.preprocess.filters
     filtered = filters.baseline != "none" or filters.band_pass_hz or filters.notch_hz
     rule = "The signals were filtered as the configuration says." if filtered else "Nothing was filtered."
     return (
         f"The datasets were: {listed_}. All 12 leads were brought to {config.signal.rate:g} Hz and "
-        f"{config.signal.seconds:g} s. {rule} No patient is in two of training, validation and test set."
+        f"{config.signal.seconds:g} s. {rule} {_apart(config, names)}"
     )
 
 
@@ -74,44 +136,96 @@ def _generator(config: Config, name: str) -> str:
 def _synthesis(config: Config, repetitions: int) -> str:
     samples = config.samples
     drawn = "the records that the configuration counts" if samples.counts else f"{samples.number:,} records each"
-    return (
+    settings = config.dataset_settings
+    unions = [name for name in config.datasets if settings[name].merge and settings[name].synthetic == "union"]
+    sentences = [
         f"Class-conditional generators were trained on the training records alone: "
         f"{listed([_generator(config, name) for name in config.generators])}. Each was trained and sampled from "
         f"{times(repetitions)} on a dataset; the synthetic sets hold {drawn}."
-    )
-
-
-def _classification(config: Config) -> str:
-    parts = []
-    for name in dict.fromkeys(config.dataset_settings[d].classifier for d in config.datasets):
-        own = config.classifiers[name]
-        limit = f"{own.epochs:,} epochs" + (f" or {own.steps:,} steps" if own.steps else "")
-        parts.append(
-            f"{_CLASSIFIERS.get(own.kind, own.kind)}, trained with AdamW (learning rate {own.learning_rate:g}, batches "
-            f"of {own.batch}) for at most {limit}, stopped early on the validation loss (patience {own.patience})"
-        )
-    experiments = config.experiments
-    shares = listed([f"{100 * share:g} %" for share in experiments.fractions])
-    tried = [f"on {shares} of the real training records"]
-    tried += ["on the same with all synthetic records added"] if AUGMENTED in experiments.settings else []
-    tried += ["on synthetic records alone"] if SYNTHETIC in experiments.settings else []
-    sentences = [f"The classifier was {listed(parts)}. The weights with the best validation loss were tested."]
-    sentences.append(f"Networks were trained {listed(tried)}, each with {len(experiments.seeds)} seeds.")
-    if experiments.transfer.fractions:
-        ways = listed([_METHODS[method] for method in experiments.transfer.methods])
-        sentences.append(f"Networks that were pre-trained on synthetic records were fine-tuned {ways} on real ones.")
+    ]
+    if unions:
+        sentences.append(f"On {listed(unions)} none was trained: synthetic sets are the unions of the members' sets.")
+    if config.experiments.pooled:
+        sentences.append("The samples of all generators were also used together.")
     return " ".join(sentences)
 
 
-def _statistics(config: Config) -> str:
+def _training(own: AnyClassifier) -> str:
+    """Say how a classifier was trained: for how long, at which rate, and whether it could stop early."""
+    number = min(VALIDATIONS, own.steps) if own.steps else own.epochs
+    if own.steps:
+        length = (
+            f"for {own.steps:,} optimiser steps with a one-cycle learning rate (at most {own.learning_rate:g}); of "
+            f"{number} validations the one with the lowest loss gave the weights"
+        )
+    else:
+        length = (
+            f"for at most {own.epochs:,} epochs at a learning rate of {own.learning_rate:g}; of the validations after "
+            "each epoch the one with the lowest loss gave the weights"
+        )
+    early = f", and training stopped after {own.patience} in a row without a lower one"
+    return (
+        f"trained with AdamW ({_LOSSES[own.loss]}, batches of {own.batch}) {length}"
+        f"{early if own.patience + 1 < number else ''}"
+    )
+
+
+def _networks(config: Config) -> str:
+    """Describe each network, with its datasets if there are several networks."""
+    used: dict[str, list[str]] = {}
+    for name in config.datasets:
+        used.setdefault(config.dataset_settings[name].classifier, []).append(name)
+    sentences = []
+    for name, datasets in used.items():
+        own = config.classifiers[name]
+        of = f" of {listed(datasets)}" if len(used) > 1 else ""
+        sentences.append(f"The classifier{of} was {_CLASSIFIERS.get(own.kind, own.kind)}, {_training(own)}.")
+    return " ".join(sentences)
+
+
+def _classification(config: Config, repetitions: int) -> str:
+    experiments = config.experiments
+    shares = listed([_per_cent(share) for share in experiments.fractions])
+    tried = [f"on {shares} of the real training records"]
+    if AUGMENTED in experiments.settings:
+        tried.append(f"on the same with {added(experiments.ratios)} added")
+    if experiments.cross:
+        tried.append("on the same with synthetic records of another dataset added")
+    tried += ["on synthetic records alone"] if SYNTHETIC in experiments.settings else []
+    divided = f", over which the {repetitions} repetitions of each generator were divided" if repetitions > 1 else ""
+    seeds = len(experiments.seeds)
+    sentences = [
+        _networks(config),
+        f"Networks were trained {listed(tried)}, each with {seeds} seed{'s' if seeds > 1 else ''}{divided}.",
+    ]
+    if experiments.baselines:
+        told = listed([f"{BASELINE_NAMES[name]} ({BASELINE_MEANINGS[name]})" for name in experiments.baselines])
+        sentences.append(f"Simple baselines learned from the same real records and no synthetic ones: {told}.")
+    if experiments.transfer.fractions:
+        ways = listed([_METHODS[method] for method in experiments.transfer.methods])
+        some = listed([_per_cent(share) for share in experiments.transfer.fractions])
+        of = "synthetic records" + (", or on another dataset's real ones," if experiments.transfer.from_real else "")
+        sentences.append(
+            f"Networks that were pre-trained on {of} were fine-tuned {ways} on {some} of the real training records."
+        )
+    return " ".join(sentences)
+
+
+def _statistics(config: Config, repetitions: int) -> str:
     level = 100 * config.statistics.confidence
+    readers = "seeds as readers"
+    if repetitions > 1:
+        readers = (
+            "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
+            "first; seeds where no generator is compared)"
+        )
     return (
         f"The metric that decides is {METRIC_NAMES[PRIMARY]} over the classes with at least 10 test patients. "
         "Differences between networks were tested by the method of Obuchowski and Rockette [@obuchowski1995] with "
-        "Hillis's degrees of freedom [@hillis2007], seeds as readers and test patients as cases, and corrected by "
-        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset. Intervals are at "
-        f"{level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over seeds "
-        "and test patients."
+        f"Hillis's degrees of freedom [@hillis2007], {readers} and test patients as cases, and corrected by "
+        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. Intervals are "
+        f"at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
+        "seeds and test patients."
     )
 
 
@@ -141,8 +255,8 @@ def methods(config: Config, counts: Counts, versions: Mapping[str, str], digest:
         opening,
         _data(config, counts),
         _synthesis(config, repetitions),
-        _classification(config),
-        _statistics(config),
+        _classification(config, repetitions),
+        _statistics(config, repetitions),
         software,
     ]
     return " ".join(parts)

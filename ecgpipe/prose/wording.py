@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from ecgpipe.vocabulary import BASELINES
+from ecgpipe.vocabulary import ALL_SYNTHETIC, BALANCE, BASELINES
 
 METRIC_NAMES = {
     "macro_f1": "macro F1",
@@ -18,7 +19,31 @@ METRIC_NAMES = {
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 """Printed names of :data:`ecgpipe.vocabulary.BASELINES`."""
 
+BASELINE_MEANINGS = {
+    "oversampling": "records of rare classes are repeated",
+    "class_weights": "the loss weighs all classes equally",
+    "classical_augmentation": "records are shifted, stretched, scaled and made noisy, and lose leads, at random",
+    "mixup": "records are mixed with others of their class",
+}
+"""What each of :data:`ecgpipe.vocabulary.BASELINES` does, in a few words."""
+
 MINUS = "\N{MINUS SIGN}"
+
+
+def added(ratios: Sequence[str | float]) -> str:
+    """Say which synthetic training records are added to the real ones: ``experiments.ratios``."""
+    words = {
+        ALL_SYNTHETIC: "all synthetic training records",
+        BALANCE: "as many synthetic records as fill rare classes up to the commonest one",
+    }
+    told = [words[ratio] for ratio in ratios if isinstance(ratio, str)]
+    times = [f"{ratio:g}" for ratio in ratios if not isinstance(ratio, str)]
+    told += [f"{_either(times)} times as many synthetic records as real ones"] if times else []
+    return _either(told)
+
+
+def _either(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from ecgpipe.config.derived import is_partial
 from ecgpipe.prose import answers as say
 from ecgpipe.prose.findings import experiment_sentence, plural, probability, share
 from ecgpipe.prose.rows import rows_of
@@ -57,6 +58,11 @@ def merged(inputs: Inputs) -> list[str]:
     return [name for name in inputs.data if inputs.config.dataset_settings[name].merge]
 
 
+def partial(inputs: Inputs) -> list[str]:
+    """Return the datasets of which training records are left out (``training_share``)."""
+    return [name for name in inputs.data if is_partial(inputs.config.dataset_settings, name)]
+
+
 def _baselines(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons of simple baselines, which use real records only, under the names of these."""
     rows = at_most_real(comparisons, SIMPLE_BASELINE, [NO_GENERATOR])
@@ -71,8 +77,8 @@ def effects_figure(inputs: Inputs) -> dict[str, Drawing] | None:
         rows = at_most_real(comparisons, experiment, names)
         if len(rows):
             rows = rows.sort_values("generator", key=lambda own: own.map(names.index), kind="stable")
-            if experiment == AUGMENTATION:
-                rows = pd.concat([rows, _baselines(comparisons)])
+            if experiment == AUGMENTATION and len(baselines := _baselines(comparisons)):
+                rows, title = pd.concat([rows, baselines]), f"{title}, and simple baselines"
             panels.append(effects.Panel(title, rows))
     if not panels:
         return None
@@ -157,7 +163,7 @@ def answer(inputs: Inputs) -> dict[str, Any]:
     return {
         "empty": False,
         "repetitions": repetitions(primary),
-        "answers": answers(comparisons, inputs.table("verdicts"), _contenders(inputs), merged(inputs)),
+        "answers": answers(comparisons, inputs.table("verdicts"), _contenders(inputs), merged(inputs), partial(inputs)),
         "figure": effects_figure(inputs),
         "rests_on": _rests_on(inputs, primary),
         "learn_more": _learn_more(inputs, primary),

@@ -90,7 +90,11 @@ def _rows(claim: str, comparisons: pd.DataFrame, generators: Sequence[str], merg
 
 
 def answers(
-    comparisons: pd.DataFrame, verdicts: pd.DataFrame, generators: Sequence[str], merged: Collection[str]
+    comparisons: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    generators: Sequence[str],
+    merged: Collection[str],
+    partial: Collection[str],
 ) -> list[Answer]:
     """Answer each question of the study.
 
@@ -99,10 +103,12 @@ def answers(
         verdicts: ``verdicts.parquet``.
         generators: names of the study's generators.
         merged: names of the datasets that are merges.
+        partial: names of the datasets of which training records are left out: no claim, so no answer, is about them.
 
     Returns:
         An answer for each row of ``verdicts``, in its order; a claim without a question of its own is its own question.
     """
+    comparisons = comparisons[~comparisons["dataset"].isin(list(partial))]
     found = []
     for row in rows_of(verdicts):
         claim = str(row["claim"])

@@ -14,7 +14,7 @@ from ecgpipe.config import Config
 from ecgpipe.files import write_text
 from ecgpipe.leads import LEADS
 from ecgpipe.prose.methods import linked
-from ecgpipe.prose.wording import METRIC_NAMES
+from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added
 from ecgpipe.report import closeness, scripts
 from ecgpipe.report.answer import answer
 from ecgpipe.report.beside import methods_text, take_away, write_beside
@@ -82,6 +82,8 @@ def build_report(
         "level": f"{100 * config.statistics.confidence:g} %",
         "metric": METRIC_NAMES[PRIMARY],
         "metrics": [METRIC_NAMES[name] for name in COMPARED],
+        "added": added(config.experiments.ratios),
+        "baselines": [(BASELINE_NAMES[name], BASELINE_MEANINGS[name]) for name in config.experiments.baselines],
         "simulated": inputs.simulated,
         "classes": inputs.classes,
         "names": spelt_out(inputs.classes),

@@ -21,7 +21,7 @@ from ecgpipe.acquire.errors import AcquireError
 from ecgpipe.acquire.run import plan_download
 from ecgpipe.classify.grid import count_trainings
 from ecgpipe.config import Config, GeneratorSettings
-from ecgpipe.config.derived import record_length
+from ecgpipe.config.derived import is_partial, record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
 from ecgpipe.tables.prospects import prospects
@@ -95,18 +95,30 @@ def records(config: Config, dataset: str) -> int | None:
     return source.limit or (len(source.records) if source.records else RECORDS.get(source.slug))
 
 
-def training_records(config: Config, dataset: str) -> int | None:
-    """Return the records that a dataset learns from, before exclusions; None if its source must be asked."""
+def split_records(config: Config, dataset: str) -> tuple[int, int] | None:
+    """Return the records that a dataset learns from and those it holds out, before exclusions.
+
+    Training records that ``training_share`` leaves out are neither. None if its source must be asked.
+    """
     settings = config.dataset_settings[dataset]
     if settings.merge is not None:
-        parts = [training_records(config, member) for member in settings.merge]
-        return None if None in parts else sum(part for part in parts if part is not None)
+        parts = [split_records(config, member) for member in settings.merge]
+        known = [part for part in parts if part is not None]
+        return (sum(a for a, _ in known), sum(b for _, b in known)) if len(known) == len(parts) else None
     whole, share = records(config, dataset), TRAINING_SHARE
     if settings.folds is not None:
         share = len(settings.folds.train) / 10
     if settings.shares is not None:
         share = settings.shares.train
-    return None if whole is None else round(share * whole * (settings.training_share or 1))
+    if whole is None:
+        return None
+    return round(share * whole * (settings.training_share or 1)), whole - round(share * whole)
+
+
+def training_records(config: Config, dataset: str) -> int | None:
+    """Return the records that a dataset learns from, before exclusions; None if its source must be asked."""
+    parts = split_records(config, dataset)
+    return None if parts is None else parts[0]
 
 
 def _seconds(script: str, provenances: Iterable[Path]) -> Iterator[float]:
@@ -187,10 +199,10 @@ class Planner:
             return trained
         if job.rule in ("closeness_tables", "report_page"):
             return len(self.config.datasets) * len(self.config.generators)
-        whole, train = (of(self.config, job.wildcards["dataset"]) for of in (records, training_records))
-        if not job.rule.startswith("closeness") or whole is None or train is None:
-            return whole
-        closeness, held_out = self.config.closeness, whole - train
+        parts = split_records(self.config, job.wildcards["dataset"])
+        if not job.rule.startswith("closeness") or parts is None:
+            return records(self.config, job.wildcards["dataset"])
+        closeness, (train, held_out) = self.config.closeness, parts
         if closeness.measures == "full":
             return None
         controls = job.rule == "closeness_controls"
@@ -244,8 +256,10 @@ class Planner:
     def claims(self) -> list[str]:
         """Say what each of the paper's claims could show with the test patients that there are."""
         config = self.config
-        patients = {name: self._test_patients(name) for name in config.datasets}
-        merged = [name for name in config.datasets if config.dataset_settings[name].merge is not None]
+        # No claim is about a dataset of which training records are left out.
+        whole = [name for name in config.datasets if not is_partial(config.dataset_settings, name)]
+        patients = {name: self._test_patients(name) for name in whole}
+        merged = [name for name in whole if config.dataset_settings[name].merge is not None]
         full = bool(config.experiments.transfer.fractions) and max(config.experiments.transfer.fractions) == 1
         seeds, confidence = len(config.experiments.seeds), config.statistics.confidence
         if (repetitions := config.experiments.generator_repetitions) > 1:

@@ -182,12 +182,22 @@ def test_what_needs_another_hospital_is_refused_without_one(raw: dict[str, Any],
         validate(raw)
 
 
-def test_class_weights_are_no_baseline_where_every_training_has_them(raw: dict[str, Any]) -> None:
-    raw["experiments"] = {"baselines": ["class_weights"]}
+@pytest.mark.parametrize(
+    ("baseline", "loss", "words"),
+    [
+        ("class_weights", "weighted", r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"),
+        ("class_weights", "focal", r"take the place of `classifiers\.demo\.loss` \(focal\)"),
+        ("oversampling", "weighted", r"weigh rare classes twice beside `classifiers\.demo\.loss` \(weighted\)"),
+    ],
+)
+def test_a_baseline_changes_one_thing(raw: dict[str, Any], baseline: str, loss: str, words: str) -> None:
+    raw["experiments"] = {"baselines": [baseline]}
     validate(raw)
-    raw["classifiers"]["demo"]["loss"] = "weighted"
-    with pytest.raises(ConfigError, match=r"class_weights is what `classifiers\.demo\.loss` \(weighted\) gives all"):
+    raw["classifiers"]["demo"]["loss"] = loss
+    with pytest.raises(ConfigError, match=words):
         validate(raw)
+    raw["experiments"]["baselines"] = ["mixup"]
+    validate(raw)
 
 
 def test_one_generator_is_nothing_to_pool(raw: dict[str, Any]) -> None:
@@ -283,6 +293,15 @@ def test_canonical_ignores_order_only() -> None:
     assert canonical({"b": [2, 1]}) != canonical({"b": [1, 2]})
     with pytest.raises(ValueError, match="JSON"):
         canonical({"a": float("inf")})
+
+
+@pytest.mark.parametrize("name", ["paper", "paper_extended"])
+def test_each_hospital_alone_has_the_widths_of_both(name: str) -> None:
+    config = load(ROOT / "configs" / f"{name}.yaml")
+    own = config.generator_settings["time_vqvae"].train_by_dataset
+    datasets = [key for key, settings in config.dataset_settings.items() if settings.format == "ecg_arrhythmia"]
+    assert datasets == ["chapman", "chapman_alone", "ningbo_alone"]
+    assert [own[key] for key in datasets] == [own["chapman"]] * 3
 
 
 def test_defaults_are_the_papers() -> None:

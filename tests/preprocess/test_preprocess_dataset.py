@@ -335,6 +335,26 @@ def test_folds_and_shares_of_splits_are_those_of_the_settings(tmp_path: Path) ->
     assert split.value_counts().to_dict() == {"train": 8, "test": 1, "validation": 1}
 
 
+def test_a_share_of_the_training_records_is_no_loss(tmp_path: Path) -> None:
+    members = {}
+    for first, name in ((1, "one"), (21, "two")):
+        rows = [
+            ptbxl_row(n, fold=str(9 if n == first else 10 if n == first + 1 else 1)) for n in range(first, first + 14)
+        ]
+        settings = DatasetSettings.model_validate({**ptbxl_settings().model_dump(), "training_share": 0.25})
+        run(write_ptbxl(tmp_path / f"raw_{name}", rows), tmp_path / name, settings, name=name)
+        members[name] = tmp_path / name
+    merge(members, tmp_path / "both")
+    for name, number in (("one", 1), ("both", 2)):
+        told = summary(tmp_path / name)
+        assert (told["read"], told["kept"], told["excluded"]) == (14 * number, 5 * number, 0)
+        assert told["losses"]["kept_share"] == 1
+        assert not [sentence for sentence in told["losses"]["sentences"] if "were kept" in sentence]
+        assert told["outside_training_share"] == {"SR": 9 * number}
+        assert told["counts_before_exclusion"]["train"]["SR"] == 12 * number
+        assert told["counts"]["train"]["SR"] == 3 * number
+
+
 def test_a_share_of_the_training_records_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
     codes = {3: "{'SBRAD': 0.0}", 7: "{'AFIB': 0.0}"}
     rows = [
@@ -347,7 +367,9 @@ def test_a_share_of_the_training_records_leaves_the_rest_as_it_is(tmp_path: Path
         settings = DatasetSettings.model_validate({**ptbxl_settings().model_dump(), "training_share": share})
         found[share] = run(raw, tmp_path / str(share), settings)
         told = summary(tmp_path / str(share))
-        assert (told["excluded"], told["not_requested"]) == (0, 14 - len(found[share].records))
+        unused = 14 - len(found[share].records)
+        assert (told["read"], told["excluded"], told["not_requested"]) == (14, 0, 0)
+        assert told["outside_training_share"] == {"SR": unused}
         rest = found[share].records[found[share].records["split"] != "train"]
         assert list(rest["record"]) == ["00011", "00012", "00013", "00014"]
         for row, record in enumerate(found[share].records["record"]):

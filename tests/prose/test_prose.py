@@ -1,9 +1,15 @@
 """Right sign, right words, no more than the figures say."""
 
+import re
+
+import pandas as pd
 import pytest
 from comparison_rows import BASE, HARMS, NONE, table
 
-from ecgpipe.prose import answers, findings, wording
+from ecgpipe.config import validate
+from ecgpipe.prose import answers, findings, methods, wording
+from ecgpipe.prose.conclusions import ONE_DATASET
+from ecgpipe.report.answers import answers as all_answers
 
 
 def test_numbers_have_their_sign_and_a_true_minus():
@@ -157,3 +163,71 @@ def test_gains_are_set_beside_the_best_simple_baseline():
     assert "It was not shown to beat" in answers.beside_baselines(seen(other))
     assert answers.beside_baselines(seen(beside, other)) == ("Of these 2 gains, 1 also beat the best simple baseline.")
     assert "none was shown to beat" in answers.beside_baselines(seen(other, other))
+
+
+def test_answers_leave_out_datasets_that_no_claim_is_about():
+    rows = table({}, {"dataset": "part", "tested": "part", **HARMS}).assign(smallest_effect=0.02)
+    verdicts = pd.DataFrame([{"claim": ONE_DATASET, "verdict": "disagrees", "evidence": ""}])
+    assert "losses" in all_answers(rows, verdicts, ["diffwave"], [], [])[0].headline
+    assert all_answers(rows, verdicts, ["diffwave"], [], ["part"])[0].headline == "A gain was shown."
+
+
+def paragraph(dataset=None, classifier=None, repetitions=1, **experiments):
+    ptbxl = {"kind": "physionet", "slug": "ptb-xl", "version": "1.0.3"}
+    config = validate(
+        {
+            "datasets": ["a", "b"],
+            "dataset_settings": {
+                "a": {"format": "ptbxl", "source": ptbxl, **(dataset or {})},
+                "b": {"format": "challenge", "source": {"kind": "folder", "path": "/b"}},
+            },
+            "generators": ["diffwave", "time_vqvae"],
+            "classifiers": {"cnn": classifier or {}},
+            "experiments": {"seeds": [0, 1, 2, 3], "generator_repetitions": repetitions, **experiments},
+        }
+    )
+    versions = {"ecgpipe": "1", "snakemake": "9", "torch": "2"}
+    return methods.methods(config, {"a": (90, 80, 9), "b": (70, 70, 7)}, versions, "0", repetitions)
+
+
+def test_methods_say_how_long_a_training_was():
+    from ecgpipe.classify.training import VALIDATIONS
+
+    assert methods.VALIDATIONS == VALIDATIONS
+    text = paragraph(classifier={"steps": 600, "learning_rate": 0.001})
+    assert "600 optimiser steps with a one-cycle learning rate (at most 0.001); of 10 validations" in text
+    assert "epochs" not in text
+    assert "stopped" not in text  # ten validations, patience ten
+    assert "stopped after 3 in a row" in paragraph(classifier={"steps": 600, "patience": 3})
+    assert "stopped" not in paragraph(classifier={"steps": 600, "patience": 9})  # at the last one
+    text = paragraph(classifier={"epochs": 50, "loss": "focal"})
+    assert "(focal loss, batches of 32) for at most 50 epochs" in text
+    assert "stopped after 10 in a row" in text
+
+
+def test_methods_name_baselines_ratios_and_readers():
+    text = paragraph(baselines=["oversampling", "mixup"], ratios=[0.5, "balance", 2.0])
+    assert "oversampling (records of rare classes are repeated) and mixup (" in text
+    assert "rare classes up to the commonest one or 0.5 or 2 times as many synthetic records as real ones add" in text
+    assert "all synthetic training records" not in text
+    assert "seeds as readers" in text
+    assert "all synthetic training records added" in paragraph()
+    assert "imple baselines" not in paragraph()
+    text = paragraph(repetitions=2)
+    assert "the repetitions of a generator as readers" in text
+    assert "each with 4 seeds, over which the 2 repetitions of each generator were divided" in text
+
+
+def test_methods_claim_patients_only_where_they_are_known():
+    text = paragraph({"training_share": 0.1})
+    assert "(90 records of 80 patients, 9 of them for testing)" in text
+    assert "(70 records, 7 of them for testing)" in text
+    assert "No patient of a is in two of" in text
+    assert re.search(r"Which records of b are of one patient is not known", text)
+    assert "only 10 % of each class were used" in text
+    assert "9 for validation and 10 for testing" in text
+    assert "(80 %, 10 % and 10 % for training, validation and testing)" in text
+    folds = {"train": [1, 2, 3, 4, 5, 6], "validation": [7], "test": [8, 9, 10]}
+    text = paragraph({"folds": folds})
+    assert "folds 1, 2, 3, 4, 5 and 6 for training, 7 for validation and 8, 9 and 10 for testing" in text
+    assert "were used" not in text

@@ -120,6 +120,7 @@ def _write_data(root: Path) -> None:
         "kept": 12,
         "excluded": 2,
         "not_requested": 0,
+        "outside_training_share": {},
         "losses": {"sentences": ["12 of 14 records were kept (86 %). Left out: 2 flat_lead (<b>x</b>: I)."]},
         "several_rhythms": {"records": 3, "rule": "the first is the label", "combinations": {"AFIB,SR": 3}},
     }

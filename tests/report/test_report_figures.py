@@ -189,3 +189,6 @@ def test_simple_baselines_stand_beside_the_generators(results, tmp_path):
     inputs = Inputs(results.config, tmp_path, results.data, results.samples, results.models, None)
     found = words(effects_figure(inputs)["wide"])
     assert found.count("class weights") == found.count("gen") == 1
+    plain = Inputs(results.config, results.tables, results.data, results.samples, results.models, None)
+    titles = [" ".join(words(effects_figure(own)["wide"])) for own in (inputs, plain)]
+    assert ["and simple baselines" in title for title in titles] == [True, False]

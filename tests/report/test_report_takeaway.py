@@ -129,7 +129,13 @@ def test_methods_are_those_of_the_config(report, results, configure, tables, tmp
         dataset_settings={"a": {"format": "ptbxl", "source": source}},
         generators=["gen"],
         generator_settings={"gen": {"class": "mine.models:Own"}},
-        experiments={"fractions": [1.0], "seeds": [0, 1], "settings": ["TrRTeR"], "transfer": {"fractions": []}},
+        experiments={
+            "fractions": [1.0],
+            "seeds": [0, 1],
+            "settings": ["TrRTeR"],
+            "transfer": {"fractions": []},
+            "baselines": ["mixup"],
+        },
     )
     parts = {"data": results.data, "samples": results.samples, "models": results.models}
     build_report(config, tables=tables, **parts, git=None, out=tmp_path / "index.html")
@@ -138,6 +144,11 @@ def test_methods_are_those_of_the_config(report, results, configure, tables, tmp
     assert "gen (the class mine.models:Own)" in other
     assert "Networks were trained on 100 % of the real training records, each with 2 seeds." in other
     assert "pre-trained" not in other
+    assert "mixup (records are mixed with others of their class)" in (tmp_path / "index.html").read_text("utf-8")
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert "at each dataset’s largest share of the real training records" in page
+    assert "Simple baselines</dt>" not in page
+    assert "The same share, and all synthetic training records beside it." in page
 
 
 def test_methods_in_latex_cite_by_key():

@@ -23,6 +23,14 @@ def test_every_rule_that_makes_results_is_described() -> None:
     assert len(rules) == len(set(rules))
 
 
+def test_every_job_says_its_own_name_when_it_starts() -> None:
+    """A rule that is made from another without a message of its own would say that one's."""
+    rules = re.split(r"^(?:use )?rule ", RULES, flags=re.MULTILINE)[1:]
+    classifiers = [text for text in rules if re.match(r"(classify_real:|classify_real as )", text)]
+    assert len(classifiers) == len([name for name in JOBS if name.startswith("classify_")])
+    assert [text.split("\n")[0] for text in classifiers if not re.search(r"message:\s+[A-Z_]+\.message", text)] == []
+
+
 def test_every_script_and_environment_is_there() -> None:
     assert {kind.script for kind in JOBS.values()} | {"_repository", "partial", "download_plan", "describe_config"} == {
         path.stem for path in SCRIPTS.glob("*.py")

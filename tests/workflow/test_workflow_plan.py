@@ -71,6 +71,10 @@ def test_training_records_are_those_of_the_splits_of_the_config() -> None:
     raw["dataset_settings"]["demo_chapman"]["training_share"] = 0.5
     other = validate(raw)
     assert [plan.training_records(other, name) for name in other.datasets] == [60, 42, 102]
+    # 84 of Chapman's records train; the other half of them is not held out.
+    assert [plan.split_records(other, name) for name in other.datasets] == [(60, 60), (42, 36), (102, 96)]
+    job = _job("closeness_controls", "closeness", {}, dataset="demo_chapman")
+    assert plan.Planner(other, Path("nowhere")).size(job, 0) == 36 + 42
 
 
 def test_disk_of_the_tiny_study() -> None:
@@ -149,6 +153,20 @@ def test_what_claims_could_show_follows_from_the_test_patients(tmp_path: Path) -
         frame.to_parquet(tmp_path / "data" / name / "records.parquet")
         assert planner._test_patients(name) == {"SR": 50, "AFIB": 50}
     assert "Decided by" in planner.claims()[0]
+
+
+def test_no_claim_is_about_a_dataset_of_which_training_records_are_left_out(tmp_path: Path) -> None:
+    raw = CONFIG.model_dump(mode="json", by_alias=True)
+    raw["dataset_settings"]["demo_ptbxl"]["training_share"] = 0.5
+    config = validate(raw)
+    for name in ("demo_ptbxl", "demo_merged"):  # if these counted, the claims would be known without Chapman's
+        (tmp_path / "data" / name).mkdir(parents=True)
+        records = [("test", "SR", f"p{i}") for i in range(50)]
+        frame = pd.DataFrame(records, columns=["split", "label", "patient"])
+        frame.to_parquet(tmp_path / "data" / name / "records.parquet")
+    one, merged, *_ = plan.Planner(config, tmp_path).claims()
+    assert "run `snakemake data`" in one
+    assert merged.endswith("Not part of this study.")
 
 
 def test_past_closeness_jobs_are_told_apart(tmp_path: Path) -> None:

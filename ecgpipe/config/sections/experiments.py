@@ -68,7 +68,8 @@ class Experiments(Section):
         default_factory=list,
         description="Simple baselines that synthetic records have to beat, trained on the same real records for as "
         "many steps: `oversampling` (rare classes repeated), `class_weights` (in the loss), `classical_augmentation` "
-        "(noise, scaling, shift, time warp, lead dropout), `mixup` (within a class). TrRSTeR is compared with each.",
+        "(noise, scaling, shift, time warp, lead dropout), `mixup` (within a class). TrRSTeR is compared with each. "
+        "With a classifier's `loss: weighted` the first two are refused, with `focal` the second.",
     )
     transfer: Transfer = Field(default_factory=Transfer, description="The transfer experiment.")
     generator_repetitions: int = Field(
