@@ -48,7 +48,9 @@ def gpus_of_a_job():
     """Return how many GPUs a job may have: the limit of `--resources gpu=`, 0 without one."""
     limits = workflow.global_resources
     limit = limits["gpu"] if "gpu" in limits else 0
-    return getattr(limit, "value", limit)  # older versions of Snakemake hold the number itself
+    return getattr(
+        limit, "value", limit
+    )  # older versions of Snakemake hold the number itself
 
 
 if not workflow.overwrite_configfiles:
