@@ -106,12 +106,6 @@ use rule classify_real as classify_real_for_another with:
         REAL_FOR_ANOTHER.message
 
 
-def repetitions(wildcards, files):
-    """Return files of a generator's synthetic sets, one for each of its repetitions."""
-    names = {name: value for name, value in wildcards.items() if name != "generator"}
-    return expand(files, generator=STUDY.repeated(wildcards.generator), **names)
-
-
 use rule classify_real as classify_augmentation with:
     input:
         checksums=lambda w: [

@@ -124,6 +124,12 @@ def members_sets(wildcards, files):
     )
 
 
+def repetitions(wildcards, files):
+    """Return files of a generator's synthetic sets, one for each of its repetitions."""
+    names = {name: value for name, value in wildcards.items() if name != "generator"}
+    return expand(files, generator=STUDY.repeated(wildcards.generator), **names)
+
+
 def resources(job, **more):
     """Return a job's resources. It gets more memory at each attempt, where a profile has `retries`."""
     return dict(
