@@ -103,8 +103,12 @@ def plan() -> list[dict[str, Any]]:
     return [{"part": "plan", "measure": name, "value": round(value, 3)} for name, value in measured.items()]
 
 
-def occupied(log: str) -> pd.DataFrame:
+def occupied(log: str, workers: int) -> pd.DataFrame:
     """Return from Snakemake's log how many cores were in use between each time stamp and the next.
+
+    Args:
+        log: with a message per job, which begins with its rule.
+        workers: processes of a preprocessing job; all other jobs have one thread.
 
     Returns:
         Columns ``seconds`` (to the next stamp) and ``cores`` (threads of all running jobs).
@@ -112,21 +116,16 @@ def occupied(log: str) -> pd.DataFrame:
     rows: list[tuple[datetime.datetime, int]] = []
     threads: dict[str, int] = {}
     moment: datetime.datetime | None = None
-    job: str | None = None
     for line in log.splitlines():
         if match := STAMP.match(line):
             moment = datetime.datetime.strptime(match[1], "%a %b %d %H:%M:%S %Y")
         elif match := re.match(r"^Finished jobid: (\d+)", line):
             assert moment is not None
-            rows.append((moment, -threads.pop(match[1])))
-        elif match := re.match(r"^    jobid: (\d+)$", line):
+            rows.append((moment, -threads.pop(match[1], 0)))  # targets such as `all` start without a message
+        elif match := re.match(r"^Job (\d+): (\w+)", line):
             assert moment is not None
-            job = match[1]
-            threads[job] = 1
-            rows.append((moment, 1))
-        elif (match := re.match(r"^    threads: (\d+)$", line)) and job is not None:
-            rows.append((rows[-1][0], int(match[1]) - 1))
-            threads[job] = int(match[1])
+            threads[match[1]] = workers if match[2] == "preprocess" else 1
+            rows.append((moment, threads[match[1]]))
     table = pd.DataFrame(rows, columns=["moment", "change"]).groupby("moment")["change"].sum().cumsum()
     seconds = pd.Series(table.index).diff().shift(-1).dt.total_seconds()
     return pd.DataFrame({"seconds": seconds.fillna(0.0).to_numpy(), "cores": table.to_numpy()})
@@ -147,7 +146,8 @@ def study(folder: Path, part: str) -> list[dict[str, Any]]:
     cores, wall = int(provided[1]), (last - started).total_seconds()
     ran = [json.loads(p.read_text()) for p in folder.glob("results/benchmarks/**/*.jsonl")]
     own = [json.loads(p.read_text()) for p in folder.glob("results/**/*provenance.json")]
-    busy = occupied(log)
+    # The default study and configs/matrix.yaml both have two.
+    busy = occupied(log, workers=2)
     measured = {
         "jobs": len(ran),
         "trainings": len(pd.read_parquet(folder / "results" / "tables" / "training.parquet", columns=["seed"])),
