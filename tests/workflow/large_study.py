@@ -30,7 +30,7 @@ def enlarged(tiny: dict[str, Any], datasets: int, generators: int) -> dict[str, 
 
 def expected_jobs(datasets: int, generators: int) -> dict[str, int]:
     """Return the jobs of such a study that has no results yet, by rule."""
-    each_dataset = ("acquire", "preprocess", "classify_real", "closeness_controls")
+    each_dataset = ("acquire", "preprocess", "classify_real", "classify_baselines", "closeness_controls")
     each_cell = ("generate", "sample", "classify_augmentation", "classify_transfer", "closeness_generator")
     return {
         **dict.fromkeys(each_dataset, datasets),
