@@ -121,7 +121,7 @@ def _write(found: Judgement, out: Path | None) -> None:
 def _print(found: Judgement) -> None:
     import pandas as pd
 
-    from ecgpipe.judge.judgement import written
+    from ecgpipe.report.closeness_words import written
 
     for line in [*found.sentences(), *(f"WARNING: {note}" for note in found.notes)]:
         print(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,10 +11,13 @@ from ecgpipe.closeness.measures import described
 from ecgpipe.closeness.privacy import Privacy, assess
 from ecgpipe.closeness.records import Records
 from ecgpipe.closeness.settings import Settings
+from ecgpipe.prose.rows import rows_of
+from ecgpipe.report.closeness_words import standing
 from ecgpipe.vocabulary import ALL
 
 LIKE_REAL, WORSE, BETTER = "no difference shown", "differs from real records", "closer than real records"
 """How a value stands to its floor, the same comparison with real records in place of the synthetic ones."""
+_STANDINGS = {"": "", "at floor": LIKE_REAL, "beyond floor": WORSE, "past floor": BETTER}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Judgement:
         titles = {name: about["title"] for name, about in described().items()}
         return rows.assign(
             title=[titles.get(name, name.replace("_", " ")) for name in rows["measure"]],
-            standing=[standing(row) for _, row in rows.iterrows()],
+            standing=[_STANDINGS[standing(row)] for row in rows_of(rows)],
         )
 
     @property
@@ -73,18 +75,6 @@ class Judgement:
         return found
 
 
-def standing(row: pd.Series) -> str:
-    """Say how a value stands to its floor; empty where one of them has no interval."""
-    low, high, floor_low, floor_high = (row[name] for name in ("low", "high", "floor_low", "floor_high"))
-    if any(pd.isna(value) for value in (low, high, floor_low, floor_high)):
-        return ""
-    above, below = low > floor_high, high < floor_low
-    if not (above or below):
-        return LIKE_REAL
-    worse = {"lower": above, "higher": below}.get(row["direction"], True)
-    return WORSE if worse else BETTER
-
-
 def judge(sets: dict[str, Records], settings: Settings, notes: list[str]) -> Judgement:
     """Judge closeness and, with training records, privacy.
 
@@ -104,10 +94,3 @@ def judge(sets: dict[str, Records], settings: Settings, notes: list[str]) -> Jud
         rows = privacy.table.assign(lead=ALL).reindex(columns=list(COLUMNS)).astype(table.dtypes)
         table = pd.concat([table, rows], ignore_index=True)
     return Judgement(sets, table, privacy, None, notes)
-
-
-def written(value: float) -> str:
-    """Write a figure of any size with three digits that count."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

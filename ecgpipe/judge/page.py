@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from ecgpipe.closeness.measures import described
 from ecgpipe.files import write_text
-from ecgpipe.judge.judgement import Judgement, written
+from ecgpipe.judge.judgement import Judgement
 from ecgpipe.report import ecgpaper
+from ecgpipe.report.closeness_words import written
 
 SHOWN = 3
 """ECGs of each set that are drawn."""
