@@ -16,6 +16,8 @@ from ecgpipe.workflow.pending import Job
 
 PLAN = "results/plan.json"
 """Where ``ecgpipe plan`` keeps its estimates."""
+STARTING = 5.0
+"""Seconds that a job takes to start Python and its libraries."""
 
 
 def _seconds(provenance: Path) -> float | None:
@@ -63,4 +65,4 @@ def _estimate(
     if past.get(job.rule):
         return statistics.median(past[job.rule])
     rough = JOBS[job.rule].rough if job.rule in JOBS else None
-    return None if rough is None else rough[0] + 5.0
+    return None if rough is None else rough[0] + STARTING

@@ -27,7 +27,7 @@ from ecgpipe.generate.training import pick_device
 from ecgpipe.tables.prospects import prospects
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
-from ecgpipe.workflow.estimates import PLAN
+from ecgpipe.workflow.estimates import PLAN, STARTING
 from ecgpipe.workflow.jobs import JOBS
 from ecgpipe.workflow.layout import Layout
 from ecgpipe.workflow.pending import Job
@@ -35,8 +35,6 @@ from ecgpipe.workflow.pending import Job
 log = logging.getLogger(__name__)
 
 FILE = PLAN
-STARTING = 5.0
-"""Seconds that a job takes to start Python and its libraries."""
 TRAINING_SHARE = 0.8
 """Share of a set's records that trains, unless a dataset says another; records that will be excluded are not known."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
