@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,10 +13,27 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from ecgpipe.config.model import Config
+from ecgpipe.config.writer import ModelOf
 
 Schema = dict[str, Any]
 
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+GENERATORS = Path(__file__).parents[1] / "generate"
+"""Folder of the generators of this package."""
+
+
+def page(own: ModelOf) -> str:
+    """Return the reference with the settings of all generators of this package.
+
+    Args:
+        own: gives the model of a generator's own settings.
+    """
+    modules = sorted(GENERATORS.glob("*.py"))
+    built_in = [path.stem for path in modules if re.search(r"^GENERATOR = ", path.read_text(), re.MULTILINE)]
+    places = [(name, section) for name in built_in for section in ("train", "sample")]
+    return reference({f"generator_settings.{name}.{section}": own(name, None, section) for name, section in places})
 
 
 def reference(own: dict[str, type[BaseModel]]) -> str:
