@@ -121,17 +121,12 @@ def _answer(config: Config) -> None:
     """Print the study's answers and where its report is, if there are some."""
     import pandas as pd
 
-    from ecgpipe.config.derived import is_partial
-    from ecgpipe.report.answer import CONTROLS
-    from ecgpipe.report.answers import answers
+    from ecgpipe.report.answers import answers_of
 
     comparisons, verdicts = (Path(f"results/tables/{name}.parquet") for name in ("comparisons", "verdicts"))
     if not (comparisons.exists() and verdicts.exists() and REPORT.exists()):
         return
-    contenders = [name for name in config.generators if name not in CONTROLS] or config.generators
-    merged = [name for name in config.datasets if config.dataset_settings[name].merge]
     print()
-    partial = [name for name in config.datasets if is_partial(config.dataset_settings, name)]
-    for answer in answers(pd.read_parquet(comparisons), pd.read_parquet(verdicts), contenders, merged, partial):
+    for answer in answers_of(config, pd.read_parquet(comparisons), pd.read_parquet(verdicts)):
         print(f"{answer.question} {answer.headline}")
     print(f"The report: {REPORT.resolve().as_uri()}")

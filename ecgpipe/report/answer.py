@@ -7,13 +7,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from ecgpipe.config.derived import is_partial
 from ecgpipe.prose import answers as say
 from ecgpipe.prose.findings import experiment_sentence, plural, probability, share
 from ecgpipe.prose.rows import rows_of
 from ecgpipe.prose.wording import bounds, listed, signed
 from ecgpipe.report import effects, forest
-from ecgpipe.report.answers import answers, at_most_real, repetitions
+from ecgpipe.report.answers import answers_of, at_most_real, contenders, repetitions
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.labels import trained_on
 from ecgpipe.report.svg import Drawing
@@ -27,8 +26,6 @@ _PANELS = {
     AUGMENTATION: "Synthetic records added",
     TRANSFER: "Synthetic pre-training",
 }
-CONTROLS = ("class_mean_pca",)
-"""Generators that are no contenders: the answers leave them out, the figure shows them."""
 PAPERS_SEEDS = 20
 """Repetitions of each training in the paper."""
 
@@ -46,21 +43,6 @@ def _forest(rows: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, A
         }
         for row in rows_of(rows)
     ]
-
-
-def _contenders(inputs: Inputs) -> list[str]:
-    names = list(inputs.config.generators)
-    return [name for name in names if name not in CONTROLS] or names
-
-
-def merged(inputs: Inputs) -> list[str]:
-    """Return the datasets that are merges."""
-    return [name for name in inputs.data if inputs.config.dataset_settings[name].merge]
-
-
-def partial(inputs: Inputs) -> list[str]:
-    """Return the datasets of which training records are left out (``training_share``)."""
-    return [name for name in inputs.data if is_partial(inputs.config.dataset_settings, name)]
 
 
 def _baselines(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -100,9 +82,9 @@ def _rests_on(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, str]
         )
     seeds = sorted(comparisons["seeds"].unique())
     number = plural(int(seeds[0]), "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    contenders = _contenders(inputs)
-    controls = [name for name in inputs.config.generators if name not in contenders]
-    generators = listed(contenders) + (f", and the control {listed(controls)}" if controls else "")
+    own = contenders(inputs.config)
+    controls = [name for name in inputs.config.generators if name not in own]
+    generators = listed(own) + (f", and the control {listed(controls)}" if controls else "")
     trained = len(inputs.table("training"))
     return [
         ("Records", f"{'; '.join(datasets)}."),
@@ -126,7 +108,7 @@ def _learn_more(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, st
     found.append(("More records", " ".join([*lines, say.HALVE])))
     if (seeds := int(comparisons["seeds"].min())) < PAPERS_SEEDS:
         found.append(("More seeds", say.more_seeds(seeds, PAPERS_SEEDS)))
-    small = [name for name in _contenders(inputs) if inputs.config.generator(name).train.get("preset") == "small"]
+    small = [name for name in contenders(inputs.config) if inputs.config.generator(name).train.get("preset") == "small"]
     if small:
         found.append(("Longer training", say.more_training(small)))
     if inputs.simulated:
@@ -163,7 +145,7 @@ def answer(inputs: Inputs) -> dict[str, Any]:
     return {
         "empty": False,
         "repetitions": repetitions(primary),
-        "answers": answers(comparisons, inputs.table("verdicts"), _contenders(inputs), merged(inputs), partial(inputs)),
+        "answers": answers_of(inputs.config, comparisons, inputs.table("verdicts")),
         "figure": effects_figure(inputs),
         "rests_on": _rests_on(inputs, primary),
         "learn_more": _learn_more(inputs, primary),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ecgpipe.config import Config
+from ecgpipe.config.derived import is_partial
 from ecgpipe.prose import answers as say
 from ecgpipe.prose.conclusions import BEST_AT_TRANSFER, MERGED_DATASETS, ONE_DATASET, TRANSFER_BELOW_REAL
 from ecgpipe.prose.rows import rows_of
@@ -21,6 +23,10 @@ QUESTIONS = {
     BEST_AT_TRANSFER: f"Is {BEST} the best generator for pre-training?",
 }
 """The question that each claim of the paper answers."""
+
+
+CONTROLS = ("class_mean_pca",)
+"""Generators that are no contenders: the answers leave them out, the figure shows them."""
 
 
 @dataclass(frozen=True)
@@ -120,3 +126,16 @@ def answers(
         question = QUESTIONS.get(claim, claim)
         found.append(Answer(question, *told, claim, str(row["verdict"]), str(row["evidence"])))
     return found
+
+
+def contenders(config: Config) -> list[str]:
+    """Return the generators that the answers are about: all but the controls, or these if there are no others."""
+    return [name for name in config.generators if name not in CONTROLS] or list(config.generators)
+
+
+def answers_of(config: Config, comparisons: pd.DataFrame, verdicts: pd.DataFrame) -> list[Answer]:
+    """Answer each question of a study, see :func:`answers`."""
+    settings = config.dataset_settings
+    merged = [name for name in config.datasets if settings[name].merge]
+    partial = [name for name in config.datasets if is_partial(settings, name)]
+    return answers(comparisons, verdicts, contenders(config), merged, partial)
