@@ -79,7 +79,7 @@ class Bench:
         present = np.unique(self.train.labels)
         labels, number = present[np.arange(2 * DRAWN) % len(present)], np.arange(2 * DRAWN)
         states = model.draw(labels, number + 1000 * (seed - 1))
-        plans, components = model.split(states)
+        plans, _, components = model.split(states)
         drafts = twelve_from_independent(model.drafts(states).numpy())
         classes, features = self.measure.judge(drafts)
         losses = history.groupby("stage")["validation_loss"].last()

@@ -11,6 +11,14 @@ DATASETS = ("real", "hospital_a", "hospital_b")
 BUDGETS, SEEDS = (60, 300, 3600), (1, 2)
 
 
+BEATS = {60: 600, 300: 1500, 3600: 1500}
+"""Training steps of the model of beats, by budget."""
+
+
+def _drafts(budget: int) -> dict[str, Any]:
+    return {"draft_models": {"beats": {"steps": BEATS[budget]}}}
+
+
 @dataclasses.dataclass(frozen=True)
 class Way:
     """Settings of a generator, where these are not the defaults, and what differs with the budget."""
@@ -22,7 +30,8 @@ class Way:
 
     def training(self, budget: int) -> dict[str, Any]:
         """Return the training settings for a budget."""
-        return {**self.train, **self.budgets[budget]}
+        drafts = {} if self.train.get("draft") == "none" else _drafts(budget)
+        return {**self.train, **drafts, **self.budgets[budget]}
 
 
 DRAWN_WITH_DRAFTS = {"sampler": "ancestral", "guidance": 2.0, "guidance_levels": [0.1, 3.0]}

@@ -42,6 +42,10 @@ _BROAD = 0.55
 """Waves between the beats that are at least so large a share of the QRS complex are ectopic beats."""
 _ATRIAL = (3.9, 9.0)
 """Rates of atrial waves, Hz."""
+_FLUTTER = (3.9, 6.2)
+"""Rates of atrial flutter, Hz: 234 to 372 a minute."""
+_WHOLE = 0.06
+"""How far intervals may be from a whole number of flutter cycles, in the mean, in cycles."""
 
 
 def reach(times: np.ndarray) -> tuple[float, float]:
@@ -98,8 +102,15 @@ class Analysed:
     plans: Plans
     mean_beats: np.ndarray
     """``(n, 8, NODES)``, mV, float32; zero where no beats were found."""
+    ectopic_beats: np.ndarray
+    """Mean of each record's ectopic beats, as ``mean_beats``; zero where there are none."""
     reasons: list[str]
     """Why no plan was found; empty where one was."""
+
+    @property
+    def has_ectopic(self) -> np.ndarray:
+        """Which records have ectopic beats, ``(n,)``, bool."""
+        return np.asarray((self.plans.kinds == ECTOPIC).any(dim=1).numpy())
 
 
 def steady(signals: np.ndarray, rate: float) -> np.ndarray:
@@ -118,7 +129,7 @@ def analyse(signals: np.ndarray, rate: float) -> Analysed:
     """
     number, leads, length = signals.shape
     plans = no_plans(number, length / rate)
-    mean_beats = np.zeros((number, leads, NODES), dtype=np.float32)
+    beats = np.zeros((2, number, leads, NODES), dtype=np.float32)
     reasons = [""] * number
     smooth = steady(signals, rate)
     # The systems are small: threads would wait for one another longer than they compute.
@@ -126,8 +137,8 @@ def analyse(signals: np.ndarray, rate: float) -> Analysed:
         for row, times in enumerate(detect(signals, rate)):
             reasons[row] = _why_not(times, length / rate)
             if not reasons[row]:
-                reasons[row] = _analyse_one(smooth[row], times, rate, plans, mean_beats, row)
-    return Analysed(plans, mean_beats, reasons)
+                reasons[row] = _analyse_one(smooth[row], times, rate, plans, beats[:, row], row)
+    return Analysed(plans, beats[0], beats[1], reasons)
 
 
 def _why_not(times: np.ndarray, seconds: float) -> str:
@@ -137,10 +148,8 @@ def _why_not(times: np.ndarray, seconds: float) -> str:
     return f"no beat for {longest:.1f} s" if longest > 5 else ""
 
 
-def _analyse_one(
-    record: np.ndarray, times: np.ndarray, rate: float, plans: Plans, mean_beats: np.ndarray, row: int
-) -> str:
-    """Fill one row of the plans and mean beats; return why it could not be done, or nothing."""
+def _analyse_one(record: np.ndarray, times: np.ndarray, rate: float, plans: Plans, beats: np.ndarray, row: int) -> str:
+    """Fill one row of the plans and its mean beats ``(2, leads, NODES)``; return why that cannot be done, or ""."""
     length = record.shape[-1]
     weight = window(*reach(times))
     beat = solve(record, design(times, np.ones(len(times)), length, rate), weight, np.ones(length))
@@ -162,7 +171,10 @@ def _analyse_one(
         weight = window(*reach(times))
         beat = solve(record, design(usual, np.ones(len(usual)), length, rate), weight, seen)
     sizes = _sizes(record, beat, usual, rate)
-    rest = (record - beat @ design(usual, sizes, length, rate).T) * seen
+    rest = record - beat @ design(usual, sizes, length, rate).T
+    if len(early):
+        beats[1] = solve(rest, design(early, np.ones(len(early)), length, rate), weight, np.ones(length))
+    rest *= seen
 
     every = np.concatenate([usual, early])
     order = np.argsort(every)[: plans.times.shape[1]]
@@ -173,7 +185,7 @@ def _analyse_one(
     plans.kinds[row, :count] = torch.from_numpy(kind).float()
     plans.gains[row, :count] = torch.from_numpy(size).float()
     plans.known[row] = 1
-    mean_beats[row] = beat
+    beats[0] = beat
     rate_of_atria, phase, locked = atrial_waves(rest, beat, usual, rate)
     plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate_of_atria, phase, float(locked)
     return ""
@@ -242,8 +254,42 @@ def _broad_waves(
     return np.asarray(found if len(found) <= max(2, len(usual) // 3) else found[:0])
 
 
+def conduction(times: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the flutter rate that beats follow from, in Hz, and the conduction ratio of each interval.
+
+    Where the atrioventricular node passes every second, third or fourth wave in turn, all intervals are whole numbers
+    of one cycle, and not the same number. That shows in the beats alone, also where the mean beat holds the waves.
+
+    Args:
+        times: of the beats, s.
+
+    Returns:
+        The rate, and whole numbers ``(beats - 1,)``; 0 and an empty array where the intervals are not so.
+    """
+    intervals = np.diff(times)
+    nothing = 0.0, np.zeros(0, dtype=np.int64)
+    if len(intervals) < 5 or intervals.std() < 0.08 * intervals.mean():
+        return nothing
+    rates = np.arange(*_FLUTTER, 0.01)
+    waves = intervals[:, None] * rates
+    away = np.abs(waves - np.rint(waves)).mean(axis=0)
+    best = int(np.argmin(away))
+    ratios = np.rint(waves[:, best]).astype(np.int64)
+    if away[best] >= _WHOLE or ratios.min() < 2 or len(np.unique(ratios)) < 2:
+        return nothing
+    # The cycle that fits the intervals best, by least squares.
+    return float((ratios @ ratios) / (ratios @ intervals)), ratios
+
+
+def _phase_at_beats(beat: np.ndarray, rate: float) -> float:
+    """Return the phase at the R peak, in turns, of what a mean beat ``(leads, NODES)`` has at a rate beside its QRS."""
+    beside = np.where(np.abs(GRID) > _WIDE, beat, 0.0)
+    waves = beside @ np.exp(-2j * np.pi * rate * GRID)
+    return float((np.angle(waves[np.argmax(np.abs(waves))]) / (2 * np.pi)) % 1)
+
+
 def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> tuple[float, float, bool]:
-    """Find flutter or f-waves in what the mean beat leaves of a record.
+    """Find flutter or f-waves: flutter that the beats follow from, or waves in what the mean beat leaves of a record.
 
     Args:
         rest: ``(leads, length)``, mV.
@@ -255,6 +301,9 @@ def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: fl
         Rate in Hz (0 if there are none), phase in turns (at the start of the record, or at each beat if locked), and
         whether the beats are locked to the waves.
     """
+    flutter, _ = conduction(times)
+    if flutter:
+        return flutter, _phase_at_beats(beat, flutter), True
     length = rest.shape[-1]
     taper = np.hanning(length)
     size = 1 << int(np.ceil(np.log2(8 * length)))
@@ -272,14 +321,10 @@ def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: fl
     found = float(frequency[peak])
     lead = int(np.argmax(np.abs(spectrum[:, peak])))
     phase = float((np.angle(spectrum[lead, peak]) / (2 * np.pi)) % 1)
-    # Beats follow from the waves if every interval is a whole number of them, and not always the same: with a constant
-    # number the mean beat holds the waves, and what is left at this rate is only what differs from beat to beat.
+    # With a constant number of waves between two beats the mean beat holds the waves, and what is left at this rate is
+    # only what differs from beat to beat.
     waves = np.diff(times) * found
     whole = np.rint(waves)
-    regular = len(np.unique(whole)) == 1
-    locked = bool(not regular and whole.min() >= 2 and np.abs(waves - whole).mean() < 0.1)
-    if regular and np.abs(waves - whole).mean() < 0.1:
+    if len(np.unique(whole)) == 1 and np.abs(waves - whole).mean() < 0.1:
         return 0.0, 0.0, False
-    if locked:
-        phase = float((phase + np.angle(np.exp(2j * np.pi * found * times).mean()) / (2 * np.pi)) % 1)
-    return found, phase, locked
+    return found, phase, False

@@ -1,18 +1,20 @@
 """Beats: a generative model of when the heart beats, one beat after another.
 
 Each interval is drawn from a mixture of log-normal densities. A small network reads their weights, means and widths
-off the class and the beats so far. The means are anchored: a component gives its mean relative to the mean, the last,
-the last but one, the shortest or the longest interval so far, or to two, three or four atrial cycles. The network then
-need not reproduce the exact interval of a regular rhythm; it learns which anchor the next beat follows, and how
-closely. Before each interval the kind of the beat is drawn, normal or ectopic; each kind has its own mixture. Whether a
-record has ectopic beats at all is drawn first, for its class: they come together, and in few records.
+off the class, the record's rhythm and the beats so far. The means are anchored: a component gives its mean relative to
+the mean, the last, the last but one, the shortest or the longest interval so far, to the record's median interval, or
+to two, three or four atrial cycles. The network then need not reproduce the exact interval of a regular rhythm; it
+learns which anchor the next beat follows, and how closely. Before each interval the kind of the beat is drawn, normal
+or ectopic; each kind has its own mixture.
+
+What concerns a record as a whole (:mod:`.rhythms`) is drawn first, for its class: the median interval and how irregular
+the intervals are, whether there are ectopic beats, and the atrial waves. A short training then cannot draw a
+tachycardia that is too slow: rates are those of the class from the first step.
 
 A record ends before its next beat. That it has not come by then is evidence too (without it, slow rhythms are learned
 too fast): the likelihood of a record with beats t_1 ... t_n of kinds k_1 ... k_n, seen until T, is
 
     prod_i P(k_i | past) p(t_i | k_i, past)  *  sum_k P(k | past) P(t_(n+1) > T | k, past).
-
-Sizes of the beats follow a Gaussian process in time: breath, and noise. Atrial rates are Gaussian in each class.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
-import scipy.optimize
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -34,11 +35,23 @@ from torch import Tensor, nn
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.drafts.plans import ECTOPIC, NEVER, Plans, no_plans
+from ecgpipe.generate.drafts.rhythms import (
+    NO_SIZES,
+    Atria,
+    Rhythms,
+    Sizes,
+    fit_atria,
+    fit_rhythms,
+    fit_sizes,
+    no_atria,
+    no_rhythms,
+    rhythm,
+)
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.training import TrainingSettings
 
-ANCHORS = (0, 0, 0, 1, 2, 3, 3, 3, 4, 4, 5, 6, 7)
-"""What each mean is relative to: the mean, last, last but one, shortest or longest interval, 2-4 atrial cycles."""
+ANCHORS = (0, 0, 5, 5, 5, 1, 2, 3, 3, 3, 4, 4, 6, 7, 8)
+"""What each mean is relative to: the mean, last, last but one, shortest, longest or median interval, 2-4 cycles."""
 COMPONENTS = len(ANCHORS)
 _ATRIAL = 3
 """So many of the last components are those of the atrial cycles."""
@@ -48,7 +61,7 @@ UNIT = 0.05
 """Scale of deviations of log intervals."""
 OFFSET = 0.2
 """The first beat's time t enters as log(t + OFFSET), s."""
-FIRST_UNIT, SECOND_UNIT, SECOND_MEAN = 0.5, 0.3, -0.3
+FIRST_UNIT, SECOND_UNIT = 0.5, 0.1
 NARROWEST = 0.06
 """Least width of a component, in its unit."""
 _IMPOSSIBLE = -100.0
@@ -126,19 +139,19 @@ class BeatsNet(nn.Module):
         super().__init__()
         out = 2 * 3 * COMPONENTS + 1
         self.label = nn.Embedding(classes, width // 4)
-        shown = width // 4 + 2 * LAGS + 6 + 4 + 3
+        shown = width // 4 + 2 * LAGS + 6 + 4 + 3 + 3
 
         def head(inputs: int) -> nn.Sequential:
             return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, out))
 
-        self.first = head(width // 4 + 1)
-        self.second = head(width // 4 + 3)
+        self.first = head(width // 4 + 3)
+        self.second = head(width // 4 + 5)
         self.body = nn.Sequential(
             nn.Linear(shown, 2 * width), nn.SiLU(), nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, out)
         )
         spread = torch.linspace(-1.5, 1.5, COMPONENTS)
-        # Mean -1, 0, 1; last; last but one; shortest, and a little and more above it; longest, and below it; atria.
-        anchored = torch.tensor([-1.0, 0, 1, 0, 0, 0, 8, 14, 0, -8, 0, 0, 0])
+        # Mean; median -1, 0, 1; last; last but one; shortest, and a little and more above it; longest, below it; atria.
+        anchored = torch.tensor([-0.5, 0.5, -1, 0, 1, 0, 0, 0, 8, 14, 0, -8, 0, 0, 0])
         with torch.no_grad():
             for part, means in ((self.first, spread), (self.second, spread), (self.body, anchored)):
                 bias = cast(nn.Linear, part[-1]).bias
@@ -152,8 +165,8 @@ class BeatsNet(nn.Module):
             logs: log(t_1 + OFFSET), then log intervals, ``(b, n)``, n at least 2; whatever stands behind the last beat.
             kinds: of the beats, ``(b, n)``.
             label: ``(b,)``.
-            facts: of the records: 1 if the beats are locked to atrial waves, the log of the atrial cycle in s (0 if not
-                locked), and 1 if there are ectopic beats, ``(b, 3)``.
+            facts: of the records, ``(b, 5)``: 1 if the beats are locked to atrial waves; the log of the atrial cycle in
+                s (0 if not locked); 1 if there are ectopic beats; the two of :func:`rhythm`.
 
         Returns:
             Of the beats 1 ... n + 1.
@@ -168,31 +181,33 @@ class BeatsNet(nn.Module):
         away = (lags - mean[..., None]) * there
         deviation = ((rr.square().cumsum(dim=1) / k - mean.square()).clamp(min=0) + 1e-6).sqrt()
         low, high = rr.cummin(dim=1).values - mean, rr.cummax(dim=1).values - mean
-        locked, cycle, some = facts[:, :1], facts[:, 1:2], facts[:, 2:]
+        locked, cycle, some, median, irregular = torch.split(facts, 1, dim=1)
+        of_record = torch.cat([some, median / 0.3 + 1, irregular + 3], dim=1)
         about = [
             *(mean / 0.3 + 1, deviation.log() + 3, low / 0.2, high / 0.2),
             *((k.log() - 1).expand(b, -1), lags[..., 0].exp()),
             *(kinds[:, 1:], kinds[:, :-1], F.pad(kinds, (1, 0))[:, : n - 1], kinds.cumsum(dim=1)[:, 1:] / (k + 1)),
-            *(locked.expand(-1, n - 1), locked * (mean - cycle), some.expand(-1, n - 1)),
+            *(locked.expand(-1, n - 1), locked * (mean - cycle), (median - mean) / 0.1),
+            *(fact.expand(-1, n - 1) for fact in torch.split(of_record, 1, dim=1)),
         ]
         shown = torch.cat([torch.asinh(away / 0.03), away / 0.3, torch.stack(about, dim=-1)], dim=-1)
         later = self.body(torch.cat([shown, c[:, None].expand(-1, n - 1, -1)], dim=-1))
         zero = torch.zeros_like(mean)
         atrial = [torch.where(locked > 0, cycle + math.log(q) - mean, zero) for q in (2, 3, 4)]
-        anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, *atrial], dim=-1)[..., list(ANCHORS)]
+        anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, median - mean, *atrial], dim=-1)
+        anchors = F.pad(anchors[..., list(ANCHORS)], (0, 0, 2, 0))[..., None, :]
 
         raw = torch.cat(
             [
-                self.first(torch.cat([some, c], dim=1))[:, None],
-                self.second(torch.cat([some, logs[:, :1], kinds[:, :1], c], dim=1))[:, None],
+                self.first(torch.cat([of_record, c], dim=1))[:, None],
+                self.second(torch.cat([of_record, logs[:, :1], kinds[:, :1], c], dim=1))[:, None],
                 later,
             ],
             dim=1,
         )
         ones = torch.ones_like(logs[:, :1])
         unit = torch.cat([ones * FIRST_UNIT, ones * SECOND_UNIT, torch.full_like(mean, UNIT)], dim=1)[..., None, None]
-        middle = torch.cat([ones * 0, ones * SECOND_MEAN, mean], dim=1)[..., None, None]
-        anchors = F.pad(anchors, (0, 0, 2, 0))[..., None, :]
+        middle = torch.cat([(OFFSET + median.exp() / 2).log(), median, mean], dim=1)[..., None, None]
         weights, means, widths = raw[..., :-1].view(b, n + 1, 2, 3, COMPONENTS).unbind(dim=3)
         least = math.log(NARROWEST)
         widths = least + F.softplus(widths - least) + unit.log()
@@ -202,25 +217,28 @@ class BeatsNet(nn.Module):
         return ectopic, weights, middle + anchors + unit * means, widths
 
 
-def encode(plans: Plans, ectopic: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what :class:`BeatsNet` reads of plans: logs ``(n, k)``, kinds ``(n, k)``, facts ``(n, 3)``.
+def encode(plans: Plans, known: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what :class:`BeatsNet` reads of plans: logs ``(n, k)``, kinds ``(n, k)``, facts ``(n, 5)``.
 
-    ``ectopic`` says which records have ectopic beats, ``(n,)``; None: those whose plans have some.
+    ``known`` has whether there are ectopic beats, and :func:`rhythm`, of each record, ``(n, 3)``; None: as in plans.
     """
     happens = plans.happens
     gaps = torch.diff(plans.times, dim=1).clamp(min=0.05)
     logs = torch.cat([(plans.times[:, :1] + OFFSET).log(), gaps.log()], dim=1)
     cycle = torch.where(plans.atrial_locked > 0, -plans.atrial_rate.clamp(min=1e-3).log(), 0.0)
-    some = (plans.kinds == ECTOPIC).any(dim=1).to(logs.dtype) if ectopic is None else ectopic
-    return torch.where(happens, logs, 0.0), plans.kinds, torch.stack([plans.atrial_locked, cycle, some], dim=1)
+    if known is None:
+        some = (plans.kinds == ECTOPIC).any(dim=1).to(logs.dtype)
+        known = torch.cat([some[:, None], rhythm(plans).to(logs.dtype)], dim=1)
+    facts = torch.cat([plans.atrial_locked[:, None], cycle[:, None], known], dim=1)
+    return torch.where(happens, logs, 0.0), plans.kinds, facts
 
 
 def log_likelihood(
-    module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor, ectopic: Tensor | None = None
+    module: nn.Module, plans: Plans, labels: Tensor, seconds: Tensor, known: Tensor | None = None
 ) -> Tensor:
     """Return the log likelihood of the beats of each record, ``(n,)``: a density in the logs of :func:`encode`.
 
-    It is conditional on whether a record has ectopic beats; as for :func:`encode`, ``ectopic`` says which have.
+    It is conditional on what concerns the record as a whole; ``known`` as for :func:`encode`.
 
     Args:
         module: a :class:`BeatsNet`.
@@ -231,7 +249,7 @@ def log_likelihood(
     happens = plans.happens
     number = happens.sum(dim=1)
     n = max(2, int(number.max()))
-    logs, kinds, facts = encode(plans, ectopic)
+    logs, kinds, facts = encode(plans, known)
     next_beat = Mixture(*module(logs[:, :n], kinds[:, :n], labels, facts))
     chosen = next_beat.log_kinds() + next_beat.log_density(F.pad(logs[:, :n], (0, 1)))
     of_kind = chosen.gather(-1, F.pad(kinds[:, :n], (0, 1)).long()[..., None])[..., 0]
@@ -280,112 +298,6 @@ class Rows(Signals):
         return hashlib.sha256(self.rows.numpy().tobytes()).hexdigest()
 
 
-class Sizes(NamedTuple):
-    """Gaussian process of the logarithm of beats' sizes, with a period (breath) and noise.
-
-    K(u) = s^2 (w exp(-u / decay) cos(2 pi f u) + (1 - w) [u = 0]).
-    """
-
-    log_deviation: float
-    """Mean over records of the log of s."""
-    spread: float
-    """Deviation of that logarithm between records."""
-    breath: float
-    """w: share of the variance that is shared by near beats."""
-    frequency: float
-    """f, Hz."""
-    decay: float
-    """s."""
-
-    def draw(self, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw the sizes of beats at ``times`` ``(k,)``: positive, mean 1 in the logarithm."""
-        lag = np.abs(times[:, None] - times)
-        shared = self.breath * np.exp(-lag / self.decay) * np.cos(2 * np.pi * self.frequency * lag)
-        values, vectors = np.linalg.eigh(shared + (1 - self.breath) * np.eye(len(times)))
-        deviation = np.exp(self.log_deviation + self.spread * rng.standard_normal())
-        z = vectors @ (np.sqrt(values.clip(min=0)) * rng.standard_normal(len(times)))
-        return np.asarray(np.clip(np.exp(min(deviation, 0.25) * z), 0.5, 1.6))
-
-
-def fit_sizes(plans: Plans) -> Sizes:
-    """Fit :class:`Sizes` to the autocovariance of the normal beats' sizes, each record scaled to its own deviation."""
-    deviations, lags, products = [0.02], [], []
-    usable = plans.happens & (plans.kinds != ECTOPIC)
-    for times, gains, use in zip(plans.times.numpy(), plans.gains.numpy(), usable.numpy(), strict=True):
-        t, z = times[use][1:-1], np.log(gains[use][1:-1])
-        if len(z) < 4 or not (s := float(z.std())) > 0:
-            continue
-        deviations.append(s)
-        i, j = np.triu_indices(len(z), 1)
-        z = (z - z.mean()) / s
-        lags.append(t[j] - t[i])
-        products.append(z[i] * z[j])
-    logs = np.log(np.clip(deviations, 0.003, 0.25))
-    if len(lags) < 8:
-        return Sizes(float(logs.mean()), 0.0, 0.0, 0.25, 5.0)
-    lag, product = np.concatenate(lags), np.concatenate(products)
-    # Sizes are taken relative to their own mean, which lowers all products by about the variance of that mean.
-    bins = np.arange(0.2, 8.0, 0.2)
-    place = np.digitize(lag, bins)
-    counts = np.bincount(place, minlength=len(bins) + 1)[1:-1]
-    means = np.bincount(place, product, minlength=len(bins) + 1)[1:-1] / counts.clip(min=1)
-    middle, enough = bins[:-1] + 0.1, counts >= 20
-
-    def misfit(p: np.ndarray) -> np.ndarray:
-        model = p[0] * np.exp(-middle / p[2]) * np.cos(2 * np.pi * p[1] * middle) + p[3]
-        return np.asarray(((model - means) * np.sqrt(counts))[enough])
-
-    low, high = [0.0, 0.1, 0.5, -0.5], [0.95, 0.5, 20.0, 0.2]
-    if enough.sum() < 5:
-        return Sizes(float(logs.mean()), float(logs.std()), 0.0, 0.25, 5.0)
-    fits = [scipy.optimize.least_squares(misfit, [0.4, f, 4.0, 0.0], bounds=(low, high)) for f in (0.15, 0.25, 0.35)]
-    best = min(fits, key=lambda fit: fit.cost).x
-    return Sizes(float(logs.mean()), float(logs.std()), *(float(v) for v in best[:3]))
-
-
-class Atria(NamedTuple):
-    """Atrial waves of each class: how often they are free of the beats or locked to them, and their log rates."""
-
-    shares: Tensor
-    """``(classes, 2)``: of records with free, and with locked waves."""
-    means: Tensor
-    """Of the log of the rate in Hz, ``(classes, 2)``."""
-    deviations: Tensor
-
-    def draw(self, label: int, rng: np.random.Generator) -> tuple[float, float, float]:
-        """Return rate (Hz), phase (turns) and whether locked, as in :class:`~ecgpipe.generate.drafts.plans.Plans`."""
-        u, z, phase = rng.random(), rng.standard_normal(), rng.random()
-        free, locked = (float(v) for v in self.shares[label])
-        if u >= free + locked:
-            return 0.0, 0.0, 0.0
-        kind = int(u >= free)
-        rate = math.exp(float(self.means[label, kind]) + float(self.deviations[label, kind]) * z)
-        return rate, phase, float(kind)
-
-
-def fit_atria(plans: Plans, labels: np.ndarray, classes: int) -> Atria:
-    """Count and average; a class without such waves has the share 0."""
-    shares, means, deviations = torch.zeros(classes, 2), torch.zeros(classes, 2), torch.zeros(classes, 2)
-    for c in range(classes):
-        own = torch.from_numpy(np.flatnonzero(labels == c))
-        for kind in range(2):
-            has = (plans.atrial_rate[own] > 0) & (plans.atrial_locked[own] == kind)
-            if not has.any():
-                continue
-            logs = plans.atrial_rate[own][has].log()
-            shares[c, kind] = float(has.sum()) / len(own)
-            means[c, kind] = logs.mean()
-            deviations[c, kind] = logs.std() if len(logs) > 3 else 0.08
-    return Atria(shares, means, deviations)
-
-
-def fit_ectopic(plans: Plans, labels: np.ndarray, classes: int) -> Tensor:
-    """Return each class's share of records with ectopic beats, ``(classes,)``; 0 for a class without records."""
-    some = (plans.kinds == ECTOPIC).any(dim=1).double().numpy()
-    total = np.bincount(labels, weights=some, minlength=classes)
-    return torch.from_numpy(total / np.bincount(labels, minlength=classes).clip(min=1)).float()
-
-
 class BeatsModel:
     """Beats, their kinds and sizes, and atrial waves of each class."""
 
@@ -393,11 +305,9 @@ class BeatsModel:
         self.settings, self.spec = settings, spec
         self.seconds = spec.length / spec.rate
         self.module = BeatsNet(len(spec.classes), settings.width)
-        self.sizes = Sizes(math.log(0.02), 0.0, 0.0, 0.25, 5.0)
-        nothing = torch.zeros(len(spec.classes), 2)
-        self.atria = Atria(nothing, nothing, nothing)
-        self.ectopic = torch.zeros(len(spec.classes))
-        """Share of records with ectopic beats, ``(classes,)``."""
+        self.sizes = NO_SIZES
+        self.atria = no_atria(len(spec.classes))
+        self.rhythms = no_rhythms(len(spec.classes))
 
     def fit(
         self,
@@ -419,7 +329,7 @@ class BeatsModel:
         """
         self.sizes = fit_sizes(plans)
         self.atria = fit_atria(plans, labels, len(self.spec.classes))
-        self.ectopic = fit_ectopic(plans, labels, len(self.spec.classes))
+        self.rhythms = fit_rhythms(plans, labels, len(self.spec.classes))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = BeatsNet(len(self.spec.classes), self.settings.width)
@@ -463,12 +373,13 @@ class BeatsModel:
         for row, (label, rng) in enumerate(zip(labels, streams, strict=True)):
             rate, phase, locked = self.atria.draw(int(label), rng)
             plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
-        some = torch.tensor([float(rng.random() < self.ectopic[c]) for c, rng in zip(labels, streams, strict=True)])
+        of_record = zip(labels, plans.atrial_locked.tolist(), streams, strict=True)
+        known = torch.tensor([self.rhythms.draw(int(label), int(locked), rng) for label, locked, rng in of_record])
         size = _TRIALS + places
         chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
         normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
         chance, normal = chance.double(), normal.double()
-        y, facts = torch.from_numpy(labels), encode(plans, some)[2].double()
+        y, facts = torch.from_numpy(labels), encode(plans, known)[2].double()
         logs, kinds = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(n, 2, dtype=torch.float64)
         clock = torch.zeros(n, dtype=torch.float64)
         going = torch.ones(n, dtype=torch.bool)
@@ -509,7 +420,7 @@ class BeatsModel:
             **{f"net.{k}": v for k, v in self.module.state_dict().items()},
             "sizes": torch.tensor(self.sizes, dtype=torch.float64),
             **{f"atria.{k}": v for k, v in self.atria._asdict().items()},
-            "ectopic": self.ectopic,
+            **{f"rhythms.{k}": v for k, v in self.rhythms._asdict().items()},
         }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
@@ -517,5 +428,5 @@ class BeatsModel:
         self.module.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
         self.sizes = Sizes(*tensors["sizes"].tolist())
         self.atria = Atria(*(tensors[f"atria.{k}"] for k in Atria._fields))
-        self.ectopic = tensors["ectopic"]
+        self.rhythms = Rhythms(*(tensors[f"rhythms.{k}"] for k in Rhythms._fields))
         self.module.eval()

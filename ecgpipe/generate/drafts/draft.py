@@ -1,7 +1,8 @@
 """The draft as a whole: what generators use of this package.
 
-A training record is described by a *state*, one row of numbers: its plan, and components of its mean beat, as found and
-redrawn. Rows travel with the training's batches; :meth:`DraftModel.render` makes drafts and channels of them there.
+A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats, and those of
+its mean beat, as found and redrawn. Rows travel with the training's batches; :meth:`DraftModel.render` makes drafts and
+channels of them there.
 
     model = DraftModel(settings, spec)
     history = model.fit(train, validation, seed=1, state_dir=folder, device="cpu", progress=True)
@@ -27,6 +28,7 @@ from torch import Tensor
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.drafts.analysis import Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
+from ecgpipe.generate.drafts.ectopic import COMPONENTS, EctopicModel
 from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
 from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
 from ecgpipe.generate.drafts.rendering import PHASES, PULSES, drafts, phase_channels, pulse_channels
@@ -71,6 +73,7 @@ class DraftModel:
         self.settings, self.spec = settings, spec
         self.beats = BeatsModel(settings.beats, spec)
         self.mean_beats = MeanBeatModel(settings.mean_beat, spec)
+        self.ectopic = EctopicModel()
         self.planned = torch.ones(len(spec.classes))
         """1 for classes of which a training record has a plan; others are drawn without, ``(classes,)``."""
         self.deviation = torch.ones(())
@@ -85,9 +88,10 @@ class DraftModel:
             x, _ = signals.batch(np.arange(first, min(first + _BATCH, len(signals))))
             found.append(analyse(independent_from_twelve(x.numpy()), self.spec.rate))
         packed = torch.cat([f.plans.pack() for f in found])
-        return Analysed(
-            Plans.unpack(packed), np.concatenate([f.mean_beats for f in found]), [r for f in found for r in f.reasons]
+        mean_beats, ectopic = (
+            np.concatenate([getattr(f, part) for f in found]) for part in ("mean_beats", "ectopic_beats")
         )
+        return Analysed(Plans.unpack(packed), mean_beats, ectopic, [r for f in found for r in f.reasons])
 
     def fit(
         self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
@@ -119,6 +123,7 @@ class DraftModel:
         history = self.beats.fit(
             self.found.plans[rows], train.labels[rows], held_out.plans[others], validation.labels[others], **both
         )
+        self.ectopic.fit(torch.from_numpy(self.found.ectopic_beats[self.found.has_ectopic]))
         found, watched = (torch.from_numpy(a.mean_beats) for a in (self.found, held_out))
         figures, watched_figures = (rhythm_figures(a.plans) for a in (self.found, held_out))
         more = self.mean_beats.fit(
@@ -131,10 +136,11 @@ class DraftModel:
         return pd.concat([history, more], ignore_index=True)
 
     def states(self, signals: Signals, found: Analysed, seed: int) -> Tensor:
-        """Return the states of records ``(n, d)``: plan, components of the mean beat, and of its redrawn variants."""
+        """Return the states of records ``(n, d)``: plan, ectopic beats, mean beat and its redrawn variants."""
         components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
         figures, y = rhythm_figures(found.plans), signals.labels
-        parts = [found.plans.pack(), components]
+        ectopic = self.ectopic.encode(torch.from_numpy(found.ectopic_beats))
+        parts = [found.plans.pack(), ectopic, components]
         for variant in range(self.settings.variants):
             seeds = np.random.SeedSequence([seed, variant]).generate_state(len(y), np.uint64)
             parts.append(self.mean_beats.redrawn(components, y, figures, seeds))
@@ -144,23 +150,22 @@ class DraftModel:
         """Draw the states of new records ``(n, d)``, one a label, each from its own seed, on the CPU."""
         plans = self.beats.draw(labels, seeds)
         plans.known.mul_(self.planned[torch.from_numpy(labels)])
-        return torch.cat([plans.pack(), self.mean_beats.draw(labels, rhythm_figures(plans), seeds)], dim=1)
+        beats = self.mean_beats.draw(labels, rhythm_figures(plans), seeds)
+        return torch.cat([plans.pack(), self.ectopic.draw(seeds), beats], dim=1)
 
-    def split(self, states: Tensor) -> tuple[Plans, Tensor]:
-        """Return plans and components ``(n, variants, d)`` of states."""
-        d = len(self.mean_beats.basis)
+    def split(self, states: Tensor) -> tuple[Plans, Tensor, Tensor]:
+        """Return plans, components of ectopic beats ``(n, d)``, and of mean beats ``(n, variants, d)``."""
         k = 3 * slots(self.spec.length / self.spec.rate) + 4
-        return Plans.unpack(states[:, :k]), states[:, k:].view(len(states), -1, d)
-
-    def _mean_beats(self, components: Tensor, variant: Tensor | None) -> Tensor:
-        rows = torch.arange(len(components), device=components.device)
-        chosen = components[rows, 0 if variant is None else variant]
-        return self.mean_beats.decode(chosen)
+        plans, ectopic, beats = states[:, :k], states[:, k : k + COMPONENTS], states[:, k + COMPONENTS :]
+        return Plans.unpack(plans), ectopic, beats.view(len(states), -1, len(self.mean_beats.basis))
 
     def drafts(self, states: Tensor, variant: Tensor | None = None) -> Tensor:
         """Return the drafts of states, ``(n, 8, length)``, mV; arguments as for :meth:`render`."""
-        plans, components = self.split(states)
-        return drafts(plans, self._mean_beats(components, variant), self.spec.length, self.spec.rate)
+        plans, ectopic, components = self.split(states)
+        rows = torch.arange(len(states), device=states.device)
+        normal = self.mean_beats.decode(components[rows, 0 if variant is None else variant])
+        beats = torch.stack([normal, self.ectopic.decode(ectopic)], dim=1)
+        return drafts(plans, beats, self.spec.length, self.spec.rate)
 
     def measure(self, states: Tensor, variant: Tensor) -> None:
         """Set :attr:`deviation` to that of the drafts of states."""
@@ -193,6 +198,7 @@ class DraftModel:
         return {
             **{f"beats.{k}": v for k, v in self.beats.tensors().items()},
             **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
+            **{f"ectopic.{k}": v for k, v in self.ectopic.tensors().items()},
             "planned": self.planned,
             "deviation": self.deviation,
         }
@@ -200,5 +206,6 @@ class DraftModel:
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take what :meth:`tensors` gave."""
         self.planned, self.deviation = tensors["planned"], tensors["deviation"]
-        for prefix, part in (("beats.", self.beats), ("mean_beat.", self.mean_beats)):
+        parts = (("beats.", self.beats), ("mean_beat.", self.mean_beats), ("ectopic.", self.ectopic))
+        for prefix, part in parts:
             part.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

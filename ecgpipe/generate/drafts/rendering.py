@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, NODES
-from ecgpipe.generate.drafts.plans import ECTOPIC, NEVER, Plans
+from ecgpipe.generate.drafts.plans import NEVER, Plans
 
 PULSES = 2
 """Channels of :func:`pulse_channels`."""
@@ -46,20 +46,20 @@ def median_interval(plans: Plans) -> Tensor:
 
 
 def drafts(plans: Plans, beats: Tensor, length: int, rate: float) -> Tensor:
-    """Put a mean beat at each normal beat of a plan, in its size.
+    """Put a mean beat at each beat of a plan, in its size: that of its kind.
 
     Args:
         plans: ``n`` of them; those of records without a plan give zero.
-        beats: mean beats ``(n, leads, NODES)``, mV.
+        beats: mean beats of the two kinds, ``(n, 2, leads, NODES)``, mV.
         length: samples of a record.
         rate: Hz.
 
     Returns:
         ``(n, leads, length)``, mV.
     """
-    n, leads, _ = beats.shape
-    beats = beats * windows(plans)[:, None]
-    put = plans.happens & (plans.kinds != ECTOPIC) & (plans.known[:, None] > 0)
+    n, kinds, leads, _ = beats.shape
+    beats = beats * windows(plans)[:, None, None]
+    put = plans.happens & (plans.known[:, None] > 0)
     row, place = put.nonzero(as_tuple=True)
     time, size = plans.times[row, place], plans.gains[row, place]
     offsets = torch.arange(math.floor(-BEFORE * rate), math.ceil(BEHIND * rate) + 1, device=beats.device)
@@ -68,8 +68,8 @@ def drafts(plans: Plans, beats: Tensor, length: int, rate: float) -> Tensor:
     inside = (sample >= 0) & (sample < length) & (node >= 0) & (node < NODES - 1)
     first = node.long().clamp(0, NODES - 2)
     share = node - first
-    source = beats.transpose(1, 2).reshape(n * NODES, leads)
-    start = row[:, None] * NODES + first
+    source = beats.transpose(2, 3).reshape(n * kinds * NODES, leads)
+    start = (row * kinds + plans.kinds[row, place].long())[:, None] * NODES + first
     values = torch.lerp(source[start], source[start + 1], share[..., None]) * size[:, None, None]
     out = torch.zeros(n * length, leads, device=beats.device)
     out.index_add_(0, (row[:, None] * length + sample)[inside], values[inside])

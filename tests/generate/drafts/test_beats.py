@@ -20,16 +20,13 @@ from ecgpipe.generate.drafts.beats import (
     BeatsNet,
     BeatsSettings,
     Mixture,
-    Sizes,
     augmented,
     encode,
-    fit_atria,
-    fit_ectopic,
-    fit_sizes,
     log_likelihood,
 )
 from ecgpipe.generate.drafts.draft import DraftModel, DraftSettings
 from ecgpipe.generate.drafts.plans import ECTOPIC, NEVER, Plans, no_plans
+from ecgpipe.generate.drafts.rhythms import Sizes, fit_atria, fit_rhythms, fit_sizes, rhythm
 from ecgpipe.generate.protocol import Signals
 
 
@@ -60,7 +57,7 @@ def by_hand(module: BeatsNet, times: list[float], kinds: list[int], label: int, 
     total = 0.0
     for place in range(len(times) + 1):
         padded = plans_of([times[:place]], [kinds[:place]])
-        logs, shown, facts = encode(padded, torch.tensor([float(1 in kinds)], dtype=torch.float64))
+        logs, shown, facts = encode(padded, encode(plans_of([times], [kinds]))[2][:, 2:])
         n = max(2, place)
         mixture = Mixture(*module(logs[:, :n], shown[:, :n], torch.tensor([label]), facts)).at(place)
         ectopic = 1 / (1 + math.exp(-float(mixture.ectopic.detach())))
@@ -113,10 +110,10 @@ def test_the_probabilities_of_all_short_records_add_up(ectopic: float) -> None:
     module, seconds = net(1), 0.5
     with torch.no_grad():
         # Intervals near 0.4 s, so that a third beat within half a second has no probability.
-        for part, mean in ((module.second, (math.log(0.4) + 0.3) / 0.3),):
-            part[-1].weight.zero_()
-            part[-1].bias[:-1].view(2, 3, COMPONENTS)[:, 1] = mean
-            part[-1].bias[:-1].view(2, 3, COMPONENTS)[:, 2] = -20.0
+        part = module.second[-1]
+        part.weight.zero_()
+        part.bias[:-1].view(2, 3, COMPONENTS)[:, 1] = 0.0
+        part.bias[:-1].view(2, 3, COMPONENTS)[:, 2] = -2.1
         module.body[-1].weight.zero_()
         module.body[-1].bias[:-1].view(2, 3, COMPONENTS)[:, 1] = 10.0
 
@@ -124,14 +121,16 @@ def test_the_probabilities_of_all_short_records_add_up(ectopic: float) -> None:
         plans = plans_of([list(row) for row in times], [kinds] * len(times))
         until = torch.full((len(times),), seconds, dtype=torch.float64)
         with torch.no_grad():
-            label, some = torch.zeros(len(times), dtype=torch.long), torch.full_like(until, ectopic)
-            return log_likelihood(module, plans, label, until, some).exp().numpy()
+            label = torch.zeros(len(times), dtype=torch.long)
+            known = torch.tensor([ectopic, math.log(0.4), -3.0], dtype=torch.float64).expand(len(times), 3)
+            return log_likelihood(module, plans, label, until, known).exp().numpy()
 
     grid = (np.arange(400) + 0.5) * seconds / 400
     step = seconds / 400
     none = float(total(np.zeros((1, 0)), [])[0])
     one = sum((total(grid[:, None], [kind]) / (grid + OFFSET)).sum() * step for kind in range(2))
-    pairs = np.array([(a, b) for a in grid[::4] for b in grid if b - a > 0.005])
+    wide = (np.arange(100) + 0.5) * 4 * step
+    pairs = np.array([(a, b) for a in wide for b in grid if b - a > 0.005])
     density = sum(total(pairs, [j, k]) for j in range(2) for k in range(2))
     two = (density / (pairs[:, 0] + OFFSET) / (pairs[:, 1] - pairs[:, 0])).sum() * 4 * step * step
     assert min(none, one, two) > 0.005
@@ -172,7 +171,7 @@ def test_locked_atria_offer_whole_numbers_of_cycles() -> None:
         free = Mixture(*module(*(t[:, :3] for t in encode(plans)[:2]), torch.tensor([0]), encode(plans)[2])).at(3)
         plans.atrial_rate[:], plans.atrial_locked[:] = 5.0, 1.0
         locked = Mixture(*module(*(t[:, :3] for t in encode(plans)[:2]), torch.tensor([0]), encode(plans)[2])).at(3)
-    last = [ANCHORS.index(a) for a in (5, 6, 7)]
+    last = [ANCHORS.index(a) for a in (6, 7, 8)]
     assert (free.weights[..., last].exp() < 1e-12).all()
     np.testing.assert_allclose(locked.means[0, 0, last], np.log([0.4, 0.6, 0.8]), atol=0.06)
 
@@ -228,21 +227,64 @@ def test_atrial_rates_are_counted_by_class() -> None:
 def test_as_many_records_have_ectopic_beats_as_in_training() -> None:
     kinds = [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     plans = plans_of([[0.4, 1.2, 1.6, 2.8]] * 4, kinds)
-    shares = fit_ectopic(plans, np.array([0, 0, 0, 1]), 3)
-    np.testing.assert_allclose(shares, [2 / 3, 0, 0], rtol=1e-6)
+    rhythms = fit_rhythms(plans, np.array([0, 0, 0, 1]), 3)
+    np.testing.assert_allclose(rhythms.ectopic, [2 / 3, 0, 0], rtol=1e-6)
     model = BeatsModel(BeatsSettings(width=16), SignalSpec(100.0, 1000, ("a", "b", "c")))
     with torch.no_grad():
         for part in (model.module.first, model.module.second, model.module.body):
             part[-1].bias[-1] = 9.0  # a beat is ectopic, unless its record has none
-    model.ectopic = shares
+    model.rhythms = rhythms
     labels = np.arange(300) % 2
     some = (model.draw(labels, np.arange(300)).kinds == ECTOPIC).any(dim=1).numpy()
     assert some[labels == 0].mean() == pytest.approx(2 / 3, abs=0.1)
     assert not some[labels == 1].any()
 
 
+def test_a_rhythm_is_that_of_the_intervals_between_normal_beats() -> None:
+    even = [0.4 + 0.8 * i for i in range(10)]
+    early = [*even[:5], even[4] + 0.4, *(t + 0.4 for t in even[5:])]
+    kinds = [[0] * 10, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0], [0, 0], []]
+    found = rhythm(plans_of([even, early, [0.3, 1.3], []], kinds))
+    np.testing.assert_allclose(found[:, 0].exp(), [0.8, 0.8, 1.0, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(found[:, 1].exp(), 0.005, rtol=1e-4)
+    intervals = np.array([0.5, 0.9, 0.7, 1.1, 0.6])
+    uneven = rhythm(plans_of([list(0.2 + np.cumsum([0, *intervals]))]))[0]
+    # The lower middle one of an even number; the deviation of an independent computation.
+    assert float(uneven[0].exp()) == pytest.approx(0.7)
+    assert float(uneven[1].exp()) - 0.005 == pytest.approx(np.log(intervals).std(ddof=1), rel=1e-4)
+
+
+def test_drawn_rhythms_keep_the_limits_of_their_class() -> None:
+    """A class that is defined by a rate has a sharp end, which a Gaussian would blur."""
+    rng = np.random.default_rng(0)
+    rates = 100 + rng.exponential(8, 60)
+    jitter = np.where(rates > 108, 0.02, 0.002)  # fast hearts are less regular here
+    times = [list(np.cumsum(60 / r * np.exp(j * rng.standard_normal(14)))) for r, j in zip(rates, jitter, strict=True)]
+    plans = plans_of(times)
+    found = rhythm(plans).numpy()
+    rhythms = fit_rhythms(plans, np.zeros(60, dtype=int), 2)
+    drawn = np.array([rhythms.draw(0, 0, rng) for _ in range(2000)])
+    assert drawn[:, 1].min() >= found[:, 0].min() - 1e-6
+    assert drawn[:, 1].max() <= found[:, 0].max() + 1e-6
+    np.testing.assert_allclose(
+        np.quantile(drawn[:, 1], [0.25, 0.5, 0.75]), np.quantile(found[:, 0], [0.25, 0.5, 0.75]), atol=0.01
+    )
+    assert np.corrcoef(found.T)[0, 1] < -0.4
+    assert np.corrcoef(drawn[:, 1:].T)[0, 1] == pytest.approx(np.corrcoef(found.T)[0, 1], abs=0.2)
+    assert rhythms.draw(1, 0, rng)[1] == pytest.approx(math.log(0.8))  # a class without records
+
+
+def test_locked_records_have_rhythms_of_their_own() -> None:
+    plans = plans_of([[0.4 * i + 0.1 for i in range(20)]] * 5 + [[0.1, 0.5, 1.1, 1.5, 2.1, 2.5, 3.1]] * 5)
+    plans.atrial_locked[5:] = 1
+    rhythms = fit_rhythms(plans, np.zeros(10, dtype=int), 1)
+    rng = np.random.default_rng(0)
+    assert rhythms.draw(0, 0, rng)[2] == pytest.approx(math.log(0.005), abs=0.1)
+    assert rhythms.draw(0, 1, rng)[2] > math.log(0.1)
+
+
 def test_ectopic_beats_keep_the_mean_size(trained: DraftModel) -> None:
-    plans, _ = trained.split(trained.draw(np.arange(70) % 7, np.arange(70)))
+    plans, _, _ = trained.split(trained.draw(np.arange(70) % 7, np.arange(70)))
     assert (plans.gains[plans.kinds == ECTOPIC] == 1).all()
 
 

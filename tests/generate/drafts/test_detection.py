@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from generate.drafts.conftest import Records
 
-from ecgpipe.generate.drafts.analysis import analyse
+from ecgpipe.generate.drafts.analysis import analyse, conduction
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.generate.drafts.plans import ECTOPIC
 from ecgpipe.leads import independent_from_twelve
@@ -64,6 +64,41 @@ def test_ectopic_beats_are_told(records: Records) -> None:
         wrong += missed(found, times[kind == 1]) + missed(times[kind == 1], found)
     assert sum(int(k.sum()) for k in kinds) >= 3
     assert wrong <= 1
+
+
+def test_conduction_ratios_are_found_in_the_intervals() -> None:
+    rng = np.random.default_rng(0)
+    ratios = rng.choice([2, 3, 4], size=14, p=[0.3, 0.2, 0.5])
+    times = 0.3 + np.cumsum([0, *ratios / 4.9]) + rng.normal(0, 0.006, 15)
+    rate, found = conduction(times)
+    assert rate == pytest.approx(4.9, abs=0.05)
+    np.testing.assert_array_equal(found, ratios)
+
+
+def test_rhythms_of_another_cause_have_no_conduction_ratio() -> None:
+    rng = np.random.default_rng(0)
+    constant = conduction(0.3 + np.arange(15) * 2 / 4.9 + rng.normal(0, 0.006, 15))
+    few = conduction(np.cumsum([0.3, 2 / 4.9, 4 / 4.9]))
+    assert constant[0] == few[0] == 0
+    fibrillating = [conduction(np.cumsum(rng.lognormal(np.log(0.65), 0.2, 15)))[0] for _ in range(300)]
+    breathing = [
+        conduction(np.cumsum(0.85 * np.exp(0.13 * np.sin(2 * np.pi * (0.25 * np.arange(13) + rng.random())))))[0]
+        for _ in range(100)
+    ]
+    assert np.mean(np.array(fibrillating) > 0) < 0.02
+    assert np.mean(np.array(breathing) > 0) < 0.05
+
+
+def test_flutter_with_changing_conduction_is_found(records: Records) -> None:
+    dataset, truth, _ = records
+    plans = analyse(independent_from_twelve(dataset.signals), 100.0).plans
+    flutter = dataset.labels == list(dataset.spec.classes).index("AFLT")
+    irregular = np.array([np.std(np.diff(t)) / np.mean(np.diff(t)) > 0.1 for t in truth])
+    locked = plans.atrial_locked.numpy() > 0
+    assert (flutter & irregular).sum() >= 2
+    assert locked[flutter & irregular].all()
+    assert locked[~flutter].mean() < 0.05
+    assert ((plans.atrial_rate.numpy() > 3.9) & (plans.atrial_rate.numpy() < 6.2))[locked].all()
 
 
 @pytest.mark.parametrize(

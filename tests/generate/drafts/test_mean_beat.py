@@ -7,9 +7,10 @@ import pytest
 import torch
 from generate.drafts.conftest import Records
 
-from ecgpipe.generate.drafts.analysis import GRID, NODES, analyse, design, reach, solve, window
+from ecgpipe.generate.drafts.analysis import GRID, NODES, analyse, design, reach, solve, steady, window
 from ecgpipe.generate.drafts.draft import DraftModel
-from ecgpipe.generate.drafts.plans import no_plans, rhythm_figures
+from ecgpipe.generate.drafts.ectopic import COMPONENTS, EctopicModel
+from ecgpipe.generate.drafts.plans import ECTOPIC, no_plans, rhythm_figures
 from ecgpipe.generate.drafts.rendering import PHASES, drafts, phase_channels, pulse_channels, windows
 from ecgpipe.leads import limb_lead_residual, twelve_from_independent
 
@@ -65,12 +66,17 @@ def test_rendering_is_the_design_matrix() -> None:
     weight = window(*reach(TIMES))
     np.testing.assert_allclose(windows(plans)[0], weight, atol=1e-4)
     expected = known_beat() * weight @ design(TIMES, sizes, 1000, 100.0).T
-    np.testing.assert_allclose(drafts(plans, beat, 1000, 100.0)[0], expected, atol=2e-4)
+    both = torch.stack([beat, torch.zeros_like(beat)], dim=1)
+    np.testing.assert_allclose(drafts(plans, both, 1000, 100.0)[0], expected, atol=2e-4)
+    plans.kinds[0, 1::2] = ECTOPIC
+    parts = [drafts(plans, torch.stack(two, dim=1), 1000, 100.0)[0] for two in ((beat, 0 * beat), (0 * beat, beat))]
+    assert all(part.abs().max() > 0.1 for part in parts)
+    np.testing.assert_allclose(parts[0] + parts[1], expected, atol=2e-4)
 
 
 def test_no_plan_gives_no_draft_and_no_channels() -> None:
     plans = no_plans(2, 10.0)
-    beats = torch.ones(2, 8, NODES)
+    beats = torch.ones(2, 2, 8, NODES)
     assert not drafts(plans, beats, 1000, 100.0).any()
     assert not pulse_channels(plans, 1000, 100.0).any()
     assert not phase_channels(plans, torch.arange(1000) / 100).any()
@@ -155,3 +161,44 @@ def test_states_render_what_was_found(records: Records, trained: DraftModel, pat
     variant = trained.render(states, patch, torch.ones(len(train), dtype=torch.long))
     assert not torch.equal(variant.draft, rendered.draft)
     torch.testing.assert_close(variant.phases, rendered.phases)
+
+
+def test_the_form_of_ectopic_beats_is_found_and_put_back() -> None:
+    normal, broad = known_beat(), np.roll(-1.5 * known_beat(), 3, axis=1)
+    early = np.array([2.4, 7.2])
+    usual = TIMES[(np.abs(TIMES[:, None] - early).min(axis=1)) > 0.35]
+    weight = window(*reach(np.sort(np.concatenate([usual, early]))))
+    parts = [(normal, usual), (broad, early)]
+    record = sum(form * weight @ design(at, np.ones(len(at)), 1000, 100.0).T for form, at in parts)
+    found = analyse(record[None], 100.0)
+    kinds = found.plans.kinds[0, found.plans.happens[0]].numpy()
+    np.testing.assert_allclose(found.plans.beats(0)[kinds == ECTOPIC], early, atol=0.03)
+    beats = torch.from_numpy(np.stack([found.mean_beats, found.ectopic_beats], axis=1))
+    whole = steady(record[None], 100.0)[0]
+    left = whole - drafts(found.plans, beats, 1000, 100.0)[0].numpy()
+    assert np.square(left).mean() < 0.03 * np.square(whole).mean()
+    assert not analyse(record[None, :, :200], 100.0).ectopic_beats.any()  # before the first of them
+
+
+def test_ectopic_beats_are_drawn_as_they_vary() -> None:
+    rng = np.random.default_rng(0)
+    forms = torch.from_numpy(rng.standard_normal((2, 8, NODES))).float()
+    weights = torch.from_numpy(rng.standard_normal((40, 2)) * [1.0, 0.3]).float()
+    beats = 0.2 + torch.einsum("nk,kij->nij", weights, forms)
+    model = EctopicModel()
+    model.fit(beats)
+    torch.testing.assert_close(model.decode(model.encode(beats)), beats, atol=1e-3, rtol=1e-3)
+    drawn = model.decode(model.draw(np.arange(2000)))
+    torch.testing.assert_close(drawn.mean(dim=0), beats.mean(dim=0), atol=0.15, rtol=0)
+    assert float(drawn.var(dim=0).sum() / beats.var(dim=0).sum()) == pytest.approx(1, abs=0.1)
+    assert torch.equal(model.draw(np.array([3, 5]))[1], model.draw(np.array([5]))[0])
+    again = EctopicModel()
+    again.load_tensors(model.tensors())
+    assert torch.equal(again.decode(model.draw(np.arange(3))), model.decode(model.draw(np.arange(3))))
+
+
+def test_too_few_ectopic_beats_are_left_out() -> None:
+    model = EctopicModel()
+    model.fit(torch.ones(7, 8, NODES))
+    assert not model.decode(model.draw(np.arange(4))).any()
+    assert model.encode(torch.ones(2, 8, NODES)).shape == (2, COMPONENTS)
