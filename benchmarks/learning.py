@@ -3,14 +3,16 @@
     python benchmarks/learning.py                           # all cells that are missing in --work, then the tables
     python benchmarks/learning.py --drafts none --seeds 1   # some of them
     python benchmarks/learning.py --again                   # also those of older code or other settings
+    python benchmarks/learning.py --workers 16              # as many cells at a time, on a machine with more cores
+    python benchmarks/learning.py --budgets 3600 --device cuda --workers 3
     python benchmarks/learning.py --collect                 # the tables of docs/generators.md, of the cells in --work
     python benchmarks/learning.py --render                  # the tables, of the CSV files in docs/data
 
 A cell is a set of records, a generator, whether it has drafts, a budget and a seed. Sets are two simulated hospitals
 and, if ECGPIPE_PHYSIONET names a copy of PTB-XL, real records. A budget is a number of steps that
 took about that many CPU seconds on one core of a busy machine (`learning_cells.py`); training does not look at the
-clock. The simulated sets have one judge,
-the study's classifier trained on other simulated records; the real set's judge learned from its training records.
+clock. The simulated sets have one judge, the study's classifier trained on other simulated records; the real set's
+judge learned from its training records.
 
 Each finished cell is a file in ``--work``, with its settings and a digest of the code it depends on. A cell whose
 settings or code have changed is marked in the tables; ``--again`` computes it again.
@@ -23,10 +25,12 @@ import functools
 import hashlib
 import json
 import logging
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +71,15 @@ def stale(cell: Cell, kept: dict[str, Any]) -> bool:
     return bool(kept["code"] != code_of(cell.generator, cell.draft) or kept["settings"] != settings)
 
 
-def learned(cell: Cell, data: Set, work: Path) -> tuple[dict[str, Any], Dataset]:
+def machine_of(device: str) -> str:
+    """Return the name of the processor, or of the GPU."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def learned(cell: Cell, data: Set, work: Path, device: str) -> tuple[dict[str, Any], Dataset]:
     """Train a generator and sample from it; save model, losses and samples. Return what it cost, and the samples."""
     trained, drawn = cell.settings()
     cls: Any = load_class(cell.generator, None)
@@ -75,7 +87,7 @@ def learned(cell: Cell, data: Set, work: Path) -> tuple[dict[str, Any], Dataset]
     generator = cls(cls.Settings.model_validate(trained), data.dataset.spec)
     clock = time.process_time()
     with tempfile.TemporaryDirectory() as state:  # a resumed training would not know its earlier cost
-        history = generator.fit(train, validation, seed=cell.seed, state_dir=Path(state), device="cpu", progress=True)
+        history = generator.fit(train, validation, seed=cell.seed, state_dir=Path(state), device=device, progress=True)
     seconds = time.process_time() - clock
     folder = work / "models" / str(cell)
     generator.save(folder)
@@ -88,10 +100,10 @@ def learned(cell: Cell, data: Set, work: Path) -> tuple[dict[str, Any], Dataset]
     settings = cls.SampleSettings.model_validate(drawn)
     clock = time.process_time()
     signals = [
-        generator.sample(labels[i : i + 70], settings=settings, seeds=seeds[i : i + 70], device="cpu")
+        generator.sample(labels[i : i + 70], settings=settings, seeds=seeds[i : i + 70], device=device)
         for i in range(0, DRAWN, 70)
     ]
-    cost = {"records": len(train), "steps": steps, "cpu_seconds": seconds}
+    cost = {"machine": machine_of(device), "records": len(train), "steps": steps, "cpu_seconds": seconds}
     cost["sampling_cpu_seconds"] = time.process_time() - clock
     with atomic_path(folder / "samples.npz") as temporary, open(temporary, "wb") as handle:
         np.savez(handle, signals=np.concatenate(signals), labels=labels)
@@ -99,15 +111,16 @@ def learned(cell: Cell, data: Set, work: Path) -> tuple[dict[str, Any], Dataset]
     return cost, Dataset(np.concatenate(signals), names, data.dataset.spec)
 
 
-def compute(work: Path, wanted: Iterable[Cell], again: bool = False) -> None:
+@functools.cache
+def measure(work: Path, dataset: str) -> Measure:
+    """Return the measure of a set; its first call makes the set's records and its judge."""
+    if dataset == "real":
+        return Measure(real_judge(work), real_records(work))
+    return Measure(simulated_judge(work), hospital_records(work, dataset.removeprefix("hospital_")))
+
+
+def compute(work: Path, wanted: Iterable[Cell], again: bool = False, device: str = "cpu") -> None:
     """Train and measure the cells that are missing in the working folder, and with ``again`` those that are stale."""
-
-    @functools.cache
-    def measure(dataset: str) -> Measure:
-        if dataset == "real":
-            return Measure(real_judge(work), real_records(work))
-        return Measure(simulated_judge(work), hospital_records(work, dataset.removeprefix("hospital_")))
-
     for cell in wanted:
         path = work / "cells" / f"{cell}.json"
         if path.exists() and not (again and stale(cell, read_json(path))):
@@ -116,19 +129,36 @@ def compute(work: Path, wanted: Iterable[Cell], again: bool = False) -> None:
             log.warning("%s is left out: ECGPIPE_PHYSIONET names no real records", cell)
             continue
         code = code_of(cell.generator, cell.draft)
-        of = measure(cell.dataset)
+        of = measure(work, cell.dataset)
         try:
             if cell.generator == "real":
                 found = of.real()
             elif cell.generator == "training":
                 found = of.training(DRAWN)
             else:
-                cost, samples = learned(cell, of.data, work)
+                cost, samples = learned(cell, of.data, work, device)
                 found = {**cost, **of.judged(samples), **of.near(samples)}
         except ReconstructionError as error:
             found = {"refused": str(error).split(";")[0]}
         log.info("%s: %s", cell, json.dumps(found))
         write_json(path, {**cell._asdict(), "code": code, "settings": cell.settings(), **found})
+
+
+def compute_together(work: Path, wanted: list[Cell], again: bool, device: str, workers: int) -> None:
+    """Do as :func:`compute`, in several processes, each of one thread and a cell at a time."""
+    for dataset in {cell.dataset for cell in wanted}:
+        if dataset != "real" or os.environ.get("ECGPIPE_PHYSIONET"):
+            measure(work, dataset)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
+        for done in [pool.submit(compute, work, [cell], again, device) for cell in wanted]:
+            done.result()
+
+
+def prepare() -> None:
+    """Set up a process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
 
 
 def collect(work: Path) -> pd.DataFrame:
@@ -159,6 +189,8 @@ def arguments() -> argparse.Namespace:
     parsed.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
     parsed.add_argument("--collect", action="store_true", help="compute nothing; the tables from the cells in --work")
     parsed.add_argument("--again", action="store_true", help="also the cells of older code or other settings")
+    parsed.add_argument("--device", default="cpu", help="to train and draw on: cpu or cuda")
+    parsed.add_argument("--workers", type=int, default=1, help="processes of one thread, each with a cell at a time")
     parsed.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parsed.add_argument("--generators", nargs="+", choices=(*NEURAL, CONTROL), default=[*NEURAL, CONTROL])
     parsed.add_argument("--drafts", nargs="+", choices=("none", "beats"), default=["none", "beats"])
@@ -169,8 +201,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
+    prepare()
     if not (args.render or args.collect):
         names = {*args.generators, "real", "training"}
         wanted = [
@@ -180,7 +211,10 @@ def main() -> None:
             and c.generator in names
             and (not c.budget or (c.draft in args.drafts and c.budget in args.budgets and c.seed in args.seeds))
         ]
-        compute(args.work, wanted, args.again)
+        if args.workers > 1:
+            compute_together(args.work, wanted, args.again, args.device, args.workers)
+        else:
+            compute(args.work, wanted, args.again, args.device)
     if not args.render:
         collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
         collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")

@@ -15,6 +15,8 @@ DOCUMENT = DOCS / "generators.md"
 LOSSES = ["stage", "step", "train_loss", "validation_loss"]
 RHYTHMS = ("SBRAD", "SR", "AFIB", "STACH", "AFLT", "SARRH", "SVTAC")
 DRAFTS = {"beats": "draft", "none": "no draft"}
+MARKS = "‡§¶"
+"""Of rows that were trained on other machines than most."""
 
 
 def name_of(row: dict[str, Any]) -> str:
@@ -40,9 +42,13 @@ def table(csv: Path = CSV) -> str:
     heads += ["Fréchet distance", "nearest training record, mV (nearer than 1 %)", "copies", "rate, /min", "RR CV"]
     heads += ["ectopic, pause, waves, %"]
     lines = []
-    for row in pd.read_csv(csv).to_dict("records"):
+    found = pd.read_csv(csv)
+    others = found["machine"].value_counts().index[1:] if "machine" in found else []
+    marks = dict(zip(others, MARKS, strict=False))
+    for row in found.to_dict("records"):
         trained = row["budget"] > 0
         mark = " †" if row["stale"] else ""
+        mark += f" {marks[row['machine']]}" if row.get("machine") in marks else ""
         line = [row["dataset"], row["budget"] if trained else "", name_of(row) + mark, row["seed"] if trained else ""]
         if isinstance(row.get("refused"), str):
             lines.append([*line, "", f"refused: {row['refused']}", *[""] * 7])
@@ -62,7 +68,9 @@ def table(csv: Path = CSV) -> str:
             " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause", "waves")),
         ]
         lines.append(line)
-    return markdown_table(heads, lines) + missing(csv)
+    notes = ["† other code or settings than today's"] if found["stale"].any() else []
+    notes += [f"{mark} trained on another machine: {machine}" for machine, mark in marks.items()]
+    return markdown_table(heads, lines) + (f"\n{'; '.join(notes)}.\n" if notes else "") + missing(csv)
 
 
 def missing(csv: Path = CSV) -> str:
