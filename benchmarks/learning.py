@@ -29,7 +29,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,32 +79,39 @@ def machine_of(device: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
 
 
-def learned(cell: Cell, data: Set, work: Path, device: str) -> tuple[dict[str, Any], Dataset]:
-    """Train a generator and sample from it; save model, losses and samples. Return what it cost, and the samples."""
-    trained, drawn = cell.settings()
-    cls: Any = load_class(cell.generator, None)
+def learned(
+    name: str, trained: dict[str, Any], seed: int, data: Set, folder: Path, device: str
+) -> tuple[dict[str, Any], Any]:
+    """Train a generator; save the model and its losses. Return what it cost, and the generator."""
+    cls: Any = load_class(name, None)
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
     generator = cls(cls.Settings.model_validate(trained), data.dataset.spec)
     clock = time.process_time()
     with tempfile.TemporaryDirectory() as state:  # a resumed training would not know its earlier cost
-        history = generator.fit(train, validation, seed=cell.seed, state_dir=Path(state), device=device, progress=True)
+        history = generator.fit(train, validation, seed=seed, state_dir=Path(state), device=device, progress=True)
     seconds = time.process_time() - clock
-    folder = work / "models" / str(cell)
     generator.save(folder)
     steps = 0
     if "stage" in history:
         history[LOSSES].to_csv(folder / "losses.csv", index=False, float_format="%.6g")
         steps = int(history.groupby("stage")["step"].max().sum())
-    present = np.unique(train.labels)
-    labels, seeds = present[np.arange(DRAWN) % len(present)], np.arange(DRAWN) + 1000 * (cell.seed - 1)
-    settings = cls.SampleSettings.model_validate(drawn)
+    cost = {"machine": machine_of(device), "records": len(train), "steps": steps, "cpu_seconds": seconds}
+    return cost, generator
+
+
+def drawn(
+    generator: Any, sampling: dict[str, Any], seed: int, data: Set, folder: Path, device: str
+) -> tuple[dict[str, Any], Dataset]:
+    """Draw samples, equally many of each rhythm of the set, and save them. Return what it cost, and the samples."""
+    present = np.unique(Signals.of(data.dataset, "train").labels)
+    labels, seeds = present[np.arange(DRAWN) % len(present)], np.arange(DRAWN) + 1000 * (seed - 1)
+    settings = generator.SampleSettings.model_validate(sampling)
     clock = time.process_time()
     signals = [
         generator.sample(labels[i : i + 70], settings=settings, seeds=seeds[i : i + 70], device=device)
         for i in range(0, DRAWN, 70)
     ]
-    cost = {"machine": machine_of(device), "records": len(train), "steps": steps, "cpu_seconds": seconds}
-    cost["sampling_cpu_seconds"] = time.process_time() - clock
+    cost = {"sampling_cpu_seconds": time.process_time() - clock}
     with atomic_path(folder / "samples.npz") as temporary, open(temporary, "wb") as handle:
         np.savez(handle, signals=np.concatenate(signals), labels=labels)
     names = pd.DataFrame({"label": [RHYTHMS[c] for c in labels]})
@@ -136,22 +143,22 @@ def compute(work: Path, wanted: Iterable[Cell], again: bool = False, device: str
             elif cell.generator == "training":
                 found = of.training(DRAWN)
             else:
-                cost, samples = learned(cell, of.data, work, device)
-                found = {**cost, **of.judged(samples), **of.near(samples)}
+                trained, sampling = cell.settings()
+                folder = work / "models" / str(cell)
+                cost, generator = learned(cell.generator, trained, cell.seed, of.data, folder, device)
+                more, samples = drawn(generator, sampling, cell.seed, of.data, folder, device)
+                found = {**cost, **more, **of.judged(samples), **of.near(samples)}
         except ReconstructionError as error:
             found = {"refused": str(error).split(";")[0]}
         log.info("%s: %s", cell, json.dumps(found))
         write_json(path, {**cell._asdict(), "code": code, "settings": cell.settings(), **found})
 
 
-def compute_together(work: Path, wanted: list[Cell], again: bool, device: str, workers: int) -> None:
-    """Do as :func:`compute`, in several processes, each of one thread and a cell at a time."""
-    for dataset in {cell.dataset for cell in wanted}:
-        if dataset != "real" or os.environ.get("ECGPIPE_PHYSIONET"):
-            measure(work, dataset)
+def in_processes(workers: int, work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
+    """Make calls in several processes, each of one thread and a call at a time."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
-        for done in [pool.submit(compute, work, [cell], again, device) for cell in wanted]:
+        for done in [pool.submit(work, *arguments) for arguments in calls]:
             done.result()
 
 
@@ -212,7 +219,10 @@ def main() -> None:
             and (not c.budget or (c.draft in args.drafts and c.budget in args.budgets and c.seed in args.seeds))
         ]
         if args.workers > 1:
-            compute_together(args.work, wanted, args.again, args.device, args.workers)
+            for dataset in args.datasets:
+                if dataset != "real" or os.environ.get("ECGPIPE_PHYSIONET"):
+                    measure(args.work, dataset)  # makes records and judges
+            in_processes(args.workers, compute, [(args.work, [cell], args.again, args.device) for cell in wanted])
         else:
             compute(args.work, wanted, args.again, args.device)
     if not args.render:

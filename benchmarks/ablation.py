@@ -1,0 +1,227 @@
+"""What each setting of a network and its sampler brings: one changed at a time, after a minute of training.
+
+    python benchmarks/ablation.py                       # what is missing in --work, that of learning.py
+    python benchmarks/ablation.py --datasets hospital_a --seeds 1 --workers 2
+    python benchmarks/ablation.py --render              # the table of docs/generators.md, of the CSV file
+
+Records, judges and measures are those of learning.py, and its cells of the smallest budget are what the changes are
+compared with: run that first. Where only drawing is changed, the model is the cell's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+from pathlib import Path
+from typing import Any
+
+import learning
+import numpy as np
+import pandas as pd
+from learning import code_of, drawn, in_processes, learned, measure, prepare
+from learning_cells import DATASETS, SEEDS, Cell
+from learning_tables import DRAFTS
+from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
+
+from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.registry import load_class
+from ecgpipe.generate.time_vqvae import ReconstructionError
+
+CSV = DATA / "ablation.csv"
+log = logging.getLogger(__name__)
+
+DOCUMENT = DOCS / "generators.md"
+BUDGET = 60
+UNCHANGED = "as they are"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A change of the settings of a cell, and where it is tried."""
+
+    name: str
+    generator: str
+    draft: str
+    train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sample: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _of(generator: str, draft: str, *changes: tuple[str, dict[str, Any], dict[str, Any]]) -> list[Change]:
+    return [Change(name, generator, draft, *how) for name, *how in changes]
+
+
+CHANGES = [
+    *_of(
+        "time_diffusion",
+        "beats",
+        ("trained on each record's own mean beat", {"draft_models": {"variants": 0}}, {}),
+        ("white start", {}, {"coloured_start": False}),
+        ("guidance at all levels", {}, {"guidance_levels": None}),
+        ("no guidance", {}, {"guidance": 1.0}),
+        ("one spectrum for all classes", {"class_spectrum": None}, {}),
+        ("no spectral preconditioning", {"spectral": False, "class_spectrum": None}, {"coloured_start": False}),
+        ("no moving average", {"ema_decay": 0.0}, {}),
+        ("AdamW", {"optimizer": "adamw", "learning_rate": 2e-3}, {}),
+        ("no attention", {"attention_levels": 0}, {}),
+        ("attention at both levels", {"attention_levels": 2}, {}),
+    ),
+    *_of(
+        "time_diffusion",
+        "none",
+        ("coloured start", {}, {"coloured_start": True}),
+        ("guidance between levels only", {}, {"guidance_levels": [0.1, 3.0]}),
+        ("guidance of 2", {}, {"guidance": 2.0}),
+        ("a spectrum for each class", {"class_spectrum": 50.0}, {}),
+        ("no moving average", {"ema_decay": 0.0}, {}),
+        ("AdamW", {"optimizer": "adamw", "learning_rate": 2e-3}, {}),
+        ("attention at one level", {"attention_levels": 1}, {}),
+    ),
+    *_of(
+        "time_vqvae",
+        "beats",
+        ("codebooks of 64", {"lf_codes": 64, "hf_codes": 64}, {}),
+        ("no class dropout, no guidance", {"class_dropout": 0.0}, {"guidance": 1.0}),
+        ("five rounds", {}, {"lf_rounds": 5, "hf_rounds": 5}),
+    ),
+]
+
+
+def cell_of(change: Change, dataset: str, seed: int) -> Cell:
+    """Return the cell of learning.py that a change starts from."""
+    return Cell(dataset, change.generator, change.draft, BUDGET, seed)
+
+
+def file_of(work: Path, change: Change, dataset: str, seed: int) -> Path:
+    """Return the file of a finished measurement."""
+    name = change.name.replace(" ", "_").replace("'", "").replace(",", "")
+    return work / "ablation" / f"{cell_of(change, dataset, seed)}-{name}.json"
+
+
+def stale(kept: dict[str, Any], change: Change, dataset: str, seed: int) -> bool:
+    """Say whether a measurement is of other code or settings than are here now."""
+    return bool(
+        kept["code"] != code_of(change.generator, change.draft) or kept["settings"] != settings(change, dataset)
+    )
+
+
+def settings(change: Change, dataset: str) -> list[dict[str, Any]]:
+    """Return the settings of training and drawing, as JSON has them."""
+    trained, sampling = cell_of(change, dataset, 1).settings()
+    drafts = {**trained.get("draft_models", {}), **change.train.get("draft_models", {})}
+    more = {"draft_models": drafts} if drafts else {}
+    return [{**trained, **change.train, **more}, {**sampling, **change.sample}]
+
+
+def compute(work: Path, change: Change, dataset: str, seed: int) -> None:
+    """Measure a change, unless that was done."""
+    path = file_of(work, change, dataset, seed)
+    if path.exists() and not stale(read_json(path), change, dataset, seed):
+        return
+    of = measure(work, dataset)
+    trained, sampling = settings(change, dataset)
+    unchanged = work / "models" / str(cell_of(change, dataset, seed))
+    if not (change.train or (unchanged / "model.json").exists()):
+        log.warning("%s is left out: %s is not there; run learning.py", path.stem, unchanged)
+        return
+    folder = work / "ablation" / "models" / path.stem
+    code = code_of(change.generator, change.draft)
+    found: dict[str, Any] = {}
+    try:
+        if change.train:
+            cost, generator = learned(change.generator, trained, seed, of.data, folder, "cpu")
+            found.update(cost)
+        else:
+            cls: Any = load_class(change.generator, None)
+            generator = cls.load(unchanged)
+        folder.mkdir(parents=True, exist_ok=True)
+        more, samples = drawn(generator, sampling, seed, of.data, folder, "cpu")
+        found.update({**more, **of.judged(samples)})
+    except ReconstructionError as error:
+        found["refused"] = str(error).split(";")[0]
+    write_json(
+        path,
+        {
+            **cell_of(change, dataset, seed)._asdict(),
+            "change": change.name,
+            "code": code,
+            "settings": [trained, sampling],
+            **found,
+        },
+    )
+
+
+def collect(work: Path) -> pd.DataFrame:
+    """Return a row for each finished measurement, after those of the cells that it is compared with."""
+    cells = learning.collect(work)
+    cells = cells[cells["budget"] == BUDGET].assign(change=UNCHANGED)
+    rows = []
+    for dataset in DATASETS:
+        for pair, changes in itertools.groupby(CHANGES, key=lambda c: (c.generator, c.draft)):
+            own = (cells["dataset"] == dataset) & (cells["generator"] == pair[0]) & (cells["draft"] == pair[1])
+            rows += cells[own].to_dict("records")
+            for change, seed in itertools.product(changes, SEEDS):
+                path = file_of(work, change, dataset, seed)
+                if path.exists():
+                    kept = read_json(path)
+                    row = {k: v for k, v in kept.items() if k not in ("code", "settings")}
+                    rows.append({**row, "stale": int(stale(kept, change, dataset, seed))})
+    return pd.DataFrame(rows)
+
+
+def render(found: pd.DataFrame) -> str:
+    """Return the CSV as a Markdown table: the mean over seeds, and each seed's difference from *as they are*."""
+    heads = ["dataset", "generator", "what is changed", "seeds", "agreement", "difference, each seed"]
+    heads += ["Fréchet distance", "ratio, each seed", "rate, /min", "RR CV"]
+    lines = []
+    keys = ["dataset", "generator", "draft"]
+    for key, rows in found.groupby(keys, sort=False):
+        base = rows[rows["change"] == UNCHANGED].set_index("seed")
+        for name, own in rows.groupby("change", sort=False):
+            own = own.set_index("seed")
+            both = own.index.intersection(base.index)
+            mark = " †" if own["stale"].any() else ""
+            line = [key[0], f"`{key[1]}`, {DRAFTS[key[2]]}", f"{name}{mark}", len(own)]
+            if "refused" in own and own["refused"].notna().any():
+                lines.append([*line, own["refused"].dropna().iloc[0], *[""] * 5])
+                continue
+            change = own.loc[both, "agreement"] - base.loc[both, "agreement"]
+            ratio = own.loc[both, "frechet"] / base.loc[both, "frechet"]
+            as_is = name == UNCHANGED
+            lines.append(
+                [
+                    *line,
+                    f"{own['agreement'].mean():.2f}",
+                    "" if as_is else " ".join(f"{v:+.2f}" for v in change),
+                    f"{np.exp(np.log(own['frechet']).mean()):.1f}",
+                    "" if as_is else " ".join(f"{v:.2f}" for v in ratio),
+                    f"{own['rate_distance'].mean():.1f}",
+                    f"{own['rr_cv_distance'].mean():.3f}",
+                ]
+            )
+    return markdown_table(heads, lines)
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
+    arguments.add_argument("--collect", action="store_true", help="compute nothing; the table of what is in --work")
+    arguments.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
+    arguments.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS))
+    arguments.add_argument("--workers", type=int, default=1, help="processes of one thread")
+    args = arguments.parse_args()
+    prepare()
+    if not (args.render or args.collect):
+        calls = [(args.work, change, d, seed) for seed in args.seeds for d in args.datasets for change in CHANGES]
+        if args.workers > 1:
+            in_processes(args.workers, compute, calls)
+        else:
+            for call in calls:
+                compute(*call)
+    if not args.render:
+        collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
+    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
+
+
+if __name__ == "__main__":
+    main()
