@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from device_training import BF16, FP32, FIRST_STEPS, TF32, WINDOWS
+from device_training import BF16, FIRST_STEPS, FP32, TF32, WINDOWS
 
 SAMPLES = 21_000
 """Records that the paper draws from each generator."""
@@ -94,19 +94,19 @@ def classifier_lines(found: pd.DataFrame) -> list[str]:
         ]
         out += [
             "",
-            "Training of the paper's classifiers (`configs/paper.yaml`), ten validations of 64 records included:",
+            "The classifiers of `configs/paper.yaml`; training includes ten validations of 64 records:",
         ]
         out += table(["classifier", "way", "batch", "records/s"], lines, 2)
     rows = found[(found["kind"] == "repetitions") & found["records_per_second"].notna()]
     for name, both in rows.groupby("name", sort=False):
-        rate = both.set_index("way")["records_per_second"]
+        rate = both.groupby("way")["records_per_second"].last()
         if {"one after another", "together"} <= set(rate.index):
-            ratio = rate["together"] / rate["one after another"]
+            one, stacked, first = rate["one after another"], rate["together"], both.iloc[0]
             out += [
                 "",
-                f"{both['value'].iloc[0]:.0f} repetitions of the classifier `{name}` of `benchmarks/repetitions.py` take "
-                f"{rate['one after another']:,.0f} records/s one after another and {rate['together']:,.0f} together, "
-                f"with stacked parameters: {ratio:.1f} times as many ({both['note'].iloc[0]}).",
+                f"{first['value']:.0f} repetitions of the classifier `{name}` (`benchmarks/repetitions.py`) take "
+                f"{one:,.0f} records/s one after another and {stacked:,.0f} together, with stacked parameters: "
+                f"{stacked / one:.1f} times as many ({first['note']}).",
             ]
     return out
 

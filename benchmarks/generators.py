@@ -273,7 +273,10 @@ def measure(work: Path) -> pd.DataFrame:
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/performance.md."""
     first = table.iloc[0]
-    on_gpu = "No GPU was available: the presets `full` and `paper`, bfloat16, `torch.compile` and several GPUs are not timed."
+    on_gpu = (
+        "No GPU was available: the presets `full` and `paper`, bfloat16, `torch.compile` and several GPUs are not "
+        "timed."
+    )
     if (DATA / "device.csv").exists():
         on_gpu = "The other packages are not timed on a GPU; [this package is](#on-a-gpu)."
     lines = [
