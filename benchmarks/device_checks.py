@@ -178,7 +178,7 @@ def first_losses(case: str, dataset: Dataset, device: str, known: dict[str, Stag
             value = loss(module, x, y, torch.Generator(device))
         value.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad.flatten().double().cpu() for p in module.parameters() if p.grad is not None]
-        found[stage] = Stage(state, batch, float(value), torch.cat(gradients))
+        found[stage] = Stage(state, batch, float(value.detach()), torch.cat(gradients))
         module.zero_grad(set_to_none=True)
         return pd.DataFrame({"stage": [stage]})
 
