@@ -273,14 +273,19 @@ def measure(work: Path) -> pd.DataFrame:
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/performance.md."""
     first = table.iloc[0]
+    on_gpu = (
+        "No GPU was available: the presets `full` and `paper`, bfloat16, `torch.compile` and several GPUs are not "
+        "timed."
+    )
+    if (DATA / "device.csv").exists():
+        on_gpu = "The other packages are not timed on a GPU; [this package is](#on-a-gpu)."
     lines = [
         "## Generators compared with other packages",
         "",
         f"Measured by `python benchmarks/generators.py` on {first['machine']}, {first['date']}, torch "
         f"{first['torch']}, one thread, float32. Signals have {CHANNELS} leads and {LENGTH} samples, batches have "
         f"{BATCH} records, and drawing a record takes {EVALUATIONS} network evaluations. Times are CPU times of one "
-        f"run at a load average of {first['load']:.0f}. Memory is what training adds to the idle process. No GPU was "
-        "available: the presets `full` and `paper`, bfloat16, `torch.compile` and several GPUs are not timed.",
+        f"run at a load average of {first['load']:.0f}. Memory is what training adds to the idle process. {on_gpu}",
     ]
     for kind, rows in table.groupby("kind", sort=False):
         peers = rows[rows["package"] != "ecgpipe"]
