@@ -3,20 +3,25 @@
     export ECGPIPE_PHYSIONET=...   # a folder with the derived records of PTB-XL
     snakemake all --cores 1 --configfile configs/ptbxl_derived.yaml
     python benchmarks/results_page.py --work .    # the folder that holds results/
+    python benchmarks/results_page.py --share .   # the folder of a run of configs/ptbxl_derived_share.yaml
 
-The tables that the page is made of are kept in docs/data/results/. ``--render`` writes the page from them alone.
+Each of the two may be given alone; the other part of the page stays. The tables that the page is made of are kept in
+docs/data/results/ and docs/data/results_share/. ``--render`` writes the page from them alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measuring import DATA, DOCS, markdown_table
+from measuring import DATA, DOCS
+from results_share import CONFIG as SHARE_CONFIG
+from results_share import section as share_section
+from results_text import FOUND, Tables, between, of, percent, table, tally
 
 from ecgpipe.config import Config, load
 from ecgpipe.files import write_text
@@ -26,13 +31,11 @@ from ecgpipe.vocabulary import (
     AUGMENTATION,
     BASELINES,
     BETWEEN,
-    CANNOT_TELL,
     COMPARED,
     EXPERIMENTS,
     HARMS,
     HELPS,
     METHODS,
-    NO_DIFFERENCE,
     PRIMARY,
     REAL,
     SIMPLE_BASELINE,
@@ -40,10 +43,10 @@ from ecgpipe.vocabulary import (
 )
 
 CONFIG = "configs/ptbxl_derived.yaml"
-FOLDER = DATA / "results"
+FOLDER, SHARE_FOLDER = DATA / "results", DATA / "results_share"
 PAGE = DOCS / "results.md"
 TABLES = ("comparisons", "summary", "verdicts", "data", "closeness", "runtime", "about")
-FOUND = {HELPS: "helps", NO_DIFFERENCE: "is not shown to differ", HARMS: "harms", CANNOT_TELL: "cannot be judged"}
+SHARE_TABLES = ("comparisons", "summary", "data", "runtime", "about")
 AGAINST = {**FOUND, HELPS: "is better", HARMS: "is worse"}
 SECOND = "macro_roc_auc"
 CONTROL = "class_mean_pca"
@@ -51,8 +54,6 @@ CLOSENESS = {
     "frechet_classifier": "Fréchet distance, classifier's features",
     "class_fidelity": "read as the rhythm asked for",
 }
-
-Tables = Mapping[str, pd.DataFrame]
 
 HEAD = """# Do synthetic ECGs help on {kept} real records?
 
@@ -81,33 +82,6 @@ LIMITS = """What this does not say:
 * The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not amplitudes.
 
 """
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table and an empty line."""
-    return markdown_table(heads, rows) + "\n"
-
-
-def percent(fraction: float) -> str:
-    """Write a share of the real training records."""
-    return f"{100 * fraction:g} %"
-
-
-def between(row: Mapping[str, float], value: str = "mean", low: str = "low", high: str = "high") -> str:
-    """Write a value with its interval."""
-    interval = f" [{number(row[low], 2)}, {number(row[high], 2)}]" if pd.notna(row[low]) else ""
-    return number(row[value], 2) + interval
-
-
-def tally(verdicts: pd.Series, words: Mapping[str, str] = FOUND) -> str:
-    """Count verdicts: ``helps in 2 and is not shown to differ in 5``."""
-    counts = [(word, int((verdicts == verdict).sum())) for verdict, word in words.items()]
-    return listed([f"{word} in {count}" for word, count in counts if count])
-
-
-def of(comparisons: pd.DataFrame, *experiments: str, metric: str = PRIMARY) -> pd.DataFrame:
-    """Return the comparisons of some experiments in one metric."""
-    return comparisons[comparisons["experiment"].isin(experiments) & (comparisons["metric"] == metric)]
 
 
 def one_answer(counts: pd.Series) -> float:
@@ -258,7 +232,9 @@ def samples_are(tables: Tables) -> str:
         lines.append([str(generator), *cells])
     return (
         "## What the samples are like\n\nOver all rhythms, mixed as in the held-out real records "
-        "([closeness](closeness.md)).\n\n" + table(heads, lines)
+        "([closeness](closeness.md)). Both measures use the classifier that was fitted to the training records, so "
+        "the real records in the samples' place are one half of the held-out ones, beside the other half.\n\n"
+        + table(heads, lines)
     )
 
 
@@ -283,8 +259,8 @@ def compared(rows: pd.DataFrame) -> str:
     return table([*heads, "smallest effect", "verdict"], lines)
 
 
-def render(tables: Tables, config: Config) -> str:
-    """Return the page."""
+def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
+    """Return the page; ``share`` are the tables of the run whose generators know only the share, if there is one."""
     about = tables["about"].set_index("key")["value"]
     data, comparisons = tables["data"], tables["comparisons"]
     whole = data[(data["class"] == "all")].set_index("split")["records"]
@@ -306,6 +282,8 @@ def render(tables: Tables, config: Config) -> str:
         times="once" if (repetitions := config.experiments.generator_repetitions) == 1 else f"{repetitions} times",
     )
     page += answer(tables) + by_share(tables) + LIMITS.format(once=ONCE if repetitions == 1 else "")
+    if share is not None:
+        page += share_section(share, tables, load(SHARE_CONFIG))
     page += "## The paper's conclusions\n\n"
     claims = [
         [str(r["conclusion"]), r["claim"], r["verdict"], r["evidence"]] for r in tables["verdicts"].to_dict("records")
@@ -337,48 +315,65 @@ def render(tables: Tables, config: Config) -> str:
     return page.replace("data set", "dataset").rstrip() + "\n"  # claims of a run as they were worded then
 
 
-def keep(work: Path) -> None:
-    """Copy what the page is made of from a run's tables to :data:`FOLDER`.
+def keep(work: Path, folder: Path, names: Sequence[str], config: str) -> None:
+    """Copy what the page is made of from a run's tables.
+
+    Args:
+        work: folder of the run.
+        folder: where to copy them, as CSV.
+        names: of the tables.
+        config: of the run, for the message.
 
     Raises:
         FileNotFoundError: if the run has not made its tables.
     """
-    folder = work / "results" / "tables"
-    if not (folder / "closeness.parquet").exists() or not (folder / "comparisons.parquet").exists():
-        raise FileNotFoundError(f"{folder} lacks tables: run `snakemake all --configfile {CONFIG}` in {work} first")
-    read = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES if name != "about"}
-    summary, closeness = read["summary"], read["closeness"]
-    read["summary"] = summary[summary["metric"].isin(["f1", "roc_auc", "balanced_accuracy"])]
-    whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
-    read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
+    made = work / "results" / "tables"
+    if not (made / "closeness.parquet").exists() or not (made / "comparisons.parquet").exists():
+        raise FileNotFoundError(f"{made} lacks tables: run `snakemake all --configfile {config}` in {work} first")
+    read = {name: pd.read_parquet(made / f"{name}.parquet") for name in names if name != "about"}
+    read["summary"] = read["summary"][read["summary"]["metric"].isin(["f1", "roc_auc", "balanced_accuracy"])]
+    if (closeness := read.get("closeness")) is not None:
+        whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
+        read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=work, check=True, capture_output=True, text=True
     ).stdout.strip()
-    made = pd.read_json(folder / "tables.provenance.json", typ="series")
-    about = {"commit": commit, "ended": str(made["ended"])[:10]}
+    ended = pd.read_json(made / "tables.provenance.json", typ="series")["ended"]
+    about = {"commit": commit, "ended": str(ended)[:10]}
     read["about"] = pd.DataFrame({"key": list(about), "value": list(about.values())})
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, kept in read.items():
-        kept.to_csv(FOLDER / f"{name}.csv", index=False, float_format="%.5g")
+        kept.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
 
 
-def kept_tables() -> dict[str, pd.DataFrame]:
+def kept_tables(folder: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Read the tables that :func:`keep` wrote; empty texts are empty, and missing numbers NaN."""
-    read = {name: pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in TABLES}
+    read = {name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in names}
     for frame in read.values():
         for column in frame.columns[frame.dtypes == np.dtype(object)]:
             frame[column] = frame[column].fillna("")
     return read
 
 
+def page() -> str:
+    """Return the page, from the kept tables."""
+    share = kept_tables(SHARE_FOLDER, SHARE_TABLES) if SHARE_FOLDER.exists() else None
+    return render(kept_tables(FOLDER, TABLES), load(CONFIG), share)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--work", type=Path, default=Path(), help="folder of the run, with results/")
-    arguments.add_argument("--render", action="store_true", help="write the page from docs/data/results/ only")
+    arguments.add_argument("--work", type=Path, help="folder of the run, with results/")
+    arguments.add_argument("--share", type=Path, help="folder of the run whose generators know only the share")
+    arguments.add_argument("--render", action="store_true", help="write the page from docs/data/ only")
     args = arguments.parse_args()
-    if not args.render:
-        keep(args.work)
-    write_text(PAGE, render(kept_tables(), load(CONFIG)))
+    if args.work is None and args.share is None and not args.render:
+        arguments.error("--work, --share or --render is needed")
+    if args.work is not None:
+        keep(args.work, FOLDER, TABLES, CONFIG)
+    if args.share is not None:
+        keep(args.share, SHARE_FOLDER, SHARE_TABLES, SHARE_CONFIG)
+    write_text(PAGE, page())
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ INITIAL_STD = 0.1
 
 _OF_STAGE_1 = {
     *("leads", "draft", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks"),
-    *("code_dim", "lf_codes", "hf_codes", "codebook_decay", "commitment"),
+    *("code_dim", "lf_codes", "hf_codes", "codebook_decay", "codebook_patience", "commitment"),
 }
 """Settings besides ``stage1`` that stage 1 depends on: after a change of others, its checkpoint is still good."""
 
@@ -184,6 +184,7 @@ class TimeVQVAESettings(DraftedSettings):
             "lf_codes": 64,
             "hf_codes": 64,
             "codebook_decay": 0.8,
+            "codebook_patience": None,
             "reconstruction_bound": 0.95,
             "stage1": {**_PAPER_TRAINING, "steps": 500_000, "batch": 128, "warmup": 50_000},
             "lf_prior": _PAPER_PRIOR,
@@ -216,6 +217,12 @@ class TimeVQVAESettings(DraftedSettings):
     lf_codes: int = Field(160, ge=2, le=65536, description="Codes in the low-frequency codebook.")
     hf_codes: int = Field(256, ge=2, le=65536, description="Codes in the high-frequency codebook.")
     codebook_decay: float = Field(0.9, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
+    codebook_patience: int | None = Field(
+        50,
+        ge=1,
+        description="Training steps after which a code that was not chosen starts anew at a vector of the batch; null:"
+        " never, as published.",
+    )
     commitment: float = Field(1.0, ge=0, description="Weight of the commitment loss.")
     reconstruction_bound: float = Field(
         0.6,
@@ -300,7 +307,7 @@ class BandVQVAE(nn.Module):
             up = [nn.LeakyReLU(), nn.ConvTranspose2d(inside, outside, (1, 4), stride=(1, 2), padding=(0, 1)), *up]
         blocks = [ResBlock(hidden) for _ in range(2 * settings.res_blocks)]
         self.encoder = nn.Sequential(*down, *blocks[: settings.res_blocks], nn.Conv2d(hidden, dim, 1))
-        self.quantizer = VectorQuantizer(codes, dim, settings.codebook_decay)
+        self.quantizer = VectorQuantizer(codes, dim, settings.codebook_decay, settings.codebook_patience)
         self.decoder = nn.Sequential(
             nn.Conv2d(dim, hidden, (1, 3), padding=(0, 1)), *blocks[settings.res_blocks :], *up
         )

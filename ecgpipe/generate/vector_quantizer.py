@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from ecgpipe.generate import distributed
 
-DEAD = 0.1
-"""A code chosen less often than this share of its fair share is dead."""
-
 
 class VectorQuantizer(nn.Module):
     """Codebook that follows the encoder's vectors by moving averages (appendix A.1), with dead codes replaced.
+
+    A code is dead when no vector has chosen it for ``patience`` steps. One that is chosen now and then, for what is
+    rare in the records, stays.
 
     The commitment loss and the straight-through gradient are left to the caller, who has the encoder's vectors.
     """
@@ -21,15 +21,20 @@ class VectorQuantizer(nn.Module):
     codebook: Tensor
     count: Tensor
     total: Tensor
+    idle: Tensor
 
-    def __init__(self, codes: int, dim: int, decay: float) -> None:
-        """Take the size of the codebook ``(codes, dim)`` and the decay of its moving averages."""
+    def __init__(self, codes: int, dim: int, decay: float, patience: int | None = None) -> None:
+        """Take the size of the codebook ``(codes, dim)``, the decay of its moving averages and the patience.
+
+        With a ``patience`` of None no code is ever replaced.
+        """
         super().__init__()
-        self.decay = decay
+        self.decay, self.patience = decay, patience
         codebook = torch.randn(codes, dim)
         self.register_buffer("codebook", codebook)
         self.register_buffer("count", torch.ones(codes))
         self.register_buffer("total", codebook.clone())
+        self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
 
     def indices(self, vectors: Tensor) -> Tensor:
         """Return the index of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
@@ -59,16 +64,32 @@ class VectorQuantizer(nn.Module):
         return codes
 
     def _ema_update(self, vectors: Tensor, indices: Tensor) -> None:
-        count, total = self._sums(vectors, indices)
-        self.count.lerp_(count, 1 - self.decay)
+        chosen, total = self._sums(vectors, indices)
+        self.count.lerp_(chosen, 1 - self.decay)
         self.total.lerp_(total, 1 - self.decay)
         # A dead code starts anew at a random vector of this batch.
         fair = len(vectors) / len(self.codebook)
-        dead = (self.count < DEAD * fair)[:, None]
+        dead = self._dead(chosen, fair)
         revived = vectors[self._random_rows(vectors)]
-        self.total.copy_(torch.where(dead, revived * fair, self.total))
-        self.count.copy_(torch.where(dead[:, 0], torch.full_like(self.count, fair), self.count))
-        self.codebook.copy_(self.total / self.count[:, None])
+        self.total.copy_(torch.where(dead[:, None], revived * fair, self.total))
+        self.count.copy_(torch.where(dead, fair, self.count))
+        # The others are where they were: both of their averages have shrunk alike, at last to zero.
+        moved = (dead | (chosen > 0))[:, None]
+        self.codebook.copy_(torch.where(moved, self.total / self.count[:, None], self.codebook))
+
+    def _dead(self, chosen: Tensor, fair: float) -> Tensor:
+        """Say which codes are dead, ``(codes,)``, and count their idle steps from zero again.
+
+        Args:
+            chosen: how many vectors of this step chose each code, ``(codes,)``.
+            fair: how many would if all were chosen alike.
+        """
+        self.idle.copy_(torch.where(chosen > 0, 0, self.idle + 1))
+        if self.patience is None:
+            return torch.zeros_like(self.idle, dtype=torch.bool)
+        dead = self.idle >= self.patience
+        self.idle.masked_fill_(dead, 0)
+        return dead
 
     def _sums(self, vectors: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return how many vectors chose each code, ``(codes,)``, and their sum, ``(codes, dim)``."""

@@ -213,8 +213,9 @@ def _classification(config: Config, repetitions: int) -> str:
 
 def _statistics(config: Config, repetitions: int) -> str:
     level = 100 * config.statistics.confidence
-    readers = "seeds as readers"
+    readers, drawn = "seeds as readers", "seeds"
     if repetitions > 1:
+        drawn = "seeds, or the repetitions of the generator learnt from,"
         readers = (
             "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
             "first; seeds where no generator is compared)"
@@ -225,7 +226,7 @@ def _statistics(config: Config, repetitions: int) -> str:
         f"Hillis's degrees of freedom [@hillis2007], {readers} and test patients as cases, and corrected by "
         "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. Intervals are "
         f"at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
-        "seeds and test patients."
+        f"{drawn} and test patients."
     )
 
 

@@ -10,7 +10,7 @@ from ecgpipe.vocabulary import TRAINING_RECORDS
 TABLE_MEANINGS = {
     "classification": "Each metric of each network on the test records: a row for each seed, class and metric.",
     "transfer": "The same for networks that were pre-trained on synthetic records.",
-    "summary": "Means over the seeds, with intervals over seeds and test patients.",
+    "summary": "Means over the seeds, with intervals over seeds (or a generator's repetitions) and test patients.",
     "comparisons": "Networks that saw synthetic records against their reference, on the same seeds and test records.",
     "verdicts": "The paper's conclusions, and what this study found.",
     "confusion": "Test records by true and predicted class: mean counts over the seeds.",
@@ -62,7 +62,7 @@ _COLUMNS = {
     "left_out": "Classes that macro averages leave out, with their test patients.",
     "verdict": "What was found: helps, harms, no difference shown, cannot tell; agrees or disagrees with the paper.",
     "smallest_effect": "True difference that would have been shown with a probability of 80 %.",
-    "repetitions": "How often each generator was trained and sampled from.",
+    "repetitions": "How often each generator was trained and sampled from; with 1, no interval covers its chance.",
     "best_baseline": "Simple baseline with the highest mean; empty if there is none.",
     "against_best_baseline": "Verdict of the comparison with it.",
     "conclusion": "Number of the paper's conclusion.",

@@ -67,7 +67,8 @@ class Cell:
     @property
     def has_synthetic(self) -> bool:
         """Whether its networks learnt from synthetic records."""
-        return self.generator != NO_GENERATOR and not self.generator.startswith(REAL_SOURCE)
+        of_a_generator = self.generator != NO_GENERATOR and not self.generator.startswith(REAL_SOURCE)
+        return of_a_generator and self.setting != REAL_ON_SYNTHETIC
 
     @property
     def at_home(self) -> bool:

@@ -79,8 +79,10 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
 
     Returns:
         A row a cell, class and metric: mean and sd (n - 1; NaN with one seed) over seeds, low and high (bootstrap over
-        seeds and test patients, widened for few seeds and cut to what the metric can be; NaN for calibration_error, see
-        :mod:`ecgpipe.tables.weighted`), seeds, support, note.
+        seeds, or over a generator's repetitions where there are several, and test patients; widened for few of them and
+        cut to what the metric can be; NaN for calibration_error, see :mod:`ecgpipe.tables.weighted`), seeds,
+        repetitions (of the generator learnt from: with 1, the interval knows nothing of the chance in it), support,
+        note.
     """
     keys = [*KEYS, "class", "metric"]
     grouped = metrics.groupby(keys, sort=False)
@@ -91,10 +93,11 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
         _note(rows["note"], int(rows["support"].iloc[0]), str(key[-2]), str(key[-1]), rows["seed"].nunique())
         for key, rows in grouped
     ]
-    bounds = {}
+    bounds, repetitions = {}, {}
     for cell in cells:
         draw = draws.of(cell)
-        mean = over_seeds(draw.observed[None], np.ones((1, len(cell.seeds))))[0]
+        repetitions[cell.key] = draw.repetitions
+        mean = over_seeds(draw.observed[None], np.ones((1, len(draw.observed))))[0]
         low, high = widened(*interval(draw.values, confidence), mean, draw.observed, draw.values, confidence)
         least = [-1.0 if metric == "cohen_kappa" else 0.0 for _, metric in draw.names]
         for name, *ends in zip(draw.names, np.maximum(low, least), np.minimum(high, 1.0), strict=True):
@@ -102,7 +105,8 @@ def summary_table(metrics: pd.DataFrame, cells: Sequence[Cell], draws: Draws, co
     undefined = (np.nan, np.nan)
     found = [bounds.get(key, undefined) for key in table[keys].itertuples(index=False, name=None)]
     table[["low", "high"]] = np.array(found).reshape(-1, 2)
-    return table[[*keys, "mean", "sd", "low", "high", "seeds", "support", "note"]]
+    table["repetitions"] = [repetitions[key] for key in table[list(KEYS)].itertuples(index=False, name=None)]
+    return table[[*keys, "mean", "sd", "low", "high", "seeds", "repetitions", "support", "note"]]
 
 
 def confusion_table(cells: Sequence[Cell]) -> pd.DataFrame:

@@ -15,14 +15,19 @@ from ecgpipe.tables.weighted import metric_names, weighted_table
 
 @dataclass(frozen=True)
 class Draw:
-    """Bootstrap draws of a cell's metrics (``m``, in the order of ``names``) over seeds and patients."""
+    """Bootstrap draws of a cell's metrics (``m``, in the order of ``names``) over seeds and patients.
+
+    Where a generator was repeated, its repetitions are drawn, each with all of the seeds that learnt from it.
+    """
 
     names: list[tuple[str, str]]
     """(class, metric); class also ``macro`` and ``all``."""
     values: np.ndarray
     """Mean over the drawn seeds on the drawn patients, ``(b, m)``."""
     observed: np.ndarray
-    """Each seed on all patients, ``(s, m)``."""
+    """Each seed on all patients, ``(s, m)``, or the mean of each repetition's seeds, ``(r, m)``."""
+    repetitions: int
+    """Of the generator; 1 also where no synthetic record was learnt from."""
 
 
 class Draws:
@@ -31,11 +36,13 @@ class Draws:
     Args:
         number: draws.
         seed: of the random draws; they also depend on the names of dataset and test set, and on nothing else.
+        repetitions: of each generator; seeds in ascending order take turns.
     """
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, number: int, seed: int, repetitions: int = 1) -> None:
         self.number = number
         self.seed = seed
+        self.repetitions = repetitions
         self._patients: dict[str, np.ndarray] = {}
         self._done: dict[Key, Draw] = {}
         self._influences: dict[Key, Influences] = {}
@@ -65,7 +72,13 @@ class Draws:
         return self._patients[cell.tested]
 
     def _compute(self, cell: Cell) -> Draw:
-        seeds = seed_weights(len(cell.seeds), self.number, self.rng(cell.dataset, "seeds"))
+        repetitions = self.repetitions if cell.has_synthetic else 1
+        number = len(cell.seeds)
+        sampled = repetitions if repetitions > 1 else number
+        weights = seed_weights(sampled, self.number, self.rng(cell.dataset, "seeds"))
+        turns = np.arange(number) % sampled
+        seeds = weights[:, turns] * (sampled / number)
         table = weighted_table(cell.labels, cell.probabilities, self.weights(cell))
         observed = weighted_table(cell.labels, cell.probabilities, np.ones((1, len(cell.labels))))[0]
-        return Draw(metric_names(cell.classes), over_seeds(table, seeds), observed)
+        observed = over_seeds(observed[None], (turns == np.arange(sampled)[:, None]).astype(float))
+        return Draw(metric_names(cell.classes), over_seeds(table, seeds), observed, repetitions)

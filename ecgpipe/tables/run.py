@@ -66,7 +66,7 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
     transferred = transfer_cells(cells, parameters.transfer)
     every = list({cell.key: cell for cell in (*reported, *transferred)}.values())
     metrics = metrics_of(every)
-    draws = Draws(statistics.bootstrap, parameters.seed)
+    draws = Draws(statistics.bootstrap, parameters.seed, parameters.repetitions)
     compared = [cell for cell in cells if cell.setting in {*settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
     return {

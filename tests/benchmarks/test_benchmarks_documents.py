@@ -18,6 +18,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("beat_detection", "generators.md", "beat_detection"),
         ("closeness", "performance.md", "closeness"),
         ("closeness_real", "closeness.md", "real"),
+        ("codebook", "generators.md", "codebook"),
         ("drafts", "generators.md", "drafts"),
         ("full_scale", "performance.md", "full-scale"),
         ("matrix", "statistics.md", "matrix"),

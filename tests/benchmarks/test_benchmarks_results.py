@@ -97,16 +97,16 @@ def test_the_page_says_what_the_tables_say(
     load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = load("results_page")
-    monkeypatch.setattr(page, "FOLDER", tmp_path / "kept")
+    place = tmp_path / "kept", page.TABLES
     with pytest.raises(FileNotFoundError, match=r"run `snakemake all --configfile configs/ptbxl_derived.yaml`"):
-        page.keep(tmp_path)
+        page.keep(tmp_path, *place, page.CONFIG)
     folder = tmp_path / "results" / "tables"
     for name, frame in tables().items():
         write_parquet(folder / f"{name}.parquet", frame)
     write_json(folder / "tables.provenance.json", {"ended": "2026-11-26T04:00:00+00:00"})
     monkeypatch.setattr(page.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": "abc1234\n"}))
-    page.keep(tmp_path)
-    text = page.render(page.kept_tables(), load_config(ROOT / page.CONFIG))
+    page.keep(tmp_path, *place, page.CONFIG)
+    text = page.render(page.kept_tables(*place), load_config(ROOT / page.CONFIG))
     for sentence in (
         "**Synthetic records help, and more than the best simple baseline,** at 5 % of the real training records",
         "(commit abc1234, 1.0 hours of CPU",
@@ -144,4 +144,39 @@ def test_the_committed_page_is_made_of_the_kept_tables(load: Callable[[str], Mod
     page = load("results_page")
     if not page.FOLDER.exists():
         pytest.skip("docs/results.md is of a run before configs/ptbxl_derived.yaml; no table of a newer one is kept")
-    assert page.PAGE.read_text(encoding="utf-8") == page.render(page.kept_tables(), load_config(ROOT / page.CONFIG))
+    assert page.PAGE.read_text(encoding="utf-8") == page.page()
+
+
+def test_generators_that_know_only_the_share_stand_beside_those_that_knew_all(
+    load: Callable[[str], ModuleType],
+) -> None:
+    section, whole = load("results_share"), tables()
+    own = {**NUMBERS, "generator": "time_diffusion", "fraction": 1.0, "low": -0.05, "high": 0.11, "n_real": 5.0}
+    comparisons = pd.concat(
+        [
+            table(
+                {**own, **LESS, **NONE, "dataset": name, "difference": gain},
+                {**own, **SIMPLE, "dataset": name, "setting": "mixup"},
+                {**own, "dataset": name, "experiment": "synthetic only", "setting": "TrSTeR", "ratio": "none"},
+            )
+            for name, gain in (("ptbxl_5", 0.03), ("ptbxl_20", 0.01))
+        ]
+    )
+    whole["comparisons"] = pd.concat(
+        [whole["comparisons"], table({**NUMBERS, **BEATS, "generator": "time_diffusion", "fraction": 0.05})]
+    )
+    about = pd.DataFrame({"key": ["commit", "ended"], "value": ["abc1234", "2026-11-26"]})
+    run = {"comparisons": comparisons, "about": about, "runtime": whole["runtime"]}
+    text = section.section(run, whole, load_config(ROOT / section.CONFIG))
+    for sentence in (
+        "commit abc1234, 1.0 hours of CPU time) `time_diffusion` and the classifiers learn from the",
+        "5 % or 20 %, drawn once. Each generator was trained and sampled from 5 times",
+        "with 4 degrees of freedom",
+        "synthetic records is not shown to differ in 2 of 2 against real records alone, and is not shown to differ",
+        "Synthetic records alone, of `time_diffusion` that knew 5 %: macro F1",
+        "| macro F1 | 5 % | 20 % |",
+        "| + `time_diffusion`, all, which knew the share | +0.03 [",
+        "| + `time_diffusion`, all, which knew all | +0.03 [",
+    ):
+        assert sentence in text, sentence
+    assert "helps; beside mixup: helps | – |" in text  # the page's run has no row at 20 % here

@@ -151,8 +151,7 @@ def test_codes_follow_their_vectors_by_moving_averages() -> None:
 
 def test_dead_codes_come_back_to_life() -> None:
     torch.manual_seed(0)
-    quantizer = VectorQuantizer(8, 2, 0.5)
-    quantizer._set(torch.full((8, 2), 1000.0), torch.ones(8))
+    quantizer = VectorQuantizer(8, 2, 0.5, patience=3)
     quantizer._set(torch.cat([torch.zeros(1, 2), torch.full((7, 2), 1000.0)]), torch.ones(8))
     vectors = torch.randn(64, 2)
     for _ in range(12):
@@ -160,6 +159,34 @@ def test_dead_codes_come_back_to_life() -> None:
     used, perplexity = codebook_usage(quantizer.indices(vectors), 8)
     assert used == 8
     assert perplexity > 5
+
+
+def test_a_rare_code_persists_and_a_dead_one_starts_anew() -> None:
+    """One of 400 vectors of every second step lies far off, where one of four codes is: 1 % of a fair share."""
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(4, 1, 0.9, patience=5)
+    quantizer._set(torch.tensor([[-1.0], [1.0], [50.0], [-1000.0]]), torch.full((4,), 100.0))
+    for step in range(300):
+        vectors = torch.cat([torch.full((200, 1), -1.0), torch.full((199 + step % 2, 1), 1.0)])
+        if step % 2 == 0:
+            vectors = torch.cat([vectors, torch.tensor([[50.0]])])
+        quantizer(vectors)
+        assert quantizer.codebook[2].item() == pytest.approx(50.0)
+        assert (quantizer.codebook[3].item() == -1000.0) == (step < 4)
+    assert abs(quantizer.codebook[3].item()) == pytest.approx(1.0)
+    assert quantizer.idle[:3].tolist() == [0, 0, 1]
+
+
+def test_without_patience_codes_stay_where_they_are() -> None:
+    """Also when their averages have long become zero."""
+    quantizer = VectorQuantizer(2, 1, 0.5)
+    quantizer._set(torch.tensor([[0.0], [10.0]]), torch.ones(2))
+    for _ in range(400):
+        quantizer(torch.zeros(8, 1))
+    assert quantizer.count[1].item() == 0
+    assert quantizer.codebook.flatten().tolist() == [0.0, 10.0]
+    quantizer(torch.full((8, 1), 9.0))
+    assert quantizer.codebook.flatten().tolist() == [0.0, 9.0]
 
 
 def test_codebook_usage() -> None:
@@ -409,7 +436,7 @@ def test_codebooks_are_part_of_the_checkpoint(sines: Dataset, tmp_path: Path) ->
         fit(generator, sines, tmp_path)
     kept = load_file(_newest(tmp_path / "stage1", "stage1"))
     for band in ("lf", "hf"):
-        for name in ("codebook", "count", "total"):
+        for name in ("codebook", "count", "total", "idle"):
             assert torch.equal(
                 kept[f"module/{band}.quantizer.{name}"], weights(generator)[f"tokenizer.{band}.quantizer.{name}"]
             )

@@ -215,6 +215,7 @@ def test_methods_name_baselines_ratios_and_readers():
     assert "imple baselines" not in paragraph()
     text = paragraph(repetitions=2)
     assert "the repetitions of a generator as readers" in text
+    assert "draws over seeds, or the repetitions of the generator learnt from, and test patients" in text
     assert "each with 4 seeds, over which the 2 repetitions of each generator were divided" in text
 
 

@@ -1,0 +1,96 @@
+"""The part of docs/results.md about generators that know only the share, from a run of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from results_text import Tables, of, percent, table, tally
+
+from ecgpipe.config import Config
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.vocabulary import AUGMENTATION, PRIMARY, SIMPLE_BASELINE, SYNTHETIC_ONLY
+
+CONFIG = "configs/ptbxl_derived_share.yaml"
+
+INTRO = """## Generators that know only the share
+
+Above, every generator had learnt from all real training records. A hospital that has 5 % of them cannot do that. In a
+run of its own (`{config}`, commit {commit}, {hours} hours of CPU time) {generators} and the classifiers learn from the
+same share of each rhythm, {shares}, drawn once. Each generator was trained and sampled from {repetitions} times, and
+the {seeds} networks took turns at learning from these samples. Intervals therefore cover the chance in generators, too,
+with {freedom} degrees of freedom for it, and are wider. Validation and test records are those of the page.
+
+"""
+
+
+def _cell(row: Mapping[str, object]) -> str:
+    text = f"{signed(row['difference'], 2)} {bounds(row['low'], row['high'])} {row['verdict']}"  # type: ignore[arg-type]
+    if row["experiment"] == AUGMENTATION and row["best_baseline"]:
+        text += f"; beside {BASELINE_NAMES[str(row['best_baseline'])]}: {row['against_best_baseline']}"
+    return text
+
+
+def _name(row: Mapping[str, object], knows: str) -> str:
+    if row["experiment"] == SIMPLE_BASELINE:
+        return BASELINE_NAMES[str(row["setting"])]
+    if row["experiment"] == SYNTHETIC_ONLY:
+        return f"`{row['generator']}` only, {knows}"
+    return f"+ `{row['generator']}`, {row['ratio']}, {knows}"
+
+
+def _knew_all(whole: pd.DataFrame, own: pd.DataFrame, share: float) -> dict[str, str]:
+    """Return the cells of the same generators at a share, trained once on all records."""
+    rows = of(whole, AUGMENTATION)
+    rows = rows[(rows["fraction"] == share) & rows["generator"].isin(own["generator"])]
+    return {_name(row, "which knew all"): _cell(row) for row in rows.to_dict("records")}
+
+
+def section(tables: Tables, whole: Tables, config: Config) -> str:
+    """Return the section.
+
+    Args:
+        tables: of the run.
+        whole: of the page's own run, whose generators had learnt from all records.
+        config: of the run.
+    """
+    comparisons, about = tables["comparisons"], tables["about"].set_index("key")["value"]
+    shares = {name: config.dataset_settings[name].training_share or 1.0 for name in config.datasets}
+    repetitions = config.experiments.generator_repetitions
+    text = INTRO.format(
+        config=CONFIG,
+        commit=about["commit"],
+        hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
+        generators=listed([f"`{name}`" for name in config.generators]),
+        shares=" or ".join(percent(share) for share in shares.values()),
+        repetitions=repetitions,
+        seeds=len(config.experiments.seeds),
+        freedom=repetitions - 1,
+    )
+    own = of(comparisons, AUGMENTATION)
+    text += f"* Adding synthetic records {tally(own['verdict'])} of {len(own)} against real records alone"
+    text += f", and {tally(own['against_best_baseline'])} against the best simple baseline there.\n"
+    alone = of(comparisons, SYNTHETIC_ONLY)
+    for row in alone.to_dict("records"):
+        text += (
+            f"* Synthetic records alone, of `{row['generator']}` that knew {percent(shares[row['dataset']])}: "
+            f"{METRIC_NAMES[PRIMARY]} {number(row['value'], 2)}, real records of that share "
+            f"{number(row['reference'], 2)}.\n"
+        )
+    columns, first = [], {}
+    for name, share in shares.items():
+        rows = of(comparisons[comparisons["dataset"] == name], SIMPLE_BASELINE, AUGMENTATION)
+        cells = {_name(row, "which knew the share"): _cell(row) for row in rows.to_dict("records")}
+        columns.append({**cells, **_knew_all(whole["comparisons"], own, share)})
+        first[name] = rows.iloc[0]
+    lines = [["real records", *(f"{first[name]['n_real']:.0f}" for name in shares)]]
+    lines.append(["real only", *(number(first[name]["reference"], 2) for name in shares)])
+    order = list(dict.fromkeys(key for column in columns for key in column))
+    order.sort(key=lambda key: (key not in BASELINE_NAMES.values(), "which knew all" in key))
+    lines += [[key, *(column.get(key, "–") for column in columns)] for key in order]
+    heads = [METRIC_NAMES[PRIMARY], *(percent(share) for share in shares.values())]
+    return (
+        f"{text}\nDifference from real records only, with its 95 % interval; after the semicolon the verdict of the "
+        "comparison with the best simple baseline. The rows of generators which knew all are those of the page: "
+        "trained once, and compared on shares that were drawn anew for each network.\n\n" + table(heads, lines)
+    )

@@ -1,0 +1,42 @@
+"""Words and tables that the parts of docs/results.md share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from measuring import markdown_table
+
+from ecgpipe.prose.wording import listed, number
+from ecgpipe.vocabulary import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE, PRIMARY
+
+FOUND = {HELPS: "helps", NO_DIFFERENCE: "is not shown to differ", HARMS: "harms", CANNOT_TELL: "cannot be judged"}
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table and an empty line."""
+    return markdown_table(heads, rows) + "\n"
+
+
+def percent(fraction: float) -> str:
+    """Write a share of the real training records."""
+    return f"{100 * fraction:g} %"
+
+
+def between(row: Mapping[str, float], value: str = "mean", low: str = "low", high: str = "high") -> str:
+    """Write a value with its interval."""
+    interval = f" [{number(row[low], 2)}, {number(row[high], 2)}]" if pd.notna(row[low]) else ""
+    return number(row[value], 2) + interval
+
+
+def tally(verdicts: pd.Series, words: Mapping[str, str] = FOUND) -> str:
+    """Count verdicts: ``helps in 2 and is not shown to differ in 5``."""
+    counts = [(word, int((verdicts == verdict).sum())) for verdict, word in words.items()]
+    return listed([f"{word} in {count}" for word, count in counts if count])
+
+
+def of(comparisons: pd.DataFrame, *experiments: str, metric: str = PRIMARY) -> pd.DataFrame:
+    """Return the comparisons of some experiments in one metric."""
+    return comparisons[comparisons["experiment"].isin(experiments) & (comparisons["metric"] == metric)]
