@@ -196,7 +196,8 @@ class UNet(nn.Module):
             nn.SiLU(),
             nn.Linear(embedding, embedding),
         )
-        self.shown = nn.Embedding(classes + 1, settings.class_channels)
+        # An embedding without channels has a gradient that is an illegal memory access on GPUs (torch 2.11).
+        self.shown = nn.Embedding(classes + 1, settings.class_channels) if settings.class_channels else None
         self.stem = convolution(channels * settings.patch + settings.class_channels, width[0], 1)
         # What drafts show: phases at every position, the draft itself and pulses at every sample of it.
         self.plan: nn.Module | None = None
@@ -222,8 +223,10 @@ class UNet(nn.Module):
         """
         condition = F.silu(self.time(sinusoidal_embedding(time)) + self.label(label))
         patches = patchify(x, self.patch, self.multiple)
-        shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
-        stem = self.stem(torch.cat([patches, shown], dim=1).contiguous(memory_format=torch.channels_last))
+        if self.shown is not None:
+            shown = self.shown(label)[:, :, None, None].expand(-1, -1, 1, patches.shape[-1])
+            patches = torch.cat([patches, shown], dim=1)
+        stem = self.stem(patches.contiguous(memory_format=torch.channels_last))
         if self.plan is not None:
             stem = stem + self.plan(draft_channels(drafts, self.patch, self.multiple))
         h, skips = stem, []
