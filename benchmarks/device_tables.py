@@ -134,7 +134,7 @@ def check_lines(found: pd.DataFrame) -> list[str]:
 
 
 def render(found: pd.DataFrame) -> str:
-    """Return the section."""
+    """Return the section; rows of the kind ``remark`` say what else there is to know of a measurement."""
     about = found[found["kind"] == "machine"].iloc[0]
     peak = _ceiling(found, BF16)
     missing = found[found["note"].fillna("").str.match("left out|failed")]
@@ -168,4 +168,6 @@ def render(found: pd.DataFrame) -> str:
             place = [row[k] for k in ("name", "preset", "stage", "way") if row[k]]
             said.append(f"{', '.join(place)} ({row['note']})")
         lines += ["", f"Without a result: {'; '.join(said)}."]
+    for remark in found.loc[found["kind"] == "remark", "note"]:
+        lines += ["", remark]
     return "\n".join(lines)

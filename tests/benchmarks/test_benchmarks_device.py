@@ -91,8 +91,10 @@ def test_a_gpu_computes_what_the_cpu_computes(load: Callable[[str], ModuleType],
         assert gradient < 1e-2
         assert checks.drawn_beside_the_cpu(case, records, DEVICE) < 1e-2
     with checks.deterministic():
-        assert checks.repeated(case, records, DEVICE) == 0
-        assert checks.resumed(case, records, DEVICE) == 0
+        # cuDNN's attention adds up gradients in no fixed order, and says so (torch 2.11).
+        same = 1e-6 if GPU and case.startswith("time_diffusion") else 0
+        assert checks.repeated(case, records, DEVICE) <= same
+        assert checks.resumed(case, records, DEVICE) <= same
 
 
 def test_other_weights_are_a_difference(load: Callable[[str], ModuleType]) -> None:
