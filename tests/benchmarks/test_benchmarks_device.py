@@ -27,7 +27,7 @@ def test_the_section_is_made_of_the_csv_and_there_is_none_without(load: Callable
         assert "<!-- device: begin -->" not in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tiny_networks_go_through_every_part(
     load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
