@@ -118,6 +118,26 @@ def trainings(config: Config, study: Study, dataset: str, sizes: dict[str, int])
     return pd.DataFrame(rows, columns=["experiment", "records", "trainings"])
 
 
+def training_hours(
+    table: pd.DataFrame, settings: AnyClassifier, step: float, look: float, validation: int, epochs: int
+) -> pd.Series:
+    """Return the hours of trainings.
+
+    Args:
+        table: of :func:`trainings`.
+        settings: of the classifier.
+        step: seconds per record of a training step.
+        look: seconds per record of a pass without gradients.
+        validation: validation records.
+        epochs: until the early stop, where no number of steps is given.
+    """
+    learnt = settings.steps * settings.batch if settings.steps else table["records"] * epochs
+    looks = 10 if settings.steps else epochs
+    hours = table["trainings"] * (learnt * step + looks * validation * look) / 3600
+    on_features = table["experiment"].isin(["frozen", "probe"])  # the convolutions run once
+    return hours.where(~on_features, table["trainings"] * (table["records"] + validation) * look / 3600)
+
+
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/statistics.md: the total cost, and the experiment that takes most of it."""
     judging, one = table["experiment"] == "tables", table.iloc[0]
@@ -164,11 +184,7 @@ def main() -> None:
         step, look = seconds_a_record(config, settings, device)
         table = trainings(config, study, dataset, {name: size[0] for name, size in sizes.items()})
         table = table.assign(dataset=dataset)
-        learnt = settings.steps * settings.batch if settings.steps else table["records"] * args.epochs
-        looks = 10 if settings.steps else args.epochs
-        hours = table["trainings"] * (learnt * step + looks * validation * look) / 3600
-        on_features = table["experiment"].isin(["frozen", "probe"])  # the convolutions run once
-        table["hours"] = hours.where(~on_features, table["trainings"] * (table["records"] + validation) * look / 3600)
+        table["hours"] = training_hours(table, settings, step, look, validation, args.epochs)
         table["milliseconds_a_record"] = round(1000 * step, 3)
         judged = tested_cells(study, dataset, table) * table_seconds(config, validation) / 3600
         judging = {"experiment": "tables", "trainings": 0, "dataset": dataset, "hours": judged}

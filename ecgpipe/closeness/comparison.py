@@ -1,10 +1,10 @@
 """How close are synthetic ECGs to real ones? One table of all measures, with intervals and floors.
 
 ``real`` are held-out records, which neither generator nor classifier learned from: the reference. ``train`` are the
-records the generator was trained on. Synthetic and training records are compared with the held-out ones at the same size, class
-by class. The value that training records reach is the floor; a difference below it means nothing. Without ``train``
-the floor compares two halves of ``real``. Pooled rows are stratified: every side has as many records of each class, so
-that they speak of the signals. The mix of the classes is a measure of its own.
+records the generator was trained on. Synthetic and training records are compared with the held-out ones at the same
+size, class by class. The value that training records reach is the floor; a difference below it means nothing. Without
+``train`` the floor compares two halves of ``real``. Pooled rows are stratified: every side has as many records of each
+class, so that they speak of the signals. The mix of the classes is a measure of its own.
 
 >>> table = evaluate(real, synthetic, rate=100.0)  # doctest: +SKIP
 """
