@@ -22,11 +22,13 @@ again     none: the real records only, other seeds                            no
 from __future__ import annotations
 
 import itertools
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from measuring import DATA, DOCS, markdown_table, parser, write_section
+from measuring import DATA, DOCS, markdown_table, parser, remembered, write_section
 from planted_counts import CHOICE_CSV, RARE_CSV, choices, chosen, levels, rare_rhythms
 from scipy import stats
 from sklearn.metrics import f1_score
@@ -49,6 +51,8 @@ from ecgpipe.vocabulary import AUGMENTED, HARMS, HELPS, NO_DIFFERENCE, PRIMARY, 
 CSV, FULL_CSV, NULL_CSV, TAILS_CSV = (
     DATA / f"{name}.csv" for name in ("planted_truth", "full_share", "null_p_values", "tails")
 )
+PARTS = ("rare", "tails", "null", "truth", "full")
+"""What is measured, in this order."""
 LEVELS = (0.05, 0.01, 0.002, 0.0006)
 """Levels of one comparison: Holm's first in families of 1, 5, 25 and about 80, as in configs/matrix.yaml."""
 TAIL_DRAWS, TAIL_PATIENTS = 6000, 48
@@ -169,12 +173,16 @@ def verdicts(cells: list[Cell], seeds: int, fractions: tuple[float, ...]) -> pd.
     return pd.concat(tables)
 
 
-def planted(repetitions: int) -> pd.DataFrame:
+def planted(repetitions: int, state: Path | None) -> pd.DataFrame:
     """Count the verdicts on each kind of synthetic set; add mean macro F1, difference and median smallest effect."""
     tables = []
-    for repetition in tqdm(range(repetitions), desc="comparisons", disable=None):
+
+    def trained(repetition: int) -> list[Cell]:
         x, y = population(TRAIN + VALIDATION + TEST + FRESH, 2411, 5, repetition)
-        cells = comparison(x, y, max(SEEDS), FRACTIONS, TRUTHS, repetition)
+        return comparison(x, y, max(SEEDS), FRACTIONS, TRUTHS, repetition)
+
+    for repetition in tqdm(range(repetitions), desc="comparisons", disable=None):
+        cells = remembered(state, f"truth-{repetition}", partial(trained, repetition))
         tables += [verdicts(cells, seeds, FRACTIONS) for seeds in SEEDS]
     table = pd.concat(tables)
     table = table[table["metric"] == PRIMARY]
@@ -187,15 +195,19 @@ def planted(repetitions: int) -> pd.DataFrame:
     return counts.merge(means.round(4).reset_index(), on=keys)
 
 
-def full_share(repetitions: int) -> pd.DataFrame:
+def full_share(repetitions: int, state: Path | None) -> pd.DataFrame:
     """Compare verdicts on fresh records at the full share with the same networks' difference on further patients."""
     rows = []
     cut = TRAIN + VALIDATION + TEST
-    for repetition in tqdm(range(repetitions), desc="full share", disable=None):
+
+    def trained(repetition: int) -> list[Cell]:
         x, y = population(cut + FRESH, 2411, 5, repetition)
         others = population(OTHERS, 2411, 7, repetition)
         x, y = (np.concatenate([all_[:cut], more, all_[cut:]]) for all_, more in zip((x, y), others, strict=True))
-        cells = comparison(x, y, max(SEEDS), (1.0,), ("fresh",), repetition, TEST + OTHERS)
+        return comparison(x, y, max(SEEDS), (1.0,), ("fresh",), repetition, TEST + OTHERS)
+
+    for repetition in tqdm(range(repetitions), desc="full share", disable=None):
+        cells = remembered(state, f"full-{repetition}", partial(trained, repetition))
         near = [
             Cell(
                 *c.key,
@@ -220,12 +232,16 @@ def full_share(repetitions: int) -> pd.DataFrame:
     return pd.DataFrame(rows).round(4)
 
 
-def equals(repetitions: int) -> pd.DataFrame:
+def equals(repetitions: int, state: Path | None) -> pd.DataFrame:
     """Compare real records only with real records only; the p-values should be uniform."""
     rows = []
-    for repetition in tqdm(range(repetitions), desc="equals", disable=None):
+
+    def trained(repetition: int) -> list[Cell]:
         x, y = population(TRAIN + VALIDATION + TEST, 2411, 6, repetition)
-        cells = comparison(x, y, max(SEEDS), (NULL_FRACTION,), ("again",), 10_000 + repetition)
+        return comparison(x, y, max(SEEDS), (NULL_FRACTION,), ("again",), 10_000 + repetition)
+
+    for repetition in tqdm(range(repetitions), desc="equals", disable=None):
+        cells = remembered(state, f"equals-{repetition}", partial(trained, repetition))
         for seeds in SEEDS:
             found = verdicts(cells, seeds, (NULL_FRACTION,))
             rows.append(found[found["metric"] == PRIMARY].assign(repetition=repetition))
@@ -364,17 +380,20 @@ def main() -> None:
     arguments.add_argument("--repetitions", type=int, default=20, help="repetitions of the whole comparison")
     arguments.add_argument("--null", type=int, default=100, help="repetitions of the comparison of equals")
     arguments.add_argument("--draws", type=int, default=3000, help="draws of each row of rare_rhythms.csv")
-    arguments.add_argument("--tails", action="store_true", help="measure only tails.csv and rare_rhythms.csv")
+    arguments.add_argument("--only", choices=PARTS, action="append", help="measure only these (may be repeated)")
+    arguments.add_argument("--state", type=Path, help="folder that keeps what networks answered, to go on from there")
     args = arguments.parse_args()
     torch.set_num_threads(1)
-    if not args.render:
-        levels(args.draws).to_csv(RARE_CSV, index=False)
-        choices(args.draws // 2).to_csv(CHOICE_CSV, index=False)
-        tails().to_csv(TAILS_CSV, index=False)
-    if not (args.render or args.tails):
-        planted(args.repetitions).to_csv(CSV, index=False)
-        full_share(args.repetitions).to_csv(FULL_CSV, index=False)
-        equals(args.null).to_csv(NULL_CSV, index=False)
+    measured = {
+        "rare": ((RARE_CSV, lambda: levels(args.draws)), (CHOICE_CSV, lambda: choices(args.draws // 2))),
+        "tails": ((TAILS_CSV, tails),),
+        "null": ((NULL_CSV, lambda: equals(args.null, args.state)),),
+        "truth": ((CSV, lambda: planted(args.repetitions, args.state)),),
+        "full": ((FULL_CSV, lambda: full_share(args.repetitions, args.state)),),
+    }
+    for part in () if args.render else args.only or PARTS:
+        for path, measure in measured[part]:
+            measure().to_csv(path, index=False)
     tables = (pd.read_csv(path) for path in (CSV, FULL_CSV, NULL_CSV, TAILS_CSV, RARE_CSV, CHOICE_CSV))
     write_section(DOCS / "statistics.md", "planted", render(*tables))
 

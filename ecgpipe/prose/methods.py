@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ecgpipe.config import AnyClassifier, Config
 from ecgpipe.dataset import SPLITS
-from ecgpipe.preprocess.splits import FOLDS, SHARE
+from ecgpipe.preprocess.splits import FOLDS, NUMBER, SHARE, rotation
 from ecgpipe.prose.answers import times
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
@@ -63,6 +63,8 @@ def _split(config: Config, name: str) -> str:
     settings = config.dataset_settings[name]
     if settings.merge:
         return "split as these are"
+    if settings.rotate is not None:
+        return _rotated(settings.rotate, "its own" if settings.format == "ptbxl" else f"{NUMBER} random")
     if settings.format == "ptbxl":
         folds = settings.folds
         members = (folds.train, folds.validation, folds.test) if folds else [FOLDS[split] for split in SPLITS]
@@ -76,6 +78,17 @@ def _split(config: Config, name: str) -> str:
     if settings.training_share is not None:
         words += f", of whose training records only {_per_cent(settings.training_share)} of each class were used"
     return words
+
+
+def _rotated(number: int, folds: str) -> str:
+    """Say how the folds of a dataset rotate."""
+    sizes = {split: {len(rotation(place, number)[split]) for place in range(1, number + 1)} for split in SPLITS}
+    train, validation, test = (" or ".join(map(str, sorted(sizes[split]))) for split in SPLITS)
+    return (
+        f"tested in {number} rotations of {folds} folds of patients, each with {train} folds for training, "
+        f"{validation} for validation and {test} for testing, so that every record was tested once, by "
+        "networks and generators that had seen none of its patient's"
+    )
 
 
 def _source(config: Config, name: str) -> str:
