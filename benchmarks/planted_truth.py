@@ -385,7 +385,7 @@ def main() -> None:
     args = arguments.parse_args()
     torch.set_num_threads(1)
     measured = {
-        "rare": ((RARE_CSV, lambda: levels(args.draws)), (CHOICE_CSV, lambda: choices(args.draws // 2))),
+        "rare": ((RARE_CSV, lambda: levels(args.draws, args.state)), (CHOICE_CSV, lambda: choices(args.draws // 2))),
         "tails": ((TAILS_CSV, tails),),
         "null": ((NULL_CSV, lambda: equals(args.null, args.state)),),
         "truth": ((CSV, lambda: planted(args.repetitions, args.state)),),

@@ -2,6 +2,9 @@
 
 Each rotation has networks and generators of its own, which saw none of the patients that it tests. Networks of the same
 seed are taken for one: what it answers on a record is what the network of the rotation answers that tested the record.
+
+The training records of rotations overlap, and a test record of one is a training record of the others. So what the
+choice of patients does to a difference is more than it is with a test set apart (:func:`inflation`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgpipe.preprocess.splits import TEST, TRAIN, rotation
 from ecgpipe.tables.cells import Cell, Key, read_all
 
 log = logging.getLogger(__name__)
@@ -22,6 +26,22 @@ log = logging.getLogger(__name__)
 def names_of(dataset: str, number: int) -> list[str]:
     """Return the names of a dataset's rotations; its own is the first."""
     return [dataset, *(f"{dataset}-{place}" for place in range(2, number + 1))]
+
+
+def inflation(number: int) -> float:
+    """Return by how much patients add more to the variance of a difference than their answers tell.
+
+    It is Nadeau and Bengio's correction (Inference for the generalization error, Machine Learning 52:239, 2003), who
+    take the correlation of two rotations for the share of records that is tested: the variance of a mean over k
+    rotations is (1/k + n_test / n_train) times that of one, in place of 1/k.
+
+    Args:
+        number: of rotations; one has a test set apart, whose training records are taken as they are.
+    """
+    if number == 1:
+        return 1.0
+    folds = [rotation(place, number) for place in range(1, number + 1)]
+    return 1.0 + sum(len(parts[TEST]) / len(parts[TRAIN]) for parts in folds)
 
 
 def by_dataset(files: Mapping[str, Sequence[Path]], rotate: Mapping[str, int]) -> dict[str, list[list[Path]]]:

@@ -71,11 +71,14 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
     draws = Draws(statistics.bootstrap, parameters.seed)
     compared = [cell for cell in cells if cell.setting in {*settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
+    inflation = rotations.inflation(parameters.rotate.get(cells[0].dataset, 1))
     return {
         "classification": rows_of(metrics, reported),
         "transfer": transfer_table(rows_of(metrics, transferred)),
         "summary": summary_table(metrics, every, draws, confidence),
-        "comparisons": comparisons_table(compared, fractions, transfer, draws, confidence, parameters.repetitions),
+        "comparisons": comparisons_table(
+            compared, fractions, transfer, draws, confidence, parameters.repetitions, inflation
+        ),
         "confusion": confusion_table(every),
     }
 

@@ -28,6 +28,7 @@ from ecgpipe.preprocess.splits import rotation
 from ecgpipe.prose import conclusions as say
 from ecgpipe.tables.prospects import expected_error, prospects
 from ecgpipe.tables.resampling import detectable
+from ecgpipe.tables.rotations import inflation
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.estimates import PLAN, STARTING
@@ -271,7 +272,10 @@ class Planner:
             once, every = (self._test_patients(name, rotations) for rotations in (False, True))
             gain = say.NOT_KNOWN_BEFORE_THE_DATA
             if once is not None and every is not None:
-                errors = [expected_error(list(counts.values()), self._sampled) for counts in (once, every)]
+                errors = [
+                    expected_error(list(counts.values()), self._sampled, factor)
+                    for counts, factor in ((once, 1.0), (every, inflation(number)))
+                ]
                 effects = [None if error is None else detectable(*error, alpha) for error in errors]
                 gain = say.rotation_gains(sum(once.values()), sum(every.values()), *effects)
             lines.append(f"{name}: {say.rotation_costs(number)} {gain}")
@@ -285,7 +289,9 @@ class Planner:
         patients = {name: self._test_patients(name) for name in whole}
         merged = [name for name in whole if config.dataset_settings[name].merge is not None]
         full = bool(config.experiments.transfer.fractions) and max(config.experiments.transfer.fractions) == 1
-        return prospects(patients, merged, config.generators, self._sampled, full, config.statistics.confidence)
+        inflations = {name: inflation(config.dataset_settings[name].rotate or 1) for name in whole}
+        level = config.statistics.confidence
+        return prospects(patients, merged, config.generators, self._sampled, full, level, inflations)
 
     def downloads(self) -> list[str]:
         """Say for each dataset what would be fetched."""
