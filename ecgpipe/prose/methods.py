@@ -232,12 +232,20 @@ def _statistics(config: Config, repetitions: int) -> str:
             "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
             "first; seeds where no generator is compared)"
         )
+    rotated = [name for name in config.datasets if config.dataset_settings[name].rotate is not None]
+    overlap = (
+        f"Since the training sets of rotations overlap, the variance due to the patients of {listed(rotated)} was "
+        "multiplied as Nadeau and Bengio [@nadeau2003] propose. "
+        if rotated
+        else ""
+    )
     return (
         f"The metric that decides is {METRIC_NAMES[PRIMARY]} over the classes with at least 10 test patients. "
         "Differences between networks were tested by the method of Obuchowski and Rockette [@obuchowski1995] with "
         f"Hillis's degrees of freedom [@hillis2007], {readers} and test patients as cases, and corrected by "
-        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. Intervals are "
-        f"at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
+        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. In the degrees "
+        "of freedom the variance between readers is the upper limit of its one-sided 95 % interval. "
+        f"{overlap}Intervals are at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
         "seeds and test patients."
     )
 
