@@ -245,8 +245,8 @@ def _statistics(config: Config, repetitions: int) -> str:
         f"Hillis's degrees of freedom [@hillis2007], {readers} and test patients as cases, and corrected by "
         "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. In the degrees "
         "of freedom the variance between readers is the upper limit of its one-sided 95 % interval. "
-        f"{overlap}Intervals are at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
-        "seeds and test patients."
+        f"{overlap}Intervals are at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} "
+        "bootstrap draws over seeds and test patients."
     )
 
 

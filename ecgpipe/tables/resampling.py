@@ -207,7 +207,13 @@ def upper_limit(variance: float, seeds: int) -> float:
     It is that of a one-sided interval at level :data:`CAUTION`: 19.5 times the variance of three seeds, 1.9 times that
     of twenty.
     """
-    return variance * (seeds - 1) / float(stats.chi2.ppf(1 - CAUTION, seeds - 1))
+    return variance * (seeds - 1) / _low_quantile(seeds - 1)
+
+
+@functools.cache
+def _low_quantile(freedom: int) -> float:
+    """Return the quantile 1 - :data:`CAUTION` of chi squared."""
+    return float(stats.chi2.ppf(1 - CAUTION, freedom))
 
 
 def paired_test(

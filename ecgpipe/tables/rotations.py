@@ -76,12 +76,20 @@ def with_rotation(training: pd.DataFrame, rotate: Mapping[str, int]) -> pd.DataF
     return table
 
 
-def read_rotations(rotations: Sequence[Sequence[Path]], dataset: str) -> list[Cell]:
+def read_rotations(rotations: Sequence[Sequence[Path]], dataset: str, number: int = 1) -> list[Cell]:
     """Read the predictions of all rotations of a dataset, and pool them.
+
+    Args:
+        rotations: files of each.
+        dataset: its name.
+        number: of rotations that it has; without all of them, as after a run in which jobs failed, there are no cells.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`ecgpipe.tables.cells.read_all` and :func:`pooled`.
     """
+    if len(rotations) < number:
+        log.warning("%s is left out: %d of its %d rotations have been tested", dataset, len(rotations), number)
+        return []
     cells = [read_all(paths) for paths in rotations]
     return cells[0] if len(cells) == 1 else pooled([[_renamed(cell, dataset) for cell in mine] for mine in cells])
 

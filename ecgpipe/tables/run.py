@@ -118,9 +118,12 @@ def build_tables(
     generators: set[str] = set()
     parts: list[dict[str, pd.DataFrame]] = []
     for dataset, files in rotations.by_dataset(by_dataset(predictions), parameters.rotate).items():
-        cells = matching(rotations.read_rotations(files, dataset), known)
-        generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
-        parts.append(_of_dataset(parameters, cells))
+        cells = matching(rotations.read_rotations(files, dataset, parameters.rotate.get(dataset, 1)), known)
+        if cells:
+            generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
+            parts.append(_of_dataset(parameters, cells))
+    if not parts:
+        raise ValueError("no dataset has been tested in all rotations of its folds: there is nothing to tabulate yet")
     tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
     trained = rotations.with_rotation(training_table(trainings), parameters.rotate)
     tables["comparisons"] = with_records(tables["comparisons"], trained)

@@ -14,7 +14,7 @@ from ecgpipe.config import Statistics
 from ecgpipe.dataset import SignalSpec, save_records
 from ecgpipe.files import write_parquet
 from ecgpipe.tables.cells import read_predictions
-from ecgpipe.tables.rotations import inflation, pooled, read_rotations
+from ecgpipe.tables.rotations import by_dataset, inflation, pooled, read_rotations
 from ecgpipe.tables.run import Parameters, build_tables
 
 CLASSES = ["SR", "AFIB", "SVTAC"]
@@ -189,6 +189,14 @@ def test_what_one_rotation_lacks_is_left_out_with_a_warning(write, make, caplog)
     one = pd.concat([_rotation(make, 1, setting, g, 1.0) for setting, g in (("TrRTeR", "none"), ("TrRSTeR", "g"))])
     two = _rotation(make, 2, "TrRTeR", "none", 1.0)
     with caplog.at_level(logging.WARNING):
-        (cell,) = read_rotations([[write(one)], [write(two)]], "a")
+        (cell,) = read_rotations([[write(one)], [write(two)]], "a", 2)
     assert cell.setting == "TrRTeR"
     assert "a, TrRSTeR, g, 1.0, all, a: not all rotations have it" in caplog.text
+
+
+def test_a_dataset_without_all_of_its_rotations_has_no_cells(write, make, caplog):
+    second = write(_rotation(make, 2, "TrRTeR", "none", 1.0))
+    (files,) = by_dataset({"a-2": [second]}, {"a": 2}).values()
+    with caplog.at_level(logging.WARNING):
+        assert read_rotations(files, "a", 2) == []
+    assert "a is left out: 1 of its 2 rotations have been tested" in caplog.text
