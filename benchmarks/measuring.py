@@ -7,25 +7,29 @@ A benchmark writes what it measured to CSV files in ``docs/data`` and then a sec
 from __future__ import annotations
 
 import argparse
+import pickle
 import platform
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import psutil
 
+Made = TypeVar("Made")
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ecgpipe.config import SimulatedSource  # noqa: E402
-from ecgpipe.files import write_text  # noqa: E402
+from ecgpipe.files import atomic_path, write_text  # noqa: E402
 from ecgpipe.leads import LEADS  # noqa: E402
 from ecgpipe.simulator.patients import Patient  # noqa: E402
 from ecgpipe.simulator.records import SECONDS, PlannedRecord, draw_record  # noqa: E402
@@ -58,6 +62,22 @@ def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
     if not args.render and args.work is None:
         arguments.error("--work or --render is needed")
     return args
+
+
+def remembered(folder: Path | None, name: str, make: Callable[[], Made]) -> Made:
+    """Return what ``make`` returns; with a folder, what it returned there before under this name, and keep it there.
+
+    So a measurement that was stopped goes on where it was, and what was drawn or trained can be judged anew.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{name}.pickle"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as unfinished:
+            unfinished.write_bytes(pickle.dumps(make()))
+    found: Made = pickle.loads(path.read_bytes())  # noqa: S301 - written here
+    return found
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -2,7 +2,9 @@
 
 A patient is harder or easier to read for everybody (``PATIENT``), for one method's networks (``METHOD``) and for one
 network (``NETWORK``); a network is better or worse at a rhythm (``SEED``). These parts add up to a normal number, and
-the network is right where it exceeds a threshold that gives the rhythm's accuracy. A patient who is read wrongly is
+the network is right where it exceeds a threshold that gives the rhythm's accuracy. Networks that learnt from the same
+repetition of a generator are better or worse at a rhythm together (:data:`GENERATOR`), and a patient's records differ
+by the networks' part only. A patient who is read wrongly is
 always taken for the same other rhythm. So 20 networks of each of two methods are drawn in a millisecond or two, and the
 composition of the test set is free.
 """
@@ -12,16 +14,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import DATA, markdown_table
+from measuring import DATA, markdown_table, remembered
 from scipy import stats
 from tqdm import tqdm
 
 from ecgpipe.tables.influence import FEWEST, gradients, swings
-from ecgpipe.tables.resampling import DISSENT, PairedTest, covariances, paired_test
+from ecgpipe.tables.resampling import DISSENT, PairedTest, by_repetition, covariances, paired_test
 
 Key = tuple[str, str]
 """Rule and metric."""
@@ -48,6 +52,8 @@ CONFUSED = np.array(
 PARTS = {"soft": (1.0, 1.0, 0.3, 1.0), "hard": (2.0, 1.0, 0.2, 0.5)}
 """Standard deviations (PATIENT, METHOD, SEED, NETWORK): networks of a method differ much, or nearly agree."""
 METRICS = ("macro_f1", "macro_precision", "balanced_accuracy")
+GENERATOR = 0.3
+"""Standard deviation of what a repetition of the generator does, where its chance counts."""
 LEVELS = (0.05, 0.01, 0.001)
 
 
@@ -62,6 +68,9 @@ class Case:
         chance: kinds of chance, of :data:`PARTS`.
         seeds: numbers of networks a method.
         former: also judged by the former rule.
+        records: of each patient.
+        generators: repetitions of the generator of our method's records, over which networks take turns; 0 without
+            chance in it.
     """
 
     name: str
@@ -71,19 +80,25 @@ class Case:
     chance: tuple[str, ...] = ("hard",)
     seeds: tuple[int, ...] = (20,)
     former: bool = False
+    records: int = 1
+    generators: int = 0
 
 
 def cases() -> list[Case]:
     """Return the cases of the committed table."""
     better = tuple(min(0.99, a + 0.1 * (1 - a)) for a in KNOWN)
     learnt, unlearnt = (*KNOWN[:6], 0.8), (*KNOWN[:6], 0.02)
-    ten = (*FOLD_TEN[:5], 10, 10)
+    ten, same, alike = (*FOLD_TEN[:5], 10, 10), "both methods know all rhythms", (FOLD_TEN, KNOWN, KNOWN)
     return [
-        Case("both methods know all rhythms", FOLD_TEN, KNOWN, KNOWN, ("soft", "hard"), (3, 20), former=True),
+        Case(same, *alike, ("soft", "hard"), (3, 5, 20), former=True),
+        Case(f"{same}; three records a patient", *alike, ("hard",), (3, 20), records=3),
+        Case(f"{same}; a generator a network", *alike, ("hard",), (3, 5), generators=-1),
+        Case(f"{same}; five repetitions of a generator", *alike, ("hard",), (10,), generators=5),
+        Case(f"{same}; one generator, chance in it not counted", *alike, ("hard",), (10,), generators=1),
         Case("one learns SVTAC", FOLD_TEN, learnt, unlearnt, ("soft", "hard"), former=True),
         Case("one makes a tenth fewer errors", FOLD_TEN, better, KNOWN),
         Case("10 AFLT and 10 SVTAC, one learns both", ten, (*KNOWN[:5], 0.9, 0.9), (*KNOWN[:5], 0.02, 0.02)),
-        Case("40 of each rhythm", BALANCED, KNOWN, KNOWN),
+        Case("40 of each rhythm", BALANCED, KNOWN, KNOWN, ("hard",), (3, 20)),
     ]
 
 
@@ -91,24 +106,33 @@ def answers(rng: np.random.Generator, case: Case, seeds: int, parts: tuple[float
     """Draw a test set and what both methods' networks answer.
 
     Returns:
-        Labels ``(n,)`` and predicted class of each network of ours and theirs, ``(seeds, n)``.
+        Labels ``(n,)`` and predicted class of each network of ours and theirs, ``(seeds, n)``; the records of a patient
+        are neighbours.
     """
     of_patient, of_method, of_seed, of_network = parts
     labels = np.repeat(np.arange(len(RHYTHMS)), case.patients)
-    n = len(labels)
+    patients = len(labels)
     odds = np.cumsum(CONFUSED / CONFUSED.sum(axis=1, keepdims=True), axis=1)
-    taken_for = (rng.random(n)[:, None] > odds[labels]).sum(axis=1)
-    everybody = of_patient * rng.standard_normal(n)
-    drawn = []
-    for accuracy in (case.ours, case.theirs):
-        threshold = stats.norm.ppf(accuracy) * np.sqrt(np.square(parts).sum())
-        ease = threshold[labels] + everybody + of_method * rng.standard_normal(n)
+    taken_for = (rng.random(patients)[:, None] > odds[labels]).sum(axis=1)
+    everybody = of_patient * rng.standard_normal(patients)
+    drawn, of_record = [], np.repeat(np.arange(patients), case.records)
+    for accuracy, generators in ((case.ours, case.generators), (case.theirs, 0)):
+        # The generator's part takes its share of the variance on both sides, so that the methods stay alike.
+        variance = np.square(parts).sum() + (GENERATOR**2 if case.generators and generators else 0)
+        threshold = stats.norm.ppf(accuracy) * np.sqrt(variance)
+        ease = threshold[labels] + everybody + of_method * rng.standard_normal(patients)
         skill = of_seed * rng.standard_normal((seeds, len(RHYTHMS)), dtype=np.float32)
-        latent = rng.standard_normal((seeds, n), dtype=np.float32)
+        if generators:
+            number = seeds if generators < 0 else generators
+            skill += (
+                GENERATOR * rng.standard_normal((number, len(RHYTHMS)), dtype=np.float32)[np.arange(seeds) % number]
+            )
+        latent = rng.standard_normal((seeds, len(of_record)), dtype=np.float32)
         latent *= of_network
-        latent += skill[:, labels]
-        drawn.append(np.where(latent > -ease.astype(np.float32), labels, taken_for))
-    return labels, *drawn
+        latent += skill[:, labels[of_record]]
+        right = latent > -ease.astype(np.float32)[of_record]
+        drawn.append(np.where(right, labels[of_record], taken_for[of_record]))
+    return labels[of_record], *drawn
 
 
 @dataclass(frozen=True)
@@ -156,13 +180,21 @@ def _tests(rng: np.random.Generator, case: Case, seeds: int, parts: tuple[float,
             influence = a.influences[metric] - b.influences[metric]
             if rule == "former":
                 found[rule, metric] = former_test(differences, influence, labels)
-            else:
-                swing = (a.swings[metric] + b.swings[metric]) / 2
-                found[rule, metric] = paired_test(differences, influence, labels, swing)
+                continue
+            swing = case.records * (a.swings[metric] + b.swings[metric]) / 2
+            influence = influence.reshape(seeds, -1, case.records).sum(axis=2)
+            if case.generators > 1:
+                differences, influence = (by_repetition(x, case.generators) for x in (differences, influence))
+            found[rule, metric] = paired_test(differences, influence, labels[:: case.records], swing)
     return found
 
 
-def levels(draws: int) -> pd.DataFrame:
+def _draws(case: Case, seeds: int, parts: tuple[float, ...], draws: int) -> list[dict[Key, PairedTest]]:
+    rng = np.random.default_rng([2411, seeds])
+    return [_tests(rng, case, seeds, parts) for _ in range(draws)]
+
+
+def levels(draws: int, state: Path | None = None) -> pd.DataFrame:
     """Count how often the test misses the true difference, and how often it shows one.
 
     Returns:
@@ -174,14 +206,15 @@ def levels(draws: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     grid = [(case, *chosen) for case in cases() for chosen in itertools.product(case.chance, case.seeds)]
     for case, parts, number in tqdm(grid, desc="levels", disable=None):
-        rng = np.random.default_rng([2411, number])
-        drawn = [_tests(rng, case, number, PARTS[parts]) for _ in range(draws)]
+        drawn = remembered(
+            state, f"rare-{draws}-{case.name}-{parts}-{number}", partial(_draws, case, number, PARTS[parts], draws)
+        )
         for rule, metric in drawn[0]:
             tests = [one[rule, metric] for one in drawn]
             found, errors, freedoms = (
                 np.array([getattr(t, name) for t in tests]) for name in ("difference", "error", "freedom")
             )
-            true = 0.0 if case.ours == case.theirs else float(found.mean())
+            true = 0.0 if case.ours == case.theirs and not case.generators else float(found.mean())
             missed, shown = (2 * stats.t.sf(np.abs(found - d) / errors, freedoms) for d in (true, 0.0))
             rows.append(
                 {

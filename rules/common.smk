@@ -159,6 +159,6 @@ def command(job, *flags):
 
 
 wildcard_constraints:
-    dataset=one_of(STUDY.datasets),
+    dataset=one_of([*STUDY.datasets, *STUDY.rotations]),
     generator=one_of([*STUDY.sources, *STUDY.repetitions]),
     other=one_of(STUDY.datasets),

@@ -1,12 +1,13 @@
 """Signals of one form, one rhythm a record, splits by patient.
 
 in: {raw_dir}/{dataset}.parquet and the records it lists
-out: results/data/{dataset}/{signals.npy,records.parquet,excluded.parquet,summary.json}
+out: results/data/{dataset}/{signals.npy,records.parquet,excluded.parquet,summary.json}; of a further rotation of a
+     dataset's folds, results/data/{dataset}-2/ and so on, signals and records only
 """
 
 from ecgpipe.config.derived import LABEL_MAPS
 
-PREPROCESS, MERGE = JOBS["preprocess"], JOBS["merge"]
+PREPROCESS, MERGE, ROTATE = (JOBS[rule] for rule in ("preprocess", "merge", "rotate"))
 DATASET = {
     "signals": "signals.npy",
     "records": "records.parquet",
@@ -85,5 +86,41 @@ rule merge:
             MERGE,
             "--members {params.members}",
             "--data results/data",
+            "--out results/data/{wildcards.dataset}",
+        )
+
+
+rule rotate:
+    """Give a dataset the splits of another rotation of its folds."""
+    input:
+        checksums=lambda w: expand(DATA, dataset=STUDY.dataset_of(w.dataset)),
+        data=lambda w: ancient(expand(DATA_FILES, dataset=STUDY.dataset_of(w.dataset))),
+    output:
+        **ROTATE.outputs(
+            signals="signals.npy",
+            records="records.parquet",
+        ),
+    log:
+        ROTATE.log,
+    benchmark:
+        ROTATE.benchmark
+    wildcard_constraints:
+        dataset=one_of(STUDY.rotations),
+    conda:
+        ROTATE.conda
+    resources:
+        **resources(ROTATE),
+    params:
+        source=lambda w: f"results/data/{STUDY.dataset_of(w.dataset)}",
+        rotation=lambda w: STUDY.rotation(w.dataset),
+        code=STUDY.code(ROTATE.script),
+    message:
+        ROTATE.message
+    shell:
+        command(
+            ROTATE,
+            "--dataset {params.source}",
+            "--rotation {params.rotation[0]}",
+            "--of {params.rotation[1]}",
             "--out results/data/{wildcards.dataset}",
         )

@@ -96,7 +96,7 @@ use rule pool as pool_generators with:
     benchmark:
         POOL_GENERATORS.benchmark
     wildcard_constraints:
-        dataset=one_of(STUDY.datasets),
+        dataset=one_of([*STUDY.datasets, *STUDY.rotations]),
     params:
         members=STUDY.config.generators,
         folders=lambda w: expand(

@@ -85,6 +85,8 @@ def plan(context: typer.Context, configfile: ConfigFile = CONFIG) -> None:
     print(f"Arrays on disk: {'not known' if disk is None else f'{disk / 1e9:,.2f} GB'}")
     for line in planner.downloads():
         print(f"Download of {line}")
+    for line in planner.rotations():
+        print(f"Rotation of {line}")
     print("What the paper's claims could show (macro F1):")
     for line in planner.claims():
         print(f"  {line}")

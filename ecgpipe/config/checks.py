@@ -166,6 +166,27 @@ def classifier_is_declared(config: Config, name: str, dataset: DatasetSettings) 
     _declared(f"dataset_settings.{name}.classifier", dataset.classifier, config.classifiers)
 
 
+def rotated_datasets_stand_alone(config: Config) -> None:
+    """Refuse what would test records with networks or generators that saw them in another rotation."""
+    for name, dataset in config.dataset_settings.items():
+        if rotated := [member for member in dataset.merge or [] if config.dataset_settings[member].rotate is not None]:
+            raise ValueError(
+                f"`dataset_settings.{rotated[0]}.rotate`: {name} is a merge of it, and merges cannot be rotated; leave "
+                "one of them out"
+            )
+    rotated = [name for name in config.datasets if config.dataset_settings[name].rotate is not None]
+    transfer = config.experiments.transfer
+    for key, asked in (
+        ("experiments.cross", config.experiments.cross),
+        ("experiments.transfer.from_real", transfer.from_real and transfer.fractions),
+    ):
+        if asked and rotated:
+            raise ValueError(
+                f"`{key}` uses one split of each dataset, and {rotated[0]} has several "
+                f"(`dataset_settings.{rotated[0]}.rotate`); leave one of them out"
+            )
+
+
 def records_are_long_enough_for_the_classifier(config: Config, name: str, dataset: DatasetSettings) -> None:
     needed, length = config.classifiers[dataset.classifier].shortest_record, record_length(config.signal)
     if length < needed:
@@ -249,6 +270,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     records_are_long_enough_to_compare,
     baselines_change_one_thing,
     repetitions_divide_the_seeds,
+    rotated_datasets_stand_alone,
     train_by_dataset_names_what_is_trained_on,
     generators_have_free_names,
 )

@@ -27,7 +27,7 @@ from ecgpipe.layouts import (
 )
 from ecgpipe.preprocess.comments import NINETY_OR_OVER, Sex, parse_age, parse_sex
 from ecgpipe.preprocess.reasons import InvalidRecord
-from ecgpipe.preprocess.splits import FOLDS, by_fold
+from ecgpipe.preprocess.splits import FOLDS, by_fold, folds_of
 
 CODE_SYSTEM = {"ptbxl": "SCP", "ecg_arrhythmia": "SNOMED-CT", "challenge": "SNOMED-CT"}
 """Code system of each format."""
@@ -57,6 +57,8 @@ class Entry:
     """Path of its files in the raw folder, without extension."""
     patient: str
     split: str | None = None
+    fold: int | None = None
+    """PTB-XL's own."""
     age: float = math.nan
     sex: Sex = "unknown"
     codes: tuple[str, ...] | None = None
@@ -93,7 +95,7 @@ def list_records(raw: Path, manifest: pd.DataFrame, dataset: DatasetSettings, ra
         ValueError: if the manifest has no record, or a table of the data set is unusable.
     """
     if dataset.format == "ptbxl":
-        return ptbxl(raw, manifest, rate, FOLDS if dataset.folds is None else dataset.folds.model_dump())
+        return ptbxl(raw, manifest, rate, folds_of(dataset))
     if dataset.format == "challenge":
         return challenge(raw, manifest, dataset.folder)
     return ecg_arrhythmia(raw, manifest, dataset.subset)
@@ -128,7 +130,8 @@ def ptbxl(raw: Path, manifest: pd.DataFrame, rate: int, folds: Mapping[str, Coll
             _check_files(stem, extensions)
             stated = Stated(row["age"], row["sex"])
             split = _split(row, folds)
-            entry = Entry(name, stem, _patient(row), split, _ptbxl_age(row), _ptbxl_sex(row), codes, stated)
+            fold = _whole(row["strat_fold"])
+            entry = Entry(name, stem, _patient(row), split, fold, _ptbxl_age(row), _ptbxl_sex(row), codes, stated)
         except InvalidRecord as invalid:
             builder.exclude(name, invalid, codes, _split_if_any(row, folds))
             continue

@@ -111,8 +111,7 @@ def preprocess(
         once = duplicates.exclude(signals, search, kept, source_name)
         unusual = unusual_amplitude(SignalReader.of(np.load(signals, mmap_mode="r")), options.quality.usual_gain)
         kept, excluded = once.kept, excluded + once.excluded
-        shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
-        records = _records_table(kept, source_name, options.split_seed, shares)
+        records = _records_table(kept, source_name, options.split_seed, dataset)
         splits.check_patients(records)
         unused: Counter[str] = Counter()
         if dataset.training_share is not None:
@@ -190,19 +189,29 @@ def merge(members: dict[str, Path], out: Path) -> None:
         log.warning("%s: %s", out.name, sentence)
 
 
-def _records_table(kept: Sequence[Kept], source: str, seed: int, shares: Mapping[str, float]) -> pd.DataFrame:
-    """Return the records table; records without a fold are split by patient, stratified by class."""
+def _records_table(kept: Sequence[Kept], source: str, seed: int, dataset: DatasetSettings) -> pd.DataFrame:
+    """Return the records table; records without a fold are split by patient, stratified by class.
+
+    Where the folds of the dataset rotate, each record's fold is in the column ``fold``, and its split is that of the
+    first rotation.
+    """
     entries = [row.entry for row in kept]
     label = [row.rhythms[0] for row in kept]
     patients = [entry.patient for entry in entries]
-    folds = [entry.split for entry in entries]
-    drawn = splits.stratified(patients, label, seed, **shares) if None in folds else folds
-    return pd.DataFrame(
+    split = [entry.split for entry in entries]
+    folds = [entry.fold for entry in entries]
+    if dataset.rotate is not None and None in folds:
+        folds = [*splits.deal(patients, label, seed)]
+        split = [splits.by_fold(fold, splits.folds_of(dataset)) for fold in folds if fold is not None]
+    elif None in split:
+        shares = {} if dataset.shares is None else dataset.shares.model_dump(include={"validation", "test"})
+        split = [*splits.stratified(patients, label, seed, **shares)]
+    records = pd.DataFrame(
         {
             "record": [entry.record for entry in entries],
             "patient": patients,
             "label": label,
-            "split": drawn,
+            "split": split,
             "source": source,
             "age": np.array([entry.age for entry in entries], dtype=np.float64),
             "sex": [entry.sex for entry in entries],
@@ -211,6 +220,7 @@ def _records_table(kept: Sequence[Kept], source: str, seed: int, shares: Mapping
             "suspected": [row.suspected for row in kept],
         }
     )
+    return records if dataset.rotate is None else records.assign(fold=np.array(folds, dtype=np.int64))
 
 
 def _excluded_table(excluded: Sequence[Excluded], label_map: LabelMap, system: str) -> pd.DataFrame:

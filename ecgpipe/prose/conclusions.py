@@ -132,6 +132,29 @@ def could_show(comparisons: int, smallest: float, bound: float | None) -> str:
     )
 
 
+def rotation_costs(number: int) -> str:
+    """Say what it costs to rotate the folds of a dataset."""
+    return (
+        f"tested in {number} rotations of its folds, each with generators and classifiers of its own: {number} times "
+        "the trainings and samples of one test split."
+    )
+
+
+def rotation_gains(once: int, every: int, before: float | None, after: float | None) -> str:
+    """Say what it gains to rotate the folds of a dataset.
+
+    Args:
+        once, every: test patients of the first rotation and of all, a patient counted once for each of its rhythms.
+        before, after: difference that a comparison would show with a probability of 80 % with these; None if there
+            would be no verdict.
+    """
+    start = f"Its test set has {every} patients in place of {once}"
+    if after is None:
+        return f"{start}, which are still too few patients or seeds for a verdict."
+    former = "where there would be no verdict" if before is None else f"in place of {before:.3f}"
+    return f"{start}: a comparison would show a difference in macro F1 of {after:.3f} (80 % probability), {former}."
+
+
 def left_out(rhythms: str) -> str:
     """Say which rhythms the macro averages leave out; nothing if none."""
     return f"Macro averages leave out rhythms with too few test patients: {rhythms}." if rhythms else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ecgpipe.config import AnyClassifier, Config
 from ecgpipe.dataset import SPLITS
-from ecgpipe.preprocess.splits import FOLDS, SHARE
+from ecgpipe.preprocess.splits import FOLDS, NUMBER, SHARE, rotation
 from ecgpipe.prose.answers import times
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
@@ -63,6 +63,8 @@ def _split(config: Config, name: str) -> str:
     settings = config.dataset_settings[name]
     if settings.merge:
         return "split as these are"
+    if settings.rotate is not None:
+        return _rotated(settings.rotate, "its own" if settings.format == "ptbxl" else f"{NUMBER} random")
     if settings.format == "ptbxl":
         folds = settings.folds
         members = (folds.train, folds.validation, folds.test) if folds else [FOLDS[split] for split in SPLITS]
@@ -76,6 +78,17 @@ def _split(config: Config, name: str) -> str:
     if settings.training_share is not None:
         words += f", of whose training records only {_per_cent(settings.training_share)} of each class were used"
     return words
+
+
+def _rotated(number: int, folds: str) -> str:
+    """Say how the folds of a dataset rotate."""
+    sizes = {split: {len(rotation(place, number)[split]) for place in range(1, number + 1)} for split in SPLITS}
+    train, validation, test = (" or ".join(map(str, sorted(sizes[split]))) for split in SPLITS)
+    return (
+        f"tested in {number} rotations of {folds} folds of patients, each with {train} folds for training, "
+        f"{validation} for validation and {test} for testing, so that every record was tested once, by "
+        "networks and generators that had seen none of its patient's"
+    )
 
 
 def _source(config: Config, name: str) -> str:
@@ -220,13 +233,21 @@ def _statistics(config: Config, repetitions: int) -> str:
             "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
             "first; seeds where no generator is compared)"
         )
+    rotated = [name for name in config.datasets if config.dataset_settings[name].rotate is not None]
+    overlap = (
+        f"Since the training sets of rotations overlap, the variance due to the patients of {listed(rotated)} was "
+        "multiplied as Nadeau and Bengio [@nadeau2003] propose. "
+        if rotated
+        else ""
+    )
     return (
         f"The metric that decides is {METRIC_NAMES[PRIMARY]} over the classes with at least 10 test patients. "
         "Differences between networks were tested by the method of Obuchowski and Rockette [@obuchowski1995] with "
         f"Hillis's degrees of freedom [@hillis2007], {readers} and test patients as cases, and corrected by "
-        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. Intervals are "
-        f"at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} bootstrap draws over "
-        f"{drawn} and test patients."
+        "Holm's method [@holm1979] over all comparisons of one experiment on one dataset in one metric. In the degrees "
+        "of freedom the variance between readers is the upper limit of its one-sided 95 % interval. "
+        f"{overlap}Intervals are at {level:g} %; those of single networks come from {config.statistics.bootstrap:,} "
+        f"bootstrap draws over {drawn} and test patients."
     )
 
 

@@ -167,6 +167,16 @@ REFERENCES = {
             "url": "https://www.jstor.org/stable/4615733",
         },
     ),
+    "nadeau2003": _article(
+        "Nadeau, Claude and Bengio, Yoshua",
+        "Inference for the generalization error",
+        "Machine Learning",
+        "2003",
+        "10.1023/A:1024068626366",
+        volume="52",
+        number="3",
+        pages="239--281",
+    ),
     "molder2021": _article(
         "Mölder, Felix and Jablonski, Kim Philipp and Letcher, Brice and others",
         "Sustainable data analysis with {Snakemake}",

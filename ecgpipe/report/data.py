@@ -35,6 +35,7 @@ def records(inputs: Inputs) -> list[dict[str, Any]]:
                 "simulated": name in inputs.simulated,
                 "origin": _origin(inputs.config.dataset_settings[name].source),
                 "members": inputs.config.dataset_settings[name].merge or [],
+                "rotate": inputs.config.dataset_settings[name].rotate,
                 "summary": summary,
                 "rows": [(label, [int(row[split]) for split in (*SPLITS, ALL)]) for label, row in records.iterrows()],
                 "patients": [int(patients[split]) for split in (*SPLITS, ALL)],

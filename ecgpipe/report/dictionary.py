@@ -27,6 +27,7 @@ TABLE_MEANINGS = {
 
 _COLUMNS = {
     "dataset": "Dataset that the network, generator or record belongs to.",
+    "rotation": "Which rotation of the dataset's folds it belongs to, from 1; 1 where they do not rotate.",
     "setting": "What was trained on and tested on (Tr train, Te test, R real, S synthetic), or how a network went on.",
     "method": "How a pre-trained network went on: frozen, finetuned or probe.",
     "generator": "Generator of the synthetic records; `none`: none; `control: …`: a control; `real: …`: real records.",

@@ -151,17 +151,25 @@ def by_dataset(paths: Iterable[str | Path]) -> dict[str, list[Path]]:
 
 
 def read_all(paths: Iterable[str | Path], known: dict[str, Cell] | None = None) -> list[Cell]:
-    """Read several files and check that they belong together.
+    """Read several files and check that they belong together, see :func:`matching`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_predictions` and :func:`matching`.
+    """
+    return matching([cell for path in paths for cell in read_predictions(path)], known)
+
+
+def matching(cells: list[Cell], known: dict[str, Cell] | None = None) -> list[Cell]:
+    """Check that cells belong together, and return them.
 
     Args:
-        paths: of the files.
+        cells: of several files.
         known: a cell of each test set met before, which these must be tested like; those of these files are added.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`read_predictions`; also if a cell stands in two files, or two cells of
-            a dataset were tested on different records, labels or classes.
+        ValueError: if a cell stands there twice, or two cells of a dataset were tested on different records, labels or
+            classes.
     """
-    cells = [cell for path in paths for cell in read_predictions(path)]
     first = {} if known is None else known
     seen: set[Key] = set()
     for cell in cells:

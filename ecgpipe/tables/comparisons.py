@@ -199,7 +199,9 @@ def _against(reference: Cell) -> str:
     return reference.setting if reference.setting in BASELINES else reference.generator
 
 
-def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float, repetitions: int) -> list[dict[str, Any]]:
+def _compare(
+    cell: Cell, reference: Cell, draws: Draws, confidence: float, repetitions: int, inflation: float
+) -> list[dict[str, Any]]:
     """Return a row for each metric, without what depends on the family."""
     if not (cell.has_synthetic or reference.has_synthetic):
         repetitions = 1
@@ -213,8 +215,8 @@ def _compare(cell: Cell, reference: Cell, draws: Draws, confidence: float, repet
     rows: list[dict[str, Any]] = []
     for place, metric in enumerate(COMPARED):
         differences = by_repetition(ours.values[:, place] - theirs.values[:, place], sampled)
-        influence = by_repetition(ours.of_patients[place] - theirs.of_patients[place], sampled)
-        swing = ((ours.swings[place] + theirs.swings[place]) / 2)[occupied[sizes > 1]]
+        influence = inflation**0.5 * by_repetition(ours.of_patients[place] - theirs.of_patients[place], sampled)
+        swing = inflation**0.5 * ((ours.swings[place] + theirs.swings[place]) / 2)[occupied[sizes > 1]]
         test = paired_test(differences, influence, stratum, swing)
         if patients < FEWEST or not (rhythms.enough or metric == "accuracy"):
             test = PairedTest(test.difference, float("nan"), float("nan"))
@@ -325,6 +327,7 @@ def comparisons_table(
     draws: Draws,
     confidence: float,
     repetitions: int = 1,
+    inflation: float = 1.0,
 ) -> pd.DataFrame:
     """Compare every cell that saw synthetic records with its real-only cell.
 
@@ -339,6 +342,7 @@ def comparisons_table(
         draws: the bootstrap.
         confidence: level of the intervals; 1 - confidence is that of the tests.
         repetitions: of each generator; seeds in ascending order take turns.
+        inflation: of the variance that patients give a difference, see :func:`ecgpipe.tables.rotations.inflation`.
 
     Returns:
         Columns :data:`COLUMNS`. ``reference`` and ``value`` are the means over seeds of the networks compared
@@ -354,9 +358,8 @@ def comparisons_table(
     Raises:
         ValueError: if two cells that belong together have different seeds.
     """
-    rows = [
-        row for pair in pairs(cells, fractions, transfer) for row in _compare(*pair, draws, confidence, repetitions)
-    ]
+    compared = pairs(cells, fractions, transfer)
+    rows = [row for pair in compared for row in _compare(*pair, draws, confidence, repetitions, inflation)]
     table = pd.DataFrame(rows)
     if table.empty:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +11,16 @@ from ecgpipe.dataset import SPLITS, SignalSpec
 from ecgpipe.files import read_parquet_metadata
 from ecgpipe.vocabulary import ALL
 
+TEST = SPLITS[-1]
 
-def data_table(folders: Mapping[str, Path]) -> pd.DataFrame:
+
+def data_table(folders: Mapping[str, Path], rotated: Collection[str] = ()) -> pd.DataFrame:
     """Count records and patients.
 
     Args:
         folders: folder of each dataset, by name.
+        rotated: datasets whose folds rotate, so that all records are tested; their training and validation records are
+            those of the first rotation.
 
     Returns:
         Columns dataset, split, class, records, patients; split and class also ``all``. A class without records has a
@@ -33,7 +37,8 @@ def data_table(folders: Mapping[str, Path]) -> pd.DataFrame:
         classes = SignalSpec.from_json(read_parquet_metadata(path)).classes
         records = pd.read_parquet(path, columns=["patient", "label", "split"])
         for split in (*SPLITS, ALL):
-            in_split = records if split == ALL else records[records["split"] == split]
+            whole = split == ALL or (name in rotated and split == TEST)
+            in_split = records if whole else records[records["split"] == split]
             for label in (*classes, ALL):
                 chosen = in_split if label == ALL else in_split[in_split["label"] == label]
                 rows.append((name, split, label, len(chosen), chosen["patient"].nunique()))

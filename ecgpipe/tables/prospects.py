@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ecgpipe.prose import conclusions as say
 from ecgpipe.tables.influence import FEWEST
+from ecgpipe.tables.resampling import upper_limit
 from ecgpipe.tables.verdicts import BEST, GENERATORS, NOTICEABLE, smallest_difference, smallest_margin
 
 SEED = 0.03
@@ -20,12 +21,13 @@ PATIENT = 0.3
 methods of like skill have in benchmarks/planted_counts.py."""
 
 
-def expected_error(patients: Collection[int], seeds: int) -> tuple[float, float] | None:
+def expected_error(patients: Collection[int], seeds: int, inflation: float = 1.0) -> tuple[float, float] | None:
     """Return standard error and degrees of freedom that a comparison in macro F1 may be expected to have.
 
     Args:
         patients: test patients of each rhythm.
         seeds: repetitions of each training.
+        inflation: of what patients add, where folds rotate (:func:`ecgpipe.tables.rotations.inflation`).
 
     Returns:
         None if there will be no verdict: one seed, or fewer than two rhythms with enough patients.
@@ -34,10 +36,12 @@ def expected_error(patients: Collection[int], seeds: int) -> tuple[float, float]
     if seeds < 2 or len(judged) < 2:
         return None
     of_seeds = SEED**2 / seeds
-    of_patients = [PATIENT**2 / n / len(judged) ** 2 for n in judged]
+    of_patients = [inflation * PATIENT**2 / n / len(judged) ** 2 for n in judged]
     whole = of_seeds + sum(of_patients)
-    parts = of_seeds**2 / (seeds - 1) + sum(c**2 / (n - 1) for c, n in zip(of_patients, judged, strict=True))
-    return whole**0.5, whole**2 / parts
+    # As in the test, which does not trust so few seeds to know their variance.
+    trusted = upper_limit(of_seeds, seeds)
+    parts = trusted**2 / (seeds - 1) + sum(c**2 / (n - 1) for c, n in zip(of_patients, judged, strict=True))
+    return whole**0.5, (trusted + sum(of_patients)) ** 2 / parts
 
 
 def prospects(
@@ -47,6 +51,7 @@ def prospects(
     seeds: int,
     transfer: bool,
     confidence: float,
+    inflations: Mapping[str, float] | None = None,
 ) -> list[str]:
     """Say for each of the paper's claims what the study could show.
 
@@ -57,6 +62,7 @@ def prospects(
         seeds: repetitions of each training.
         transfer: whether transfer is run at the full share.
         confidence: 1 - confidence is the level of the tests.
+        inflations: of what patients add, by dataset; 1 where there is none.
 
     Returns:
         A line a claim.
@@ -76,11 +82,15 @@ def prospects(
         if not datasets or not number:
             lines.append(f"{claim} {say.NOT_IN_THE_STUDY}")
             continue
-        counts = [patients[name] for name in datasets]
-        if None in counts:
+        counts = {name: patients[name] for name in datasets}
+        if None in counts.values():
             lines.append(f"{claim} {say.NOT_KNOWN_BEFORE_THE_DATA}")
             continue
-        errors = [expected_error(list(found.values()), seeds) for found in counts if found is not None]
+        errors = [
+            expected_error(list(found.values()), seeds, (inflations or {}).get(name, 1.0))
+            for name, found in counts.items()
+            if found is not None
+        ]
         known = [error for error in errors if error is not None]
         smallest = float("nan")
         if len(known) == len(errors):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -25,6 +26,9 @@ SWAPS = 20_000
 
 ROUNDING = 1e-10
 """A standard error below this is rounding: one record more or less moves a metric by more."""
+
+CAUTION = 0.95
+"""Level of the interval for the variance between seeds whose upper end gives the degrees of freedom."""
 
 DISSENT = 0.5
 """A stratum's covariance is at least this share of what one patient who is read the other way would give it."""
@@ -161,7 +165,18 @@ def detectable(error: float, freedom: float, alpha: float, power: float = 0.8) -
     return error * float(optimize.brentq(lacking, 0.0, float(bars.max()) + 10, xtol=1e-6))
 
 
-def covariances(influence: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+class OfPatients(NamedTuple):
+    """What the choice of patients does to several networks."""
+
+    shared: np.ndarray
+    """Mean covariance between two networks, by stratum ``(h,)``."""
+    sizes: np.ndarray
+    """Patients of each stratum, ``(h,)``."""
+    alone: float
+    """Mean variance of one network."""
+
+
+def covariances(influence: np.ndarray, stratum: np.ndarray) -> OfPatients:
     """Return what the choice of patients does to several networks, from the influences of patients.
 
     Within a stratum of n patients the covariance between two networks is n / (n - 1) times the sum over patients of the
@@ -169,11 +184,7 @@ def covariances(influence: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray,
 
     Args:
         influence: of each patient on each network, ``(s, patients)``.
-        stratum: of each patient, ``(patients,)``.
-
-    Returns:
-        The mean covariance between two networks, by stratum ``(h,)``, strata of one patient left out; the number of
-        patients in each ``(h,)``; and the mean variance of one network.
+        stratum: of each patient, ``(patients,)``; strata of one patient are left out.
     """
     networks = len(influence)
     shared, sizes, alone = [], [], 0.0
@@ -187,7 +198,22 @@ def covariances(influence: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray,
         shared.append((together - own) / (networks * (networks - 1)))
         sizes.append(n)
         alone += own / networks
-    return np.array(shared), np.array(sizes), alone
+    return OfPatients(np.array(shared), np.array(sizes), alone)
+
+
+def upper_limit(variance: float, seeds: int) -> float:
+    """Return the upper limit of what a variance may be that a few seeds were found to have.
+
+    It is that of a one-sided interval at level :data:`CAUTION`: 19.5 times the variance of three seeds, 1.9 times that
+    of twenty.
+    """
+    return variance * (seeds - 1) / _low_quantile(seeds - 1)
+
+
+@functools.cache
+def _low_quantile(freedom: int) -> float:
+    """Return the quantile 1 - :data:`CAUTION` of chi squared."""
+    return float(stats.chi2.ppf(1 - CAUTION, freedom))
 
 
 def paired_test(
@@ -202,10 +228,10 @@ def paired_test(
     of freedom of the sum are Satterthwaite's, as Hillis (Statistics in Medicine 26:596, 2007) chose them, who has C
     known. Three seeds are enough where chance lies in the patients; where it lies in the training, they count as three.
 
-    By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. But S2
-    holds at least what patients do to one seed apart from the others (their variance less C), so the degrees of freedom
-    are those of a sum whose first part is no smaller than this. The error itself is not raised: with its s - 1 degrees
-    of freedom the t test allows for that already.
+    By chance a few seeds agree far too well, and the sum would then be given the many degrees of freedom of C. The
+    degrees of freedom are therefore those of a sum whose first part is what S2 may well be: its :func:`upper_limit`,
+    and no less than what patients do to one seed apart from the others (their variance less C). The error itself is not
+    raised: with these degrees of freedom the t test allows for that already.
 
     Nor is a stratum without variance known for certain: where all of ten patients are read rightly by one method and
     wrongly by the other, an eleventh need not be. C_h is therefore at least :data:`DISSENT` of what it would be if one
@@ -222,21 +248,25 @@ def paired_test(
         The test; its error is NaN with one seed, whose chance in training is not known, an undefined difference, or one
         that is the same in every seed and hangs on no patient, as when both methods always answer with one class.
     """
-    seeds = len(differences)
     difference = float(differences.mean())
-    unknown = PairedTest(difference, float("nan"), float("nan"))
-    if np.isnan(difference) or seeds < 2 or influence.shape[1] < 2:
-        return unknown
+    if np.isnan(difference) or len(differences) < 2 or influence.shape[1] < 2:
+        return PairedTest(difference, float("nan"), float("nan"))
+    return judged(differences, covariances(influence, stratum), swing)
+
+
+def judged(differences: np.ndarray, patients: OfPatients, swing: np.ndarray | None = None) -> PairedTest:
+    """Judge differences of two seeds or more as :func:`paired_test` does, from what patients do to them."""
+    seeds, difference = len(differences), float(differences.mean())
+    shared, sizes, alone = patients
     of_seeds = float(differences.var(ddof=1)) / seeds
-    shared, sizes, alone = covariances(influence, stratum)
     of_patients = max(0.0, float(shared.sum()))
     if of_seeds + of_patients < ROUNDING**2:
-        return unknown
+        return PairedTest(difference, float("nan"), float("nan"))
     apart = max(0.0, alone - of_patients) / seeds
     if swing is not None:
         shared = np.maximum(shared, DISSENT * np.square(swing))
         of_patients = max(0.0, float(shared.sum()))
-    least = max(of_seeds, apart)
+    least = max(upper_limit(of_seeds, seeds), apart)
     uncertainty = least**2 / (seeds - 1) + float((np.maximum(shared, 0.0) ** 2 / (sizes - 1)).sum())
     return PairedTest(difference, (of_seeds + of_patients) ** 0.5, (least + of_patients) ** 2 / uncertainty)
 

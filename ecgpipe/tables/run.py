@@ -11,7 +11,8 @@ from pydantic import Field
 
 from ecgpipe.config import Baseline, Section, Setting, Statistics
 from ecgpipe.files import write_parquet
-from ecgpipe.tables.cells import Cell, by_dataset, read_all, selected
+from ecgpipe.tables import rotations
+from ecgpipe.tables.cells import Cell, by_dataset, matching, selected
 from ecgpipe.tables.classification import (
     confusion_table,
     metrics_of,
@@ -40,6 +41,7 @@ class Parameters(Section):
     repetitions: int = Field(description="Repetitions of each generator, over which seeds take turns.")
     fractions: list[float] = Field(description="Shares of the real training records reported for them.")
     transfer: list[float] = Field(description="Shares reported for transfer.")
+    rotate: dict[str, int] = Field({}, description="Rotations of the folds of each dataset, 1 without.")
     merged: list[str] = Field(description="Datasets that are merges.")
     partial: list[str] = Field(description="Datasets of which training records are left out: no claim is about them.")
     simulated: list[str] = Field(description="Datasets with simulated records.")
@@ -69,11 +71,14 @@ def _of_dataset(parameters: Parameters, cells: Sequence[Cell]) -> dict[str, pd.D
     draws = Draws(statistics.bootstrap, parameters.seed, parameters.repetitions)
     compared = [cell for cell in cells if cell.setting in {*settings, REAL, *METHODS}]
     fractions, transfer, confidence = parameters.fractions, parameters.transfer, statistics.confidence
+    inflation = rotations.inflation(parameters.rotate.get(cells[0].dataset, 1))
     return {
         "classification": rows_of(metrics, reported),
         "transfer": transfer_table(rows_of(metrics, transferred)),
         "summary": summary_table(metrics, every, draws, confidence),
-        "comparisons": comparisons_table(compared, fractions, transfer, draws, confidence, parameters.repetitions),
+        "comparisons": comparisons_table(
+            compared, fractions, transfer, draws, confidence, parameters.repetitions, inflation
+        ),
         "confusion": confusion_table(every),
     }
 
@@ -112,18 +117,21 @@ def build_tables(
     known: dict[str, Cell] = {}
     generators: set[str] = set()
     parts: list[dict[str, pd.DataFrame]] = []
-    for paths in by_dataset(predictions).values():
-        cells = read_all(paths, known)
-        generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
-        parts.append(_of_dataset(parameters, cells))
+    for dataset, files in rotations.by_dataset(by_dataset(predictions), parameters.rotate).items():
+        cells = matching(rotations.read_rotations(files, dataset, parameters.rotate.get(dataset, 1)), known)
+        if cells:
+            generators |= {cell.generator for cell in cells} - {NO_GENERATOR}
+            parts.append(_of_dataset(parameters, cells))
+    if not parts:
+        raise ValueError("no dataset has been tested in all rotations of its folds: there is nothing to tabulate yet")
     tables = {name: _joined([part[name] for part in parts]) for name in parts[0]}
-    trained = training_table(trainings)
+    trained = rotations.with_rotation(training_table(trainings), parameters.rotate)
     tables["comparisons"] = with_records(tables["comparisons"], trained)
     claimed = tables["comparisons"][~tables["comparisons"]["dataset"].isin(parameters.partial)]
     tables |= {
         "verdicts": verdicts_table(claimed, parameters.merged, parameters.simulated, parameters.statistics.confidence),
         "training": trained,
-        "data": data_table(data),
+        "data": data_table(data, [name for name, number in parameters.rotate.items() if number > 1]),
         "exclusions": exclusions_table(data),
         "runtime": runtime_table([job for job in jobs if job[0].exists()], data, generators),
     }

@@ -116,7 +116,7 @@ def _bytes(layout: Layout) -> float:
     """Return about how many bytes the synthetic sets take; those of real records are told by `ecgpipe plan`."""
     config = layout.config
     number = config.samples.number if config.samples.counts is None else sum(config.samples.counts.values())
-    sets = len(layout.models) * config.experiments.generator_repetitions
+    sets = len(layout.trainings)
     return float(SLACK * sets * number * 12 * record_length(config.signal) * 4)
 
 

@@ -114,7 +114,7 @@ class JobParameters(Layout):
 
     def preprocessing(self, dataset: str) -> ByFile:
         """Parameters of a dataset's preprocessing."""
-        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares", "training_share"})
+        splits = self.datasets[dataset].model_dump(mode="json", include={"folds", "shares", "training_share", "rotate"})
         return parameters(
             {
                 "dataset": {**self._wanted(dataset), **splits},
@@ -124,12 +124,17 @@ class JobParameters(Layout):
             }
         )
 
+    def rotation(self, dataset: str) -> list[int]:
+        """Parameters of a rotation of a dataset: its number, and of how many."""
+        names = self.rotated(self.dataset_of(dataset))
+        return [names.index(dataset) + 1, len(names)]
+
     def training(self, dataset: str, generator: str) -> ByFile:
         """Parameters of one generator's training; each repetition has a seed of its own."""
         name, seed = self.generator_of(generator), self.config.seed
         given = self.config.generator(name)
         seed = seed if generator == name else own_seed(seed, "training", dataset, generator)
-        train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(dataset, {})}
+        train: dict[str, Any] = {**given.train, **given.train_by_dataset.get(self.dataset_of(dataset), {})}
         return parameters({"name": name, "class": given.class_, "train": train, "seed": seed})
 
     def sampling(self, dataset: str, generator: str) -> ByFile:
@@ -198,6 +203,7 @@ class JobParameters(Layout):
                 "repetitions": experiments.generator_repetitions,
                 "fractions": list(experiments.fractions),
                 "transfer": list(experiments.transfer.fractions),
+                "rotate": {name: len(self.rotated(name)) for name in self.config.datasets},
                 "merged": [name for name in self.merged if name in self.config.datasets],
                 "partial": [name for name in self.config.datasets if is_partial(self.config.dataset_settings, name)],
                 "simulated": [

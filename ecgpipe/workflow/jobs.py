@@ -163,6 +163,16 @@ _KINDS = (
         rough=(2.5, 0.0003),
     ),
     JobKind(
+        rule="rotate",
+        name="rotate/{dataset}",
+        folder="data/{dataset}",
+        script="rotate",
+        environment="data",
+        mem_mb=1000,
+        runtime=60,
+        rough=(1.0, 0.0),
+    ),
+    JobKind(
         rule="generate",
         name="generate/{dataset}/{generator}",
         folder="generators/{dataset}/{generator}",

@@ -48,6 +48,26 @@ class Layout:
             names += [m for m in self.config.dataset_settings[name].merge or [] if m not in names]
         return {name: self.config.dataset_settings[name] for name in names}
 
+    def rotated(self, dataset: str) -> list[str]:
+        """Names of a dataset's rotations: its own name is the first, ``ptbxl-2`` the second."""
+        number = self.datasets[dataset].rotate or 1
+        return [dataset, *(f"{dataset}-{place}" for place in range(2, number + 1))]
+
+    @property
+    def rotations(self) -> list[str]:
+        """Names of all rotations of datasets but the first ones."""
+        return [name for dataset in self.datasets for name in self.rotated(dataset)[1:]]
+
+    @property
+    def tested(self) -> list[str]:
+        """Active datasets with all their rotations."""
+        return [name for dataset in self.config.datasets for name in self.rotated(dataset)]
+
+    @staticmethod
+    def dataset_of(rotation: str) -> str:
+        """Return the dataset of which a name is a rotation."""
+        return rotation.split("-")[0]
+
     @property
     def sourced(self) -> list[str]:
         """Datasets that are read from a source."""
@@ -65,12 +85,12 @@ class Layout:
 
     @property
     def trained(self) -> list[str]:
-        """Datasets on which generators are trained."""
-        return [name for name in self.datasets if name not in self.pooled]
+        """Datasets, and rotations of them, on which generators are trained."""
+        return [name for name in [*self.datasets, *self.rotations] if name not in self.pooled]
 
     def members(self, dataset: str) -> list[str]:
         """Datasets that a merge is made of."""
-        return list(self.datasets[dataset].merge or [])
+        return list(self.datasets[self.dataset_of(dataset)].merge or [])
 
     @cached_property
     def cells(self) -> list[tuple[str, str]]:
@@ -110,6 +130,11 @@ class Layout:
             names += [n for n in (self.members(dataset) if dataset in self.pooled else [dataset]) if n not in names]
         return [(name, generator) for name in names for generator in self.config.generators]
 
+    @property
+    def trainings(self) -> list[tuple[str, str]]:
+        """(dataset, generator) pairs of all trainings of generators, with rotations and repetitions."""
+        return [(rotation, name) for d, g in self.models for rotation in self.rotated(d) for name in self.repeated(g)]
+
     @cached_property
     def real_fractions(self) -> list[float]:
         """Shares of the real training records on which classifiers are trained from scratch."""
@@ -139,7 +164,8 @@ class Layout:
         return self.others(dataset) if transfer.from_real and transfer.fractions else []
 
     def _classifier(self, dataset: str) -> dict[str, Any]:
-        return self.config.classifiers[self.datasets[dataset].classifier].model_dump(mode="json")
+        settings = self.datasets[self.dataset_of(dataset)]
+        return self.config.classifiers[settings.classifier].model_dump(mode="json")
 
     def _share_classifier(self, one: str, other: str) -> bool:
         return self._classifier(one) == self._classifier(other)
@@ -157,7 +183,7 @@ class Layout:
         """Kind and wildcards of all classifier jobs whose predictions are in the tables."""
         found: list[tuple[str, dict[str, str]]] = []
         transfer = self.config.experiments.transfer.fractions
-        for dataset in self.config.datasets:
+        for dataset in self.tested:
             found.append(("classify_real", {"dataset": dataset}))
             found += [("classify_baselines", {"dataset": dataset})] if self.config.experiments.baselines else []
             found += [
@@ -203,11 +229,12 @@ class Layout:
         found: list[tuple[str, dict[str, str]]] = []
         found += [(rule, {"dataset": d}) for d in self.sourced for rule in ("acquire", "preprocess")]
         found += [("merge", {"dataset": d}) for d in self.merged]
-        models = [{"dataset": d, "generator": name} for d, g in self.models for name in self.repeated(g)]
+        found += [("rotate", {"dataset": d}) for d in self.rotations]
+        models = [{"dataset": d, "generator": g} for d, g in self.trainings]
         found += [(rule, model) for model in models for rule in ("generate", "sample")]
         pooled = [(d, g) for d, g in cells if d in self.pooled]
         found += [("pool", {"dataset": d, "generator": name}) for d, g in pooled for name in self.repeated(g)]
-        found += [("pool_generators", {"dataset": d}) for d in active for _ in self.pooled_generators]
+        found += [("pool_generators", {"dataset": d}) for d in self.tested for _ in self.pooled_generators]
         compared = [("closeness_controls", {"dataset": d}) for d in active]
         compared += [("closeness_generator", {"dataset": d, "generator": g}) for d, g in cells]
         before, after = ([(JOBS[rule], wildcards) for rule, wildcards in jobs] for jobs in (found, compared))

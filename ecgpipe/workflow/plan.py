@@ -24,7 +24,11 @@ from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.config.derived import is_partial, record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
-from ecgpipe.tables.prospects import prospects
+from ecgpipe.preprocess.splits import rotation
+from ecgpipe.prose import conclusions as say
+from ecgpipe.tables.prospects import expected_error, prospects
+from ecgpipe.tables.resampling import detectable
+from ecgpipe.tables.rotations import inflation
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.estimates import PLAN, STARTING
@@ -108,6 +112,8 @@ def split_records(config: Config, dataset: str) -> tuple[int, int] | None:
         share = len(settings.folds.train) / 10
     if settings.shares is not None:
         share = settings.shares.train
+    if settings.rotate is not None:
+        share = len(rotation(1, settings.rotate)["train"]) / 10
     if whole is None:
         return None
     return round(share * whole * (settings.training_share or 1)), whole - round(share * whole)
@@ -171,7 +177,7 @@ class Planner:
         """Count the networks that a job trains, with the records that its dataset and its synthetic set will have."""
         if "generator" not in job.wildcards:
             return trainings(job.script, job.settings)
-        dataset = job.wildcards["dataset"]
+        dataset = Layout.dataset_of(job.wildcards["dataset"])
         real = training_records(self.config, dataset)
         drawn = self._drawn(dataset, job.wildcards["generator"])
         return trainings(job.script, job.settings, real, round(TRAINING_SHARE * drawn))
@@ -197,14 +203,15 @@ class Planner:
             return trained
         if job.rule in ("closeness_tables", "report_page"):
             return len(self.config.datasets) * len(self.config.generators)
-        parts = split_records(self.config, job.wildcards["dataset"])
+        dataset = Layout.dataset_of(job.wildcards["dataset"])
+        parts = split_records(self.config, dataset)
         if not job.rule.startswith("closeness") or parts is None:
-            return records(self.config, job.wildcards["dataset"])
+            return records(self.config, dataset)
         closeness, (train, held_out) = self.config.closeness, parts
         if closeness.measures == "full":
             return None
         controls = job.rule == "closeness_controls"
-        other = train if controls else self._drawn(job.wildcards["dataset"], job.wildcards["generator"])
+        other = train if controls else self._drawn(dataset, job.wildcards["generator"])
         return min(held_out, closeness.records) + min(other, closeness.records)
 
     def estimates(self, jobs: Sequence[Job]) -> list[Estimate]:
@@ -216,16 +223,14 @@ class Planner:
         settings, script = job.settings, job.script
         seconds: float | None = None
         basis = self._device
+        dataset = Layout.dataset_of(job.wildcards.get("dataset", ""))
         if script == "generate":
-            seconds = (
-                STARTING
-                + self._speed(Layout.generator_of(job.wildcards["generator"]), job.wildcards["dataset"]).training
-            )
+            seconds = STARTING + self._speed(Layout.generator_of(job.wildcards["generator"]), dataset).training
         elif script == "sample":
-            each = self._speed(Layout.generator_of(job.wildcards["generator"]), job.wildcards["dataset"]).record
+            each = self._speed(Layout.generator_of(job.wildcards["generator"]), dataset).record
             seconds = STARTING + settings["number"] * each
         elif script == "classify":
-            seconds = STARTING + number * self._classifier[job.wildcards["dataset"]]
+            seconds = STARTING + number * self._classifier[dataset]
         elif took := self._past[job.rule]:
             seconds, basis = statistics.median(took), "past"
         elif (rough := JOBS[job.rule].rough) is not None and (size := self.size(job, trained)) is not None:
@@ -238,18 +243,43 @@ class Planner:
         if None in numbers:
             return None
         repeated = len(self.config.generators) * self.config.experiments.generator_repetitions
-        cells = len(self.config.datasets) * repeated
+        cells = sum(self.config.dataset_settings[name].rotate or 1 for name in self.config.datasets) * repeated
         all_records = sum(n for n in numbers if n is not None) + cells * self.config.samples.number
         return float(all_records * 12 * record_length(self.config.signal) * 4)
 
-    def _test_patients(self, dataset: str) -> dict[str, int] | None:
-        """Count the test patients of each rhythm; None if the dataset has not been made."""
+    def _test_patients(self, dataset: str, rotations: bool = True) -> dict[str, int] | None:
+        """Count the test patients of each rhythm, of all rotations or the first; None without the dataset."""
         path = self._results / "data" / dataset / "records.parquet"
         if not path.exists():
             return None
         found = pd.read_parquet(path, columns=["split", "label", "patient"])
-        counts = found[found["split"] == "test"].groupby("label")["patient"].nunique()
+        every = rotations and self.config.dataset_settings[dataset].rotate is not None
+        counts = (found if every else found[found["split"] == "test"]).groupby("label")["patient"].nunique()
         return {str(label): int(number) for label, number in counts.items()}
+
+    @property
+    def _sampled(self) -> int:
+        """Repetitions of generators, where there are several, or else of trainings: what a comparison averages."""
+        repetitions = self.config.experiments.generator_repetitions
+        return repetitions if repetitions > 1 else len(self.config.experiments.seeds)
+
+    def rotations(self) -> list[str]:
+        """Say of each dataset whose folds rotate what that costs, and what it gains."""
+        lines, alpha = [], 1 - self.config.statistics.confidence
+        for name in self.config.datasets:
+            if (number := self.config.dataset_settings[name].rotate) is None:
+                continue
+            once, every = (self._test_patients(name, rotations) for rotations in (False, True))
+            gain = say.NOT_KNOWN_BEFORE_THE_DATA
+            if once is not None and every is not None:
+                errors = [
+                    expected_error(list(counts.values()), self._sampled, factor)
+                    for counts, factor in ((once, 1.0), (every, inflation(number)))
+                ]
+                effects = [None if error is None else detectable(*error, alpha) for error in errors]
+                gain = say.rotation_gains(sum(once.values()), sum(every.values()), *effects)
+            lines.append(f"{name}: {say.rotation_costs(number)} {gain}")
+        return lines
 
     def claims(self) -> list[str]:
         """Say what each of the paper's claims could show with the test patients that there are."""
@@ -259,10 +289,9 @@ class Planner:
         patients = {name: self._test_patients(name) for name in whole}
         merged = [name for name in whole if config.dataset_settings[name].merge is not None]
         full = bool(config.experiments.transfer.fractions) and max(config.experiments.transfer.fractions) == 1
-        seeds, confidence = len(config.experiments.seeds), config.statistics.confidence
-        if (repetitions := config.experiments.generator_repetitions) > 1:
-            seeds = repetitions  # networks of one generator count as one
-        return prospects(patients, merged, config.generators, seeds, full, confidence)
+        inflations = {name: inflation(config.dataset_settings[name].rotate or 1) for name in whole}
+        level = config.statistics.confidence
+        return prospects(patients, merged, config.generators, self._sampled, full, level, inflations)
 
     def downloads(self) -> list[str]:
         """Say for each dataset what would be fetched."""

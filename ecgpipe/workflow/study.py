@@ -84,8 +84,8 @@ class Study(JobParameters):
         Args:
             folder: of all generators.
         """
-        for dataset, generator, name in ((d, g, name) for d, g in self.models for name in self.repeated(g)):
-            model = folder / dataset / name
+        for dataset, name in self.trainings:
+            generator, model = self.generator_of(name), folder / dataset / name
             kept = canonical({"generator": generator, "sample": self.config.generator(generator).sample}) + "\n"
             path = model / SAMPLING
             if (model / "model.json").exists() and not (path.exists() and path.read_bytes() == kept.encode()):

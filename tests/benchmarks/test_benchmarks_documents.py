@@ -23,6 +23,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("full_scale", "performance.md", "full-scale"),
         ("matrix", "statistics.md", "matrix"),
         ("planted_patients", "closeness.md", "patients"),
+        ("planted_rotations", "statistics.md", "rotations"),
         ("planted_truth", "statistics.md", "planted"),
         ("preprocess", "performance.md", "preprocess"),
         ("repetitions", "statistics.md", "repetitions"),
@@ -36,7 +37,7 @@ def test_the_section_is_made_of_the_csv(
     module = load(name)
     paths = [
         getattr(module, csv)
-        for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV", "RARE_CSV", "CHOICE_CSV")
+        for csv in ("CSV", "FULL_CSV", "NULL_CSV", "TAILS_CSV", "RARE_CSV", "CHOICE_CSV", "BEFORE_CSV")
         if hasattr(module, csv)
     ]
     expected = module.render(*(pd.read_csv(path) for path in paths)).strip()

@@ -32,6 +32,8 @@ def parameters(study: Study) -> dict[str, str]:
             found[name] = f"{study.raw} {study.acquisition(dataset)}"
         elif stage == "preprocess":
             found[name] = study.preprocessing(dataset)
+        elif stage == "rotate":
+            found[name] = str(study.rotation(dataset))
         elif stage in ("merge", "pool"):
             found[name] = f"{study.members(dataset)} {study.config.generators}"
         elif stage == "generate":
@@ -104,6 +106,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "DatasetSettings.folder": _alone("challenge", FOLDER),
     "DatasetSettings.folds": _alone("ptbxl", PTBXL),
     "DatasetSettings.training_share": _alone("ptbxl", PTBXL),
+    "DatasetSettings.rotate": _alone("ptbxl", PTBXL),
     "DatasetSettings.shares": _alone("ecg_arrhythmia", CHAPMAN),
     "DatasetSettings.synthetic": {"dataset_settings": _with_merge(PTBXL, synthetic="union")},
 }
@@ -126,6 +129,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "DatasetSettings.merge": [["p", "c"]],
     "DatasetSettings.folds": [MODELS["Folds"](train=[1, 2, 3, 4, 5, 6], validation=[7, 8], test=[9, 10])],
     "DatasetSettings.training_share": [0.1],
+    "DatasetSettings.rotate": [5],
     "DatasetSettings.shares": [MODELS["Shares"](train=0.6, validation=0.2, test=0.2)],
     "DatasetSettings.classifier": ["other"],
     "GeneratorSettings.class_": ["own.module:Generator"],
@@ -162,6 +166,8 @@ READ_BY: dict[str, set[str]] = {
     "DatasetSettings.folds": {"preprocess"},
     "DatasetSettings.shares": {"preprocess"},
     "DatasetSettings.training_share": {"preprocess", "tables"},
+    # Further rotations have jobs of their own.
+    "DatasetSettings.rotate": {"preprocess", "rotate", "generate", "sample", "classify", "tables"},
     # The merge has a generator of its own, in place of the members' samples together.
     "DatasetSettings.synthetic": {"generate", "sample", "pool", "tables"},
     "GeneratorSettings.class_": {"generate", "sample"},

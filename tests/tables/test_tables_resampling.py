@@ -20,6 +20,7 @@ from ecgpipe.tables.resampling import (
     seed_weights,
     strata,
     swap_p_value,
+    upper_limit,
     widened,
 )
 
@@ -199,12 +200,30 @@ def test_a_rhythm_that_all_networks_read_rightly_is_not_known_for_certain():
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize(("of_seed", "of_patient"), [(0.3, 0.0), (0.0, 1.0), (0.3, 2.0)])
 def test_paired_test_is_wrong_as_often_as_it_says(seeds, of_seed, of_patient):
+    """With three seeds at most so often: what they say of the chance in training is not trusted."""
     tests = paired_tests(1500, seeds, 40, of_seed, of_patient, 1.0)
     p_values = np.array([test.p_value for test in tests])
     for level in (0.05, 0.2, 0.5):
-        assert (p_values <= level).mean() == pytest.approx(level, abs=0.01 + 3 * np.sqrt(level * (1 - level) / 1500))
+        reach = 0.01 + 3 * np.sqrt(level * (1 - level) / 1500)
+        least = 0.1 * level if seeds == 3 else level - reach
+        assert least < (p_values <= level).mean() < level + reach
     covered = np.mean([low < 0 < high for low, high in (test.interval(0.95) for test in tests)])
     assert covered == pytest.approx((p_values > 0.05).mean())
+
+
+def test_three_seeds_that_agree_by_chance_show_nothing():
+    """Chance in training and in patients alike; with the degrees of freedom of what was seen, .03 at level .01."""
+    p_values = np.array([test.p_value for test in paired_tests(4000, 3, 40, 1.0, 1.0, 1.0)])
+    for level in (0.05, 0.01):
+        assert 0.2 * level < (p_values <= level).mean() < level + 3 * np.sqrt(level * (1 - level) / 4000)
+
+
+def test_the_variance_of_few_seeds_may_be_many_times_what_was_seen():
+    """Of variances of normal numbers one in twenty is above its upper limit."""
+    rng = np.random.default_rng(8)
+    for seeds in (2, 3, 20):
+        found = rng.normal(size=(20_000, seeds)).var(axis=1, ddof=1)
+        assert (found * upper_limit(1.0, seeds) < 1).mean() == pytest.approx(0.05, abs=0.006)
 
 
 @pytest.mark.parametrize(("of_generator", "of_patient"), [(0.3, 0.0), (0.3, 1.0), (0.0, 1.0)])

@@ -163,6 +163,14 @@ class DatasetSettings(Section):
         description="Only this share of the training records of each class is used, by generators and classifiers "
         "alike, as in a hospital with few records; validation and test stay as they are. null: all.",
     )
+    rotate: int | None = Field(
+        None,
+        ge=2,
+        le=10,
+        description="Test every record: the records are divided into ten folds of patients (ptbxl: its own), and "
+        "generators and classifiers are trained on so many rotations of the folds, each of which is tested once. Costs "
+        "so many times the training. null: one test split.",
+    )
     merge: list[Name] | None = Field(
         None,
         min_length=2,
@@ -180,9 +188,9 @@ class DatasetSettings(Section):
         if self.merge is not None:
             if any(part is not None for part in (self.source, self.format, self.subset, self.folder)):
                 raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
-            if any(part is not None for part in (self.folds, self.shares, self.training_share)):
+            if any(part is not None for part in (self.folds, self.shares, self.training_share, self.rotate)):
                 raise ValueError(
-                    "a merge has the splits of its members: `folds`, `shares` and `training_share` are theirs"
+                    "a merge has the splits of its members: `folds`, `shares`, `training_share` and `rotate` are theirs"
                 )
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
@@ -192,6 +200,9 @@ class DatasetSettings(Section):
             raise ValueError(f"`folds` are PTB-XL's, for format ptbxl only; format {self.format} has `shares`")
         if self.shares is not None and self.format == "ptbxl":
             raise ValueError("`shares` are for records without folds; format ptbxl has `folds`")
+        for key in ("folds", "shares", "training_share"):
+            if self.rotate is not None and getattr(self, key) is not None:
+                raise ValueError(f"`rotate` decides which records are tested: leave `{key}` out beside it")
         if self.folder is not None and self.format != "challenge":
             raise ValueError("`folder` is for format challenge only")
         if isinstance(self.source, SimulatedSource):
