@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ecgpipe.cli.options import STUDY
+from ecgpipe.cli.study import results_of
 
 app = typer.Typer(help="The blind test: how well readers tell synthetic ECGs from real ones.", no_args_is_help=True)
 
@@ -26,7 +27,9 @@ def _confidence(value: float) -> float:
 @app.command(epilog="Example: ecgpipe blind score answers_anna.json answers_ben.json --csv scores.csv")
 def score(
     answers: Annotated[list[Path], typer.Argument(help="Files that the blind test saved, one a reader.")],
-    key: Annotated[Path, typer.Option(help="The key that the report wrote.")] = Path("results/report/blind_key.json"),
+    key: Annotated[
+        Path | None, typer.Option(help="The key; that of the study's report if not given.", show_default=False)
+    ] = None,
     confidence: Annotated[float, typer.Option(callback=_confidence, help="Level of the intervals.")] = 0.95,
     csv: Annotated[Path | None, typer.Option(help="Also write the scores to this file.")] = None,
 ) -> None:
@@ -35,7 +38,7 @@ def score(
     from ecgpipe.blind.scoring import text
     from ecgpipe.files import write_text
 
-    found = scored(answers, key, confidence)
+    found = scored(answers, results_of() / "report" / "blind_key.json" if key is None else key, confidence)
     print(text(found))
     if csv:
         write_text(csv, found.scores.to_csv(index=False))
