@@ -41,7 +41,12 @@ class Difference:
     second: str
 
 
-def _results(folder: Path) -> Path:
+def finished(folder: Path) -> Path:
+    """Return the folder of results of a finished run, from it or from the study's folder.
+
+    Raises:
+        RunError: if there is none.
+    """
     for place in (folder / "results", folder):
         if (place / "report" / "provenance.json").exists() and (place / "tables" / "comparisons.parquet").exists():
             return place
@@ -63,7 +68,7 @@ def compare(first: str | Path, second: str | Path) -> list[Difference]:
         RunError: if one of them is no finished run.
         ValueError: if a file is damaged.
     """
-    one, other = _results(Path(first)), _results(Path(second))
+    one, other = finished(Path(first)), finished(Path(second))
     asked = [read_json(place / "report" / "provenance.json")["settings"] for place in (one, other)]
     found = [Difference(SETTINGS, *row) for row in _differing(*map(_settings, asked))]
     code = [_code(place, settings.get("raw_dir", RAW)) for place, settings in zip((one, other), asked, strict=True)]
@@ -91,12 +96,12 @@ def _code(results: Path, raw_dir: str) -> dict[str, str]:
     """Return the digest of each module that the results come from."""
     return {
         module: digest
-        for path in _provenances(results, raw_dir)
+        for path in provenances(results, raw_dir)
         for module, digest in read_json(path).get("code", {}).get("parts", {}).items()
     }
 
 
-def _provenances(results: Path, raw_dir: str) -> list[Path]:
+def provenances(results: Path, raw_dir: str) -> list[Path]:
     """Return the provenance of all results, and of the raw records, which may lie elsewhere and be shared."""
     own = [path for path in results.rglob("*provenance.json") if path.relative_to(results).parts[0] != Path(RAW).name]
     # The study's folder holds `results`, or `studies/<name>`.
