@@ -24,7 +24,7 @@ from ecgpipe.config import Config, GeneratorSettings
 from ecgpipe.config.derived import is_partial, record_length
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
-from ecgpipe.tables.prospects import prospects
+from ecgpipe.tables.prospects import prospects, test_patients
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.estimates import PLAN, STARTING
@@ -246,9 +246,7 @@ class Planner:
         path = self._results / "data" / dataset / "records.parquet"
         if not path.exists():
             return None
-        found = pd.read_parquet(path, columns=["split", "label", "patient"])
-        counts = found[found["split"] == "test"].groupby("label")["patient"].nunique()
-        return {str(label): int(number) for label, number in counts.items()}
+        return test_patients(pd.read_parquet(path, columns=["split", "label", "patient"]))
 
     def claims(self) -> list[str]:
         """Say what each of the paper's claims could show with the test patients that there are."""

@@ -134,6 +134,11 @@ def test_a_ready_machine_is_well(run: Command, tmp_path: Path, monkeypatch: pyte
     found = {line[6:].split(":")[0]: line[:6].strip() for line in out.splitlines()}
     assert {"Python", "packages", "workflow", "cores", "GPU", "config", "disk", "records of demo_ptbxl"} <= set(found)
     assert set(found.values()) <= {"ok", "hint"}
+    columns = {"split": ["test"] * 30, "label": ["SR"] * 21 + ["AFIB"] * 9, "patient": range(30)}
+    write_parquet(tmp_path / "results/data/demo_ptbxl/records.parquet", pd.DataFrame(columns))
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "hint  test patients of demo_ptbxl: only SR has 10 test patients (SR 21, AFIB 9);" in out
 
 
 def test_faults_are_told_with_what_to_do(run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
