@@ -26,7 +26,7 @@ onerror:
     if workflow.is_main_process and workflow.execution_settings.keep_going:
         shell(
             'python "${{ECGPIPE_SCRIPTS}}/partial.py" --settings {STUDY.described.file:q} '
-            "--out results/partial --log results/logs/partial.log"
+            "--out {STUDY.results}/partial --log {STUDY.results}/logs/partial.log"
         )
 
 
@@ -76,7 +76,7 @@ rule samples:
 
 rule wfdb:
     input:
-        [f"results/wfdb/{d}/{g}" for d, g in STUDY.cells],
+        [at(f"wfdb/{d}/{g}") for d, g in STUDY.cells],
     message:
         "{rule}: done"
 

@@ -17,6 +17,8 @@ SETTINGS, CODE, RESULTS, VERDICTS = "settings", "code", "results (macro F1)", "v
 CELL = ("dataset", "experiment", "setting", "generator", "fraction", "ratio", "tested", "against")
 """Columns that tell a comparison from others."""
 ABSENT = "–"
+RAW = "results/raw"
+"""Folder of raw records, where a study does not say another."""
 
 
 class RunError(Exception):
@@ -39,7 +41,12 @@ class Difference:
     second: str
 
 
-def _results(folder: Path) -> Path:
+def finished(folder: Path) -> Path:
+    """Return the folder of results of a finished run, from it or from the study's folder.
+
+    Raises:
+        RunError: if there is none.
+    """
     for place in (folder / "results", folder):
         if (place / "report" / "provenance.json").exists() and (place / "tables" / "comparisons.parquet").exists():
             return place
@@ -61,10 +68,11 @@ def compare(first: str | Path, second: str | Path) -> list[Difference]:
         RunError: if one of them is no finished run.
         ValueError: if a file is damaged.
     """
-    one, other = _results(Path(first)), _results(Path(second))
-    settings = [_settings(read_json(place / "report" / "provenance.json")["settings"]) for place in (one, other)]
-    found = [Difference(SETTINGS, *row) for row in _differing(*settings)]
-    found += [Difference(CODE, *row) for row in _differing(_code(one), _code(other))]
+    one, other = finished(Path(first)), finished(Path(second))
+    asked = [read_json(place / "report" / "provenance.json")["settings"] for place in (one, other)]
+    found = [Difference(SETTINGS, *row) for row in _differing(*map(_settings, asked))]
+    code = [_code(place, settings.get("raw_dir", RAW)) for place, settings in zip((one, other), asked, strict=True)]
+    found += [Difference(CODE, *row) for row in _differing(*code)]
     tables = [pd.read_parquet(place / "tables" / "comparisons.parquet") for place in (one, other)]
     cells = [table[table["metric"] == PRIMARY] for table in tables]
     values = [_cells(table, _result) for table in cells]
@@ -84,14 +92,23 @@ def _settings(value: Any, key: str = "") -> dict[str, str]:
     return {key: str(value)}
 
 
-def _code(results: Path) -> dict[str, str]:
+def _code(results: Path, raw_dir: str) -> dict[str, str]:
     """Return the digest of each module that the results come from."""
-    return dict(_parts(results))
+    return {
+        module: digest
+        for path in provenances(results, raw_dir)
+        for module, digest in read_json(path).get("code", {}).get("parts", {}).items()
+    }
 
 
-def _parts(results: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(results.rglob("*provenance.json")):
-        yield from read_json(path).get("code", {}).get("parts", {}).items()
+def provenances(results: Path, raw_dir: str) -> list[Path]:
+    """Return the provenance of all results, and of the raw records, which may lie elsewhere and be shared."""
+    own = [path for path in results.rglob("*provenance.json") if path.relative_to(results).parts[0] != Path(RAW).name]
+    # The study's folder holds `results`, or `studies/<name>`.
+    raw = [
+        folder / Path(raw_dir).expanduser() for folder in (results.resolve().parents[0], results.resolve().parents[1])
+    ]
+    return sorted([*own, *(path for folder in raw for path in folder.glob("*.provenance.json"))])
 
 
 def _cells(table: pd.DataFrame, text: Callable[[Mapping[Hashable, Any]], str]) -> dict[str, str]:

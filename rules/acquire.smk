@@ -10,7 +10,7 @@ ACQUIRE = JOBS["acquire"]
 rule acquire:
     """Fetch one dataset's raw records, verified, and list them in a manifest."""
     output:
-        manifest=STUDY.own("results/raw/{dataset}.parquet"),
+        manifest=STUDY.own(ACQUIRE.path("{dataset}.parquet")),
         provenance=STUDY.own(ACQUIRE.provenance),
         checksums=STUDY.own(ACQUIRE.checksums),
     log:
@@ -40,7 +40,7 @@ rule acquire:
 rule download_plan:
     """Say how many files and bytes `acquire` would fetch now; fetch nothing."""
     log:
-        "results/logs/acquire/download_plan.log",
+        at("logs/acquire/download_plan.log"),
     conda:
         ACQUIRE.conda
     params:

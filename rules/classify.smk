@@ -47,18 +47,18 @@ rule classify_real:
         experiment="real",
         flags=lambda w: [
             "--also-test",
-            *(f"results/data/{other}" for other in STUDY.crossed(w.dataset)),
+            *(at(f"data/{other}") for other in STUDY.crossed(w.dataset)),
         ],
         settings=lambda w: STUDY.classification(w.dataset, "real"),
-        out=lambda w: f"results/classifiers/{w.dataset}/real",
-        code=STUDY.code(REAL.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/real"),
+        code=lambda w: STUDY.classifier_code(REAL.script, w.dataset),
     message:
         REAL.message
     shell:
         command(
             REAL,
             "{params.experiment}",
-            "--data results/data/{wildcards.dataset}",
+            "--data {results}/data/{wildcards.dataset}",
             "{params.flags}",
             "--settings {params.settings.file:q}",
             "--out {params.out}",
@@ -79,8 +79,8 @@ use rule classify_real as classify_baselines with:
         experiment="baselines",
         flags=[],
         settings=lambda w: STUDY.classification(w.dataset, "baselines"),
-        out=lambda w: f"results/classifiers/{w.dataset}/real/baselines",
-        code=STUDY.code(BASELINES.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/real/baselines"),
+        code=lambda w: STUDY.classifier_code(BASELINES.script, w.dataset),
     message:
         BASELINES.message
 
@@ -100,8 +100,8 @@ use rule classify_real as classify_real_for_another with:
         experiment="real",
         flags=[],
         settings=lambda w: STUDY.pretraining(w.other),
-        out=lambda w: f"results/classifiers/{w.dataset}/real/for_{w.other}",
-        code=STUDY.code(REAL_FOR_ANOTHER.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/real/for_{w.other}"),
+        code=lambda w: STUDY.classifier_code(REAL_FOR_ANOTHER.script, w.other),
     message:
         REAL_FOR_ANOTHER.message
 
@@ -134,13 +134,13 @@ use rule classify_real as classify_augmentation with:
         experiment="augmentation",
         flags=lambda w, input: [
             "--samples",
-            *repetitions(w, "results/samples/{dataset}/{generator}"),
+            *repetitions(w, at("samples/{dataset}/{generator}")),
             "--real-networks",
             *input.real,
         ],
         settings=lambda w: STUDY.classification(w.dataset, "augmentation"),
-        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/augmentation",
-        code=STUDY.code(AUGMENTATION.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/{w.generator}/augmentation"),
+        code=lambda w: STUDY.classifier_code(AUGMENTATION.script, w.dataset),
     message:
         AUGMENTATION.message
 
@@ -160,8 +160,8 @@ use rule classify_real as classify_transfer with:
         experiment="transfer",
         flags=lambda w, input: ["--pretrained", input.pretrained],
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
-        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/transfer",
-        code=STUDY.code(TRANSFER.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/{w.generator}/transfer"),
+        code=lambda w: STUDY.classifier_code(TRANSFER.script, w.dataset),
     message:
         TRANSFER.message
 
@@ -185,13 +185,13 @@ use rule classify_real as classify_cross with:
         experiment="augmentation",
         flags=lambda w: [
             "--samples",
-            *repetitions(w, "results/samples/{other}/{generator}"),
+            *repetitions(w, at("samples/{other}/{generator}")),
             *("--name", f"{w.generator}@{w.other}"),
-            *("--also-test", f"results/data/{w.other}"),
+            *("--also-test", at(f"data/{w.other}")),
         ],
         settings=lambda w: STUDY.classification(w.dataset, "cross"),
-        out=lambda w: f"results/classifiers/{w.dataset}/{w.generator}/with_{w.other}",
-        code=STUDY.code(CROSS.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/{w.generator}/with_{w.other}"),
+        code=lambda w: STUDY.classifier_code(CROSS.script, w.dataset),
     message:
         CROSS.message
 
@@ -217,10 +217,10 @@ use rule classify_real as classify_from_real with:
         experiment="transfer",
         flags=lambda w, input: [
             *("--pretrained", input.pretrained),
-            *("--origin", f"results/data/{w.other}"),
+            *("--origin", at(f"data/{w.other}")),
         ],
         settings=lambda w: STUDY.classification(w.dataset, "transfer"),
-        out=lambda w: f"results/classifiers/{w.dataset}/real/from_{w.other}",
-        code=STUDY.code(FROM_REAL.script),
+        out=lambda w: at(f"classifiers/{w.dataset}/real/from_{w.other}"),
+        code=lambda w: STUDY.classifier_code(FROM_REAL.script, w.dataset),
     message:
         FROM_REAL.message

@@ -34,17 +34,20 @@ rule closeness_generator:
         **resources(GENERATOR),
     params:
         what="generator",
-        flags=lambda w: ["--samples", f"results/samples/{w.dataset}/{w.generator}"],
+        flags=lambda w: [
+            *("--samples", at(f"samples/{w.dataset}/{w.generator}")),
+            *classifier_modules(w.dataset),
+        ],
         settings=lambda w: STUDY.closeness(),
-        out=lambda w: f"results/closeness/{w.dataset}/{w.generator}",
-        code=STUDY.code(GENERATOR.script),
+        out=lambda w: at(f"closeness/{w.dataset}/{w.generator}"),
+        code=lambda w: STUDY.classifier_code(GENERATOR.script, w.dataset),
     message:
         GENERATOR.message
     shell:
         command(
             GENERATOR,
             "{params.what}",
-            "--data results/data/{wildcards.dataset}",
+            "--data {results}/data/{wildcards.dataset}",
             "{params.flags}",
             "--network {input.network:q}",
             "--settings {params.settings.file:q}",
@@ -68,10 +71,10 @@ use rule closeness_generator as closeness_controls with:
         CONTROLS.benchmark
     params:
         what="controls",
-        flags=[],
+        flags=lambda w: classifier_modules(w.dataset),
         settings=lambda w: STUDY.closeness(),
-        out=lambda w: f"results/closeness/{w.dataset}",
-        code=STUDY.code(CONTROLS.script),
+        out=lambda w: at(f"closeness/{w.dataset}"),
+        code=lambda w: STUDY.classifier_code(CONTROLS.script, w.dataset),
     message:
         CONTROLS.message
 
@@ -111,5 +114,5 @@ rule closeness_tables:
             CLOSENESS,
             "tables",
             "{params.parts.file:q}",
-            "--out results/tables",
+            "--out {results}/tables",
         )

@@ -30,7 +30,7 @@ from ecgpipe.config.files import check_bounds, check_keys
 from ecgpipe.vocabulary import REAL_ON_SYNTHETIC
 from ecgpipe.workflow.arguments import ByFile
 from ecgpipe.workflow.checksums import ChangedFileError, KnownFiles
-from ecgpipe.workflow.jobs import CHECKSUMS, JOBS
+from ecgpipe.workflow.jobs import CHECKSUMS
 from ecgpipe.workflow.layout import one_of
 from ecgpipe.workflow.study import Study
 from ecgpipe.workflow.surroundings import check_surroundings
@@ -70,7 +70,7 @@ try:
     STUDY = Study(validate(config), SCRIPTS)
     if workflow.is_main_process:
         check_surroundings(STUDY)
-        STUDY.check_generators(Path(".snakemake") / "checked", gpus=gpus_of_a_job())
+        STUDY.check_classes(Path(".snakemake") / "checked", gpus=gpus_of_a_job())
         if CHECKS_RESULTS:
             STUDY.check_results(KNOWN_FILES)
         STUDY.check_sources()
@@ -84,27 +84,34 @@ os.environ.update(
     ECGPIPE_COUNTS=STUDY.counts,
 )
 
+
+def at(path):
+    """Return a path within the folder of the study's results."""
+    return f"{STUDY.results}/{path}"
+
+
 THREADS = STUDY.config.compute.threads
 PROCESSES = STUDY.config.compute.processes
 
 # A job depends on the checksums of what other jobs made, which Snakemake compares by content. The files themselves are
 # `ancient`: they must be there, and their time stamps, which a copy changes, count for nothing.
+JOBS = STUDY.jobs
 DATA = JOBS["preprocess"].checksums
 DATA_FILES = [
-    "results/data/{dataset}/signals.npy",
-    "results/data/{dataset}/records.parquet",
+    at("data/{dataset}/signals.npy"),
+    at("data/{dataset}/records.parquet"),
 ]
 SAMPLES = JOBS["sample"].checksums
 SAMPLE_FILES = [
-    "results/samples/{dataset}/{generator}/signals.npy",
-    "results/samples/{dataset}/{generator}/records.parquet",
+    at("samples/{dataset}/{generator}/signals.npy"),
+    at("samples/{dataset}/{generator}/records.parquet"),
 ]
 
 
 def remember_results():
     """Note that what this run made is what its jobs wrote, so that the next start need not read it again."""
     if workflow.is_main_process:
-        STUDY.keep_sampling(Path("results/generators"))
+        STUDY.keep_sampling(Path(at("generators")))
         STUDY.remember_results(KNOWN_FILES, STARTED)
 
 
@@ -113,6 +120,12 @@ def for_other(paths):
     if isinstance(paths, str):
         return paths.replace("{dataset}", "{other}")
     return [for_other(path) for path in paths]
+
+
+def classifier_modules(dataset):
+    """Return the option that names the module of a dataset's classifier, if it is a user's own."""
+    modules = STUDY.classifier_modules(dataset)
+    return ["--modules", *modules] if modules else []
 
 
 def members_sets(wildcards, files):
@@ -143,7 +156,7 @@ def command(job, *flags):
     """Return the shell command of a job, one flag a line, with the flags that all jobs have."""
     if job.networks:
         flags += (
-            "--state results/state",
+            "--state {results}/state",
             "--threads {threads}",
             "--gpu {resources.gpu}",
         )
@@ -153,9 +166,10 @@ def command(job, *flags):
         "--code {params.code}",
         "--log {log:q}",
     )
-    return " \\\n    ".join(
+    said = " \\\n    ".join(
         ['python "${{ECGPIPE_SCRIPTS}}/%s.py"' % job.script, *flags]
     )
+    return said.replace("{results}", STUDY.results)
 
 
 wildcard_constraints:

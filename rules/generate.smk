@@ -37,8 +37,8 @@ rule generate:
     shell:
         command(
             GENERATE,
-            "--data results/data/{wildcards.dataset}",
+            "--data {results}/data/{wildcards.dataset}",
             "--settings {params.settings.file:q}",
-            "--out results/generators/{wildcards.dataset}/{wildcards.generator}",
+            "--out {results}/generators/{wildcards.dataset}/{wildcards.generator}",
             "--processes {resources.processes}",
         )

@@ -48,7 +48,7 @@ rule preprocess:
             "--dataset {wildcards.dataset}",
             "--manifest {input.manifest:q}",
             "--settings {params.settings.file:q}",
-            "--out results/data/{wildcards.dataset}",
+            "--out {results}/data/{wildcards.dataset}",
             "--workers {threads}",
         )
 
@@ -59,7 +59,7 @@ rule merge:
         checksums=lambda w: expand(DATA, dataset=STUDY.members(w.dataset)),
         data=lambda w: ancient(
             expand(
-                "results/data/{member}/{file}",
+                at("data/{member}/{file}"),
                 member=STUDY.members(w.dataset),
                 file=DATASET.values(),
             )
@@ -85,8 +85,8 @@ rule merge:
         command(
             MERGE,
             "--members {params.members}",
-            "--data results/data",
-            "--out results/data/{wildcards.dataset}",
+            "--data {results}/data",
+            "--out {results}/data/{wildcards.dataset}",
         )
 
 

@@ -29,7 +29,7 @@ rule report_page:
         closeness=ancient(rules.closeness_tables.output.tables),
         data=ancient(
             expand(
-                "results/data/{dataset}/{file}",
+                at("data/{dataset}/{file}"),
                 dataset=STUDY.config.datasets,
                 file=["summary.json", "signals.npy", "records.parquet"],
             )
@@ -100,7 +100,7 @@ rule report_page:
         command(
             REPORT,
             "--settings {params.settings.file:q}",
-            "--tables results/tables",
+            "--tables {results}/tables",
             "--shown {params.shown.file:q}",
             "--out {output.page:q}",
         )

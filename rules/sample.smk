@@ -16,7 +16,7 @@ rule sample:
     input:
         checksums=[GENERATE.checksums, DATA],
         model=ancient([rules.generate.output.weights, rules.generate.output.model]),
-        records=ancient("results/data/{dataset}/records.parquet"),
+        records=ancient(at("data/{dataset}/records.parquet")),
     output:
         **SAMPLE.outputs(**SAMPLE_SET),
     log:
@@ -40,11 +40,11 @@ rule sample:
     shell:
         command(
             SAMPLE,
-            "--model results/generators/{wildcards.dataset}/{wildcards.generator}",
-            "--data results/data/{wildcards.dataset}",
+            "--model {results}/generators/{wildcards.dataset}/{wildcards.generator}",
+            "--data {results}/data/{wildcards.dataset}",
             "--name {params.name}",
             "--settings {params.settings.file:q}",
-            "--out results/samples/{wildcards.dataset}/{wildcards.generator}",
+            "--out {results}/samples/{wildcards.dataset}/{wildcards.generator}",
             "--processes {resources.processes}",
         )
 
@@ -69,8 +69,8 @@ rule pool:
         **resources(POOL),
     params:
         members=lambda w: STUDY.members(w.dataset),
-        folders=lambda w: members_sets(w, "results/samples/{dataset}/{generator}"),
-        out=lambda w: f"results/samples/{w.dataset}/{w.generator}",
+        folders=lambda w: members_sets(w, at("samples/{dataset}/{generator}")),
+        out=lambda w: at(f"samples/{w.dataset}/{w.generator}"),
         code=STUDY.code(POOL.script),
     message:
         POOL.message
@@ -100,11 +100,11 @@ use rule pool as pool_generators with:
     params:
         members=STUDY.config.generators,
         folders=lambda w: expand(
-            "results/samples/{dataset}/{generator}",
+            at("samples/{dataset}/{generator}"),
             dataset=w.dataset,
             generator=STUDY.config.generators,
         ),
-        out=lambda w: f"results/samples/{w.dataset}/all",
+        out=lambda w: at(f"samples/{w.dataset}/all"),
         code=STUDY.code(POOL.script),
     message:
         POOL_GENERATORS.message
@@ -117,7 +117,7 @@ rule export_wfdb:
         samples=ancient(SAMPLE_FILES),
     output:
         **EXPORT_WFDB.outputs(),
-        records=directory("results/wfdb/{dataset}/{generator}"),
+        records=directory(at("wfdb/{dataset}/{generator}")),
     log:
         EXPORT_WFDB.log,
     conda:
@@ -132,7 +132,7 @@ rule export_wfdb:
     shell:
         command(
             EXPORT_WFDB,
-            "--dataset results/samples/{wildcards.dataset}/{wildcards.generator}",
+            "--dataset {results}/samples/{wildcards.dataset}/{wildcards.generator}",
             "--label-map {params.label_map:q}",
             "--out {output.records:q}",
         )

@@ -23,7 +23,7 @@ rule result_tables:
         training=STUDY.classified("training.parquet"),
         records=ancient(
             expand(
-                "results/data/{dataset}/{file}.parquet",
+                at("data/{dataset}/{file}.parquet"),
                 dataset=STUDY.config.datasets,
                 file=["records", "excluded"],
             )
@@ -41,7 +41,7 @@ rule result_tables:
         **resources(RESULT_TABLES),
     params:
         settings=lambda w: STUDY.tables(),
-        data=expand("results/data/{dataset}", dataset=STUDY.config.datasets),
+        data=expand(at("data/{dataset}"), dataset=STUDY.config.datasets),
         benchmarks=[benchmark for benchmark, _ in STUDY.measured],
         provenances=[provenance for _, provenance in STUDY.measured],
         files=lambda w, input: ByFile.words(
@@ -61,5 +61,5 @@ rule result_tables:
             "{params.files.file:q}",
             "--data {params.data:q}",
             "--settings {params.settings.file:q}",
-            "--out results/tables",
+            "--out {results}/tables",
         )

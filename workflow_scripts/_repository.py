@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ecgpipe.workflow.environment import installed_first, open_streams
+from ecgpipe.workflow.environment import end_quietly_if_interrupted, installed_first, open_streams
 
 open_streams()
+end_quietly_if_interrupted()
 sys.path[1:] = installed_first(sys.path[1:], os.environ.get("PYTHONPATH", ""))

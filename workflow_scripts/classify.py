@@ -30,7 +30,9 @@ def main() -> None:
     folders = [folder for folder in (args.data, *args.samples, args.origin, *args.also_test) if folder]
     inputs = [folder / name for folder in folders for name in ("signals.npy", "records.parquet")]
     inputs += [*args.real_networks, *([args.pretrained] if args.pretrained else [])]
-    with running(args, inputs=inputs, threads=args.threads) as ready:
+    own = settings["classifier"].get("class")
+    modules = [own.partition(":")[0]] if own else []
+    with running(args, inputs=inputs, modules=modules, threads=args.threads) as ready:
         from ecgpipe.classify import run
         from ecgpipe.classify.experiments import Experiment
         from ecgpipe.config import classifier_settings

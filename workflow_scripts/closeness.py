@@ -17,6 +17,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, help="folder of the real dataset")
     arguments.add_argument("--samples", type=Path, help="generator: folder of the synthetic set")
     arguments.add_argument("--network", type=Path, help="pretrained.safetensors of the real experiment")
+    arguments.add_argument("--modules", nargs="+", default=[], help="modules of a network of the user's own")
     arguments.add_argument("--settings", help="JSON: level, most, draws, confidence, seed")
     arguments.add_argument("--closeness", type=Path, nargs="+", help="tables: closeness of generators and controls")
     arguments.add_argument("--privacy", type=Path, nargs="+", help="tables: privacy of generators")
@@ -31,7 +32,7 @@ def main() -> None:
     inputs += [args.network] if args.network else []
     parts = {name: getattr(args, name) for name in ("closeness", "privacy", "copies", "curves", "points")}
     inputs += [path for paths in parts.values() for path in paths or []]
-    with running(args, inputs=inputs, threads=args.threads) as ready:
+    with running(args, inputs=inputs, modules=args.modules, threads=args.threads) as ready:
         if args.what == "tables":
             from ecgpipe.closeness.run import join_tables
 

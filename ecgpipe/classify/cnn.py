@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgpipe.classify.network import Network
 from ecgpipe.config.derived import POOL, STRIDE, pooled_length
 
 DILATION = 5
 
 
-class RhythmCNN(nn.Module):
+class RhythmCNN(Network):
     """Conv, N residual blocks, flatten, L dense layers, output. No batch norm.
 
     Each block is ``max_pool(relu(x + conv(relu(conv(x)))))`` where both convolutions are the same one (shared weights).
@@ -75,8 +76,3 @@ class RhythmCNN(nn.Module):
             hidden = F.relu(hidden + convolution(F.relu(convolution(hidden))))
             hidden = F.max_pool2d(hidden, (1, POOL), (1, STRIDE))
         return hidden.flatten(1)
-
-    def forward(self, signals: Tensor) -> Tensor:
-        """Return logits ``(n, classes)`` of standardised signals ``(n, leads, length)``."""
-        logits: Tensor = self.head(self.features(signals))
-        return logits

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ecgpipe.classify.inputs import Standardizer
-from ecgpipe.classify.training import Network, build
+from ecgpipe.classify.network import Network
+from ecgpipe.classify.training import build
 from ecgpipe.config import AnyClassifier, ClassifierTraining, classifier_settings
 from ecgpipe.dataset import SignalSpec, require_same_form
 from ecgpipe.files import atomic_path
@@ -57,7 +58,7 @@ class Pretrained:
             "generator": self.generator,
             "fraction": self.fraction,
             "spec": self.spec.to_json(),
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self.settings.model_dump(mode="json", by_alias=True),
             "seeds": list(self.networks),
         }
         tensors = {

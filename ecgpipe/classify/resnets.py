@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgpipe.classify.network import Network
+
 
 class _Conv(nn.Module):
     """Convolution that keeps the length (or halves it), batch norm, ReLU if asked for."""
@@ -46,7 +48,7 @@ def _columns(signals: Tensor) -> Tensor:
     return signals.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
-class ResNetWang(nn.Module):
+class ResNetWang(Network):
     """Three residual blocks of convolutions of 8, 5 and 3 samples, global average pooling, one linear layer.
 
     Args:
@@ -73,11 +75,6 @@ class ResNetWang(nn.Module):
         """Return what the linear layer reads: standardised ``(n, leads, length)`` to ``(n, 2 channels)``."""
         pooled: Tensor = self.blocks(_columns(signals)).mean(dim=(2, 3))
         return pooled
-
-    def forward(self, signals: Tensor) -> Tensor:
-        """Return logits ``(n, classes)`` of standardised signals ``(n, leads, length)``."""
-        logits: Tensor = self.head(self.features(signals))
-        return logits
 
 
 DEPTHS: dict[int, tuple[int, ...]] = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -110,7 +107,7 @@ def _xblock(inputs: int, width: int, stride: int, bottleneck: bool) -> tuple[_Re
     return _Residual(nn.Sequential(*layers), nn.Sequential(*shortcut)), outputs
 
 
-class XResNet(nn.Module):
+class XResNet(Network):
     """A stem of three convolutions, four stages of residual blocks, average and maximum over time, one linear layer.
 
     Args:
@@ -144,8 +141,3 @@ class XResNet(nn.Module):
         """Return what the head reads: standardised ``(n, leads, length)`` to mean and maximum over time, ``(n, f)``."""
         hidden: Tensor = self.blocks(_columns(signals))
         return torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)
-
-    def forward(self, signals: Tensor) -> Tensor:
-        """Return logits ``(n, classes)`` of standardised signals ``(n, leads, length)``."""
-        logits: Tensor = self.head(self.features(signals))
-        return logits

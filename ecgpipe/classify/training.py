@@ -16,8 +16,17 @@ from torch import Tensor, nn
 from ecgpipe.classify.baselines import passes, reader
 from ecgpipe.classify.cnn import RhythmCNN
 from ecgpipe.classify.inputs import InMemory, Inputs
+from ecgpipe.classify.network import Network
+from ecgpipe.classify.registry import own_network
 from ecgpipe.classify.resnets import ResNetWang, XResNet
-from ecgpipe.config import AnyClassifier, ClassifierSettings, ClassifierTraining, Loss, WangSettings
+from ecgpipe.config import (
+    AnyClassifier,
+    ClassifierSettings,
+    ClassifierTraining,
+    Loss,
+    OwnClassifierSettings,
+    WangSettings,
+)
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.vocabulary import CLASS_WEIGHTS
 
@@ -55,15 +64,12 @@ def _seeded(device: torch.device, *entropy: int) -> Iterator[None]:
         yield
 
 
-Network = RhythmCNN | ResNetWang | XResNet
-"""A classifier: ``features`` of signals, and a ``head`` that reads them."""
-
-
 def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
     """Return an untrained network for signals of this form, its initial weights a function of ``seed``.
 
     Raises:
         ValueError: if the records are too short for the number of blocks.
+        ClassifierError: if a class of the user's own cannot be had, or does not take its settings.
     """
     leads, classes = len(spec.leads), len(spec.classes)
     with _seeded(torch.device("cpu"), seed, _INITIAL):
@@ -81,6 +87,8 @@ def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
             )
         if isinstance(settings, WangSettings):
             return ResNetWang(leads, classes, channels=settings.channels)
+        if isinstance(settings, OwnClassifierSettings):
+            return own_network(settings.class_, settings.network, spec)
         return XResNet(leads, classes, depth=settings.depth, channels=settings.channels, dropout=settings.dropout)
 
 

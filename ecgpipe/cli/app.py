@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ecgpipe.cli import blind, compare, doctor, ecgs, inspect, judge, report, run, start, study
+from ecgpipe.cli import blind, bundle, compare, doctor, ecgs, inspect, judge, report, run, start, study
 
 HELP = "Do synthetic 12-lead ECGs help a rhythm classifier? Studies of this question, and tools for anybody's ECGs."
 EXPECTED = (OSError, ValueError)
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (run, study, doctor, report, compare, blind, inspect, ecgs, judge, start):
+for group in (run, study, doctor, report, compare, bundle, blind, inspect, ecgs, judge, start):
     group.add_to(app)
 
 

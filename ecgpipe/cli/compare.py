@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +44,21 @@ def _text(found: list[Difference], first: Path, second: Path) -> str:
     lines = [f"A: {first}", f"B: {second}"]
     for about in dict.fromkeys(row.about for row in found):
         mine = [row for row in found if row.about == about]
-        lines += ["", f"{about} ({len(mine)}):"]
-        width = max(len(row.what) for row in mine)
-        lines += [f"  {row.what:<{width}}  {row.first}  ->  {row.second}" for row in mine]
+        lines += ["", f"{about} ({len(mine)}):", *_rows(mine, shutil.get_terminal_size().columns)]
     return "\n".join(lines)
+
+
+def _rows(found: list[Difference], columns: int) -> list[str]:
+    """Return a line for each difference, or three where one would be wider than the terminal."""
+    width = max(len(row.what) for row in found)
+    lines = [f"  {row.what:<{width}}  {row.first}  ->  {row.second}" for row in found]
+    if all(len(line) <= columns for line in lines):
+        return lines
+    return [
+        line
+        for row in found
+        for text, indent in ((row.what, 2), (f"A: {row.first}", 4), (f"B: {row.second}", 4))
+        for line in textwrap.wrap(
+            text, columns, initial_indent=" " * indent, subsequent_indent=" " * (indent + 3), break_long_words=False
+        )
+    ]

@@ -86,11 +86,22 @@ def _text(found: Inspection) -> str:
         lines += [f"  {example}" for example in row["examples"]]
         lines += [f"  {row['mend']}"] if row["mend"] else []
     lines += ["", "Codes:"]
-    lines += [f"  {code}: {number:,} records, {label or 'no class'}" for code, number, label in found.codes[:SHOWN]]
+    names = _names()
+    for code, number, label in found.codes[:SHOWN]:
+        name = f" ({names[code]})" if code in names else ""
+        lines.append(f"  {code}{name}: {number:,} records, {label or 'no class'}")
     lines += [f"  and {len(found.codes) - SHOWN} more codes"] if len(found.codes) > SHOWN else []
     lines += [f"WARNING: {warning}" for warning in found.warnings]
     printable = ("".join(c if c.isprintable() else "?" for c in line) for line in lines)  # names come from files
     return "\n".join(printable)
+
+
+def _names() -> dict[str, str]:
+    """Return the names of SNOMED CT codes, those of the PhysioNet Challenges of 2020 and 2021."""
+    import csv
+
+    with open(Path(__file__).with_name("snomed_codes.csv"), encoding="utf-8", newline="") as handle:
+        return {row["code"]: row["name"] for row in csv.DictReader(handle)}
 
 
 def _listed(what: str, counts: Counter[str]) -> str:

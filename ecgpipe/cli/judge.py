@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ import typer
 from ecgpipe.cli.options import ECGS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ecgpipe.closeness.records import Records
     from ecgpipe.judge.judgement import Judgement
 
@@ -119,18 +122,39 @@ def _write(found: Judgement, out: Path | None) -> None:
 
 
 def _print(found: Judgement) -> None:
-    import pandas as pd
-
-    from ecgpipe.report.closeness_words import written
-
     for line in [*found.sentences(), *(f"WARNING: {note}" for note in found.notes)]:
         print(line)
-    with pd.option_context("display.width", 200, "display.max_rows", None, "display.max_columns", None):
-        shown = found.pooled.drop(columns=["class", "lead", "p_value", "title"]).fillna({"note": ""})
-        print(f"\n{shown.to_string(index=False, float_format=written)}")
-        if len(found.by_class):
-            print(f"\nby class:\n{found.by_class.to_string(float_format=written, na_rep='-')}")
-        if found.privacy is not None:
-            print(f"\nprivacy:\n{found.privacy.pairs.to_string(index=False, float_format=written)}")
-        if found.utility is not None:
-            print(f"\nutility:\n{found.utility.to_string(index=False, float_format=written)}")
+    there = found.pooled["value"].notna()
+    pooled = found.pooled[there].set_index("measure")
+    pooled["standing"] = pooled["standing"].str.replace(" records", "")
+    order = ["value", "low", "high", "standing", "floor", "floor_low", "floor_high", "unit", "n", "note"]
+    print(f"\n{_table(pooled[order].fillna({'note': ''}))}")
+    absent = found.pooled[~there]
+    for note, rows in absent.groupby("note", sort=False):
+        print(f"Not measured: {', '.join(rows['measure'])} ({note}).")
+    if len(by_class := found.by_class.dropna(how="all")):
+        print(f"\nby class:\n{_table(by_class)}")
+    if found.privacy is not None:
+        print(f"\nprivacy:\n{_table(found.privacy.pairs.set_index('synthetic'))}")
+    if found.utility is not None:
+        print(f"\nutility:\n{_table(found.utility.set_index(['trained_on', 'metric']))}")
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """Return a table no wider than the terminal: what does not fit goes below, under the same index.
+
+    A column ``x`` with ``x_low`` and ``x_high`` has its interval beside it, in brackets.
+    """
+    from ecgpipe.report.closeness_words import written
+
+    shown = frame.copy()
+    for low in [name for name in frame if str(name).endswith("low")]:
+        high = str(low).removesuffix("low") + "high"
+        ends = zip(frame[low], frame[high], strict=True)
+        shown[low] = [f"[{written(a)}, {written(b)}]" if a == a else "" for a, b in ends]
+        shown = shown.drop(columns=high).rename(columns={low: f"{str(low).removesuffix('low')}interval"})
+    shown = shown.loc[:, (shown != "").any()]
+    columns = shutil.get_terminal_size().columns
+    # pandas ends all lines of a block but the last's with a blank and a backslash.
+    text = shown.to_string(float_format=written, na_rep="–", line_width=columns, justify="right")
+    return "\n".join(line.rstrip(" \\") for line in text.splitlines())

@@ -14,3 +14,9 @@ SNAKEMAKE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 ConfigFile = Annotated[Path, typer.Option("--configfile", help="The study's configuration.", show_default=True)]
 CONFIG = Path("config.yaml")
+PAGE = Path("report") / "index.html"
+"""The report within the folder of results."""
+
+Results = Annotated[
+    Path | None, typer.Option(help="The study's results, if not those of the config.yaml here.", show_default=False)
+]

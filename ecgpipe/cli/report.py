@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ecgpipe.cli.options import ECGS, STUDY
-
-PAGE = Path("report") / "index.html"
+from ecgpipe.cli.options import ECGS, PAGE, STUDY, Results
+from ecgpipe.cli.study import results_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    results: Annotated[Path, typer.Option(help="The study's results.")] = Path("results"),
+    results: Results = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     tables: Annotated[
         str | None, typer.Option(help="Write every table as csv, latex, parquet, separated by commas.")
@@ -36,6 +35,7 @@ def report(
     forms = [] if tables is None else tables.split(",")
     if unknown := [form for form in forms if form not in FORMATS]:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--tables")
+    results = results_of() if results is None else results
     page = results / PAGE
     if not page.exists():
         raise FileNotFoundError(f"{page} is missing: run the study first, or name its results with --results")

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgpipe.cli.options import CONFIG, SNAKEMAKE, STUDY, ConfigFile
+from ecgpipe.cli.options import CONFIG, PAGE, SNAKEMAKE, STUDY, ConfigFile
 from ecgpipe.cli.study import require_config
 
 if TYPE_CHECKING:
     from ecgpipe.config import Config
     from ecgpipe.workflow.pending import Job
 
-REPORT = Path("results/report/index.html")
 PARTS = {"download_plan", "data", "generators", "samples", "wfdb", "classifiers", "closeness", "tables"}
 """Targets that do not end in the report."""
 
@@ -52,6 +51,7 @@ def run(
     from ecgpipe.files import write_json
     from ecgpipe.workflow import console
     from ecgpipe.workflow.estimates import estimates
+    from ecgpipe.workflow.layout import Layout
     from ecgpipe.workflow.pending import pending, snakefile
 
     number = _cores(cores)
@@ -65,7 +65,7 @@ def run(
         if answers_too:
             _answer(config)
         return
-    known = estimates(jobs)
+    known = estimates(jobs, results=Layout(config).results)
     print(_beginning(jobs, [seconds for seconds in known if seconds is not None], number), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder) / "jobs.json"
@@ -122,11 +122,14 @@ def _answer(config: Config) -> None:
     import pandas as pd
 
     from ecgpipe.report.answers import answers_of
+    from ecgpipe.workflow.layout import Layout
 
-    comparisons, verdicts = (Path(f"results/tables/{name}.parquet") for name in ("comparisons", "verdicts"))
-    if not (comparisons.exists() and verdicts.exists() and REPORT.exists()):
+    results = Path(Layout(config).results)
+    comparisons, verdicts = (results / "tables" / f"{name}.parquet" for name in ("comparisons", "verdicts"))
+    report = results / PAGE
+    if not (comparisons.exists() and verdicts.exists() and report.exists()):
         return
     print()
     for answer in answers_of(config, pd.read_parquet(comparisons), pd.read_parquet(verdicts)):
         print(f"{answer.question} {answer.headline}")
-    print(f"The report: {REPORT.resolve().as_uri()}")
+    print(f"The report: {report.resolve().as_uri()}")

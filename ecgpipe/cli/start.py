@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,8 +35,10 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     example = "ecgpipe init my_study --from folder --records /data/our_ecgs"
     app.command(rich_help_panel=OWN, epilog=f"Example: {example}")(init)
-    group = typer.Typer(help="A generator of your own: a folder that runs, with its test.", no_args_is_help=True)
+    text = "A generator or a classifier of your own: a folder that runs, with its test."
+    group = typer.Typer(help=text, no_args_is_help=True)
     group.command(epilog="Example: ecgpipe new generator my_generator")(generator)
+    group.command(epilog="Example: ecgpipe new classifier my_classifier")(classifier)
     app.add_typer(group, name="new", rich_help_panel=OWN)
 
 
@@ -68,7 +72,7 @@ def init(
     if records is not None:
         text = _of_folder(text, records, folder.resolve().name)
     write_text(folder / "config.yaml", text)
-    write_text(folder / ".gitignore", "/results/\n/.snakemake/\n")
+    write_text(folder / ".gitignore", "/results/\n/studies/\n/.snakemake/\n")
     print(f"{folder / 'config.yaml'} describes the study; every key is explained there. Next:\n")
     print(f"  cd {folder}\n  ecgpipe check\n  ecgpipe run")
 
@@ -108,6 +112,18 @@ def generator(
     name: Annotated[str, typer.Argument(help="Name of the generator and of its folder: letters, digits, _.")],
 ) -> None:
     """Make a folder with a generator to start from, a small study of it, and its test."""
+    _from_templates("generator", name)
+
+
+def classifier(
+    name: Annotated[str, typer.Argument(help="Name of the classifier and of its folder: letters, digits, _.")],
+) -> None:
+    """Make a folder with a classifier to start from, a small study with it, and its test."""
+    _from_templates("classifier", name)
+
+
+def _from_templates(kind: str, name: str) -> None:
+    """Write the folder of a generator or a classifier of one's own."""
     import jinja2
 
     from ecgpipe.files import write_text
@@ -115,15 +131,14 @@ def generator(
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise typer.BadParameter(f"{name!r} must begin with a small letter, and have small letters, digits and _ only")
     folder = _new(Path(name))
+    found = importlib.util.find_spec(name)
+    if name in sys.builtin_module_names or (found is not None and found.origin is not None):
+        raise typer.BadParameter(f"{name!r} is the name of a module that Python has already; choose another")
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Python, not HTML
     words = {"name": name, "class_name": "".join(part.capitalize() for part in name.split("_"))}
-    targets = {
-        "generator.py.j2": f"{name}.py",
-        "generator_test.py.j2": f"test_{name}.py",
-        "generator.yaml.j2": "config.yaml",
-    }
-    for template, target in targets.items():
-        write_text(folder / target, environment.get_template(template).render(words))
+    targets = {".py.j2": f"{name}.py", "_test.py.j2": f"test_{name}.py", ".yaml.j2": "config.yaml"}
+    for ending, target in targets.items():
+        write_text(folder / target, environment.get_template(kind + ending).render(words))
     print(f"{folder} holds {name}.py, its test and a small study of it. Next:\n")
     print(f"  cd {folder}\n  python -m pytest    # needs pytest\n  ecgpipe run")

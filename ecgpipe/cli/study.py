@@ -29,6 +29,18 @@ def require_config(configfile: Path) -> Path:
     return configfile
 
 
+def results_of(configfile: Path = CONFIG) -> Path:
+    """Return the folder of results of the study in this folder: `results`, or its own if its configuration says so."""
+    from ecgpipe.config import ConfigError, load
+    from ecgpipe.workflow.jobs import RESULTS
+    from ecgpipe.workflow.layout import Layout
+
+    try:
+        return Path(Layout(load(configfile)).results)
+    except (ConfigError, FileNotFoundError):
+        return Path(RESULTS)  # a report can be read whatever has become of the configuration
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     for function, settings, example in (
@@ -53,7 +65,7 @@ def check(
 
     study = Study(load(require_config(configfile)), PACKAGE_ROOT / "workflow_scripts")
     check_surroundings(study)
-    study.check_generators(Path(".snakemake") / "checked")
+    study.check_classes(Path(".snakemake") / "checked")
     print(f"{configfile}: every key is known and every value allowed.")
     if not results:
         return
@@ -71,15 +83,17 @@ def plan(context: typer.Context, configfile: ConfigFile = CONFIG) -> None:
 
     from ecgpipe.config import load
     from ecgpipe.workflow import plan as planning  # imports torch
+    from ecgpipe.workflow.layout import Layout
     from ecgpipe.workflow.pending import pending
 
     config = load(require_config(configfile))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ecgpipe.workflow").setLevel(logging.INFO)
     jobs = pending([*(context.args or ["all"]), "--configfile", str(configfile)])
-    planner = planning.Planner(config, Path("results"))
+    results = Layout(config).results
+    planner = planning.Planner(config, Path(results))
     estimates = planner.estimates(jobs)
-    planning.save(estimates, Path())
+    planning.save(estimates, Path(), results)
     print(planning.table(estimates))
     disk = planner.disk()
     print(f"Arrays on disk: {'not known' if disk is None else f'{disk / 1e9:,.2f} GB'}")
@@ -108,8 +122,8 @@ def why(context: typer.Context, configfile: ConfigFile = CONFIG) -> None:
     print(explain(jobs, study=study))
 
 
-def took() -> None:
+def took(configfile: ConfigFile = CONFIG) -> None:
     """Compare what the jobs of the last plan took with the estimate."""
     from ecgpipe.workflow.plan import took as comparison
 
-    print(comparison(Path()))
+    print(comparison(Path(), str(results_of(configfile))))

@@ -21,6 +21,9 @@ RESULT_FOLDERS = {
 }
 """Folders below ``results`` that hold results of other stages than the first."""
 
+STUDIES = "studies"
+"""Folder, beside ``results``, of the results of studies that have a folder of their own."""
+
 SHORTEST_COMPARED = 288
 """Samples of the shortest record that closeness can compare: what the widest kernel of its feature map reads."""
 
@@ -141,6 +144,8 @@ def band_lies_within_the_signals(config: Config) -> None:
 def holds_results(path: PurePath) -> str | None:
     """Return the folder of results that a path, relative to the study's folder, is or lies in, if there is one."""
     first, *rest = PurePath(os.path.normpath(path)).parts or ("",)
+    if first == STUDIES:
+        return STUDIES
     return f"results/{rest[0]}" if first == "results" and rest and rest[0] in RESULT_FOLDERS else None
 
 

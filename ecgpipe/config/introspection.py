@@ -23,4 +23,4 @@ def model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
 
 def _is_of_kind(model: type[BaseModel], value: dict[str, Any]) -> bool:
     kind = model.model_fields["kind"]
-    return value.get("kind", kind.default) in typing.get_args(kind.annotation)
+    return value.get("kind", "own" if "class" in value else kind.default) in typing.get_args(kind.annotation)

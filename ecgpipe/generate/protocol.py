@@ -13,17 +13,12 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import Tensor
 
 from ecgpipe.arrays import SignalReader
 from ecgpipe.dataset import Dataset, SignalSpec
-
-
-class Settings(BaseModel):
-    """Settings of a generator: immutable and strict (unknown keys and other types are errors), all fields described."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from ecgpipe.plugins import Settings as Settings
 
 
 class Signals:

@@ -6,11 +6,12 @@ your own is named by its dotted path, ``package.module:Class``. This module impo
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+
+from ecgpipe import plugins
+from ecgpipe.plugins import PluginError
 
 if TYPE_CHECKING:
     from ecgpipe.generate.protocol import Generator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MEMBERS = ("fit", "sample", "save", "load")
 
 
-class GeneratorError(Exception):
+class GeneratorError(PluginError):
     """A generator that cannot be found or used, or settings it does not take; the message says which and why."""
 
 
@@ -29,7 +30,7 @@ def module_of(name: str, dotted: str | None) -> str:
         name: the generator's name in the configuration.
         dotted: ``package.module:Class``, or None for the generator of that name in :mod:`ecgpipe.generate`.
     """
-    return f"ecgpipe.generate.{name}" if dotted is None else dotted.partition(":")[0]
+    return f"ecgpipe.generate.{name}" if dotted is None else plugins.module_of(dotted)
 
 
 def class_path(name: str, dotted: str | None) -> str:
@@ -43,27 +44,12 @@ def load_class(name: str, dotted: str | None) -> type[Generator]:
     Raises:
         GeneratorError: if module or class is missing, or the class lacks a member of the protocol.
     """
-    module_name, _, attribute = class_path(name, dotted).partition(":")
-    where = f"generator {name!r}"
+    where, path = f"generator {name!r}", class_path(name, dotted)
+    missing = "set `class: package.module:Class`" if dotted is None else "is its folder installed or on PYTHONPATH?"
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise GeneratorError(
-                f"{where}: its module {module_name} needs {error.name}, which is not installed"
-            ) from error
-        hint = "set `class: package.module:Class`" if dotted is None else "is its folder installed or on PYTHONPATH?"
-        raise GeneratorError(f"{where}: there is no module {module_name}; {hint}") from error
-    except (Exception, SystemExit) as error:  # a user's own code may do anything
-        said = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise GeneratorError(
-            f"{where} (`generator_settings.{name}.class`): the import of {module_name} ended in {said}; mend it"
-        ) from error
-    found = getattr(module, attribute, None)
-    if found is None:
-        raise GeneratorError(f"{where}: module {module_name} has no {attribute}")
-    if not isinstance(found, type):
-        raise GeneratorError(f"{where}: {module_name}:{attribute} is no class")
+        found = plugins.import_class(path, where, f"generator_settings.{name}.class", missing)
+    except PluginError as error:
+        raise GeneratorError(str(error)) from error
     lacking = [member for member in MEMBERS if not callable(getattr(found, member, None))]
     for member in ("Settings", "SampleSettings"):
         model = getattr(found, member, None)
@@ -71,7 +57,7 @@ def load_class(name: str, dotted: str | None) -> type[Generator]:
             lacking.append(f"{member} (a pydantic model)")
     if lacking:
         raise GeneratorError(
-            f"{where}: {module_name}:{found.__name__} lacks {', '.join(lacking)};"
+            f"{where}: {module_of(name, dotted)}:{found.__name__} lacks {', '.join(lacking)};"
             " see ecgpipe.generate.protocol.Generator"
         )
     return found
@@ -90,20 +76,9 @@ def parse_settings(name: str, model: type[BaseModel], values: dict[str, Any], ke
         GeneratorError: naming each wrong key, its value and what is allowed.
     """
     try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = []
-        for e in error.errors():
-            place = ".".join(["generator_settings", name, key, *map(str, e["loc"])])
-            if e["type"] == "extra_forbidden":
-                lines.append(
-                    f"`{place}`: no such key (value {e['input']!r}); there are {', '.join(model.model_fields)}"
-                )
-            elif e["type"] == "value_error":
-                lines.append(f"`{place}`: {e['msg'].removeprefix('Value error, ')}")
-            else:
-                lines.append(f"`{place}`: {e['input']!r} is not allowed. {e['msg']}")
-        raise GeneratorError("These settings cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
+        return plugins.parse_settings(model, values, f"generator_settings.{name}.{key}")
+    except PluginError as error:
+        raise GeneratorError(str(error)) from None
 
 
 def check_settings(name: str, dotted: str | None, train: dict[str, Any], sample: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ecgpipe.config import AnyClassifier, Config
+from ecgpipe.config import AnyClassifier, Config, OwnClassifierSettings
 from ecgpipe.dataset import SPLITS
 from ecgpipe.preprocess.splits import FOLDS, NUMBER, SHARE, rotation
 from ecgpipe.prose.answers import times
@@ -183,6 +183,12 @@ def _training(own: AnyClassifier) -> str:
     )
 
 
+def _network(own: AnyClassifier) -> str:
+    if isinstance(own, OwnClassifierSettings):
+        return f"a network of this study's own, {own.class_.partition(':')[2]}"
+    return _CLASSIFIERS[own.kind]
+
+
 def _networks(config: Config) -> str:
     """Describe each network, with its datasets if there are several networks."""
     used: dict[str, list[str]] = {}
@@ -192,7 +198,7 @@ def _networks(config: Config) -> str:
     for name, datasets in used.items():
         own = config.classifiers[name]
         of = f" of {listed(datasets)}" if len(used) > 1 else ""
-        sentences.append(f"The classifier{of} was {_CLASSIFIERS.get(own.kind, own.kind)}, {_training(own)}.")
+        sentences.append(f"The classifier{of} was {_network(own)}, {_training(own)}.")
     return " ".join(sentences)
 
 

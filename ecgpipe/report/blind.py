@@ -49,7 +49,7 @@ def _drawn(rng: np.random.Generator, sets: Sequence[Set], label: str, count: int
     return found
 
 
-def _chosen(inputs: Inputs, rng: np.random.Generator) -> list[_Record]:
+def _chosen(inputs: Inputs, rng: np.random.Generator, each: int) -> list[_Record]:
     """Return the test's records, in their order."""
     names, sets = sets_of(inputs)
     own = [one for one in sets if has_own_samples(inputs, names[one.dataset])]
@@ -58,18 +58,21 @@ def _chosen(inputs: Inputs, rng: np.random.Generator) -> list[_Record]:
         synthetic: list[_Record] = []
         for generator in inputs.config.generators:
             mine = [one for one in own if not one.real and one.name == generator]
-            synthetic += _drawn(rng, mine, label, EACH)
+            synthetic += _drawn(rng, mine, label, each)
         found += synthetic + _drawn(rng, [one for one in own if one.real], label, len(synthetic))
     return [found[place] for place in rng.permutation(len(found))]
 
 
-def blind_test(inputs: Inputs) -> tuple[dict[str, Any], Key] | None:
+def blind_test(inputs: Inputs, each: int = EACH, seed: int | None = None) -> tuple[dict[str, Any], Key] | None:
     """Return what the page of the blind test shows, and its key; None if there are no synthetic records.
 
-    The study's seed decides which records are shown, and in which order.
+    Args:
+        inputs: the study's results.
+        each: synthetic records of each generator and rhythm.
+        seed: decides which records are shown, and in which order; the study's if not given.
     """
     names, _ = sets_of(inputs)
-    records = _chosen(inputs, np.random.default_rng([inputs.config.seed, *b"blind"]))
+    records = _chosen(inputs, np.random.default_rng([inputs.config.seed if seed is None else seed, *b"blind"]), each)
     if not records:
         return None
     items = {f"e{place:03d}": record for place, record in enumerate(records, 1)}

@@ -30,6 +30,7 @@ class Inputs:
         samples: folder of the samples of each (dataset, generator).
         models: folder of each trained (dataset, generator).
         git: state of the checkout; None if there is none.
+        ecgs: whether records are shown.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class Inputs:
     samples: Mapping[Model, Path]
     models: Mapping[Model, Path]
     git: GitState | None
+    ecgs: bool = True
     _read: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame:

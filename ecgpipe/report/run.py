@@ -18,7 +18,7 @@ from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAME
 from ecgpipe.report import closeness, scripts
 from ecgpipe.report.answer import answer
 from ecgpipe.report.beside import methods_text, take_away, write_beside
-from ecgpipe.report.blind import blind_test, write_key
+from ecgpipe.report.blind import EACH, blind_test, write_key
 from ecgpipe.report.data import records
 from ecgpipe.report.ecgs import examples
 from ecgpipe.report.inputs import Inputs, Model
@@ -49,6 +49,7 @@ def build_report(
     out: str | Path,
     git: GitState | None,
     beside: bool = True,
+    ecgs: bool = True,
 ) -> None:
     """Write the report, and beside it what can be taken away and the blind test.
 
@@ -64,14 +65,15 @@ def build_report(
         out: the HTML file.
         git: of :func:`ecgpipe.report.provenance.git_state`; None if the study was not run from a checkout.
         beside: whether to write what can be taken away, too.
+        ecgs: whether to show records; without, the page holds no signals, and there is no blind test.
 
     Raises:
         FileNotFoundError: if a table or a dataset is missing.
     """
-    inputs = Inputs(config, Path(tables), data, samples, models, git)
+    inputs = Inputs(config, Path(tables), data, samples, models, git, ecgs)
     environment = _environment()
     compared = closeness.section(inputs.tables, list(inputs.data), inputs.classes, LEADS)
-    judged = _write_blind_test(inputs, environment, Path(out).parent)
+    judged = write_blind_test(inputs, Path(out).with_name("blind.html"), Path(out).with_name("blind_key.json"))
     script = scripts.script("page.js", "ecg.js", "pane.js", "viewer.js")
     fixed = {
         "style": _style("style.css", "viewer.css"),
@@ -92,6 +94,7 @@ def build_report(
         "answer": answer(inputs),
         "data": records(inputs),
         "blind": judged,
+        "ecgs": ecgs,
         "examples": examples(inputs),
         "results": results(inputs),
         "comparisons": comparisons(inputs),
@@ -142,19 +145,34 @@ def _style(*names: str) -> Markup:
     return Markup(text)  # noqa: S704 - the package's own files
 
 
-def _write_blind_test(inputs: Inputs, environment: jinja2.Environment, folder: Path) -> int:
-    """Write the page of the blind test and its key; return the number of its ECGs."""
-    page, key = blind_test(inputs) or (None, None)
+def write_blind_test(inputs: Inputs, page: Path, key: Path, *, each: int = EACH, seed: int | None = None) -> int:
+    """Write the page of the blind test and its key.
+
+    Args:
+        inputs: the study's results.
+        page: HTML file to write.
+        key: JSON file to write; without records for a test, an empty one.
+        each: synthetic records of each generator and rhythm.
+        seed: decides which records are shown, and in which order; the study's if not given.
+
+    Returns:
+        The number of its ECGs.
+    """
+    test, answers = blind_test(inputs, each, seed) or (None, None)
     script = scripts.script("ecg.js", "pane.js", "blind.js")
-    html = environment.get_template("blind.html.j2").render(
-        style=_style("style.css", "viewer.css"),
-        script=script,
-        policy=scripts.policy(script),
-        config=inputs.config,
-        simulated=inputs.simulated,
-        test=page,
-        data=page and scripts.data(page),
+    html = (
+        _environment()
+        .get_template("blind.html.j2")
+        .render(
+            style=_style("style.css", "viewer.css"),
+            script=script,
+            policy=scripts.policy(script),
+            config=inputs.config,
+            simulated=inputs.simulated,
+            test=test,
+            data=test and scripts.data(test),
+        )
     )
-    write_text(folder / "blind.html", html)
-    write_key(folder / "blind_key.json", key)
-    return len(page["records"]) if page else 0
+    write_text(page, html)
+    write_key(key, answers)
+    return len(test["records"]) if test else 0

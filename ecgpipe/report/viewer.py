@@ -69,7 +69,12 @@ def has_own_samples(inputs: Inputs, name: str) -> bool:
 
 
 def sets_of(inputs: Inputs) -> tuple[list[str], list[Set]]:
-    """Return the datasets that have samples, and their sets: real records first, then each generator's."""
+    """Return the datasets that have samples, and their sets: real records first, then each generator's.
+
+    There are none in a report that shows no records.
+    """
+    if not inputs.ecgs:
+        return [], []
     names = [name for name in inputs.data if any(dataset == name for dataset, _ in inputs.drawn)]
     sets = []
     for place, name in enumerate(names):

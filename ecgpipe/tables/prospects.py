@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import pandas as pd
+
 from ecgpipe.prose import conclusions as say
 from ecgpipe.tables.influence import FEWEST
 from ecgpipe.tables.resampling import upper_limit
@@ -19,6 +21,37 @@ SEED = 0.03
 PATIENT = 0.3
 """Standard deviation from patient to patient of the difference between two methods in a rhythm's F1, a prior: what
 methods of like skill have in benchmarks/planted_counts.py."""
+
+NONE_JUDGED = (
+    "Would be decided by {number} comparisons, but none of them could be judged: that needs two seeds or more, and two "
+    f"rhythms with at least {FEWEST} test patients each."
+)
+
+
+def test_patients(records: pd.DataFrame, every: bool = False) -> dict[str, int]:
+    """Count the test patients of each rhythm.
+
+    Args:
+        records: of a dataset, with ``split``, ``label`` and ``patient``.
+        every: whether all patients are tested, as where folds rotate.
+    """
+    tested = records if every else records[records["split"] == "test"]
+    counts = tested.groupby("label")["patient"].nunique()
+    return {str(label): int(number) for label, number in counts.items()}
+
+
+def too_few(patients: Mapping[str, int]) -> str:
+    """Say that a dataset has too few test patients for a verdict; empty if it has enough.
+
+    Args:
+        patients: test patients of each rhythm.
+    """
+    enough = [label for label, number in patients.items() if number >= FEWEST]
+    if len(enough) >= 2:
+        return ""
+    most = ", ".join(f"{label} {n}" for label, n in sorted(patients.items(), key=lambda pair: -pair[1])[:3])
+    have = f"only {enough[0]} has" if enough else "no rhythm has"
+    return f"{have} {FEWEST} test patients ({most or 'there are none'}); a gain can be judged with two such rhythms"
 
 
 def expected_error(patients: Collection[int], seeds: int, inflation: float = 1.0) -> tuple[float, float] | None:
@@ -92,6 +125,9 @@ def prospects(
             if found is not None
         ]
         known = [error for error in errors if error is not None]
+        if not known:
+            lines.append(f"{claim} {NONE_JUDGED.format(number=number * len(datasets))}")
+            continue
         smallest = float("nan")
         if len(known) == len(errors):
             of = smallest_margin if bound else smallest_difference

@@ -13,6 +13,7 @@ import collections
 import json
 import logging
 import os
+import signal
 import statistics
 import sys
 import threading
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -175,6 +177,8 @@ class Reporter:
         self._held: list[str] = []
         self._said: collections.deque[str] = collections.deque(maxlen=50)
         self.failed = 0
+        self.interrupted = False
+        """Whether the user has ended the run: what jobs say to that is not shown."""
 
     def event(self, event: Any, record: Mapping[str, Any]) -> None:
         """Take an event of Snakemake."""
@@ -202,6 +206,8 @@ class Reporter:
 
     def _job_failed(self, record: Mapping[str, Any]) -> None:
         self.failed += 1
+        if self.interrupted:
+            return
         key = self._keys.get(int(record["jobid"]), (str(record["rule_name"]), ""))
         self.remaining.started.pop(key, None)
         logs = [Path(log) for log in record["log"] or [] if Path(log).exists()]
@@ -217,6 +223,8 @@ class Reporter:
         with self._lock:
             if level < logging.WARNING or not text or text.startswith(CHATTER) or text in self._said:
                 return
+            if self.interrupted:
+                return
             if "CalledProcessError" in text:  # the event of the job that failed says it better
                 return
             self._said.append(text)
@@ -229,7 +237,7 @@ class Reporter:
         """
         text = text.rstrip()
         with self._lock:
-            if not text or text.startswith(CHATTER):
+            if not text or text.startswith(CHATTER) or self.interrupted:
                 return
             if text.startswith(("ERROR: ", "(the full account is in ")):
                 self._held.append(text)
@@ -286,6 +294,16 @@ def _relay(reporter: Reporter) -> threading.Thread:
     return thread
 
 
+def _note_interrupts(reporter: Reporter) -> None:
+    """Let the reporter know of an interrupt (Ctrl-C) before Snakemake does."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        reporter.interrupted = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
+
+
 def _ticking(reporter: Reporter, screen: Bars) -> None:
     while True:
         time.sleep(1)
@@ -304,6 +322,7 @@ def main(arguments: Sequence[str]) -> None:
     screen = Bars(out) if out.isatty() and os.environ.get("TERM") != "dumb" else Lines(out)
     _reporter = Reporter(remaining, screen)
     thread = _relay(_reporter)
+    _note_interrupts(_reporter)
     if isinstance(screen, Bars):
         threading.Thread(target=_ticking, args=(_reporter, screen), daemon=True).start()
     LoggerPluginRegistry().register_plugin(f"snakemake_logger_plugin_{NAME}", sys.modules[__name__])

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 FIXED = {
     "MPLBACKEND": "agg",  # pictures are written to files; a notebook's backend is no part of this environment
@@ -98,6 +99,17 @@ def open_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
+
+
+def end_quietly_if_interrupted() -> None:
+    """Let an interrupt from the terminal end this process without a trace; every other error keeps its own."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            before(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ecgpipe.files import read_json
-from ecgpipe.workflow.jobs import JOBS
+from ecgpipe.workflow.jobs import JOBS, RESULTS
 from ecgpipe.workflow.pending import Job
 
-PLAN = "results/plan.json"
-"""Where ``ecgpipe plan`` keeps its estimates."""
+PLAN = "plan.json"
+"""File in the folder of results in which ``ecgpipe plan`` keeps its estimates."""
 STARTING = 5.0
 """Seconds that a job takes to start Python and its libraries."""
 
@@ -28,29 +28,30 @@ def _seconds(provenance: Path) -> float | None:
         return None
 
 
-def _planned(folder: Path) -> dict[tuple[str, str], float]:
+def _planned(results: Path) -> dict[tuple[str, str], float]:
     try:
-        rows: list[dict[str, Any]] = read_json(folder / PLAN)
+        rows: list[dict[str, Any]] = read_json(results / PLAN)
         return {(row["rule"], row["name"]): float(row["seconds"]) for row in rows if row["seconds"] is not None}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def estimates(jobs: Sequence[Job], folder: str | Path = ".") -> list[float | None]:
+def estimates(jobs: Sequence[Job], folder: str | Path = ".", results: str = RESULTS) -> list[float | None]:
     """Estimate jobs: as planned, as they or others of their rule took here before, or roughly.
 
     Args:
         jobs: that will run.
         folder: where the study lies.
+        results: folder of its results there.
 
     Returns:
         Seconds of each; None where nothing is known.
     """
     folder = Path(folder)
-    planned = _planned(folder)
+    planned = _planned(folder / results)
     past: dict[str, list[float]] = {}
     for rule, kind in JOBS.items():
-        taken = [_seconds(path) for path in kind.provenances(folder / "results")]
+        taken = [_seconds(path) for path in kind.provenances(folder / results)]
         past[rule] = [seconds for seconds in taken if seconds is not None]
     return [_estimate(job, planned, past, folder) for job in jobs]
 

@@ -1,6 +1,6 @@
-"""Generators imported and their settings checked in a process of their own, before any job.
+"""Generators, and classifiers of a user's own, imported and checked in a process of their own, before any job.
 
-A generator may be a user's own code. Whatever its import does, it raises, ends Python, or never ends, Snakemake goes on
+Either may be a user's own code. Whatever its import does, it raises, ends Python, or never ends, Snakemake goes on
 and tells it in one sentence.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ecgpipe import plugins
 from ecgpipe.generate.registry import GeneratorError, check_settings, module_of, settings_model
 
 PATIENCE = 300.0
@@ -56,17 +57,78 @@ class Asked:
         """The key whose value names the code."""
         return f"generator_settings.{self.name}.class" if self.class_ is not None else "generators"
 
+    @property
+    def module(self) -> str:
+        """The module that is imported."""
+        return module_of(self.name, self.class_)
 
-def faults(asked: Sequence[Asked], patience: float = PATIENCE) -> list[str]:
-    """Return what is wrong with generators and their settings, one text each that names the key.
+    def faults(self) -> Iterator[str]:
+        """Import the class, and hold its settings against it."""
+        for train in self.train:
+            try:
+                check_settings(self.name, self.class_, train, self.sample)
+                yield from _undivided(self, train)
+            except GeneratorError as error:
+                yield str(error)
+            except BaseException as error:
+                yield _ended(self, error)
+
+
+@dataclass(frozen=True)
+class AskedClassifier:
+    """One classifier of a user's own.
+
+    Attributes:
+        name: in the configuration.
+        class_: dotted path of its class.
+        network: its own settings.
+        spec: form of the signals, as JSON.
+    """
+
+    name: str
+    class_: str
+    network: dict[str, Any]
+    spec: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The key whose value names the code."""
+        return f"classifiers.{self.name}.class"
+
+    @property
+    def module(self) -> str:
+        """The module that is imported."""
+        return plugins.module_of(self.class_)
+
+    def faults(self) -> Iterator[str]:
+        """Import the class, make a network of it, and look at what comes out of it."""
+        from ecgpipe.classify.registry import ClassifierError, check_network, own_network
+        from ecgpipe.dataset import SignalSpec
+
+        key, spec = f"classifiers.{self.name}", SignalSpec.from_json(self.spec)
+        try:
+            check_network(own_network(self.class_, self.network, spec, key), spec, key)
+        except ClassifierError as error:
+            yield str(error)
+        except BaseException as error:
+            yield _ended(self, error)
+
+
+def _ended(asked: Asked | AskedClassifier, error: BaseException) -> str:
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"`{asked.key}`: {_what(asked)} ended in {said}"
+
+
+def faults(asked: Sequence[Asked | AskedClassifier], patience: float = PATIENCE) -> list[str]:
+    """Return what is wrong with classes and their settings, one text each that names the key.
 
     Args:
-        asked: the generators.
+        asked: generators and classifiers.
         patience: seconds that all of them together may take.
     """
     with tempfile.TemporaryDirectory() as folder:
         questions, answers, said = (Path(folder) / name for name in ("questions.json", "answers.jsonl", "said.txt"))
-        questions.write_text(json.dumps([asdict(generator) for generator in asked]), encoding="utf-8")
+        questions.write_text(json.dumps([[type(one).__name__, asdict(one)] for one in asked]), encoding="utf-8")
         answers.touch()
         with open(said, "wb") as output:
             code = _run([json.dumps(sys.path), str(questions), str(answers)], output.fileno(), patience)
@@ -84,8 +146,8 @@ def faults(asked: Sequence[Asked], patience: float = PATIENCE) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _what(asked: Asked) -> str:
-    return f"the import of {module_of(asked.name, asked.class_)}, or the check of its settings,"
+def _what(asked: Asked | AskedClassifier) -> str:
+    return f"the import of {asked.module}, or the check of its settings,"
 
 
 def _run(arguments: Sequence[str], output: int, patience: float) -> int | None:
@@ -108,31 +170,20 @@ def _run(arguments: Sequence[str], output: int, patience: float) -> int | None:
 
 
 def answer(questions: str, answers: str) -> None:
-    """Check generators one after the other, in this process; write a line with the faults of each, and end it.
+    """Check classes one after the other, in this process; write a line with the faults of each, and end it.
 
     Args:
-        questions: file of :class:`Asked`, JSON.
+        questions: file of :class:`Asked` and :class:`AskedClassifier`, JSON.
         answers: file to append to.
     """
+    kinds = {kind.__name__: kind for kind in (Asked, AskedClassifier)}
     with open(questions, encoding="utf-8") as handle:
-        asked = [Asked(**values) for values in json.load(handle)]
-    for generator in asked:
-        line = json.dumps(list(_faults(generator))) + "\n"
+        asked = [kinds[name](**values) for name, values in json.load(handle)]
+    for one in asked:
+        line = json.dumps(list(one.faults())) + "\n"
         with open(answers, "a", encoding="utf-8") as handle:
             handle.write(line)
     os._exit(0)  # threads that the code has started are not waited for
-
-
-def _faults(asked: Asked) -> Iterator[str]:
-    for train in asked.train:
-        try:
-            check_settings(asked.name, asked.class_, train, asked.sample)
-            yield from _undivided(asked, train)
-        except GeneratorError as error:
-            yield str(error)
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}".removesuffix(": ")
-            yield f"`{asked.key}`: {_what(asked)} ended in {said}"
 
 
 def _undivided(asked: Asked, train: dict[str, Any]) -> Iterator[str]:

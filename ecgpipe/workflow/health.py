@@ -110,6 +110,7 @@ def _study(folder: Path, configfile: Path) -> Iterator[Finding]:
         advice = "If no run is going on here, one was killed: snakemake --unlock"
         yield Finding(HINT, "lock", "the folder is locked", advice)
     yield from _sources(layout)
+    yield from _patients(folder / layout.results, layout)
 
 
 def _bytes(layout: Layout) -> float:
@@ -148,3 +149,18 @@ def _sources(layout: Layout) -> Iterator[Finding]:
                 yield Finding(GOOD, what, f"will come from {place}")
         else:
             yield Finding(GOOD, what, "will be simulated")
+
+
+def _patients(results: Path, layout: Layout) -> Iterator[Finding]:
+    """Look whether the datasets that are made have the test patients that a verdict needs."""
+    import pandas as pd
+
+    from ecgpipe.tables.prospects import test_patients, too_few
+
+    for name in layout.config.datasets:
+        path = results / "data" / name / "records.parquet"
+        if path.exists():
+            every = layout.config.dataset_settings[name].rotate is not None
+            few = too_few(test_patients(pd.read_parquet(path, columns=["split", "label", "patient"]), every))
+            if few:
+                yield Finding(HINT, f"test patients of {name}", few, "Add records, or give the test split more of them")

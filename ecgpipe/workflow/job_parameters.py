@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ecgpipe.config import Config, FolderSource, PhysioNetSource, canonical
+from ecgpipe import plugins
+from ecgpipe.config import Config, FolderSource, OwnClassifierSettings, PhysioNetSource, canonical
 from ecgpipe.config.derived import is_partial, is_simulated
 from ecgpipe.generate.registry import module_of
 from ecgpipe.redaction import hide, redacted
@@ -58,6 +59,15 @@ class JobParameters(Layout):
         """Return the digest of a script's code together with one generator's."""
         name = self.generator_of(generator)
         return self.code(script, module_of(name, self.config.generator(name).class_))
+
+    def classifier_modules(self, dataset: str) -> list[str]:
+        """Return the module that holds a dataset's classifier, if it is a user's own."""
+        settings = self.config.classifiers[self.datasets[dataset].classifier]
+        return [plugins.module_of(settings.class_)] if isinstance(settings, OwnClassifierSettings) else []
+
+    def classifier_code(self, script: str, dataset: str) -> str:
+        """Return the digest of a script's code together with that of a dataset's classifier, if it is a user's own."""
+        return self.code(script, *self.classifier_modules(dataset))
 
     @property
     def described(self) -> ByFile:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ecgpipe.config.derived import LABEL_MAPS
 
 RESULTS = "results"
-"""Folder of all results, relative to the working directory."""
+"""Folder of all results, relative to the working directory, of a study that has no folder of its own."""
 CHECKSUMS = "SHA256SUMS"
 """File beside the results of a job that names the SHA-256 of each of them."""
 PROVENANCE = "provenance.json"
@@ -27,9 +27,9 @@ class JobKind:
 
     Attributes:
         rule: Snakemake rule.
-        name: of a job, below ``results/logs`` and ``results/benchmarks``. Its first part is the stage in
+        name: of a job, below ``logs`` and ``benchmarks`` in the folder of results. Its first part is the stage in
             ``runtime.parquet``.
-        folder: of its results, below ``results``.
+        folder: of its results, below :attr:`results`.
         script: script in ``workflow_scripts/``, without its suffix.
         environment: conda environment in ``envs/``, without its suffix.
         mem_mb: memory in MB asked for at the first attempt.
@@ -40,6 +40,7 @@ class JobKind:
         rough: seconds that such a job takes at all, and for each thing that :meth:`ecgpipe.workflow.plan.Planner.size`
             counts; used for a first estimate. From the default study, ``configs/matrix.yaml`` and
             ``benchmarks/full_scale.py`` on two slow cores, without the network of a download.
+        results: folder of the study's results.
     """
 
     rule: str
@@ -53,6 +54,7 @@ class JobKind:
     networks: bool = False
     data_files: tuple[str, ...] = ()
     rough: tuple[float, float] | None = None
+    results: str = RESULTS
 
     @property
     def stage(self) -> str:
@@ -62,12 +64,12 @@ class JobKind:
     @property
     def log(self) -> str:
         """Plain-text log."""
-        return f"{RESULTS}/logs/{self.name}.log"
+        return f"{self.results}/logs/{self.name}.log"
 
     @property
     def benchmark(self) -> str:
         """Snakemake's measurements, JSON lines."""
-        return f"{RESULTS}/benchmarks/{self.name}.jsonl"
+        return f"{self.results}/benchmarks/{self.name}.jsonl"
 
     @property
     def conda(self) -> str:
@@ -86,7 +88,7 @@ class JobKind:
 
     def path(self, file: str) -> str:
         """Return the path of one of the results."""
-        return f"{RESULTS}/{self.folder}/{file}"
+        return f"{self.results}/{self.folder}/{file}"
 
     def outputs(self, **files: str | list[str]) -> dict[str, str | list[str]]:
         """Return the outputs of the rule by name.
@@ -108,7 +110,7 @@ class JobKind:
 
     def provenances(self, results: Path) -> Iterator[Path]:
         """Yield the provenance of all jobs of this kind that have run."""
-        pattern = Path(self.provenance).relative_to(RESULTS).as_posix()
+        pattern = Path(self.provenance).relative_to(self.results).as_posix()
         for wildcard in ("{dataset}", "{generator}", "{other}"):
             pattern = pattern.replace(wildcard, "*")
         yield from sorted(results.glob(pattern))
@@ -286,7 +288,7 @@ _KINDS = (
 )
 
 JOBS = {kind.rule: kind for kind in _KINDS}
-"""All kinds, by rule, in the order of the data's flow."""
+"""All kinds, by rule, in the order of the data's flow, with the paths of a study that has no folder of its own."""
 
 
 def data_files(script: str) -> tuple[str, ...]:

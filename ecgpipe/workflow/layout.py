@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 from ecgpipe.config import Config, ConfigError, DatasetSettings
+from ecgpipe.config.checks import STUDIES
 from ecgpipe.vocabulary import POOLED, REAL, SYNTHETIC
-from ecgpipe.workflow.jobs import JOBS, JobKind
+from ecgpipe.workflow.jobs import JOBS, RESULTS, JobKind
 
 NOTHING = r"(?!)"
 """A wildcard constraint that no name meets."""
@@ -39,6 +41,17 @@ class Layout:
             raise ConfigError(
                 f"`raw_dir`: {config.raw_dir!r} names the home of a user that there is not; write the whole path"
             ) from None
+
+    @property
+    def results(self) -> str:
+        """Folder of the study's results, relative to the working directory."""
+        study = self.config.study
+        return f"{STUDIES}/{study.name}" if study.own_folder else RESULTS
+
+    @cached_property
+    def jobs(self) -> dict[str, JobKind]:
+        """All kinds of jobs, by rule, with the paths of this study."""
+        return {rule: replace(kind, results=self.results) for rule, kind in JOBS.items()}
 
     @cached_property
     def datasets(self) -> dict[str, DatasetSettings]:
@@ -165,7 +178,7 @@ class Layout:
 
     def _classifier(self, dataset: str) -> dict[str, Any]:
         settings = self.datasets[self.dataset_of(dataset)]
-        return self.config.classifiers[settings.classifier].model_dump(mode="json")
+        return self.config.classifiers[settings.classifier].model_dump(mode="json", by_alias=True)
 
     def _share_classifier(self, one: str, other: str) -> bool:
         return self._classifier(one) == self._classifier(other)
@@ -175,7 +188,7 @@ class Layout:
 
         With the same classifier that is the real experiment of ``other``; without, it is trained for this alone.
         """
-        kind = JOBS["classify_real" if self._share_classifier(other, dataset) else "classify_real_for_another"]
+        kind = self.jobs["classify_real" if self._share_classifier(other, dataset) else "classify_real_for_another"]
         return kind.path("").format(dataset=other, other=dataset).rstrip("/")
 
     @property
@@ -194,14 +207,14 @@ class Layout:
                 found += [("classify_augmentation", cell)] if self.synthetic_settings else []
                 found += [("classify_transfer", cell)] if transfer else []
                 found += [("classify_cross", {**cell, "other": other}) for other in self.crossed(dataset)]
-        return [(JOBS[rule], wildcards) for rule, wildcards in found]
+        return [(self.jobs[rule], wildcards) for rule, wildcards in found]
 
     @property
     def pretraining_jobs(self) -> list[tuple[JobKind, dict[str, str]]]:
         """Kind and wildcards of the classifier jobs that only pre-train another dataset's classifier."""
         pairs = [(other, dataset) for dataset in self.config.datasets for other in self.real_pretraining_sets(dataset)]
         return [
-            (JOBS["classify_real_for_another"], {"dataset": other, "other": dataset})
+            (self.jobs["classify_real_for_another"], {"dataset": other, "other": dataset})
             for other, dataset in pairs
             if not self._share_classifier(other, dataset)
         ]
@@ -211,8 +224,8 @@ class Layout:
         """Files that each table of the closeness stage is joined from."""
         cells, datasets, real = [f"{d}/{g}" for d, g in self.cells], self.config.datasets, self.control_parts
         return {
-            table: [f"results/closeness/{cell}/{table}.parquet" for cell in cells]
-            + [f"results/closeness/{d}/{real[table]}.parquet" for d in datasets if table in real]
+            table: [f"{self.results}/closeness/{cell}/{table}.parquet" for cell in cells]
+            + [f"{self.results}/closeness/{d}/{real[table]}.parquet" for d in datasets if table in real]
             for table in CLOSENESS_TABLES
         }
 
@@ -237,7 +250,7 @@ class Layout:
         found += [("pool_generators", {"dataset": d}) for d in self.tested for _ in self.pooled_generators]
         compared = [("closeness_controls", {"dataset": d}) for d in active]
         compared += [("closeness_generator", {"dataset": d, "generator": g}) for d, g in cells]
-        before, after = ([(JOBS[rule], wildcards) for rule, wildcards in jobs] for jobs in (found, compared))
+        before, after = ([(self.jobs[rule], wildcards) for rule, wildcards in jobs] for jobs in (found, compared))
         return [*before, *self.classifier_jobs, *self.pretraining_jobs, *after]
 
     @property
@@ -250,7 +263,7 @@ class Layout:
 
     def own(self, path: str) -> str:
         """Return a path of a job's description with the folder of raw records that this study uses."""
-        return path.replace("results/raw/", f"{self.raw}/", 1)
+        return path.replace(f"{self.results}/raw/", f"{self.raw}/", 1)
 
     def classified(self, file: str) -> list[str]:
         """Return this file of all classifier jobs whose predictions are in the tables."""
@@ -260,7 +273,7 @@ class Layout:
     def shown(self) -> dict[str, list[list[str]]]:
         """What the report shows beside the tables: names and folder of each dataset, synthetic set and model."""
         return {
-            "data": [[d, f"results/data/{d}"] for d in self.datasets],
-            "samples": [[d, g, f"results/samples/{d}/{g}"] for d, g in self.cells],
-            "models": [[d, g, f"results/generators/{d}/{g}"] for d, g in self.models],
+            "data": [[d, f"{self.results}/data/{d}"] for d in self.datasets],
+            "samples": [[d, g, f"{self.results}/samples/{d}/{g}"] for d, g in self.cells],
+            "models": [[d, g, f"{self.results}/generators/{d}/{g}"] for d, g in self.models],
         }

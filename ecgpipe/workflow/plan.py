@@ -26,19 +26,18 @@ from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
 from ecgpipe.preprocess.splits import rotation
 from ecgpipe.prose import conclusions as say
-from ecgpipe.tables.prospects import expected_error, prospects
+from ecgpipe.tables.prospects import expected_error, prospects, test_patients
 from ecgpipe.tables.resampling import detectable
 from ecgpipe.tables.rotations import inflation
 from ecgpipe.vocabulary import POOLED
 from ecgpipe.workflow.calibrate import GeneratorSpeed, classifier_seconds, generator_speed
 from ecgpipe.workflow.estimates import PLAN, STARTING
-from ecgpipe.workflow.jobs import JOBS
+from ecgpipe.workflow.jobs import JOBS, RESULTS
 from ecgpipe.workflow.layout import Layout
 from ecgpipe.workflow.pending import Job
 
 log = logging.getLogger(__name__)
 
-FILE = PLAN
 TRAINING_SHARE = 0.8
 """Share of a set's records that trains, unless a dataset says another; records that will be excluded are not known."""
 RECORDS = {"ptb-xl": 21799, "ecg-arrhythmia": 45152}
@@ -252,10 +251,8 @@ class Planner:
         path = self._results / "data" / dataset / "records.parquet"
         if not path.exists():
             return None
-        found = pd.read_parquet(path, columns=["split", "label", "patient"])
         every = rotations and self.config.dataset_settings[dataset].rotate is not None
-        counts = (found if every else found[found["split"] == "test"]).groupby("label")["patient"].nunique()
-        return {str(label): int(number) for label, number in counts.items()}
+        return test_patients(pd.read_parquet(path, columns=["split", "label", "patient"]), every)
 
     @property
     def _sampled(self) -> int:
@@ -338,9 +335,9 @@ def table(estimates: Sequence[Estimate]) -> str:
     return "\n".join(lines)
 
 
-def save(estimates: Sequence[Estimate], folder: Path) -> None:
-    """Keep a plan, to be compared with what the jobs take."""
-    write_json(folder / FILE, [asdict(estimate) for estimate in estimates])
+def save(estimates: Sequence[Estimate], folder: Path, results: str = RESULTS) -> None:
+    """Keep a plan in the folder of results, to be compared with what the jobs take."""
+    write_json(folder / results / PLAN, [asdict(estimate) for estimate in estimates])
 
 
 @dataclass(frozen=True)
@@ -362,13 +359,13 @@ class Comparison:
     took: float
 
 
-def compare(folder: Path) -> list[Comparison]:
+def compare(folder: Path, results: str = RESULTS) -> list[Comparison]:
     """Compare the plan kept in ``folder`` with what its jobs took, rule by rule, and at last all that had an estimate.
 
     Raises:
         FileNotFoundError: if no plan is kept there.
     """
-    path = folder / FILE
+    path = folder / results / PLAN
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `ecgpipe plan` before the study")
     estimates = [Estimate(**row) for row in read_json(path)]
@@ -389,14 +386,14 @@ def compare(folder: Path) -> list[Comparison]:
     return found
 
 
-def took(folder: Path) -> str:
-    """Say for each rule of the plan kept in ``folder`` what was estimated and what it took.
+def took(folder: Path, results: str = RESULTS) -> str:
+    """Say for each rule of the plan kept for the study in ``folder`` what was estimated and what it took.
 
     Raises:
         FileNotFoundError: if no plan is kept there.
     """
     lines = [f"{'':<24}{'done':>10}{'estimated':>12}{'took':>12}"]
-    for row in compare(folder):
+    for row in compare(folder, results):
         estimated = "not known" if row.estimated is None else _hours(row.estimated)
         lines.append(f"{row.name:<24}{f'{row.done} of {row.jobs}':>10}{estimated:>12}{_hours(row.took):>12}")
     return "\n".join(lines)

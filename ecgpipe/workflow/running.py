@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,8 @@ def running(
     args: argparse.Namespace, *, inputs: Sequence[Path] = (), modules: Sequence[str] = (), threads: int = 1
 ) -> Iterator[Callable[[], None]]:
     """Log to ``args.log``, turn an exception into one line on the terminal, and end with checksums and provenance.
+
+    An interrupt (Ctrl-C) ends the process with code 130 and without a word.
 
     Args:
         args: the script's arguments.
@@ -94,6 +97,9 @@ def running(
         if hasattr(args, "provenance") and first:
             start_up = started - _LOADED + ready[0] - handed
             _record(args, sums, modules, threads, start_up)
+    except KeyboardInterrupt:
+        logging.info("interrupted")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         terminal.setLevel(logging.CRITICAL)
         logging.exception("failed")

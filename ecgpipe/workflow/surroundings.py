@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from ecgpipe.config import ConfigError, FolderSource, PhysioNetSource
 from ecgpipe.config.checks import holds_results
 from ecgpipe.config.derived import LABEL_MAPS
-from ecgpipe.workflow.jobs import JOBS, RESULTS
+from ecgpipe.workflow.jobs import RESULTS
 from ecgpipe.workflow.layout import Layout
 
 
@@ -23,20 +23,20 @@ def check_surroundings(study: Layout) -> None:
     Raises:
         ConfigError: naming the key.
     """
-    _logs_can_be_written()
+    _logs_can_be_written(study)
     _homes_are_known(study)
     _raw_dir_is_free(study)
     _raw_dir_can_be_written(study)
     _counted_classes_are_in_the_label_map(study)
 
 
-def _logs_can_be_written() -> None:
+def _logs_can_be_written(study: Layout) -> None:
     """Try the folder of logs, which Snakemake clears before each job; a finished study may be read-only."""
-    folder = Path(RESULTS, "logs")
+    folder = Path(study.results, "logs")
     there = _nearest(folder)
     if not there.is_dir():
         raise ConfigError(f"{folder} cannot be made: {there} is a file. Move it out of the way")
-    if not os.access(there, os.W_OK | os.X_OK) and not Path(JOBS["report_page"].provenance).exists():
+    if not os.access(there, os.W_OK | os.X_OK) and not Path(study.jobs["report_page"].provenance).exists():
         raise ConfigError(f"{folder} cannot be written to: make {there} a folder that you may write to")
 
 

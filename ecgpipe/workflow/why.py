@@ -14,6 +14,7 @@ from typing import Any
 
 from ecgpipe.files import read_json
 from ecgpipe.workflow.code_digest import PACKAGE_ROOT, parts
+from ecgpipe.workflow.config_keys import config_key
 from ecgpipe.workflow.pending import CONSEQUENCE, MISSING, Job
 from ecgpipe.workflow.source_state import STATE
 from ecgpipe.workflow.study import Study
@@ -72,7 +73,10 @@ def reasons(job: Job, folder: str | Path, study: Study | None = None) -> list[st
         if isinstance(job.settings, dict) and STATE in job.settings and STATE in made["settings"]:
             found = list(_source(job, made, study))
         old, new = (_without_state(settings) for settings in (made["settings"], job.settings))
-        found += [*(f"setting {line}" for line in differences(old, new)), *_code(job, made)]
+        for line in differences(old, new):
+            key, colon, rest = line.partition(":")
+            found.append(f"setting {key if study is None else config_key(job, key, study.config)}{colon}{rest}")
+        found += _code(job, made)
         if found:
             return found
     if job.follows:

@@ -33,6 +33,44 @@ def test_every_command_has_help_with_an_example_of_itself(command: tuple[str, ..
     assert f"Example: ecgpipe {' '.join(command)}" in " ".join(out.split())
 
 
+ERRORS: dict[str, tuple[list[str], str]] = {
+    "run": (["--cores", "none"], "none is neither a number of cores nor `all`"),
+    "check": (["--configfile", "x.yaml"], "there is no x.yaml in"),
+    "plan": (["--configfile", "x.yaml"], "there is no x.yaml in"),
+    "why": (["--configfile", "x.yaml"], "there is no x.yaml in"),
+    "took": ([], "results/plan.json is missing: run `ecgpipe plan` before the study"),
+    "doctor": (["--nonsense"], "No such option: --nonsense"),
+    "report": ([], "results/report/index.html is missing: run the study first"),
+    "compare": (["one", "two"], "one holds no finished study"),
+    "bundle": (["--ro-crate"], "results holds no finished study"),
+    "blind make": ([], "results holds no finished study"),
+    "blind score": (["answers.json"], "results/report/blind_key.json"),
+    "inspect": (["nowhere"], "nowhere is no folder"),
+    "sample": (["nowhere", "--number", "1", "--out", "x"], "nowhere"),
+    "export": (["nowhere", "--out", "x"], "nowhere"),
+    "card": (["nowhere"], "nowhere holds neither model.json nor records.parquet"),
+    "judge": (["real.npy", "synthetic.npy"], "real.npy"),
+    "init": (["study", "--from", "folder"], "--from folder needs it"),
+    "new generator": (["No-Name"], "must begin with a small letter"),
+    "new classifier": (["No-Name"], "must begin with a small letter"),
+}
+"""For each command, words that it refuses, and what it says then."""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_tells_an_error_in_one_paragraph_and_writes_nothing(
+    command: tuple[str, ...], run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, said = ERRORS[" ".join(command)]
+    code, out, err = run(*command, *words)
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+    assert "\n\n" not in err.strip() or "Usage" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_imports_nothing_heavy() -> None:
     said = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "ecgpipe", "--help"],

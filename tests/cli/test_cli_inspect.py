@@ -45,13 +45,15 @@ def test_what_a_study_would_keep_and_why_not(folder: Path, run: Command, tmp_pat
     assert f"{folder}: 8 records in the layout `challenge`" in out
     assert "sampling rates, Hz: 500 (7); 250 (1)" in out
     assert "A study would keep 6 and leave out 2." in out
+    assert "WARNING: no rhythm has 10 test patients (" in out
+    assert "add records, or give the test split more of them (`shares`, `folds`)" in out
     assert "  AFIB: 3" in out
     assert "  SR: 3" in out
     assert "1 left out as missing_lead: one of the twelve standard leads is missing" in out
     assert "  `leads.aliases` says what leads are called otherwise" in out
     assert "1 left out as no_study_rhythm" in out
-    assert "  426783006: 4 records, SR" in out
-    assert "  251146004: 1 records, no class" in out
+    assert "  426783006 (sinus rhythm): 4 records, SR" in out
+    assert "  251146004 (low QRS voltages): 1 records, no class" in out
     assert sorted(pd.read_csv(tmp_path / "out.csv")["record"]) == ["few", "other"]
 
 
@@ -60,6 +62,7 @@ def test_the_same_for_programs(folder: Path, run: Command) -> None:
     found = json.loads(out)
     assert code == 0
     assert (found["headers"], found["looked_at"]) == (8, 4)
+    assert not [warning for warning in found["warnings"] if "test patients" in warning]  # not all were looked at
     assert sum(found["kept"].values()) + sum(row["records"] for row in found["excluded"]) == 4
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from beating import SPEC, Command, waves
 
+from ecgpipe.cli.judge import _table
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import Dataset, save_dataset
 from ecgpipe.judge import page as judge_page
@@ -85,6 +86,31 @@ def test_scaled_signals_are_told(run: Command, arrays: Path) -> None:
     said = "The synthetic records are z-scored over each lead: their amplitude is lost"
     assert f"WARNING: {said}" in out
     assert said in page.read_text()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 400])
+def test_tables_are_no_wider_than_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    frame = pd.DataFrame(
+        {
+            "measure": ["mmd", "a_measure_of_a_long_name"],
+            "value": [0.5, 1234.0],
+            "low": [-0.00352, np.nan],
+            "high": [0.614, np.nan],
+            "standing": ["no difference shown", "differs from real"],
+            "floor": [0.1, 0.2],
+            "floor_low": [0.0, 0.1],
+            "floor_high": [0.2, 0.3],
+            "note": ["", ""],
+        }
+    )
+    lines = _table(frame.set_index("measure")).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert (sum("a_measure_of_a_long_name" in line for line in lines) == 1) == (columns == 400)
+    text = " ".join(" ".join(lines).split())
+    assert "[-0.00352, 0.614]" in text
+    assert "[0.1, 0.3]" in text
+    assert "note" not in text
 
 
 def test_exported_wfdb_brings_its_labels(run: Command, dataset_folder: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from beating import Command
 
 from ecgpipe.files import write_json, write_parquet
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
@@ -42,6 +44,25 @@ def test_the_report_is_opened(results: Path, run: Command, monkeypatch: pytest.M
     code, _, err = run("report", "--results", results, "--open")
     assert (code, opened) == (0, [(results / "report/index.html").as_uri()])
     assert err == "No browser could be started: open this address yourself.\n"
+
+
+def test_the_report_of_a_study_with_its_own_folder_is_found(
+    results: Path, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = shutil.copytree(results, tmp_path / "studies" / "wide")
+    text = (ROOT / "configs" / "tiny.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text)
+    assert run("report")[1] == f"The report: {(results / 'report/index.html').as_uri()}\n"
+    (tmp_path / "config.yaml").write_text(text.replace("  name: tiny", "  name: wide\n  own_folder: true"))
+    assert run("report")[1] == f"The report: {(own / 'report/index.html').as_uri()}\n"
+    code, _, err = run("blind", "score", "answers.json")
+    assert code == 2
+    assert "studies/wide/report/blind_key.json" in err
+    code, _, err = run("took")
+    assert "studies/wide/plan.json is missing" in err
+    (tmp_path / "config.yaml").write_text("datasets: []\n")
+    assert run("report")[0] == 0  # a report can be read whatever has become of the configuration
 
 
 def test_what_is_not_there_is_told(results: Path, run: Command, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from beating import Command
 
 from ecgpipe.config import load
-from ecgpipe.files import write_json, write_parquet
+from ecgpipe.files import read_json, write_json, write_parquet
 from ecgpipe.workflow import health
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,9 +85,41 @@ def test_a_new_generator_passes_its_own_test_and_the_studys_check(
     assert "generator_settings.my_noise.train.smooth" in err
 
 
+def test_a_new_classifier_passes_its_own_test_and_the_studys_check(
+    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("new", "classifier", "my_net")[0] == 0
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path / "my_net", text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b4 passed", done.stdout)
+    monkeypatch.chdir(tmp_path / "my_net")
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert out == "config.yaml: every key is known and every value allowed.\n"
+    Path("config.yaml").write_text(Path("config.yaml").read_text().replace("channels: 8", "channel: 8"))
+    code, _, err = run("check")
+    assert code == 2
+    assert "classifiers.my_net.network.channel" in err
+
+
+@pytest.mark.parametrize("kind", ["generator", "classifier"])
+@pytest.mark.parametrize("name", ["json", "numpy", "sys"])
+def test_a_name_that_would_hide_another_module_is_refused(
+    kind: str, name: str, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("new", kind, name)
+    assert code == 2
+    assert "is the name of a module that Python has already" in " ".join(err.replace("│", " ").split())
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("kind", ["generator", "classifier"])
 @pytest.mark.parametrize("name", ["My", "1st", "a-b", "../x"])
-def test_a_generator_needs_a_name_that_python_takes(name: str, run: Command) -> None:
-    code, _, err = run("new", "generator", name)
+def test_a_module_needs_a_name_that_python_takes(kind: str, name: str, run: Command) -> None:
+    code, _, err = run("new", kind, name)
     assert code == 2
     assert "must begin with a small letter" in " ".join(err.replace("│", " ").split())
 
@@ -102,6 +134,11 @@ def test_a_ready_machine_is_well(run: Command, tmp_path: Path, monkeypatch: pyte
     found = {line[6:].split(":")[0]: line[:6].strip() for line in out.splitlines()}
     assert {"Python", "packages", "workflow", "cores", "GPU", "config", "disk", "records of demo_ptbxl"} <= set(found)
     assert set(found.values()) <= {"ok", "hint"}
+    columns = {"split": ["test"] * 30, "label": ["SR"] * 21 + ["AFIB"] * 9, "patient": range(30)}
+    write_parquet(tmp_path / "results/data/demo_ptbxl/records.parquet", pd.DataFrame(columns))
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "hint  test patients of demo_ptbxl: only SR has 10 test patients (SR 21, AFIB 9);" in out
 
 
 def test_faults_are_told_with_what_to_do(run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +172,20 @@ def _finished(folder: Path, steps: int, code: str, value: float, verdict: str, l
     return folder
 
 
+@pytest.mark.parametrize("columns", [60, 80, 300])
+def test_no_line_of_a_comparison_is_wider_than_the_terminal(
+    columns: int, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(tmp_path)
+    _finished(Path("one"), 10, "c1", 0.5, "cannot tell: its interval is [-0.123456, 0.987654]")
+    _finished(Path("other"), 20, "c2", 0.75, "helps by 0.25 with an interval of [0.123456, 0.987654]")
+    out = run("compare", "one", "other")[1]
+    assert max(map(len, out.splitlines())) <= columns
+    assert "0.75 (difference 0.25 [0, 0.75])" in " ".join(out.split())
+    assert ("  ->  helps by" in out) == (columns == 300)
+
+
 def test_differences_of_two_runs(run: Command, tmp_path: Path) -> None:
     one = _finished(tmp_path / "one", 10, "c1", 0.5, "cannot tell")
     other = _finished(tmp_path / "other", 20, "c2", 0.75, "helps")
@@ -158,3 +209,18 @@ def test_differences_of_two_runs(run: Command, tmp_path: Path) -> None:
     ]
     code, _, err = run("compare", one, tmp_path)
     assert (code, err.startswith(f"ERROR: {tmp_path} holds no finished study")) == (2, True)
+
+
+def test_raw_records_of_another_place_count_for_the_code(run: Command, tmp_path: Path) -> None:
+    one = _finished(tmp_path / "one", 10, "c1", 0.5, "cannot tell")
+    apart = _finished(tmp_path / "apart", 10, "c1", 0.5, "cannot tell")
+    (apart / "results").rename(apart / "wide")
+    write_json(tmp_path / "apart/raw/a.provenance.json", {"code": {"parts": {"ecgpipe.raw": "1"}}})
+    write_json(one / "results/raw/a.provenance.json", {"code": {"parts": {"ecgpipe.raw": "2"}}})
+    made = read_json(apart / "wide/report/provenance.json")
+    made["settings"]["raw_dir"] = "raw"
+    write_json(apart / "wide/report/provenance.json", made)
+    assert [row["what"] for row in json.loads(run("compare", one, apart / "wide", "--json")[1])] == [
+        "raw_dir",
+        "ecgpipe.raw",
+    ]

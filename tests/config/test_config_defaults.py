@@ -98,6 +98,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "ClassifierSettings": {"classifiers": {"cnn": {}}},
     "WangSettings": {"classifiers": {"cnn": {"kind": "resnet1d_wang"}}},
     "XResNetSettings": {"classifiers": {"cnn": {"kind": "xresnet1d"}}},
+    "OwnClassifierSettings": {"classifiers": {"cnn": {"class": "own:Net"}}},
     "GeneratorSettings": {"generator_settings": {"diffwave": {}}},
     "FolderSource": {"dataset_settings": _with_merge(FOLDER)},
     "SimulatedSource": {"dataset_settings": _with_merge(SIMULATED)},
@@ -140,6 +141,8 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "ClassifierSettings.steps": [100],
     "WangSettings.steps": [100],
     "XResNetSettings.steps": [100],
+    "OwnClassifierSettings.steps": [100],
+    "OwnClassifierSettings.network": [{"width": 7}],
     "Transfer.methods": [["finetuned"]],
     "Experiments.ratios": [["balance"]],
     "Experiments.baselines": [["mixup"]],
@@ -178,6 +181,7 @@ READ_BY: dict[str, set[str]] = {
     "ClassifierSettings": {"classify"},
     "WangSettings": {"classify"},
     "XResNetSettings": {"classify"},
+    "OwnClassifierSettings": {"classify"},
     "Transfer.fractions": {"classify", "tables"},
     "Transfer.methods": {"classify"},
     "Transfer.from_real": {"classify", "tables"},
@@ -224,6 +228,7 @@ WITHOUT_EFFECT = {
 
 NEVER_ACCEPTED = {
     "ClassifierSettings.kind",  # there is one value
+    "OwnClassifierSettings.kind",
     # A dataset has these or is a merge, so that no default but null can be right for all.
     "DatasetSettings.format",
     "DatasetSettings.source",
@@ -340,6 +345,7 @@ LOGIC = {
     "ClassifierSettings.shortest_record",  # of a check
     "WangSettings.shortest_record",
     "XResNetSettings.shortest_record",
+    "OwnClassifierSettings.shortest_record",
 }
 """What settings compute, though no digest follows them: nothing of it decides a result."""
 

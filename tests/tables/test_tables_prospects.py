@@ -1,10 +1,12 @@
 """What a study could show is told before it is run, and is what a study of that kind shows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from ecgpipe.tables import prospects as module
 from ecgpipe.tables.influence import FEWEST
-from ecgpipe.tables.prospects import PATIENT, SEED, expected_error, prospects
+from ecgpipe.tables.prospects import PATIENT, SEED, expected_error, prospects, too_few
 from ecgpipe.tables.resampling import paired_test
 from ecgpipe.tables.verdicts import GENERATORS
 
@@ -37,6 +39,24 @@ def test_each_claim_says_what_it_could_show():
     assert second.endswith("Not part of this study.")
     assert f"{start}With these test records and seeds, each would show a true difference of 0." in third
     assert "Decided by 2 comparisons" in fourth
-    assert "not all of which can be judged" in prospects(few, ["m"], GENERATORS, 20, False, 0.95)[1]
+    none = prospects(few, ["m"], GENERATORS, 20, False, 0.95)[1]
+    assert "Would be decided by 3 comparisons, but none of them could be judged: that needs two seeds" in none
+    some = {"a": patients["a"], "m": {"SR": 2000, "AFIB": 3}}
+    assert "not all of which can be judged" in prospects(some, [], GENERATORS, 20, True, 0.95)[2]
     assert "run `snakemake data`" in prospects(unknown, [], GENERATORS, 20, True, 0.95)[0]
     assert all(line.endswith("Not part of this study.") for line in prospects(small, [], ["mine"], 20, True, 0.95))
+
+
+def test_too_few_test_patients_are_told_with_their_numbers():
+    assert too_few({"SR": FEWEST, "AFIB": FEWEST, "AFLT": 1}) == ""
+    said = too_few({"AFLT": 1, "SR": 40, "AFIB": FEWEST - 1})
+    assert said.startswith(f"only SR has {FEWEST} test patients (SR 40, AFIB {FEWEST - 1}, AFLT 1)")
+    assert too_few({"SR": FEWEST - 1}).startswith(f"no rhythm has {FEWEST} test patients (SR {FEWEST - 1})")
+    assert "there are none" in too_few({})
+
+
+def test_test_patients_are_counted_once():
+    records = pd.DataFrame(
+        {"split": ["test", "test", "test", "train"], "label": ["SR", "SR", "AFIB", "AFIB"], "patient": [1, 1, 2, 3]}
+    )
+    assert module.test_patients(records) == {"SR": 1, "AFIB": 1}

@@ -91,6 +91,19 @@ def test_a_line_for_each_job_that_ends() -> None:
     assert run.lines == ["[1/2] make a: 6 s; about 5 s left", "[2/2] make b: 6 s"]
 
 
+def test_what_jobs_say_to_an_interrupt_is_not_shown(tmp_path: Path) -> None:
+    log = tmp_path / "make.log"
+    log.write_text("interrupted\n")
+    run = _Run()
+    run.event(0, LogEvent.JOB_INFO, **_info(1, "make", dataset="a"))
+    run.reporter.interrupted = True
+    run.reporter.line("Traceback (most recent call last):\n")
+    run.reporter.message(logging.ERROR, "Terminating processes on user request")
+    run.event(1, LogEvent.JOB_ERROR, **_info(1, "make", dataset="a"), log=[str(log)])
+    run.reporter.close()
+    assert run.lines == []
+
+
 def test_a_failed_job_shows_the_end_of_its_log_and_nothing_twice(tmp_path: Path) -> None:
     log = tmp_path / "make.log"
     log.write_text("".join(f"line {n}\n" for n in range(40)) + "x" * 500 + "\nValueError: no such thing\n")

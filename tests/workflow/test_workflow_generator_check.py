@@ -1,4 +1,4 @@
-"""A user's own generator module may do anything when it is imported: one error names the key, and nothing hangs."""
+"""A user's own generator or classifier may do anything at its import: one error names the key, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from checkout import ROOT, Checkout, copy_project
 from ecgpipe.config import ConfigError, validate
 from ecgpipe.workflow.code_digest import closure, find_module
 from ecgpipe.workflow.distributed import processes_of
-from ecgpipe.workflow.generator_check import Asked, faults
+from ecgpipe.workflow.generator_check import Asked, AskedClassifier, faults
 from ecgpipe.workflow.study import Study
 
 TINY: dict[str, Any] = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
@@ -38,6 +38,9 @@ HOSTILE = {
 }
 
 
+SPEC = {"rate": 100, "length": 1000, "classes": ["a", "b"], "leads": ["I", "II"]}
+
+
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of modules that can be imported."""
@@ -57,6 +60,36 @@ def test_whatever_an_import_does_is_told_with_the_key(modules: Path, name: str) 
     assert "generator_settings.mine.class" in fault
     assert f"own_{name}" in fault
     assert said in fault
+
+
+@pytest.mark.parametrize("name", ["exits", "ends", "raises"])
+def test_whatever_the_import_of_a_classifier_does_is_told_with_the_key(modules: Path, name: str) -> None:
+    text, said = HOSTILE[name]
+    (modules / f"own_net_{name}.py").write_text(text)
+    (fault,) = faults([AskedClassifier("mine", f"own_net_{name}:Net", {}, SPEC)])
+    assert "classifiers.mine.class" in fault
+    assert f"own_net_{name}" in fault
+    assert said in fault
+
+
+def test_a_classifier_is_checked_before_any_job_and_only_where_it_is_used(
+    modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples" / "own_classifier")
+
+    def study(user: str, **network: Any) -> Study:
+        own = {"class": "log_spectrum:LogSpectrum", "network": network}
+        datasets = {name: {**s, "classifier": user} for name, s in TINY["dataset_settings"].items()}
+        classifiers = {**TINY["classifiers"], "mine": own}
+        return Study(
+            validate({**TINY, "dataset_settings": datasets, "classifiers": classifiers}), ROOT / "workflow_scripts"
+        )
+
+    study("mine", width=4).check_classes(modules / "checked")
+    built_in = next(iter(TINY["classifiers"]))
+    study(built_in, depth=4).check_classes(modules / "checked")
+    with pytest.raises(ConfigError, match=r"classifiers\.mine\.network\.depth`: no such key"):
+        study("mine", depth=4).check_classes(modules / "checked")
 
 
 def test_an_import_that_does_not_end_is_ended_with_all_that_it_started(modules: Path) -> None:
@@ -125,10 +158,10 @@ def test_batches_are_held_against_the_gpus_that_there_are(tmp_path: Path, gpus: 
     settings = {"diffwave": {"train": {"preset": "small", "draft": "none", "batch": 8}}}
     study = Study(validate({**TINY, "compute": compute, "generator_settings": settings}), ROOT / "workflow_scripts")
     if fine:
-        study.check_generators(tmp_path, gpus=gpus)
+        study.check_classes(tmp_path, gpus=gpus)
     else:
         with pytest.raises(ConfigError, match=r"among 3 processes"):
-            study.check_generators(tmp_path, gpus=gpus)
+            study.check_classes(tmp_path, gpus=gpus)
 
 
 def test_batches_of_every_stage_are_looked_at() -> None:
@@ -147,7 +180,7 @@ def test_a_module_is_found_without_importing_what_it_lies_in(modules: Path) -> N
     assert "own_package.inner" in closure(None, ["own_package.inner"])
     study = Study(validate(_config("own_package.inner:Mine")), ROOT / "workflow_scripts")
     with pytest.raises(ConfigError, match=r"generator_settings.mine.class.*SystemExit"):
-        study.check_generators(modules / "checked")
+        study.check_classes(modules / "checked")
     assert "own_package" not in sys.modules
 
 

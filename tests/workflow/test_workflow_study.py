@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from checkout import ROOT
 
 from ecgpipe.config import load, validate
+from ecgpipe.workflow import code_digest
 from ecgpipe.workflow.study import Study
 
 
@@ -51,6 +53,28 @@ def test_repetitions_of_generators_are_trained_and_sampled_with_seeds_of_their_o
     assert drawn[0]["seed"] != drawn[1]["seed"]
     assert study.generator_code("generate", "diffwave") == study.generator_code("generate", "diffwave-2")
     assert study.shown == Study(once, ROOT / "workflow_scripts").shown  # the report shows the first
+
+
+def test_the_code_of_a_classifier_counts_for_the_datasets_that_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    raw = load(ROOT / "configs" / "tiny.yaml").model_dump(mode="json", by_alias=True)
+    raw["dataset_settings"]["demo_ptbxl"]["classifier"] = "mine"
+    raw["classifiers"]["mine"] = {"class": "counted_network:Net"}
+    study = Study(validate(raw), ROOT / "workflow_scripts")
+
+    def codes(text: str) -> dict[str, str]:
+        (tmp_path / "counted_network.py").write_text(text)
+        for cached in (code_digest.digest, code_digest._file_digest, code_digest._parse, code_digest._imports):
+            cached.cache_clear()
+        found = {name: study.classifier_code("classify", name) for name in study.config.datasets}
+        return {**found, "generator": study.generator_code("generate", "diffwave")}
+
+    before, after = codes("class Net: pass\n"), codes("class Net: x = 1\n")
+    assert {name for name in before if before[name] != after[name]} == {"demo_ptbxl"}
+    assert before["demo_chapman"] == study.code("classify")
+    assert codes("class Net: x = 1  # a comment\n") == after
 
 
 def test_networks_of_the_same_classifier_are_not_trained_again_to_start_from() -> None:

@@ -35,7 +35,7 @@ def test_edits_are_named(checkout: Checkout) -> None:
     generate = said[said.index("generate (2)") :].split("\n\n")[0]
     assert "demo_chapman/diffwave, demo_ptbxl/diffwave" in generate
     assert "code edited: ecgpipe.generate.samplers" in generate
-    assert "setting train.steps: 6 -> 7" in generate
+    assert "setting generator_settings.diffwave.train.steps: 6 -> 7" in generate
     assert "setting statistics.bootstrap: 100 -> 101" in said[said.index("result_tables") :]
     assert "classify_real: demo_ptbxl\n    because its results are not there" in said
     assert "classify_transfer (3)" in said[said.index("because they use what") - 400 :]

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 
+DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+"""Where a class is: ``package.module:Class``."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """Seed of random numbers. It fits a column of whole numbers in a table, and what torch takes."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from ecgpipe.config.derived import shortest_length
-from ecgpipe.config.sections.base import Section
+from ecgpipe.config.sections.base import DottedPath, Section
 
 Loss = Literal["cross_entropy", "weighted", "focal"]
-_KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`."
+_KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`; `class` in its place names one of your own."
 
 
 class ClassifierTraining(Section):
@@ -81,26 +81,42 @@ class XResNetSettings(ClassifierTraining):
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output.")
 
 
+class OwnClassifierSettings(ClassifierTraining):
+    """A network of your own, and its training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
+
+    kind: Literal["own"] = Field("own", description="Need not be set: `class` says it.")
+    class_: DottedPath = Field(alias="class", description="Dotted path of the network's class, `package.module:Class`.")
+    network: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of the network, validated by the class itself."
+    )
+
+
 def _network(value: Any) -> str:
     """Tag a classifier by its kind; brackets keep the tag apart from keys in messages."""
-    kind = value.get("kind", "cnn") if isinstance(value, dict) else getattr(value, "kind", None)
+    if isinstance(value, dict):
+        kind = value.get("kind", "own" if "class" in value else "cnn")
+    else:
+        kind = getattr(value, "kind", None)
     return f"<{kind}>"
 
 
 AnyClassifier = Annotated[
     Annotated[ClassifierSettings, Tag("<cnn>")]
     | Annotated[WangSettings, Tag("<resnet1d_wang>")]
-    | Annotated[XResNetSettings, Tag("<xresnet1d>")],
+    | Annotated[XResNetSettings, Tag("<xresnet1d>")]
+    | Annotated[OwnClassifierSettings, Tag("<own>")],
     Discriminator(
         _network,
         custom_error_type="network",
-        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d",
+        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d; `class` names a network of your own",
     ),
 ]
 """Settings of a classifier of any kind."""
 
 
 def classifier_settings(raw: dict[str, Any]) -> AnyClassifier:
-    """Read a classifier's settings as :func:`canonical` wrote them."""
+    """Read a classifier's settings as its job got them."""
     settings: AnyClassifier = TypeAdapter(AnyClassifier).validate_python(raw)
     return settings

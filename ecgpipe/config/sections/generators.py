@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from ecgpipe.config.sections.base import Name, Section
+from ecgpipe.config.sections.base import DottedPath, Name, Section
 
 
 class GeneratorSettings(Section):
@@ -14,10 +14,9 @@ class GeneratorSettings(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
-    class_: str | None = Field(
+    class_: DottedPath | None = Field(
         None,
         alias="class",
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
         description="Dotted path of the class, `package.module:Class`; null: the generator of that name in "
         "ecgpipe.generate.",
     )

@@ -1,14 +1,37 @@
-"""`study`: what the report calls this study."""
+"""`study`: what the report calls this study, and where its results lie."""
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated
 
-from ecgpipe.config.sections.base import Name, Section
+from pydantic import AfterValidator, Field
+
+from ecgpipe.config.sections.base import Section
+
+_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
+
+
+def _folder_name(name: str) -> str:
+    """Refuse what would be no name of a folder, or one elsewhere."""
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            f"{name!r} cannot name a study and its folder: it must begin with a letter and have letters, digits and _ "
+            "only, 40 at most"
+        )
+    return name
+
+
+StudyName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 
 
 class StudySettings(Section):
-    """What the report calls this study."""
+    """What the report calls this study, and where its results lie."""
 
     title: str = Field("Do synthetic 12-lead ECGs help a rhythm classifier?", description="Title of the report.")
-    name: Name = Field("study", description="Short name, used in the report and in export files.")
+    name: StudyName = Field("study", description="Short name, used in the report and in export files.")
+    own_folder: bool = Field(
+        False,
+        description="Keep the results in `studies/<name>/`, beside those of other studies; false: in `results/`. Raw "
+        "records stay in `raw_dir`, which studies share.",
+    )
