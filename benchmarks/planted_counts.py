@@ -337,6 +337,6 @@ def rare_rhythms(table: pd.DataFrame) -> str:
         f"{markdown_table(heads, rows)}\n"
         f"The former rule (all rhythms, as many degrees of freedom as patients) misses up to {worst}. Of "
         f"{len(present)} rows of the present rule, those more than three simulation errors above the level are: "
-        f"{counted}; mean of all rows: {pooled}. Where the generator has a chance of its own and there is one repetition "
-        f"of it, which is what the note of a claim warns of, up to {once} are missed.\n"
+        f"{counted}; mean of all rows: {pooled}. Where the generator has a chance of its own and there is one "
+        f"repetition of it, which is what the note of a claim warns of, up to {once} are missed.\n"
     )
