@@ -9,6 +9,7 @@ from ecgpipe.config import AnyClassifier, Config
 from ecgpipe.dataset import SPLITS
 from ecgpipe.preprocess.splits import FOLDS, SHARE
 from ecgpipe.prose.answers import times
+from ecgpipe.prose.latex import latex_text
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
 from ecgpipe.vocabulary import AUGMENTED, FINETUNED, FROZEN, PRIMARY, PROBE, SYNTHETIC
@@ -42,7 +43,7 @@ _METHODS = {
 }
 _PROJECTS = {
     "ptb-xl": "PTB-XL [@wagner2020; @goldberger2000]",
-    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2020; @goldberger2000]",
+    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2022; @zheng2020; @goldberger2000]",
 }
 
 
@@ -271,7 +272,7 @@ def cited(text: str) -> list[str]:
 def as_latex(text: str) -> str:
     """Return a paragraph as LaTeX, citations as ``\\cite{key,key}``."""
     parts = _CITE.split(text)
-    escaped = [re.sub(r"([&%$#_{}])", r"\\\1", part) for part in parts[::2]]
+    escaped = [latex_text(part) for part in parts[::2]]
     keys = [",".join(key.strip(" @") for key in group.split(";")) for group in parts[1::2]]
     return "".join(text + (f"\\cite{{{keys[i]}}}" if i < len(keys) else "") for i, text in enumerate(escaped))
 
