@@ -47,11 +47,11 @@ _PROJECTS = {
 }
 
 
-def _patients_known(config: Config, name: str) -> bool:
+def patients_known(config: Config, name: str) -> bool:
     """Say whether records of one patient are known to be of one: PTB-XL's format alone names patients."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return all(_patients_known(config, member) for member in settings.merge)
+        return all(patients_known(config, member) for member in settings.merge)
     return settings.format == "ptbxl"
 
 
@@ -96,14 +96,14 @@ def _source(config: Config, name: str) -> str:
 def _dataset(config: Config, name: str, counts: Counts) -> str:
     """Describe where a dataset's records come from, how many there are, and how they were split."""
     records, patients, test = counts[name]
-    of = f" of {patients:,} patients" if _patients_known(config, name) else ""
+    of = f" of {patients:,} patients" if patients_known(config, name) else ""
     size = f"{records:,} records{of}, {test:,} of them for testing"
     return f"{name}, {_source(config, name)} ({size}), {_split(config, name)}"
 
 
 def _apart(config: Config, names: list[str]) -> str:
     """Say of which datasets no patient is in two splits, and of which that is not known."""
-    known = [name for name in names if _patients_known(config, name)]
+    known = [name for name in names if patients_known(config, name)]
     unknown = [name for name in names if name not in known]
     sets = "two of training, validation and test set"
     if not unknown:

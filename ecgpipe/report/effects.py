@@ -149,7 +149,7 @@ def _legend() -> list[Line2D | Patch]:
     dot: Any = {"marker": "o", "markersize": 5}
     return [
         Line2D([], [], color=INK, markerfacecolor="white", label="no difference shown", **dot),
-        Line2D([], [], color=_SOFT, marker="x", linestyle="none", label="cannot be judged"),
+        Line2D([], [], color=_SOFT, marker="x", linestyle="none", label="cannot tell"),
         Line2D([], [], color=_SHOWN[HELPS], label="gain shown", **dot),
         Line2D([], [], color=_SHOWN[HARMS], label="loss shown", **dot),
         Patch(facecolor=_BAND, edgecolor=_SOFT, label="too small to be seen reliably"),
@@ -157,8 +157,13 @@ def _legend() -> list[Line2D | Patch]:
     ]
 
 
-def heading(rows: pd.DataFrame) -> str:
-    """Write the heading of a dataset; ``rows`` are its comparisons, at least one."""
+def heading(rows: pd.DataFrame, *, patients: bool) -> str:
+    """Write the heading of a dataset; ``rows`` are its comparisons, at least one.
+
+    Args:
+        rows: comparisons.
+        patients: whether the dataset names its patients.
+    """
     first = rows_of(rows)[0]
-    size = f"{first['support']:,} test records, {first['patients']:,} patients"
+    size = f"{first['support']:,} test records" + (f", {first['patients']:,} patients" if patients else "")
     return f"{first['dataset']}: {size}; real only {number(first['reference'], 2)}"

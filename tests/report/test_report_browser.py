@@ -3,6 +3,7 @@
 Skipped where Chromium or the package playwright is missing.
 """
 
+import itertools
 import json
 import re
 import shutil
@@ -259,6 +260,28 @@ def test_nothing_overlaps_in_the_forest_plot_on_a_phone(visit):
                 assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 3 or other[3] <= top + 3
 
 
+def in_order(names):
+    """Say whether figures are numbered 1, 2.1, 2.2, 3 ... without a gap."""
+    found = [tuple(int(part) for part in name.split(".")) for name in names]
+    steps = itertools.pairwise([(0,), *found])
+    return len(found) > 3 and all(
+        after in ((before[0] + 1,), (before[0] + 1, 1), (*before[:1], before[-1] + 1) if len(before) > 1 else None)
+        for before, after in steps
+    )
+
+
+def test_no_figure_number_is_missing_on_the_screen(visit):
+    page = visit("index.html")
+    shown = page.locator("strong:text-matches('^Figure')").evaluate_all(
+        "found => found.filter((own) => own.checkVisibility()).map((own) => own.textContent)"
+    )
+    majors = [int(re.match(r"Figure (\d+)", text)[1]) for text in shown]
+    assert majors == list(range(1, len(majors) + 1))
+    every = page.locator("strong:text-matches('^Figure')").all_text_contents()
+    assert len(every) > len(shown)
+    assert in_order([text.removeprefix("Figure ").rstrip(".") for text in every])
+
+
 def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (poppler-utils) is not installed: the printed page is not read")
@@ -272,8 +295,7 @@ def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
     assert page.locator("details[open]").count() == 0
     assert "Adding synthetic records of gen to the real ones" in text
     assert "bootstrap: 100" in text
-    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", text)]
-    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    assert in_order(re.findall(r"Figure ([\d.]+)\. ", text))
     header = next(line for line in text.splitlines() if "Trained on" in line and "Verdict" in line and "Note" in line)
     assert header.split()[-1] == "Note"
 
