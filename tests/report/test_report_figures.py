@@ -37,8 +37,10 @@ def with_two_shares(summary):
 
 def test_learning_curves_show_every_method(summary):
     svg = figures.learning_curves(with_two_shares(summary), "macro_f1")
-    assert {"real only", "real + gen", "gen only", "gen, fine-tuned", "macro F1"} <= set(words(svg))
-    assert "gen, fine-tuned" not in words(figures.learning_curves(summary, "macro_f1"))
+    tuned = "Synthetic pre-training, then fine-tuning"
+    assert {"real only", "gen", "synthetic records only", "macro F1", tuned} <= set(words(svg))
+    assert words(svg).count("gen") == 1  # one legend for both panels
+    assert tuned not in words(figures.learning_curves(summary, "macro_f1"))
     assert svg == figures.learning_curves(with_two_shares(summary), "macro_f1")
     assert figures.learning_curves(summary[summary["setting"] == "TrRTeR"], "macro_f1") is None
 
