@@ -177,6 +177,19 @@ def test_gain_is_halved_where_waves_need_it(visit, folder):
     assert page.evaluate("document.querySelector('#viewer-sheet canvas').clientHeight") > 1.8 * height
 
 
+def test_a_sheet_wider_than_its_frame_says_that_it_scrolls(visit):
+    page = visit("index.html", viewport={"width": 390, "height": 844})
+    hint = """() => { const sheet = document.querySelector("#viewer-sheet");
+    return [sheet.scrollWidth > sheet.clientWidth, getComputedStyle(sheet, "::after").content]; }"""
+    wide, text = page.evaluate(hint)
+    assert wide
+    assert "scroll sideways" in text
+    page = visit("index.html")
+    assert page.evaluate(hint) == [False, "none"]
+    choose(page, "zoom", "400 %")
+    assert "scroll sideways" in page.evaluate(hint)[1]
+
+
 def test_calipers_measure_by_mouse_and_by_keyboard(visit):
     page = visit("index.html")
     choose(page, "zoom", "200 %")
