@@ -20,7 +20,8 @@ class ClassifierTraining(Section):
     batch: int = Field(32, ge=1, description="Records per training step.")
     loss: Loss = Field(
         "cross_entropy",
-        description="`cross_entropy`, the same `weighted` so that all classes count alike, or `focal` (exponent 2).",
+        description="`cross_entropy`, `weighted` (cross-entropy in which all classes have the same weight), or "
+        "`focal` (exponent 2).",
     )
     epochs: int = Field(1000, ge=1, description="Maximum number of epochs; ignored where `steps` is set.")
     steps: int | None = Field(

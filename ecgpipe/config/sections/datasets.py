@@ -16,7 +16,7 @@ _KIND = "Where the records come from: `physionet`, a plain `folder`, or `simulat
 class RecordedSource(Section):
     """Records that were recorded, all or some of them."""
 
-    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
+    limit: int | None = Field(None, ge=1, description="Take only this number of records, the first ones; null: all.")
     records: list[str] | None = Field(
         None,
         min_length=1,
@@ -63,7 +63,9 @@ class FolderSource(RecordedSource):
     """Records in a local folder in the layout of `format`, with or without a SHA256SUMS.txt; they are copied."""
 
     kind: Literal["folder"] = Field(description=_KIND)
-    path: str = Field(min_length=1, description="The folder; the manifest is made of its files when they are copied.")
+    path: str = Field(
+        min_length=1, description="The folder. The manifest is written from its files when they are copied."
+    )
 
     @property
     def connections(self) -> int:
@@ -72,7 +74,7 @@ class FolderSource(RecordedSource):
 
 
 class SimulatedSource(Section):
-    """A PhysioNet-shaped folder written by the dipole heart model: no real patient in it."""
+    """A PhysioNet-shaped folder written by the dipole heart model: it holds no real patient."""
 
     kind: Literal["simulated"] = Field(description=_KIND)
     records: int = Field(ge=20, description="Number of recordings to simulate.")
@@ -105,9 +107,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Folds(Section):
     """Which of PTB-XL's ten folds make each split."""
 
-    train: list[Fold] = Field(min_length=1, description="Folds to learn from.")
-    validation: list[Fold] = Field(min_length=1, description="Folds that choose weights.")
-    test: list[Fold] = Field(min_length=1, description="Folds that are tested on.")
+    train: list[Fold] = Field(min_length=1, description="Training folds.")
+    validation: list[Fold] = Field(min_length=1, description="Validation folds, which choose the weights.")
+    test: list[Fold] = Field(min_length=1, description="Test folds.")
 
     @model_validator(mode="after")
     def _each_fold_once(self) -> Folds:
@@ -119,9 +121,9 @@ class Folds(Section):
 class Shares(Section):
     """Shares of the patients of each class that make each split."""
 
-    train: Share = Field(description="Share to learn from.")
-    validation: Share = Field(description="Share that chooses weights.")
-    test: Share = Field(description="Share that is tested on.")
+    train: Share = Field(description="Training share.")
+    validation: Share = Field(description="Validation share, which chooses the weights.")
+    test: Share = Field(description="Test share.")
 
     @model_validator(mode="after")
     def _whole(self) -> Shares:
@@ -136,7 +138,7 @@ class DatasetSettings(Section):
     format: Literal["ptbxl", "ecg_arrhythmia", "challenge"] | None = Field(
         None,
         description="Layout of the source: `ptbxl`, `ecg_arrhythmia`, or `challenge` (PhysioNet/CinC Challenge 2021: "
-        "a header with `#Dx` and a data file a record, anywhere below the folder); null for a merge.",
+        "a header with `#Dx` and a data file per record, anywhere below the folder); null for a merge.",
     )
     source: Source | None = Field(None, description="Where the records come from; null for a merge.")
     subset: Literal["chapman", "ningbo"] | None = Field(
@@ -150,13 +152,12 @@ class DatasetSettings(Section):
     )
     folds: Folds | None = Field(
         None,
-        description="ptbxl only: its folds of each split; null: 1 to 8, 9 and 10, as its authors recommend. A rhythm "
+        description="ptbxl only: the folds of each split; null: 1 to 8, 9 and 10, as its authors recommend. A rhythm "
         "needs ten test patients for a verdict: a small study may want more folds to test on.",
     )
     shares: Shares | None = Field(
         None,
-        description="Other formats than ptbxl: shares of the patients of each class in each split; null: 0.8, 0.1 and "
-        "0.1.",
+        description="Formats other than ptbxl: share of each class's patients in each split; null: 0.8, 0.1 and 0.1.",
     )
     training_share: Share | None = Field(
         None,

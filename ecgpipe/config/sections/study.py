@@ -8,7 +8,7 @@ from ecgpipe.config.sections.base import Name, Section
 
 
 class StudySettings(Section):
-    """What the report calls this study."""
+    """Name and title of the study in the report."""
 
     title: str = Field("Do synthetic 12-lead ECGs help a rhythm classifier?", description="Title of the report.")
     name: Name = Field("study", description="Short name, used in the report and in export files.")
