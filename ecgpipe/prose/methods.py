@@ -9,6 +9,7 @@ from ecgpipe.config import AnyClassifier, Config, OwnClassifierSettings
 from ecgpipe.dataset import SPLITS
 from ecgpipe.preprocess.splits import FOLDS, NUMBER, SHARE, rotation
 from ecgpipe.prose.answers import times
+from ecgpipe.prose.latex import latex_text
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
 from ecgpipe.vocabulary import AUGMENTED, FINETUNED, FROZEN, PRIMARY, PROBE, SYNTHETIC
@@ -42,15 +43,15 @@ _METHODS = {
 }
 _PROJECTS = {
     "ptb-xl": "PTB-XL [@wagner2020; @goldberger2000]",
-    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2020; @goldberger2000]",
+    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2022; @zheng2020; @goldberger2000]",
 }
 
 
-def _patients_known(config: Config, name: str) -> bool:
+def patients_known(config: Config, name: str) -> bool:
     """Say whether records of one patient are known to be of one: PTB-XL's format alone names patients."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return all(_patients_known(config, member) for member in settings.merge)
+        return all(patients_known(config, member) for member in settings.merge)
     return settings.format == "ptbxl"
 
 
@@ -108,14 +109,14 @@ def _source(config: Config, name: str) -> str:
 def _dataset(config: Config, name: str, counts: Counts) -> str:
     """Describe where a dataset's records come from, how many there are, and how they were split."""
     records, patients, test = counts[name]
-    of = f" of {patients:,} patients" if _patients_known(config, name) else ""
+    of = f" of {patients:,} patients" if patients_known(config, name) else ""
     size = f"{records:,} records{of}, {test:,} of them for testing"
     return f"{name}, {_source(config, name)} ({size}), {_split(config, name)}"
 
 
 def _apart(config: Config, names: list[str]) -> str:
     """Say of which datasets no patient is in two splits, and of which that is not known."""
-    known = [name for name in names if _patients_known(config, name)]
+    known = [name for name in names if patients_known(config, name)]
     unknown = [name for name in names if name not in known]
     sets = "two of training, validation and test set"
     if not unknown:
@@ -299,7 +300,7 @@ def cited(text: str) -> list[str]:
 def as_latex(text: str) -> str:
     """Return a paragraph as LaTeX, citations as ``\\cite{key,key}``."""
     parts = _CITE.split(text)
-    escaped = [re.sub(r"([&%$#_{}])", r"\\\1", part) for part in parts[::2]]
+    escaped = [latex_text(part) for part in parts[::2]]
     keys = [",".join(key.strip(" @") for key in group.split(";")) for group in parts[1::2]]
     return "".join(text + (f"\\cite{{{keys[i]}}}" if i < len(keys) else "") for i, text in enumerate(escaped))
 

@@ -130,13 +130,13 @@ def test_gains_and_losses_are_counted_and_the_largest_named():
 
 
 def test_what_cannot_be_judged_is_named_with_its_reason():
-    assert answers.headline(seen(FEW)) == "This cannot be judged."
-    assert answers.detail(seen(FEW)) == "Nothing can be said about few: too few test patients."
+    assert answers.headline(seen(FEW)) == "This study cannot tell."
+    assert answers.detail(seen(FEW)) == "It cannot tell for few: too few test patients."
     both = seen(NONE, FEW)
     assert answers.headline(both) == "No gain was shown."
-    assert answers.detail(both).endswith("0.20 macro F1 or more. Nothing can be said about few: too few test patients.")
+    assert answers.detail(both).endswith("0.20 macro F1 or more. It cannot tell for few: too few test patients.")
     lone = seen(NONE, {**FEW, "dataset": "a", "generator": "other", "seeds": 1, "note": "one seed"})
-    assert "Nothing can be said about other: one seed" in answers.detail(lone)
+    assert "It cannot tell for other: one seed" in answers.detail(lone)
     assert "one seed does not show how much chance there is in training" in answers.detail(lone)
 
 

@@ -71,3 +71,4 @@ def test_standing_to_the_floor(changes, expected):
 
 def test_figures_of_any_size_are_readable():
     assert [written(v) for v in (0.001234, 12.345, 12345.6, np.nan)] == ["0.00123", "12.3", "12,346", "–"]
+    assert [written(v) for v in (-0.25, 4.76e-8, -1e-5, 0.0)] == ["−0.25", "4.8×10⁻⁸", "−1.0×10⁻⁵", "0"]
