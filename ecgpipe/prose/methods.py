@@ -63,7 +63,7 @@ def _split(config: Config, name: str) -> str:
     """Say how a dataset was split, and whether training records were left out."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return "split as these are"
+        return "split as its members are"
     if settings.format == "ptbxl":
         folds = settings.folds
         members = (folds.train, folds.validation, folds.test) if folds else [FOLDS[split] for split in SPLITS]
@@ -120,10 +120,10 @@ def _data(config: Config, counts: Counts) -> str:
     listed_ = "; ".join(_dataset(config, name, counts) for name in names)
     filters = config.preprocess.filters
     filtered = filters.baseline != "none" or filters.band_pass_hz or filters.notch_hz
-    rule = "The signals were filtered as the configuration says." if filtered else "Nothing was filtered."
+    rule = "The signals were filtered as the configuration says." if filtered else "No filter was applied."
     return (
-        f"The datasets were: {listed_}. All 12 leads were brought to {config.signal.rate:g} Hz and "
-        f"{config.signal.seconds:g} s. {rule} {_apart(config, names)}"
+        f"The datasets were: {listed_}. All 12 leads were converted to {config.signal.rate:g} Hz and "
+        f"cropped to {config.signal.seconds:g} s. {rule} {_apart(config, names)}"
     )
 
 
@@ -142,10 +142,12 @@ def _synthesis(config: Config, repetitions: int) -> str:
     sentences = [
         f"Class-conditional generators were trained on the training records alone: "
         f"{listed([_generator(config, name) for name in config.generators])}. Each was trained and sampled from "
-        f"{times(repetitions)} on a dataset; the synthetic sets hold {drawn}."
+        f"{times(repetitions)} on each dataset; the synthetic sets hold {drawn}."
     ]
     if unions:
-        sentences.append(f"On {listed(unions)} none was trained: synthetic sets are the unions of the members' sets.")
+        sentences.append(
+            f"No generator was trained on {listed(unions)}: synthetic sets are the unions of the members' sets."
+        )
     if config.experiments.pooled:
         sentences.append("The samples of all generators were also used together.")
     return " ".join(sentences)

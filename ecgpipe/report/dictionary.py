@@ -19,16 +19,17 @@ TABLE_MEANINGS = {
     "exclusions": "Records that were left out, by reason.",
     "runtime": "What each job took.",
     "closeness": "How close synthetic records come to held-out real ones, and what real training records reach.",
-    "privacy": "Whether generators give training records away.",
+    "privacy": "Whether generators reproduce training records.",
     "copies": "Pairs of a synthetic and a training record that the privacy audit points to.",
     "curves": "Mean curves of real and synthetic records.",
-    "points": "Places of records in the maps.",
+    "points": "Positions of records in the maps.",
 }
 
 _COLUMNS = {
     "dataset": "Dataset that the network, generator or record belongs to.",
-    "setting": "What was trained on and tested on (Tr train, Te test, R real, S synthetic), or how a network went on.",
-    "method": "How a pre-trained network went on: frozen, finetuned or probe.",
+    "setting": "What was trained on and tested on (Tr train, Te test, R real, S synthetic), or how a pre-trained "
+    "network was trained further.",
+    "method": "How a pre-trained network was trained further: frozen, finetuned or probe.",
     "generator": "Generator of the synthetic records; `none`: none; `control: …`: a control; `real: …`: real records.",
     "fraction": "Share of the real training records, 0 to 1.",
     "ratio": "Synthetic records for each real one; `all`: all of them; `balance`: rare classes filled up.",
@@ -38,7 +39,7 @@ _COLUMNS = {
     "metric": "What was measured.",
     "value": "Its value.",
     "support": "Number of test records.",
-    "note": "What to bear in mind, for instance why nothing can be told.",
+    "note": "Remarks, for instance why no verdict is possible.",
     "simulated": "Whether any record of the dataset is simulated.",
     "mean": "Mean over the seeds.",
     "sd": "Standard deviation over the seeds.",
@@ -97,7 +98,7 @@ _COLUMNS = {
     "synthetic": "Name of the synthetic record.",
     "training": "Name of the training record.",
     "kind": "Why the pair is listed.",
-    "similarity": "Largest correlation when one record may be shifted, scaled, and its leads turned over.",
+    "similarity": "Largest correlation when one record may be shifted and scaled and its leads inverted.",
     "shift": "Shift of that correlation, s.",
     "distance": "Root mean square difference of the records, mV.",
     "picture": "Which curve: spectrum, autocorrelation, amplitude, beat, RR, PR, QRS or QT.",
@@ -112,11 +113,14 @@ _COLUMNS = {
 
 _OF_TABLE = {
     ("comparisons", "value"): "Mean of the networks that saw synthetic records.",
-    ("comparisons", "n_real"): "Real training records of the network; of a pre-trained one those it went on with.",
+    (
+        "comparisons",
+        "n_real",
+    ): "Real training records of the network; of a pre-trained one, those it was fine-tuned on.",
     ("verdicts", "smallest_effect"): "What the comparisons that decide could show with a probability of 80 % each.",
     ("verdicts", "verdict"): "Whether this study agrees or disagrees with the paper, or cannot tell.",
     ("privacy", "verdict"): "copies, memorises, no sign of copying, or cannot tell.",
-    ("privacy", "floor"): "Value that is expected if nothing is given away.",
+    ("privacy", "floor"): "Value that is expected without memorisation.",
     ("confusion", "mean"): "Mean count over the seeds.",
     ("confusion", "sd"): "Standard deviation of the count over the seeds.",
     ("runtime", "dataset"): "Dataset of the job; empty if it has none.",
