@@ -201,6 +201,6 @@ REAL_RECORDS = (
     "Use real records: `snakemake all --cores 8 --configfile configs/physionet.yaml` runs this study on PhysioNet’s."
 )
 HALVE = (
-    "As a rule of thumb, halving the smallest gain that a study can see takes four times as many test patients, and as "
-    "many more seeds."
+    "As a rule of thumb, halving the smallest gain that a study can see takes four times as many test patients and "
+    "four times as many seeds."
 )

@@ -63,7 +63,7 @@ def _split(config: Config, name: str) -> str:
     """Say how a dataset was split, and whether training records were left out."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return "split as these are"
+        return "split as its members are"
     if settings.rotate is not None:
         return _rotated(settings.rotate, "its own" if settings.format == "ptbxl" else f"{NUMBER} random")
     if settings.format == "ptbxl":
@@ -88,7 +88,7 @@ def _rotated(number: int, folds: str) -> str:
     return (
         f"tested in {number} rotations of {folds} folds of patients, each with {train} folds for training, "
         f"{validation} for validation and {test} for testing, so that every record was tested once, by "
-        "networks and generators that had seen none of its patient's"
+        "networks and generators that had seen no record of its patient"
     )
 
 
@@ -133,10 +133,10 @@ def _data(config: Config, counts: Counts) -> str:
     listed_ = "; ".join(_dataset(config, name, counts) for name in names)
     filters = config.preprocess.filters
     filtered = filters.baseline != "none" or filters.band_pass_hz or filters.notch_hz
-    rule = "The signals were filtered as the configuration says." if filtered else "Nothing was filtered."
+    rule = "The signals were filtered as the configuration says." if filtered else "No filter was applied."
     return (
-        f"The datasets were: {listed_}. All 12 leads were brought to {config.signal.rate:g} Hz and "
-        f"{config.signal.seconds:g} s. {rule} {_apart(config, names)}"
+        f"The datasets were: {listed_}. All 12 leads were converted to {config.signal.rate:g} Hz and "
+        f"cropped to {config.signal.seconds:g} s. {rule} {_apart(config, names)}"
     )
 
 
@@ -155,10 +155,12 @@ def _synthesis(config: Config, repetitions: int) -> str:
     sentences = [
         f"Class-conditional generators were trained on the training records alone: "
         f"{listed([_generator(config, name) for name in config.generators])}. Each was trained and sampled from "
-        f"{times(repetitions)} on a dataset; the synthetic sets hold {drawn}."
+        f"{times(repetitions)} on each dataset; the synthetic sets hold {drawn}."
     ]
     if unions:
-        sentences.append(f"On {listed(unions)} none was trained: synthetic sets are the unions of the members' sets.")
+        sentences.append(
+            f"No generator was trained on {listed(unions)}: synthetic sets are the unions of the members' sets."
+        )
     if config.experiments.pooled:
         sentences.append("The samples of all generators were also used together.")
     return " ".join(sentences)
@@ -235,7 +237,7 @@ def _statistics(config: Config, repetitions: int) -> str:
     level = 100 * config.statistics.confidence
     readers, drawn = "seeds as readers", "seeds"
     if repetitions > 1:
-        drawn = "seeds, or the repetitions of the generator learnt from,"
+        drawn = "seeds, or the repetitions of the generator that networks learned from,"
         readers = (
             "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
             "first; seeds where no generator is compared)"

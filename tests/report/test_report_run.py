@@ -199,15 +199,17 @@ def test_page_says_how_it_was_made(page, html, results):
 
 
 def test_page_says_whether_intervals_cover_the_chance_in_generators(results, html, tmp_path):
-    assert "The chance in training and sampling a generator is in no interval, since each has one repetition" in html
+    assert (
+        "No interval covers the randomness of training and sampling a generator, since each has one repetition" in html
+    )
     tables = tmp_path / "tables"
     shutil.copytree(results.tables, tables)
     comparisons = pd.read_parquet(tables / "comparisons.parquet").assign(repetitions=3)
     comparisons.to_parquet(tables / "comparisons.parquet")
     several = make(results, tmp_path / "several.html", tables=tables)
-    assert "is in no interval" not in several
+    assert "No interval covers the randomness" not in several
     assert "over the 3 repetitions of the generator and test patients" in several
-    assert "resample seeds (or the repetitions of the generator learnt from) and test patients" in several
+    assert "resample seeds (or the repetitions of the generator that they learned from) and test patients" in several
 
 
 def test_page_says_which_generators_used_drafts(html, results, tmp_path):

@@ -229,7 +229,7 @@ def test_methods_are_those_of_the_config(report, results, configure, tables, tmp
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "at each dataset’s largest share of the real training records" in page
     assert "Simple baselines</dt>" not in page
-    assert "The same share, and all synthetic training records beside it." in page
+    assert "The same share and, in addition, all synthetic training records." in page
 
 
 def test_methods_in_latex_cite_by_key():
