@@ -19,7 +19,7 @@ from typing import Any
 import learning
 import numpy as np
 import pandas as pd
-from learning import code_of, drawn, in_processes, learned, measure, prepare
+from learning import code_of, drawn, in_processes, learned, measure, prepare, same_code
 from learning_cells import DATASETS, SEEDS, Cell
 from learning_tables import DRAFTS
 from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
@@ -98,11 +98,10 @@ def file_of(work: Path, change: Change, dataset: str, seed: int) -> Path:
     return work / "ablation" / f"{cell_of(change, dataset, seed)}-{name}.json"
 
 
-def stale(kept: dict[str, Any], change: Change, dataset: str, seed: int) -> bool:
+def stale(work: Path, kept: dict[str, Any], change: Change, dataset: str) -> bool:
     """Say whether a measurement is of other code or settings than are here now."""
-    return bool(
-        kept["code"] != code_of(change.generator, change.draft) or kept["settings"] != settings(change, dataset)
-    )
+    same = same_code(work, kept["code"], change.generator, change.draft)
+    return not same or kept["settings"] != settings(change, dataset)
 
 
 def settings(change: Change, dataset: str) -> list[dict[str, Any]]:
@@ -116,7 +115,7 @@ def settings(change: Change, dataset: str) -> list[dict[str, Any]]:
 def compute(work: Path, change: Change, dataset: str, seed: int) -> None:
     """Measure a change, unless that was done."""
     path = file_of(work, change, dataset, seed)
-    if path.exists() and not stale(read_json(path), change, dataset, seed):
+    if path.exists() and not stale(work, read_json(path), change, dataset):
         return
     of = measure(work, dataset)
     trained, sampling = settings(change, dataset)
@@ -165,7 +164,7 @@ def collect(work: Path) -> pd.DataFrame:
                 if path.exists():
                     kept = read_json(path)
                     row = {k: v for k, v in kept.items() if k not in ("code", "settings")}
-                    rows.append({**row, "stale": int(stale(kept, change, dataset, seed))})
+                    rows.append({**row, "stale": int(stale(work, kept, change, dataset))})
     return pd.DataFrame(rows)
 
 

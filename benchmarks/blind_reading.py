@@ -7,7 +7,8 @@
 FOLDER gets a picture for each ECG, numbered at random, and answers.json for the reader to fill in; the key is written
 to ``FOLDER_key.json``, which the reader must not see. Both are those of ``ecgpipe blind``. Real ECGs are held out:
 no generator learned from them. Samples are those of the models that learned from real records for five minutes,
-equally many of each rhythm, in the order in which they were drawn.
+equally many of each rhythm, in the order in which they were drawn. No two have the same sampling seed, since generators
+with drafts draw the same beats for one seed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CSV = DATA / "blind_reading.csv"
 DOCUMENT = DOCS / "generators.md"
 REAL, DRAFTED, WHOLE = 25, 10, 5
 """ECGs of held-out records, of each generator with drafts, and of each without."""
-SEED = 7
+SEED = 8
 SPACING = 1.4
 """mV between the baselines of two leads."""
 
@@ -54,14 +55,17 @@ def gather(work: Path) -> list[tuple[str, str, str, np.ndarray]]:
     for label in classes:
         own = rng.permutation(np.flatnonzero(held_out.labels == label))[: REAL // len(classes)]
         found += [("real", RHYTHMS[label], str(i), np.asarray(held_out.signals[i])) for i in own]
+    first = 0
     for draft, number in (("beats", DRAFTED), ("none", WHOLE)):
         for generator in NEURAL:
             cell = Cell("real", generator, draft, 300, 1)
             with np.load(work / "models" / str(cell) / "samples.npz") as kept:
                 signals, labels = kept["signals"], kept["labels"]
+            each = number // len(classes)
             for label in classes:
-                own = np.flatnonzero(labels == label)[: number // len(classes)]
+                own = np.flatnonzero(labels == label)[first : first + each]
                 found += [(name_of(cell), RHYTHMS[label], str(i), signals[i]) for i in own]
+            first += each
     return found
 
 

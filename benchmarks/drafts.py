@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from learning import code_of
+from learning import code_of, same_code
 from learning_cells import DATASETS, SEEDS
 from learning_measures import Measure, agreement, balanced, frechet, rhythm_figures, rhythm_rows
 from learning_records import DRAWN, hospital_records, real_judge, real_records, simulated_judge
@@ -117,7 +117,7 @@ def compute(work: Path, datasets: list[str], seeds: list[int]) -> None:
             for name, change in CHANGES.items():
                 path = work / "drafts" / f"{dataset}-{name.replace(' ', '_').replace(':', '')}-{seed}.json"
                 code = code_of("time_diffusion", "beats")
-                if path.exists() and read_json(path)["code"] == code:
+                if path.exists() and same_code(work, read_json(path)["code"], "time_diffusion", "beats"):
                     continue
                 found = bench(dataset).row(change, seed)
                 write_json(path, {"dataset": dataset, "change": name, "seed": seed, "code": code, **found})
@@ -125,8 +125,9 @@ def compute(work: Path, datasets: list[str], seeds: list[int]) -> None:
 
 def collect(work: Path) -> pd.DataFrame:
     """Return a row for each finished measurement, in the order of :data:`CHANGES`."""
-    found = pd.DataFrame([read_json(path) for path in sorted((work / "drafts").glob("*.json"))])
-    found = found[found["code"] == code_of("time_diffusion", "beats")].drop(columns="code")
+    kept = [read_json(path) for path in sorted((work / "drafts").glob("*.json"))]
+    kept = [row for row in kept if same_code(work, row["code"], "time_diffusion", "beats")]
+    found = pd.DataFrame(kept).drop(columns="code")
     order = {name: i for i, name in enumerate(CHANGES)}
     return found.sort_values(["dataset", "change", "seed"], key=lambda c: c.map(order) if c.name == "change" else c)
 

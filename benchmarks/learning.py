@@ -5,6 +5,7 @@
     python benchmarks/learning.py --again                   # also those of older code or other settings
     python benchmarks/learning.py --workers 16              # as many cells at a time, on a machine with more cores
     python benchmarks/learning.py --budgets 3600 --device cuda --workers 3
+    python benchmarks/learning.py --confirm                 # which older code draws the same samples, see below
     python benchmarks/learning.py --collect                 # the tables of docs/generators.md, of the cells in --work
     python benchmarks/learning.py --render                  # the tables, of the CSV files in docs/data
 
@@ -15,7 +16,9 @@ clock. The simulated sets have one judge, the study's classifier trained on othe
 judge learned from its training records.
 
 Each finished cell is a file in ``--work``, with its settings and a digest of the code it depends on. A cell whose
-settings or code have changed is marked in the tables; ``--again`` computes it again.
+settings or code have changed is marked in the tables; ``--again`` computes it again. Much code can change without a
+change of the samples. ``--confirm`` trains one cell of each generator again, with the same settings: if its samples are
+the same in all bits, the older code counts as the present one.
 """
 
 from __future__ import annotations
@@ -65,10 +68,40 @@ def code_of(generator: str, draft: str) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def stale(cell: Cell, kept: dict[str, Any]) -> bool:
+def same_code(work: Path, old: str, generator: str, draft: str) -> bool:
+    """Say whether code of a digest is the present one, or draws the same samples as far as :func:`confirm` found."""
+    path, now = work / "same_code.json", code_of(generator, draft)
+    return old == now or (path.exists() and old in read_json(path).get(now, []))
+
+
+def stale(work: Path, cell: Cell, kept: dict[str, Any]) -> bool:
     """Say whether a cell was made by other code or settings than are here now."""
     settings = json.loads(json.dumps(cell.settings()))
-    return bool(kept["code"] != code_of(cell.generator, cell.draft) or kept["settings"] != settings)
+    return kept["settings"] != settings or not same_code(work, kept["code"], cell.generator, cell.draft)
+
+
+def confirm(work: Path) -> None:
+    """Train a cell of each generator again whose code has changed, and note if its samples have not."""
+    done = set()
+    for cell in sorted(cells(), key=lambda c: c.budget):
+        path, samples = work / "cells" / f"{cell}.json", work / "models" / str(cell) / "samples.npz"
+        if not (cell.budget and path.exists() and samples.exists()) or not stale(work, cell, kept := read_json(path)):
+            continue
+        now, old = code_of(cell.generator, cell.draft), kept["code"]
+        if (now, old) in done or kept["settings"] != json.loads(json.dumps(cell.settings())):
+            continue
+        done.add((now, old))
+        trained, sampling = cell.settings()
+        data = measure(work, cell.dataset).data
+        with tempfile.TemporaryDirectory() as folder:
+            _, generator = learned(cell.generator, trained, cell.seed, data, Path(folder), "cpu")
+            _, again = drawn(generator, sampling, cell.seed, data, Path(folder), "cpu")
+        with np.load(samples) as before:
+            same = np.array_equal(before["signals"], again.signals)
+        log.info("%s: code %s draws %s samples as %s", cell, now, "the same" if same else "OTHER", old)
+        if same:
+            known = read_json(work / "same_code.json") if (work / "same_code.json").exists() else {}
+            write_json(work / "same_code.json", {**known, now: [*known.get(now, []), old]})
 
 
 def machine_of(device: str) -> str:
@@ -130,7 +163,7 @@ def compute(work: Path, wanted: Iterable[Cell], again: bool = False, device: str
     """Train and measure the cells that are missing in the working folder, and with ``again`` those that are stale."""
     for cell in wanted:
         path = work / "cells" / f"{cell}.json"
-        if path.exists() and not (again and stale(cell, read_json(path))):
+        if path.exists() and not (again and stale(work, cell, read_json(path))):
             continue
         if cell.dataset == "real" and not os.environ.get("ECGPIPE_PHYSIONET"):
             log.warning("%s is left out: ECGPIPE_PHYSIONET names no real records", cell)
@@ -176,7 +209,7 @@ def collect(work: Path) -> pd.DataFrame:
         if path.exists():
             kept = read_json(path)
             row = {k: v for k, v in kept.items() if k not in ("code", "settings")}
-            found.append({**row, "stale": int(stale(cell, kept))})
+            found.append({**row, "stale": int(stale(work, cell, kept))})
     return pd.DataFrame(found)
 
 
@@ -196,6 +229,7 @@ def arguments() -> argparse.Namespace:
     parsed.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
     parsed.add_argument("--collect", action="store_true", help="compute nothing; the tables from the cells in --work")
     parsed.add_argument("--again", action="store_true", help="also the cells of older code or other settings")
+    parsed.add_argument("--confirm", action="store_true", help="see above; then the tables")
     parsed.add_argument("--device", default="cpu", help="to train and draw on: cpu or cuda")
     parsed.add_argument("--workers", type=int, default=1, help="processes of one thread, each with a cell at a time")
     parsed.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
@@ -209,7 +243,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     prepare()
-    if not (args.render or args.collect):
+    if args.confirm:
+        confirm(args.work)
+    elif not (args.render or args.collect):
         names = {*args.generators, "real", "training"}
         wanted = [
             c

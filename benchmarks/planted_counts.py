@@ -54,6 +54,7 @@ PARTS = {"soft": (1.0, 1.0, 0.3, 1.0), "hard": (2.0, 1.0, 0.2, 0.5)}
 METRICS = ("macro_f1", "macro_precision", "balanced_accuracy")
 GENERATOR = 0.3
 """Standard deviation of what a repetition of the generator does, where its chance counts."""
+NOT_COUNTED = "chance in it not counted"
 LEVELS = (0.05, 0.01, 0.001)
 
 
@@ -94,7 +95,7 @@ def cases() -> list[Case]:
         Case(f"{same}; three records a patient", *alike, ("hard",), (3, 20), records=3),
         Case(f"{same}; a generator a network", *alike, ("hard",), (3, 5), generators=-1),
         Case(f"{same}; five repetitions of a generator", *alike, ("hard",), (10,), generators=5),
-        Case(f"{same}; one generator, chance in it not counted", *alike, ("hard",), (10,), generators=1),
+        Case(f"{same}; one generator, {NOT_COUNTED}", *alike, ("hard",), (10,), generators=1),
         Case("one learns SVTAC", FOLD_TEN, learnt, unlearnt, ("soft", "hard"), former=True),
         Case("one makes a tenth fewer errors", FOLD_TEN, better, KNOWN),
         Case("10 AFLT and 10 SVTAC, one learns both", ten, (*KNOWN[:5], 0.9, 0.9), (*KNOWN[:5], 0.02, 0.02)),
@@ -316,7 +317,9 @@ def rare_rhythms(table: pd.DataFrame) -> str:
     heads = ["test set and methods", "chance", "seeds", "metric", "true difference", "SD", "standard error"]
     heads += [*(f"missed at {level:g}" for level in LEVELS), "shown at 0.05", "smallest effect"]
     errors = [3 * np.sqrt(level * (1 - level) / draws) for level in LEVELS]
-    present = table[table["rule"] == "present"]
+    uncounted = table["case"].str.endswith(NOT_COUNTED)
+    present = table[(table["rule"] == "present") & ~uncounted]
+    once = " / ".join(f"{table.loc[uncounted, f'{level:g}'].max():.3f}" for level in LEVELS)
     above = {
         level: int((present[f"{level:g}"] > level + error).sum()) for level, error in zip(LEVELS, errors, strict=True)
     }
@@ -329,9 +332,11 @@ def rare_rhythms(table: pd.DataFrame) -> str:
         f"Test sets with the composition of PTB-XL's fold 10 ({composition}), {draws:,} draws of each row; networks' "
         "answers are drawn, none is trained ([rare_rhythms.csv](data/rare_rhythms.csv), "
         "`benchmarks/planted_counts.py`). *soft*: networks of a method differ much; *hard*: they nearly agree. A "
-        "miss is a true difference outside of the interval of that level.\n\n"
+        "miss is a true difference outside of the interval of that level. *A generator a network*, *five repetitions*: "
+        "the networks of one method share the chance in a generator's repetition, and these are judged.\n\n"
         f"{markdown_table(heads, rows)}\n"
         f"The former rule (all rhythms, as many degrees of freedom as patients) misses up to {worst}. Of "
         f"{len(present)} rows of the present rule, those more than three simulation errors above the level are: "
-        f"{counted}; mean of all rows: {pooled}.\n"
+        f"{counted}; mean of all rows: {pooled}. Where the generator has a chance of its own and there is one "
+        f"repetition of it, which is what the note of a claim warns of, up to {once} are missed.\n"
     )

@@ -62,12 +62,16 @@ def described(table: pd.DataFrame) -> str:
         f"{mine['width'].min():.2f} to {mine['width'].max():.2f} with {seeds}"
         for seeds, mine in table[table["patient_deviation"] == 1].groupby("seeds")
     )
-    expected = min(LEVELS) * DRAWS
+    beyond = {level: table[f"{level:g}"] > level + 3 * np.sqrt(level / DRAWS) for level in LEVELS}
+    above = ", ".join(f"{rows_.sum()} at {level:g}" for level, rows_ in beyond.items())
+    few = sorted({int(seeds) for rows_ in beyond.values() for seeds in table.loc[rows_, "seeds"]})
+    named = f" (with {', '.join(map(str, few))} seeds)" if few else ""
     return (
         "In a large family Holm's correction looks at small p-values. The next table says how many times too often "
         f"the test rejects normal differences with mean zero ({DRAWS:,} draws, {PATIENTS} patients, noise of each seed "
         "on each patient with a standard deviation (SD) of 1; [tails.csv](data/tails.csv)). It is at most "
-        f"{most}, where {expected:.1f} draws are expected, give or take {np.sqrt(expected):.1f}. *Width* is the median "
+        f"{most}. Of {len(table)} rows those more than three simulation errors above the level are: {above}{named}. "
+        "*Width* is the median "
         "width of a 95 % interval over what it would be with known variances: where the patient's part has an SD of 1, "
         f"{widths} seeds.\n\n{markdown_table([*heads, 'width'], rows)}"
     )

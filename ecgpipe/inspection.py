@@ -23,7 +23,7 @@ from ecgpipe.preprocess.headers import Header
 from ecgpipe.preprocess.reading import read_header
 from ecgpipe.preprocess.reasons import KEYS, REASONS, InvalidRecord
 from ecgpipe.preprocess.run import preprocess
-from ecgpipe.tables.prospects import test_patients, too_few
+from ecgpipe.tables.prospects import count_tested, too_few
 
 Format = Literal["ptbxl", "ecg_arrhythmia", "challenge"]
 RECORD_ENDINGS = ("hea", *DATA_EXTENSIONS)
@@ -207,7 +207,7 @@ def _preprocess(
         out.warnings += [*told["losses"]["sentences"], *told["doubtful_gains"]]
     map_, system = labels.load(label_map), CODE_SYSTEM[out.format]
     out.kept = dict(Counter(records["label"]).most_common())
-    if len(records) and out.headers[0] == out.headers[1] and (few := too_few(test_patients(records))):
+    if len(records) and out.headers[0] == out.headers[1] and (few := too_few(count_tested(records))):
         out.warnings.append(f"{few}: add records, or give the test split more of them (`shares`, `folds`)")
     out.splits = dict(Counter(records["split"]).most_common())
     counts = Counter(

@@ -28,7 +28,7 @@ NONE_JUDGED = (
 )
 
 
-def test_patients(records: pd.DataFrame, every: bool = False) -> dict[str, int]:
+def count_tested(records: pd.DataFrame, every: bool = False) -> dict[str, int]:
     """Count the test patients of each rhythm.
 
     Args:

@@ -129,8 +129,8 @@ def installed_first(path: Sequence[str], pythonpath: str) -> list[str]:
 
 INSTALLED = (
     *("aiohttp", "filelock", "jinja2", "markupsafe", "matplotlib", "neurokit2", "numpy"),
-    *("packaging", "pandas", "pyarrow", "pydantic", "rich", "safetensors", "scipy", "sklearn", "snakemake"),
-    *("tenacity", "threadpoolctl", "torch", "tqdm", "typer", "wfdb", "yaml", "yarl"),
+    *("packaging", "pandas", "pyarrow", "pydantic", "rich", "rocrate", "safetensors", "scipy", "sklearn"),
+    *("snakemake", "tenacity", "threadpoolctl", "torch", "tqdm", "typer", "wfdb", "yaml", "yarl"),
 )
 """Packages that the study imports."""
 

@@ -155,12 +155,12 @@ def _patients(results: Path, layout: Layout) -> Iterator[Finding]:
     """Look whether the datasets that are made have the test patients that a verdict needs."""
     import pandas as pd
 
-    from ecgpipe.tables.prospects import test_patients, too_few
+    from ecgpipe.tables.prospects import count_tested, too_few
 
     for name in layout.config.datasets:
         path = results / "data" / name / "records.parquet"
         if path.exists():
             every = layout.config.dataset_settings[name].rotate is not None
-            few = too_few(test_patients(pd.read_parquet(path, columns=["split", "label", "patient"]), every))
+            few = too_few(count_tested(pd.read_parquet(path, columns=["split", "label", "patient"]), every))
             if few:
                 yield Finding(HINT, f"test patients of {name}", few, "Add records, or give the test split more of them")

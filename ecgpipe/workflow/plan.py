@@ -26,7 +26,7 @@ from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.training import pick_device
 from ecgpipe.preprocess.splits import rotation
 from ecgpipe.prose import conclusions as say
-from ecgpipe.tables.prospects import expected_error, prospects, test_patients
+from ecgpipe.tables.prospects import count_tested, expected_error, prospects
 from ecgpipe.tables.resampling import detectable
 from ecgpipe.tables.rotations import inflation
 from ecgpipe.vocabulary import POOLED
@@ -252,7 +252,7 @@ class Planner:
         if not path.exists():
             return None
         every = rotations and self.config.dataset_settings[dataset].rotate is not None
-        return test_patients(pd.read_parquet(path, columns=["split", "label", "patient"]), every)
+        return count_tested(pd.read_parquet(path, columns=["split", "label", "patient"]), every)
 
     @property
     def _sampled(self) -> int:

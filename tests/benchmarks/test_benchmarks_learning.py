@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -52,11 +52,13 @@ def test_every_way_has_settings_that_its_generator_accepts(learning: ModuleType)
             cls.SampleSettings.model_validate(sample)
 
 
-def test_a_cell_of_other_code_or_settings_is_stale(learning: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_of_other_code_or_settings_is_stale(
+    learning: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     cell = learning.Cell("hospital_a", "time_diffusion", "beats", 60)
     kept = json.loads(json.dumps({"code": learning.code_of(*cell[1:3]), "settings": cell.settings()}))
-    assert not learning.stale(cell, kept)
-    assert learning.stale(cell, {**kept, "settings": [{}, {}]})
+    assert not learning.stale(tmp_path, cell, kept)
+    assert learning.stale(tmp_path, cell, {**kept, "settings": [{}, {}]})
     real = learning.parts
 
     def changed(script: None, modules: list[str]) -> dict[str, str]:
@@ -64,12 +66,33 @@ def test_a_cell_of_other_code_or_settings_is_stale(learning: ModuleType, monkeyp
 
     monkeypatch.setattr(learning, "parts", changed)
     learning.code_of.cache_clear()
-    assert learning.stale(cell, kept)
+    assert learning.stale(tmp_path, cell, kept)
     pure = cell._replace(draft="none")
     other = json.loads(json.dumps({"code": learning.code_of(*pure[1:3]), "settings": pure.settings()}))
     monkeypatch.setattr(learning, "parts", real)
     learning.code_of.cache_clear()
-    assert not learning.stale(pure, other)  # drafts do not matter to it
+    assert not learning.stale(tmp_path, pure, other)  # drafts do not matter to it
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_older_code_that_draws_the_same_samples_counts_as_the_present_one(
+    learning: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, equal: bool
+) -> None:
+    cell = learning.Cell("hospital_a", "diffwave", "none", 60)
+    kept = {"code": "older", "settings": json.loads(json.dumps(cell.settings()))}
+    learning.write_json(tmp_path / "cells" / f"{cell}.json", kept)
+    signals = np.ones((2, 12, 10), dtype=np.float32)
+    (tmp_path / "models" / str(cell)).mkdir(parents=True)
+    np.savez(tmp_path / "models" / str(cell) / "samples.npz", signals=signals + (0 if equal else 1e-6))
+    trained: list[int] = []
+    monkeypatch.setattr(learning, "learned", lambda name, settings, seed, *_: ({}, trained.append(seed)))
+    monkeypatch.setattr(learning, "drawn", lambda *_: ({}, SimpleNamespace(signals=signals)))
+    monkeypatch.setattr(learning, "measure", lambda *_: SimpleNamespace(data=None))
+    assert learning.stale(tmp_path, cell, kept)
+    learning.confirm(tmp_path)
+    assert trained == [1]
+    assert learning.stale(tmp_path, cell, kept) == (not equal)
+    assert learning.stale(tmp_path, cell, {**kept, "settings": [{}, {}]})
 
 
 def test_finished_cells_are_not_computed_again(learning: ModuleType, tmp_path: Path) -> None:

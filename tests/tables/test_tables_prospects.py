@@ -59,4 +59,4 @@ def test_test_patients_are_counted_once():
     records = pd.DataFrame(
         {"split": ["test", "test", "test", "train"], "label": ["SR", "SR", "AFIB", "AFIB"], "patient": [1, 1, 2, 3]}
     )
-    assert module.test_patients(records) == {"SR": 1, "AFIB": 1}
+    assert module.count_tested(records) == {"SR": 1, "AFIB": 1}

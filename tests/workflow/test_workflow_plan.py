@@ -119,7 +119,7 @@ def test_estimates_and_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert rows["in all, where known"] == ["8", "7", f"{182 + sum(rough):.0f}", "s"]
     assert rows["of that on GPUs"] == (["0", "s"] if not torch.cuda.is_available() else ["162", "s"])
     plan.save(estimates, tmp_path)
-    os.utime(tmp_path / plan.FILE, (0, 0))
+    os.utime(tmp_path / f"results/{plan.PLAN}", (0, 0))
     (tmp_path / "results/generate").mkdir()
     (tmp_path / "results/generate/provenance.json").write_text(json.dumps({"job": "generate", "seconds": 90.0}))
     (tmp_path / "results/acquire").mkdir()
