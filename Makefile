@@ -56,7 +56,7 @@ audit: $(VENV)/.dev ## Look up known vulnerabilities of the pinned versions at o
 	  echo "NOT AUDITED: https://api.osv.dev, the database of vulnerabilities, cannot be reached from here"; \
 	fi
 
-schema: $(VENV)/.study ## Write the comments of config.yaml and configs/*.yaml and configs/schema.json anew
+schema: $(VENV)/.study ## Write the comments of config.yaml and configs/*.yaml, and configs/schema.json, again
 	$(BIN)/python workflow_scripts/describe_config.py
 
 changelog: $(VENV)/.dev ## Show the changelog of the next release, from the fragments in changelog.d/

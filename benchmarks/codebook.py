@@ -1,4 +1,4 @@
-"""When a code of `time_vqvae` that is hardly chosen starts anew: rules for this, measured on stage 1 alone.
+"""When a code of `time_vqvae` that is hardly chosen is restarted: rules for this, measured on stage 1 alone.
 
     python benchmarks/codebook.py            # what is missing in --work (that of learning.py), then the table
     python benchmarks/codebook.py --render   # the table of docs/generators.md, of the CSV file
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class Counting(VectorQuantizer):
-    """A quantiser that counts how many codes it starts anew.
+    """A quantiser that counts how many codes it restarts.
 
     Args:
         like: the quantiser in whose place it stands.
@@ -164,7 +164,7 @@ class Bench:
 
     def usage(self, generator: TimeVQVAE) -> dict[str, float]:
         """Return for each band the codes in use on the training records, their perplexity, how many of them are rare
-        (chosen less often than a tenth of the fair share), and the codes started anew per step.
+        (chosen less often than a tenth of the fair share), and the codes restarted per step.
         """
         out: dict[str, float] = {}
         tokens = generator.tokens(self.train, "cpu")
@@ -207,15 +207,15 @@ def collect(work: Path) -> pd.DataFrame:
 
 def render(found: pd.DataFrame) -> str:
     """Return the means over seeds of the CSV as a Markdown table."""
-    heads = ["stage 1 learns", "steps", "a code starts anew", "relative RMSE", "of the rare rhythms"]
-    heads += ["codes in use, LF HF", "perplexity", "rare codes", "started anew per step"]
+    heads = ["stage 1 learns", "steps", "a code is restarted", "relative RMSE", "of the rare rhythms"]
+    heads += ["codes in use, LF HF", "perplexity", "rare codes", "restarted per step"]
     lines = []
     for (records, steps, rule), own in found.groupby(["records", "steps", "rule"], sort=False):
         mean, least, most = (getattr(own.drop(columns=["records", "rule"]), name)() for name in ("mean", "min", "max"))
         both = [" ".join(f"{mean[f'{b}_{name}']:.0f}" for b in ("lf", "hf")) for name in ("used", "perplexity", "rare")]
-        anew = " ".join(f"{mean[f'{b}_replaced_per_step']:.1f}" for b in ("lf", "hf"))
+        restarted = " ".join(f"{mean[f'{b}_replaced_per_step']:.1f}" for b in ("lf", "hf"))
         errors = [f"{mean[n]:.3f} ({least[n]:.3f}–{most[n]:.3f})" for n in ("all_relative_rmse", "rare_relative_rmse")]
-        lines.append([WAYS[str(records)], steps, rule, *errors, *both, anew])
+        lines.append([WAYS[str(records)], steps, rule, *errors, *both, restarted])
     return markdown_table(heads, lines)
 
 

@@ -82,7 +82,7 @@ def open_signals(path: str | Path) -> np.ndarray:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"{path} is damaged or cut short ({error}): delete it and run again, which makes it anew"
+            f"{path} is damaged or cut short ({error}): delete it and run again, which makes it again"
         ) from error
     return array
 

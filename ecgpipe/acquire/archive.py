@@ -2,7 +2,7 @@
 
 Only the files that the project's own ``SHA256SUMS.txt`` lists are unpacked. An archive with a path that would leave its
 folder, or with a symbolic link, is refused as a whole. A downloaded archive lies under a name that tells what it is of,
-and one that cannot be read is fetched anew, once.
+and one that cannot be read is fetched again, once.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ZipMirror:
             self._archive.unlink(missing_ok=True)
 
     async def _use(self, work: Callable[[zipfile.ZipFile], T]) -> T:
-        """Return what ``work`` makes of the open archive; a damaged download is fetched anew, once, and used again.
+        """Return what ``work`` makes of the open archive; a damaged download is fetched again, once, and used again.
 
         Raises:
             FileFailed: if the archive, or what is asked of it, is damaged still, or is the user's own.
@@ -119,7 +119,7 @@ class ZipMirror:
         if self._remote is None:
             raise FileFailed(f"{self._archive} is damaged: {reason}; replace it by a whole copy")
         self._is_spoilt = True
-        raise FileFailed(f"{reason} (the archive was fetched anew, and is no better)")
+        raise FileFailed(f"{reason} (the archive was fetched again, and is no better)")
 
     async def _open_once(self, damaged: zipfile.ZipFile | None) -> zipfile.ZipFile:
         """Return the open archive, fetching it first if need be: anew if it is the one found damaged."""
@@ -140,9 +140,9 @@ class ZipMirror:
         return self._remote is not None and not self._fetched_anew
 
     def _discard(self, reason: str) -> None:
-        """Remove a damaged download, if it was not fetched anew already."""
+        """Remove a damaged download, if it was not fetched again already."""
         if self._may_fetch_anew:
-            logger.warning("%s: %s; it is fetched anew", self, reason)
+            logger.warning("%s: %s; it is fetched again", self, reason)
             self._fetched_anew = True
             self.remove_download()
 

@@ -79,7 +79,7 @@ class Pretrained:
             return cls._read(path)
         except (SafetensorError, KeyError) as error:
             raise ValueError(
-                f"{path} is damaged or cut short ({error}): delete it and run again, which makes it anew"
+                f"{path} is damaged or cut short ({error}): delete it and run again, which makes it again"
             ) from error
 
     @classmethod
@@ -145,7 +145,7 @@ def load_matching(
         if getattr(settings, key) != trained:
             raise ValueError(
                 f"{path} was trained with {key} {trained}, the settings say {getattr(settings, key)}: "
-                "run the experiment it comes from anew"
+                "run the experiment it comes from again"
             )
     if missing := sorted(set(seeds) - set(found.networks)):
         raise ValueError(

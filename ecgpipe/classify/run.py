@@ -42,7 +42,7 @@ def _open_repetitions(
     counts = {folder: np.bincount(drawn.train.labels).tolist() for folder, drawn in zip(samples, opened, strict=True)}
     if len(set(map(tuple, counts.values()))) > 1:
         told = ", ".join(f"{folder} {numbers}" for folder, numbers in counts.items())
-        raise ValueError(f"repetitions of a generator differ in training records by class: {told}; sample them anew")
+        raise ValueError(f"repetitions of a generator differ in training records by class: {told}; sample them again")
     return opened
 
 

@@ -75,7 +75,7 @@ def run(
         command = [sys.executable, "-P", console.__file__, str(plan), "--cores", str(number), *snakefile(), *asked]
         code = _wait(subprocess.Popen(command))
     if code:
-        how = "ended with an error; mend the cause" if code > 0 else "was interrupted"
+        how = "ended with an error; remove the cause" if code > 0 else "was interrupted"
         print(f"The run {how}. The same command goes on from there: what is done is kept.", file=sys.stderr)
         raise typer.Exit(code if code > 0 else 128 - code)
     if answers_too:

@@ -23,27 +23,30 @@ from ecgpipe.config.sections.study import StudySettings
 class Config(Section):
     """A whole study."""
 
-    study: StudySettings = Field(default_factory=StudySettings, description="What the report calls this study.")
+    study: StudySettings = Field(
+        default_factory=StudySettings,
+        description="Name and title of the study in the report, and the folder of its results.",
+    )
     seed: Seed = Field(
         2411,
-        description="Seed of everything random that has no seed of its own (generators, samples, bootstrap).",
+        description="Seed of every random step without its own seed (generators, samples, bootstrap).",
     )
     raw_dir: WorkflowPath = Field(
         "results/raw",
-        description="Folder for downloaded and simulated records, one folder a dataset; may lie on another disk; `~` "
-        "is your home.",
+        description="Folder for downloaded and simulated records, one folder per dataset. It may be on another "
+        "disk; `~` is your home directory.",
     )
-    signal: SignalSettings = Field(default_factory=SignalSettings, description="The form every ECG is brought to.")
-    leads: Leads = Field(default_factory=Leads, description="What leads are called in the files.")
+    signal: SignalSettings = Field(
+        default_factory=SignalSettings, description="Sampling rate and length that every ECG is converted to."
+    )
+    leads: Leads = Field(default_factory=Leads, description="Names of leads in the files.")
     preprocess: Preprocess = Field(
         default_factory=Preprocess, description="How raw records become the arrays of the study."
     )
-    datasets: list[Name] = Field(
-        min_length=1, description="Active datasets; their settings stand in `dataset_settings`."
-    )
+    datasets: list[Name] = Field(min_length=1, description="Active datasets; their settings are in `dataset_settings`.")
     dataset_settings: dict[Name, DatasetSettings] = Field(min_length=1, description="What each dataset is.")
     generators: list[Name] = Field(
-        min_length=1, description="Active generators; their settings stand in `generator_settings`."
+        min_length=1, description="Active generators; their settings are in `generator_settings`."
     )
     generator_settings: dict[Name, GeneratorSettings] = Field(
         default_factory=dict, description="What each generator is; one that is not named here runs with its defaults."

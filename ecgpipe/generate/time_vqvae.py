@@ -220,7 +220,7 @@ class TimeVQVAESettings(DraftedSettings):
     codebook_patience: int | None = Field(
         50,
         ge=1,
-        description="Training steps after which a code that was not chosen starts anew at a vector of the batch; null:"
+        description="Training steps after which a code that was not chosen restarts at a vector of the batch; null:"
         " never, as published.",
     )
     commitment: float = Field(1.0, ge=0, description="Weight of the commitment loss.")

@@ -6,11 +6,14 @@ import math
 
 import pandas as pd
 
+from ecgpipe.prose.findings import plural
 from ecgpipe.prose.rows import Row, rows_of
 from ecgpipe.prose.wording import METRIC_NAMES, listed, number
 from ecgpipe.vocabulary import CANNOT_TELL, HARMS, HELPS, PRIMARY
 
-NOT_RUN = "This study did not ask.", "No comparison of this kind was run."
+CANNOT = "This study cannot tell."
+"""Headline where the verdict is :data:`ecgpipe.vocabulary.CANNOT_TELL`."""
+NOT_RUN = CANNOT, "It ran no comparison of this kind."
 
 _METRIC = METRIC_NAMES[PRIMARY]
 
@@ -36,7 +39,7 @@ def headline(rows: pd.DataFrame) -> str:
     judged = rows[rows["verdict"] != CANNOT_TELL]
     helped, harmed = (int((rows["verdict"] == verdict).sum()) for verdict in (HELPS, HARMS))
     if judged.empty:
-        return "This cannot be judged."
+        return CANNOT
     if helped and harmed:
         return f"Gains were shown{_times(helped, len(judged))}, losses in {harmed}."
     if helped:
@@ -53,7 +56,7 @@ def headline_of_best(rows: pd.DataFrame) -> str:
     judged = rows[rows["verdict"] != CANNOT_TELL]
     helped, harmed = (rows["verdict"] == HELPS), (rows["verdict"] == HARMS)
     if judged.empty:
-        return "This cannot be judged."
+        return CANNOT
     if helped.all():
         return "It was shown to be better than each of the others."
     if harmed.any():
@@ -146,7 +149,7 @@ def detail(rows: pd.DataFrame) -> str:
         datasets = [str(name) for name in whole.index[whole]]
         others = rows[silent & ~rows["dataset"].isin(datasets)]
         names = [*datasets, *(_where(row, rows).split(" ", 1)[1] for row in rows_of(others))]
-        parts.append(f"Nothing can be said about {listed(names)}: {_why_not(rows[silent])}.")
+        parts.append(f"It cannot tell for {listed(names)}: {_why_not(rows[silent])}.")
     return " ".join(part for part in parts if part)
 
 
@@ -161,9 +164,28 @@ def more_seeds(seeds: int, papers: int) -> str:
     return f"{now} used, where the paper used {papers}. List more under `experiments.seeds`."
 
 
-def more_records(dataset: str, rhythms: str, fewest: int) -> str:
-    """Say which rhythms of a dataset lack test patients."""
-    return f"{dataset} has fewer than {fewest} test patients of {rhythms}, too few to count."
+def size(dataset: str, every: Row, test: Row, *, patients: bool) -> str:
+    """Say how many records a dataset has, and how many for testing.
+
+    Args:
+        dataset: its name.
+        every: columns ``records`` and ``patients`` of the whole dataset.
+        test: the same of its test records.
+        patients: whether the dataset names its patients.
+    """
+    records, tested = plural(int(every["records"]), "record"), f"{int(test['records']):,}"
+    if not patients:
+        return f"{dataset}: {records}, of which {tested} are for testing (which are of one patient is not known)"
+    return (
+        f"{dataset}: {records} of {plural(int(every['patients']), 'patient')}, of which {tested} "
+        f"({plural(int(test['patients']), 'patient')}) are for testing"
+    )
+
+
+def more_records(dataset: str, rhythms: str, fewest: int, *, patients: bool) -> str:
+    """Say which rhythms of a dataset lack test patients, or records where patients are not named."""
+    what = "patients" if patients else "records"
+    return f"{dataset} has fewer than {fewest} test {what} of {rhythms}, too few to count."
 
 
 def more_training(generators: list[str]) -> str:
@@ -179,6 +201,6 @@ REAL_RECORDS = (
     "Use real records: `snakemake all --cores 8 --configfile configs/physionet.yaml` runs this study on PhysioNet’s."
 )
 HALVE = (
-    "As a rule of thumb, halving the smallest gain that a study can see takes four times as many test patients, and as "
-    "many more seeds."
+    "As a rule of thumb, halving the smallest gain that a study can see takes four times as many test patients and "
+    "four times as many seeds."
 )

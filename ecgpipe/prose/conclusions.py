@@ -32,7 +32,7 @@ NO_TRANSFER = "No transfer was run from a generator of the paper's."
 
 NO_BASELINE = "No simple baseline, such as oversampling, was trained to compare with."
 
-GENERATORS_ONCE = "Each generator was trained and sampled from once, which is a chance that no interval covers."
+GENERATORS_ONCE = "Each generator was trained and sampled from only once, and no interval covers the chance in that."
 
 NOT_IN_THE_STUDY = "Not part of this study."
 NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
@@ -162,11 +162,11 @@ def left_out(rhythms: str) -> str:
 
 def nothing_to_rank(best: str) -> str:
     """Say that generators cannot be ranked without transfer from several of them."""
-    return f"This cannot be judged without transfer from {best} and from another of the paper's generators."
+    return f"This study cannot tell without transfer from {best} and from another of the paper's generators."
 
 
 def part_of_the_real_records(share: float) -> str:
-    """Say that fewer real records were learnt from than in the paper."""
+    """Say that fewer real records were used than in the paper."""
     return f"This study used at most {share:.0%} of the real records; the paper used all of them."
 
 

@@ -39,7 +39,7 @@ def finding(row: Row) -> str:
     """Say what one comparison found, as the end of a sentence about a change of training."""
     metric = METRIC_NAMES[row["metric"]]
     if math.isnan(row["difference"]):
-        return f"the effect on {metric} cannot be told ({row['note']})"
+        return f"the effect on {metric} cannot be estimated ({row['note']})"
     figures = f"{signed(row['difference'])} {bounds(row['low'], row['high'])}, {probability(row['p_holm'])}"
     change = f"from {number(row['reference'])} to {number(row['value'])} ({figures})"
     if row["verdict"] == HELPS:
@@ -47,7 +47,7 @@ def finding(row: Row) -> str:
     if row["verdict"] == HARMS:
         return f"{metric} fell {change}"
     if row["verdict"] == CANNOT_TELL:
-        return f"{metric} went {change}, which cannot be judged"
+        return f"{metric} went {change}, but the study cannot tell whether this is chance"
     return f"no difference in {metric} was shown ({figures})"
 
 
@@ -60,7 +60,7 @@ def beside_baseline(row: Row) -> str:
         HELPS: f", and it also beats {name}",
         HARMS: f", but {name} is better",
         NO_DIFFERENCE: f", but no difference from {name} was shown",
-        CANNOT_TELL: f", but nothing can be told beside {name}",
+        CANNOT_TELL: f", but it cannot be compared with {name}",
     }[row["against_best_baseline"]]
 
 

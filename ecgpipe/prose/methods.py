@@ -9,6 +9,7 @@ from ecgpipe.config import AnyClassifier, Config, OwnClassifierSettings
 from ecgpipe.dataset import SPLITS
 from ecgpipe.preprocess.splits import FOLDS, NUMBER, SHARE, rotation
 from ecgpipe.prose.answers import times
+from ecgpipe.prose.latex import latex_text
 from ecgpipe.prose.references import REFERENCES
 from ecgpipe.prose.wording import BASELINE_MEANINGS, BASELINE_NAMES, METRIC_NAMES, added, listed
 from ecgpipe.vocabulary import AUGMENTED, FINETUNED, FROZEN, PRIMARY, PROBE, SYNTHETIC
@@ -42,15 +43,15 @@ _METHODS = {
 }
 _PROJECTS = {
     "ptb-xl": "PTB-XL [@wagner2020; @goldberger2000]",
-    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2020; @goldberger2000]",
+    "ecg-arrhythmia": "the Chapman-Shaoxing-Ningbo records [@zheng2022; @zheng2020; @goldberger2000]",
 }
 
 
-def _patients_known(config: Config, name: str) -> bool:
+def patients_known(config: Config, name: str) -> bool:
     """Say whether records of one patient are known to be of one: PTB-XL's format alone names patients."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return all(_patients_known(config, member) for member in settings.merge)
+        return all(patients_known(config, member) for member in settings.merge)
     return settings.format == "ptbxl"
 
 
@@ -62,7 +63,7 @@ def _split(config: Config, name: str) -> str:
     """Say how a dataset was split, and whether training records were left out."""
     settings = config.dataset_settings[name]
     if settings.merge:
-        return "split as these are"
+        return "split as its members are"
     if settings.rotate is not None:
         return _rotated(settings.rotate, "its own" if settings.format == "ptbxl" else f"{NUMBER} random")
     if settings.format == "ptbxl":
@@ -87,7 +88,7 @@ def _rotated(number: int, folds: str) -> str:
     return (
         f"tested in {number} rotations of {folds} folds of patients, each with {train} folds for training, "
         f"{validation} for validation and {test} for testing, so that every record was tested once, by "
-        "networks and generators that had seen none of its patient's"
+        "networks and generators that had seen no record of its patient"
     )
 
 
@@ -108,14 +109,14 @@ def _source(config: Config, name: str) -> str:
 def _dataset(config: Config, name: str, counts: Counts) -> str:
     """Describe where a dataset's records come from, how many there are, and how they were split."""
     records, patients, test = counts[name]
-    of = f" of {patients:,} patients" if _patients_known(config, name) else ""
+    of = f" of {patients:,} patients" if patients_known(config, name) else ""
     size = f"{records:,} records{of}, {test:,} of them for testing"
     return f"{name}, {_source(config, name)} ({size}), {_split(config, name)}"
 
 
 def _apart(config: Config, names: list[str]) -> str:
     """Say of which datasets no patient is in two splits, and of which that is not known."""
-    known = [name for name in names if _patients_known(config, name)]
+    known = [name for name in names if patients_known(config, name)]
     unknown = [name for name in names if name not in known]
     sets = "two of training, validation and test set"
     if not unknown:
@@ -132,10 +133,10 @@ def _data(config: Config, counts: Counts) -> str:
     listed_ = "; ".join(_dataset(config, name, counts) for name in names)
     filters = config.preprocess.filters
     filtered = filters.baseline != "none" or filters.band_pass_hz or filters.notch_hz
-    rule = "The signals were filtered as the configuration says." if filtered else "Nothing was filtered."
+    rule = "The signals were filtered as the configuration says." if filtered else "No filter was applied."
     return (
-        f"The datasets were: {listed_}. All 12 leads were brought to {config.signal.rate:g} Hz and "
-        f"{config.signal.seconds:g} s. {rule} {_apart(config, names)}"
+        f"The datasets were: {listed_}. All 12 leads were converted to {config.signal.rate:g} Hz and "
+        f"cropped to {config.signal.seconds:g} s. {rule} {_apart(config, names)}"
     )
 
 
@@ -154,10 +155,12 @@ def _synthesis(config: Config, repetitions: int) -> str:
     sentences = [
         f"Class-conditional generators were trained on the training records alone: "
         f"{listed([_generator(config, name) for name in config.generators])}. Each was trained and sampled from "
-        f"{times(repetitions)} on a dataset; the synthetic sets hold {drawn}."
+        f"{times(repetitions)} on each dataset; the synthetic sets hold {drawn}."
     ]
     if unions:
-        sentences.append(f"On {listed(unions)} none was trained: synthetic sets are the unions of the members' sets.")
+        sentences.append(
+            f"No generator was trained on {listed(unions)}: synthetic sets are the unions of the members' sets."
+        )
     if config.experiments.pooled:
         sentences.append("The samples of all generators were also used together.")
     return " ".join(sentences)
@@ -234,7 +237,7 @@ def _statistics(config: Config, repetitions: int) -> str:
     level = 100 * config.statistics.confidence
     readers, drawn = "seeds as readers", "seeds"
     if repetitions > 1:
-        drawn = "seeds, or the repetitions of the generator learnt from,"
+        drawn = "seeds, or the repetitions of the generator that networks learned from,"
         readers = (
             "the repetitions of a generator as readers (differences of the networks of one repetition were averaged "
             "first; seeds where no generator is compared)"
@@ -299,7 +302,7 @@ def cited(text: str) -> list[str]:
 def as_latex(text: str) -> str:
     """Return a paragraph as LaTeX, citations as ``\\cite{key,key}``."""
     parts = _CITE.split(text)
-    escaped = [re.sub(r"([&%$#_{}])", r"\\\1", part) for part in parts[::2]]
+    escaped = [latex_text(part) for part in parts[::2]]
     keys = [",".join(key.strip(" @") for key in group.split(";")) for group in parts[1::2]]
     return "".join(text + (f"\\cite{{{keys[i]}}}" if i < len(keys) else "") for i, text in enumerate(escaped))
 

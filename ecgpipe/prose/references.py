@@ -40,13 +40,14 @@ def _article(author: str, title: str, journal: str, year: str, doi: str, **more:
 
 
 def _preprint(author: str, title: str, year: str, number: str) -> Reference:
-    fields = {"author": author, "title": title, "year": year, "eprint": number, "archiveprefix": "arXiv"}
-    return Reference("misc", fields)
+    # The styles of BibTeX itself print what is in `howpublished`, biblatex what is in `eprint`.
+    where = {"howpublished": f"arXiv:{number}", "eprint": number, "archiveprefix": "arXiv"}
+    return Reference("misc", {"author": author, "title": title, "year": year, **where})
 
 
 REFERENCES = {
     "nunez2024": _preprint(
-        "Núñez and Arjona and Béjar",
+        "Núñez, José Fernando and Arjona, Jamie and Béjar, Javier",
         "Synthetic {ECG} Generation for Data Augmentation and Transfer Learning in Arrhythmia Classification",
         "2024",
         "2411.18456",
@@ -61,19 +62,32 @@ REFERENCES = {
         volume="7",
         pages="154",
     ),
+    "zheng2022": Reference(
+        "misc",
+        {
+            "author": "Zheng, Jianwei and Guo, Hangyuan and Chu, Huimin",
+            "title": "A large scale 12-lead electrocardiogram database for arrhythmia study",
+            "year": "2022",
+            "howpublished": "PhysioNet",
+            "doi": "10.13026/wgex-er52",
+        },
+    ),
     "zheng2020": _article(
-        "Zheng, Jianwei and Zhang, Jianming and Danioko, Sidy and Yao, Hai and Guo, Hangyuan and Rakovski, Cyril",
-        "A 12-lead electrocardiogram database for arrhythmia research covering more than 10,000 patients",
-        "Scientific Data",
+        "Zheng, Jianwei and Chu, Huimin and Struppa, Daniele and Zhang, Jianming and Yacoub, S. M. and El-Askary, H. "
+        "and Chang, A. and Ehwerhemuepha, L. and Abudayyeh, I. and Barrett, A. and Fu, G. and Yao, Hai and Li, D. and "
+        "Guo, Hangyuan and Rakovski, Cyril",
+        "Optimal multi-stage arrhythmia classification approach",
+        "Scientific Reports",
         "2020",
-        "10.1038/s41597-020-0386-x",
-        volume="7",
-        pages="48",
+        "10.1038/s41598-020-59821-7",
+        volume="10",
+        pages="2898",
     ),
     "goldberger2000": _article(
         "Goldberger, Ary L. and Amaral, Luis A. N. and Glass, Leon and Hausdorff, Jeffrey M. and Ivanov, Plamen Ch. "
         "and Mark, Roger G. and Mietus, Joseph E. and Moody, George B. and Peng, Chung-Kang and Stanley, H. Eugene",
-        "{PhysioBank}, {PhysioToolkit}, and {PhysioNet}",
+        "{PhysioBank}, {PhysioToolkit}, and {PhysioNet}: Components of a new research resource for complex physiologic "
+        "signals",
         "Circulation",
         "2000",
         "10.1161/01.CIR.101.23.e215",
@@ -178,7 +192,10 @@ REFERENCES = {
         pages="239--281",
     ),
     "molder2021": _article(
-        "Mölder, Felix and Jablonski, Kim Philipp and Letcher, Brice and others",
+        "Mölder, Felix and Jablonski, Kim Philipp and Letcher, Brice and Hall, Michael B. and "
+        "Tomkins-Tinch, Christopher H. and Sochat, Vanessa and Forster, Jan and Lee, Soohyun and "
+        "Twardziok, Sven O. and Kanitz, Alexander and Wilm, Andreas and Holtgrewe, Manuel and "
+        "Rahmann, Sven and Nahnsen, Sven and Köster, Johannes",
         "Sustainable data analysis with {Snakemake}",
         "F1000Research",
         "2021",

@@ -22,7 +22,7 @@ BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 BASELINE_MEANINGS = {
     "oversampling": "records of rare classes are repeated",
     "class_weights": "the loss weighs all classes equally",
-    "classical_augmentation": "records are shifted, stretched, scaled and made noisy, and lose leads, at random",
+    "classical_augmentation": "records are randomly shifted, stretched and scaled, with noise added and leads dropped",
     "mixup": "records are mixed with others of their class",
 }
 """What each of :data:`ecgpipe.vocabulary.BASELINES` does, in a few words."""
@@ -34,7 +34,7 @@ def added(ratios: Sequence[str | float]) -> str:
     """Say which synthetic training records are added to the real ones: ``experiments.ratios``."""
     words = {
         ALL_SYNTHETIC: "all synthetic training records",
-        BALANCE: "as many synthetic records as fill rare classes up to the commonest one",
+        BALANCE: "as many synthetic records as it takes to fill rare classes up to the most common one",
     }
     told = [words[ratio] for ratio in ratios if isinstance(ratio, str)]
     times = [f"{ratio:g}" for ratio in ratios if not isinstance(ratio, str)]

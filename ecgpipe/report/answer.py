@@ -65,7 +65,10 @@ def effects_figure(inputs: Inputs) -> dict[str, Drawing] | None:
     if not panels:
         return None
     rows = pd.concat([panel.rows for panel in panels])
-    groups = {name: effects.heading(rows[rows["dataset"] == name]) for name in inputs.in_order(rows["dataset"])}
+    groups = {
+        name: effects.heading(rows[rows["dataset"] == name], patients=inputs.patients_known(name))
+        for name in inputs.in_order(rows["dataset"])
+    }
     return {"wide": effects.draw(panels, groups), "narrow": effects.draw(panels, groups, narrow=True)}
 
 
@@ -76,10 +79,7 @@ def _rests_on(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, str]
     datasets = []
     for name in inputs.in_order(comparisons["dataset"]):
         every, test = (sizes[name, split] for split in (ALL, "test"))
-        datasets.append(
-            f"{name}: {plural(int(every['records']), 'record')} of {plural(int(every['patients']), 'patient')}, of "
-            f"which {int(test['records']):,} ({plural(int(test['patients']), 'patient')}) are for testing"
-        )
+        datasets.append(say.size(name, every, test, patients=inputs.patients_known(name)))
     seeds = sorted(comparisons["seeds"].unique())
     number = plural(int(seeds[0]), "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     own = contenders(inputs.config)
@@ -104,7 +104,11 @@ def _learn_more(inputs: Inputs, comparisons: pd.DataFrame) -> list[tuple[str, st
     """Say what would make the answers surer, from what this study did."""
     found = []
     rare = {name: _rare(inputs, name) for name in inputs.in_order(comparisons["dataset"])}
-    lines = [say.more_records(name, rhythms, FEWEST) for name, rhythms in rare.items() if rhythms]
+    lines = [
+        say.more_records(name, rhythms, FEWEST, patients=inputs.patients_known(name))
+        for name, rhythms in rare.items()
+        if rhythms
+    ]
     found.append(("More records", " ".join([*lines, say.HALVE])))
     if (seeds := int(comparisons["seeds"].min())) < PAPERS_SEEDS:
         found.append(("More seeds", say.more_seeds(seeds, PAPERS_SEEDS)))
@@ -135,8 +139,13 @@ def answer(inputs: Inputs) -> dict[str, Any]:
         datasets.append(
             {
                 "name": name,
-                "size": f"{plural(first['support'], 'test record')}, {plural(first['patients'], 'patient')}, "
-                f"{plural(first['seeds'], 'seed')}",
+                "size": ", ".join(
+                    [
+                        plural(first["support"], "test record"),
+                        *([plural(first["patients"], "patient")] if inputs.patients_known(name) else []),
+                        plural(first["seeds"], "seed"),
+                    ]
+                ),
                 "rows": _forest(mine, limits),
                 "sentences": sentences,
                 "notes": sorted({note for notes in mine["note"] for note in notes.split("; ") if note}),

@@ -17,8 +17,8 @@ from ecgpipe.tables.verdicts import BEST
 from ecgpipe.vocabulary import AUGMENTATION, BETWEEN, HARMS, HELPS, PRIMARY, REAL_ONLY, TRANSFER
 
 QUESTIONS = {
-    ONE_DATASET: "Do synthetic records help beside the real ones of one dataset?",
-    MERGED_DATASETS: "Do they help beside the real records of several datasets, merged?",
+    ONE_DATASET: "Do synthetic records help when they are added to one dataset’s real records?",
+    MERGED_DATASETS: "Do they help when they are added to several datasets, merged?",
     TRANSFER_BELOW_REAL: "Does pre-training on synthetic records help?",
     BEST_AT_TRANSFER: f"Is {BEST} the best generator for pre-training?",
 }

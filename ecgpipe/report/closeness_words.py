@@ -6,14 +6,21 @@ import math
 
 from ecgpipe.prose.rows import Row
 
+_THOUSAND = 1000
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 BETTER = {"lower": "lower", "higher": "higher", "floor": "the floor"}
 
 
 def written(value: float) -> str:
-    """Write a figure of any size with three digits that count."""
+    """Write a figure of any size with three significant digits; what is tiny as a power of ten."""
     if math.isnan(value):
         return "–"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    text = f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:,.0f}"
+    mantissa, _, exponent = text.partition("e")
+    if exponent:
+        text = f"{float(mantissa):.1f}×10{str(int(exponent)).translate(_RAISED)}"
+    return text.replace("-", "−")
 
 
 def standing(row: Row) -> str:

@@ -38,7 +38,7 @@ def records(inputs: Inputs) -> list[dict[str, Any]]:
                 "rotate": inputs.config.dataset_settings[name].rotate,
                 "summary": summary,
                 "rows": [(label, [int(row[split]) for split in (*SPLITS, ALL)]) for label, row in records.iterrows()],
-                "patients": [int(patients[split]) for split in (*SPLITS, ALL)],
+                "patients": [int(patients[split]) for split in (*SPLITS, ALL)] if inputs.patients_known(name) else None,
                 "exclusions": [
                     (row["reason"], REASONS.get(row["reason"], ""), row["records"]) for row in rows_of(left_out)
                 ],

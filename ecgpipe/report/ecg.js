@@ -4,17 +4,29 @@
 const Ecg = (() => {
   const LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"];
   const COLUMNS = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]];
-  const PREDICTORS = [[0, 0, 0], [4, 0, 0], [8, -4, 0], [6, -2, 0], [4, -2, 1], [6, -3, 0]];
-  const BLOCK = 50, PARAMETER_BITS = 5, HEADER_BITS = 8;
+  const BLOCK = 100, OWN = 3, OTHER = 2, SHIFT = 6, WEIGHT_BITS = 8, PARAMETER_BITS = 5;
+  const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%.()*+-;,=:?@^_`{|}~";
+  const VALUES = Object.fromEntries([...DIGITS].map((digit, i) => [digit, i]));
   const SPEED = 25, GAIN = 10, HIGHEST = 175, SMALLEST_GAIN = 1e-9;
   const FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif";
 
+  /** Return the bytes of a text in base 85: five characters are four bytes. */
+  function bytes(text) {
+    const found = new Uint8Array(Math.ceil(text.length / 5) * 4);
+    for (let group = 0; group * 5 < text.length; group++) {
+      let value = 0;
+      for (let i = 0; i < 5; i++) value = value * 85 + (VALUES[text[group * 5 + i]] ?? 84);
+      for (let i = 3; i >= 0; i--) { found[group * 4 + i] = value % 256; value = Math.floor(value / 256); }
+    }
+    return found;
+  }
+
   /** Return the stored leads of a packed ECG as whole steps. */
   function steps(packed, length) {
-    const text = atob(packed.data);
+    const stored = bytes(packed.data);
     let place = 0;
     const bit = () => {
-      const value = (text.charCodeAt(place >> 3) >> (7 - (place & 7))) & 1;
+      const value = (stored[place >> 3] >> (7 - (place & 7))) & 1;
       place += 1;
       return value;
     };
@@ -23,22 +35,25 @@ const Ecg = (() => {
       for (let i = 0; i < count; i++) value = value * 2 + bit();
       return value;
     };
+    const rice = (parameter) => {
+      let quotient = 0;
+      while (bit()) quotient += 1;
+      const folded = quotient * 2 ** parameter + read(parameter);
+      return folded % 2 ? -(folded + 1) / 2 : folded / 2;
+    };
     const found = [];
     for (let lead = 0; lead < packed.leads; lead++) {
       const samples = new Int32Array(length);
-      let a = 0, b = 0, c = 0;
-      for (let start = 0; start < length; start += BLOCK) {
-        const header = read(HEADER_BITS);
-        const weights = PREDICTORS[header >> PARAMETER_BITS], parameter = header & ((1 << PARAMETER_BITS) - 1);
-        for (let i = start; i < Math.min(start + BLOCK, length); i++) {
-          let quotient = 0;
-          while (bit()) quotient += 1;
-          const folded = quotient * 2 ** parameter + read(parameter);
-          const residual = folded % 2 ? -(folded + 1) / 2 : folded / 2;
-          const value = residual + ((weights[0] * a + weights[1] * b + weights[2] * c + 2) >> 2);
-          samples[i] = value;
-          c = b; b = a; a = value;
+      const weights = Array.from({ length: OWN + OTHER * lead }, () => read(WEIGHT_BITS) - 2 ** (WEIGHT_BITS - 1));
+      let parameter = 0;
+      for (let i = 0; i < length; i++) {
+        if (i % BLOCK === 0) parameter = read(PARAMETER_BITS);
+        let sum = 1 << (SHIFT - 1), w = 0;
+        for (let lag = 1; lag <= OWN; lag++, w++) if (i >= lag) sum += weights[w] * samples[i - lag];
+        for (const other of found) {
+          for (let lag = 0; lag < OTHER; lag++, w++) if (i >= lag) sum += weights[w] * other[i - lag];
         }
+        samples[i] = rice(parameter) + (sum >> SHIFT);
       }
       found.push(samples);
     }

@@ -50,36 +50,81 @@ def draw(panels: Sequence[Panel], groups: Mapping[str, str], *, narrow: bool = F
         The drawing.
     """
     names = list(dict.fromkeys(name for panel in panels for name in panel.rows["generator"]))
-    places, headings = _places(groups, names)
-    lines = len(places) + len(headings)
     limits = _limits(pd.concat([panel.rows for panel in panels]))
-    across, down = (1, len(panels)) if narrow else (len(panels), 1)
     label = max(1.0, 0.085 * max(map(len, names)))
-    width = 4.1 if narrow else label + 0.7 + 3.6 * across
-    left, bottom, top = (label + 0.05) / width, 1.05 if narrow else 0.9, 0.3
-    each = lines * _INCHES + 0.15
-    height = down * (each + top + 0.35) + bottom - 0.1
-    with matplotlib.rc_context(STYLE | {"axes.grid": False, "font.size": 8.5 if narrow else 9.0}):
-        figure = Figure(figsize=(width, height))
-        gap = 0.12 / width
-        one = (1 - left - 0.05 / width - gap * (across - 1)) / across
-        for place, panel in enumerate(panels):
-            x = left if narrow else left + place * (one + gap)
-            y = (bottom + (down - 1 - place) * (each + top + 0.35)) / height if narrow else bottom / height
-            axis = figure.add_axes((x, y, one, each / height))
-            _panel(axis, panel, places, headings, limits, lines)
-            axis.set_title(panel.title, pad=6)
+    style = STYLE | {"axes.grid": False, "font.size": 8.5 if narrow else 9.0}
+    with matplotlib.rc_context(style):
+        figure, axes = (_stacked if narrow else _side_by_side)(panels, groups, names, label)
+        for place, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+            mine = list(dict.fromkeys(panel.rows["generator"])) if narrow else names
+            places, headings = _places(groups, mine)
+            _panel(axis, panel, places, headings, limits, len(places) + len(headings))
             if narrow or place == 0:
-                for name, group in places:
-                    axis.text(-0.02, places[name, group], name, transform=axis.get_yaxis_transform(), **_RIGHT)
-                for group, y_ in headings.items():
-                    text = axis.text(0, y_, groups[group], weight="bold", va="center", fontsize=8.5)
-                    text.set_transform(axis.get_yaxis_transform())
-                    text.set_x(-(label + 0.03) / (one * width))
+                left = (label + 0.03) / (axis.get_position().width * figure.get_figwidth())
+                _names(axis, places, {y: groups[name] for name, y in headings.items()}, left)
+            if narrow:
+                figure.text(0.05 / _PHONE, axis.get_position().y1 + 0.1 / figure.get_figheight(), panel.title, **_TITLE)
+            else:
+                axis.set_title(panel.title, pad=6)
             if not narrow or place == len(panels) - 1:
-                axis.set_xlabel(f"difference in {METRIC_NAMES[PRIMARY]} from real records only")
+                axis.set_xlabel(
+                    f"difference in {METRIC_NAMES[PRIMARY]}" + ("" if narrow else " from real records only")
+                )
         figure.legend(handles=_legend(), loc="lower center", ncols=2 if narrow else 3, fontsize=8, handlelength=1.6)
         return svg(figure)
+
+
+_FIT = 58
+"""Characters of a heading that fit into the narrow figure at full size."""
+_PHONE = 4.1
+"""Width of the narrow figure, inches."""
+_TITLE: Any = {"weight": "bold", "fontsize": 9.5, "va": "bottom"}
+
+
+def _heights(groups: Mapping[str, str], names: Sequence[str]) -> float:
+    """Return the height of a panel in inches."""
+    return len(groups) * (len(names) + 1) * _INCHES + 0.15
+
+
+def _side_by_side(
+    panels: Sequence[Panel], groups: Mapping[str, str], names: Sequence[str], label: float
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels from left to right, which share the names at the left."""
+    width, bottom, each = label + 0.7 + 3.6 * len(panels), 0.9, _heights(groups, names)
+    height = each + bottom + 0.55
+    left, gap = (label + 0.05) / width, 0.12 / width
+    one = (1 - left - 0.05 / width - gap * (len(panels) - 1)) / len(panels)
+    figure = Figure(figsize=(width, height))
+    return figure, [
+        figure.add_axes((left + place * (one + gap), bottom / height, one, each / height))
+        for place in range(len(panels))
+    ]
+
+
+def _stacked(
+    panels: Sequence[Panel], groups: Mapping[str, str], names: Sequence[str], label: float
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels one below the other, each with the names that it has."""
+    each = [_heights(groups, list(dict.fromkeys(panel.rows["generator"]))) for panel in panels]
+    above, bottom = 0.65, 1.05
+    height = sum(each) + above * len(panels) + bottom
+    figure = Figure(figsize=(_PHONE, height))
+    tops = [height - sum(each[:place]) - above * (place + 1) + 0.25 for place in range(len(panels))]
+    left = (label + 0.05) / _PHONE
+    return figure, [
+        figure.add_axes((left, (top - own) / height, 1 - left - 0.12 / _PHONE, own / height))
+        for top, own in zip(tops, each, strict=True)
+    ]
+
+
+def _names(axis: Axes, places: Mapping[tuple[str, str], float], headings: Mapping[float, str], left: float) -> None:
+    """Write the names of rows and datasets at the left of a panel, these ``left`` widths of it from it."""
+    across = axis.get_yaxis_transform()
+    for (name, _), y in places.items():
+        axis.text(-0.02, y, name, transform=across, **_RIGHT)
+    for y, text in headings.items():
+        size = 8.5 * min(1.0, _FIT / len(text))
+        axis.text(-left, y, text, transform=across, weight="bold", va="center", fontsize=size)
 
 
 _RIGHT: Any = {"ha": "right", "va": "center"}
@@ -113,7 +158,7 @@ def _panel(
     places: Mapping[tuple[str, str], float],
     headings: Mapping[str, float],
     limits: tuple[float, float],
-    lines: int,
+    lines: float,
 ) -> None:
     axis.set(xlim=limits, ylim=(lines - 0.4, -0.6), yticks=[])
     axis.spines["left"].set_visible(False)
@@ -149,7 +194,7 @@ def _legend() -> list[Line2D | Patch]:
     dot: Any = {"marker": "o", "markersize": 5}
     return [
         Line2D([], [], color=INK, markerfacecolor="white", label="no difference shown", **dot),
-        Line2D([], [], color=_SOFT, marker="x", linestyle="none", label="cannot be judged"),
+        Line2D([], [], color=_SOFT, marker="x", linestyle="none", label="cannot tell"),
         Line2D([], [], color=_SHOWN[HELPS], label="gain shown", **dot),
         Line2D([], [], color=_SHOWN[HARMS], label="loss shown", **dot),
         Patch(facecolor=_BAND, edgecolor=_SOFT, label="too small to be seen reliably"),
@@ -157,8 +202,13 @@ def _legend() -> list[Line2D | Patch]:
     ]
 
 
-def heading(rows: pd.DataFrame) -> str:
-    """Write the heading of a dataset; ``rows`` are its comparisons, at least one."""
+def heading(rows: pd.DataFrame, *, patients: bool) -> str:
+    """Write the heading of a dataset; ``rows`` are its comparisons, at least one.
+
+    Args:
+        rows: comparisons.
+        patients: whether the dataset names its patients.
+    """
     first = rows_of(rows)[0]
-    size = f"{first['support']:,} test records, {first['patients']:,} patients"
+    size = f"{first['support']:,} test records" + (f", {first['patients']:,} patients" if patients else "")
     return f"{first['dataset']}: {size}; real only {number(first['reference'], 2)}"

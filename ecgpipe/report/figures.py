@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -48,13 +49,16 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> Drawing | None:
         The plot; None if neither augmentation nor transfer was run at two shares or more: one share is no curve.
     """
     key = COMPARED[metric]
-    panels = [(AUGMENTED, "Augmentation"), (FROZEN, "Synthetic pre-training")]
+    panels = [
+        (AUGMENTED, "Augmentation: real + synthetic records"),
+        (FROZEN, "Synthetic pre-training, then fine-tuning"),
+    ]
     counts = summary.groupby("setting")["fraction"].nunique().to_dict()
     panels = [(setting, title) for setting, title in panels if counts.get(setting, 0) > 1]
     if not panels:
         return None
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.0 * len(panels), 3.4), layout="constrained")
+        figure = Figure(figsize=(5.0 * len(panels), 4.0), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (setting, title) in zip(axes, panels, strict=True):
             shares = set(summary.loc[summary["setting"] == setting, "fraction"])
@@ -67,28 +71,24 @@ def learning_curves(summary: pd.DataFrame, metric: str) -> Drawing | None:
                     if (summary["setting"] == name).any()
                 ]
             for place, name in enumerate(_generators(summary)):
-                label = f"real + {name}" if setting == AUGMENTED else f"{name}, fine-tuned"
                 colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-                series.append((label, _of(summary, setting, key, name), colour, marker))
+                series.append((name, _of(summary, setting, key, name), colour, marker))
             _lines(axis, series)
             if setting == AUGMENTED:
                 _levels(axis, _of(summary, SYNTHETIC, key), _generators(summary))
             axis.set_title(title)
             axis.set_xlabel("share of the real training records (%)")
-            handles, labels = axis.get_legend_handles_labels()
-            order = sorted(range(len(handles)), key=lambda place: isinstance(handles[place], Line2D))
-            handles, labels = [handles[place] for place in order], [labels[place] for place in order]
-            axis.legend(
-                handles,
-                labels,
-                loc="upper center",
-                bbox_to_anchor=(0.5, -0.2),
-                ncols=2,
-                handlelength=1.8,
-                columnspacing=1.2,
-            )
+        drawn = {
+            label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        if AUGMENTED in dict(panels) and (summary["setting"] == SYNTHETIC).any():
+            drawn["synthetic records only"] = Line2D([], [], color=INK, **_DOTTED)
+        figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4, handlelength=2.0)
         axes[0].set_ylabel(METRIC_NAMES[metric])
         return svg(figure)
+
+
+_DOTTED: Any = {"linestyle": (0, (1, 2)), "linewidth": 1.2}
 
 
 def _lines(axis: Axes, series: Sequence[tuple[str, pd.DataFrame, str, str]]) -> None:
@@ -98,10 +98,10 @@ def _lines(axis: Axes, series: Sequence[tuple[str, pd.DataFrame, str, str]]) -> 
     for place, (label, rows, colour, marker) in enumerate(series):
         shift = place - (len(series) - 1) / 2
         x = 100 * rows["fraction"].to_numpy(dtype=float)
-        x = x * 1.04**shift if crowded else x + 0.9 * shift
-        axis.errorbar(
-            x, rows["mean"], _errors(rows), color=colour, marker=marker, label=label, elinewidth=1.0, capsize=2.0
-        )
+        x = x * 1.05**shift if crowded else x + 1.4 * shift
+        dashed = "--" if label.startswith("real only,") else "-"
+        style: Any = {"color": colour, "marker": marker, "linestyle": dashed, "elinewidth": 1.0, "capsize": 2.0}
+        axis.errorbar(x, rows["mean"], _errors(rows), label=label, **style)
     if crowded:
         axis.set_xscale("log")
     axis.set_xticks(shares, [f"{s:g}" for s in shares])
@@ -109,10 +109,9 @@ def _lines(axis: Axes, series: Sequence[tuple[str, pd.DataFrame, str, str]]) -> 
 
 
 def _levels(axis: Axes, rows: pd.DataFrame, generators: Sequence[str]) -> None:
-    """Draw what synthetic records alone reach, as dotted lines across."""
+    """Draw what synthetic records alone reach, as dotted lines across in the colours of the generators."""
     for row in rows_of(rows):
-        colour, label = COLOURS[generators.index(row["generator"]) % len(COLOURS)], f"{row['generator']} only"
-        axis.axhline(row["mean"], color=colour, linestyle=(0, (1, 2)), linewidth=1.2, label=label)
+        axis.axhline(row["mean"], color=COLOURS[generators.index(row["generator"]) % len(COLOURS)], **_DOTTED)
 
 
 def class_scores(summary: pd.DataFrame, classes: Sequence[str]) -> Drawing:
@@ -191,7 +190,7 @@ def confusion_matrices(confusion: pd.DataFrame, classes: Sequence[str]) -> Drawi
             axis.set_axis_off()
         for place, (title, rows) in enumerate(panels):
             _matrix(grid.flat[place], rows, classes)
-            grid.flat[place].set_title(title)
+            grid.flat[place].set_title(textwrap.fill(title, 30))
             if place % columns == 0:
                 grid.flat[place].set_ylabel("true rhythm")
             if place + columns >= len(panels):

@@ -62,7 +62,8 @@ def draw(rows: pd.DataFrame, titles: Mapping[str, str], generators: Sequence[str
     measures = list(rows["measure"].unique())
     cells = {(row["measure"], row["generator"]): row for row in rows_of(rows)}
     columns = ["", *generators, *controls]
-    heads = ["floor", *generators, *(name.removeprefix(CONTROL) for name in controls)]
+    heads = ["floor", *(name.replace("_", "_\n") for name in generators)]
+    heads += [name.removeprefix(CONTROL).replace("_", "\n") for name in controls]
     with matplotlib.rc_context(SMALL_STYLE):
         figure, place = figure_and_margins(_ROW * len(measures) + 1.0, _LABEL, 0.6, 0.4)
         spot = (place["left"], place["bottom"], place["right"] - place["left"], place["top"] - place["bottom"])
@@ -70,7 +71,7 @@ def draw(rows: pd.DataFrame, titles: Mapping[str, str], generators: Sequence[str
         axis.set(xlim=(0, len(columns)), ylim=(len(measures), 0))
         axis.set_axis_off()
         for j, head in enumerate(heads):
-            axis.text(j + 0.5, -0.15, head.replace("_", "_\n"), ha="center", va="bottom", fontsize=8)
+            axis.text(j + 0.5, -0.15, head, ha="center", va="bottom", fontsize=8)
         if controls:
             x = 1 + len(generators)
             axis.plot([x, x], [-1.6, len(measures)], color=INK, linewidth=0.8, clip_on=False)

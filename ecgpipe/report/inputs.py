@@ -13,6 +13,7 @@ from ecgpipe.config import Config
 from ecgpipe.config.derived import is_simulated
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.files import read_parquet_metadata
+from ecgpipe.prose import methods
 from ecgpipe.report.provenance import GitState
 
 Model = tuple[str, str]
@@ -64,6 +65,10 @@ class Inputs:
     def simulated(self) -> list[str]:
         """Datasets in which a record is simulated."""
         return [name for name in self.data if is_simulated(self.config.dataset_settings, name)]
+
+    def patients_known(self, name: str) -> bool:
+        """Say whether a dataset names its patients. Where it does not, each record counts as one of its own."""
+        return methods.patients_known(self.config, name)
 
     def in_order(self, names: pd.Series) -> list[str]:
         """Return the datasets among ``names``, in the order of ``data``."""

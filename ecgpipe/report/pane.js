@@ -52,6 +52,7 @@ class Pane {
       canvas.style.width = `${width * this.scale}px`;
       canvas.style.height = `${height * this.scale}px`;
     }
+    this.holder.classList.toggle("wide", width * this.scale > this.holder.clientWidth + 1);
     this.overlay.width = Math.round(width * this.scale);
     this.overlay.height = Math.round(height * this.scale);
     this.mark();

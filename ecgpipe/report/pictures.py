@@ -15,9 +15,9 @@ from ecgpipe.report.svg import Drawing
 
 MAP = (
     "Every dot is a record, at the first two principal components of the random-kernel features (axes defined by real "
-    "training records, the same in every picture). Held-out real records lie behind, and each generator’s in front of "
-    "them. Where the grey cloud holds no coloured dots, a kind of record is missing; coloured dots away from the cloud "
-    "resemble no real record."
+    "training records, the same in every picture). Held-out real records are drawn behind, and each generator’s in "
+    "front of them. Where the grey cloud holds no coloured dots, a kind of record is missing; coloured dots away from "
+    "the cloud resemble no real record."
 )
 T_SNE = (
     "The same records by t-SNE of all sets of the dataset together, which keeps neighbours close. Sets that mix cannot "
@@ -30,7 +30,7 @@ MEAN_BEATS = (
 EQUAL_MIX = "Every set contributes the same number of records of each rhythm."
 INTERVALS = (
     "RR intervals of lead II by rhythm, over all beats of all records; intervals above 2 s are counted at 2 s. Where "
-    "records were delineated, their PR, QRS and QT intervals stand below."
+    "records were delineated, their PR, QRS and QT intervals are shown below."
 )
 """Captions."""
 

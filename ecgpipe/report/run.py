@@ -36,7 +36,8 @@ PAGE_BYTES = 10_000_000
 """Largest page: what the rest of it leaves of that is for the viewer's records."""
 LEAST_RECORD_BYTES = 500_000
 """What the viewer's records get even if the rest of the page is larger."""
-_MARGIN_BYTES = 20_000
+MARGIN_BYTES = 20_000
+"""Left free, for what is only known when the records are: counts, the step."""
 
 
 def build_report(
@@ -108,9 +109,9 @@ def build_report(
     if beside:
         write_beside(inputs, fixed, Path(out).parent)
     template = environment.get_template("template.html.j2")
-    empty = {"most": 0, "step": 0.0, "unshown_pairs": 1}
+    empty = {"most": 0, "step": 0.0, "unshown_pairs": 1, "unshown_nearest": 1}
     rest = len(template.render(**fixed, viewer=empty, ecg_data="").encode())
-    viewer = viewer_data(inputs, max(PAGE_BYTES - _MARGIN_BYTES - rest, LEAST_RECORD_BYTES))
+    viewer = viewer_data(inputs, max(PAGE_BYTES - MARGIN_BYTES - rest, LEAST_RECORD_BYTES))
     page = template.render(**fixed, viewer=viewer, ecg_data=viewer and scripts.data(viewer))
     write_text(out, page)
     log.info("%s: %.1f MB", out, len(page.encode()) / 1e6)

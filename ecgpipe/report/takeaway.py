@@ -11,32 +11,23 @@ import numpy as np
 import pandas as pd
 
 from ecgpipe.files import atomic_path, write_text
+from ecgpipe.prose.latex import latex_text, needs_unicode_engine
 from ecgpipe.report.dictionary import TABLE_MEANINGS, described
 from ecgpipe.report.names import FORMATS, TABLES, has_form
 from ecgpipe.report.svg import Drawing
 
-_SPECIAL = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "\n": " ",
-        "−": "$-$",
-        "±": r"$\pm$",
-        "²": "$^2$",
-        "µ": r"$\mu$",
-    }
-)
-_WIDE = 40
+_LONG = 40
 """Characters of a text column that is set as a paragraph."""
-
-
-def latex_text(value: object) -> str:
-    """Return a text with what means something to LaTeX escaped."""
-    return str(value).translate(_SPECIAL)
+_PARAGRAPH = 30
+"""Characters of a line of such a paragraph, about."""
+_PAGE = 75
+"""Characters of a row that fit on a page, about."""
+_CAPTION = r"\caption{%s}\label{%s} \\"
+_WIDE_CAPTION = (
+    r"\multicolumn{%d}{@{}l}{\makebox[0pt][l]{\parbox[t]{\textwidth}{\label{%s}"
+    r"\tablename~\thetable: %s}}} \\[\medskipamount]"
+)
+"""A caption at the left, where a page begins: longtable would set it in the middle of a table wider than a page."""
 
 
 def _latex_cell(value: Any) -> str:
@@ -53,7 +44,7 @@ def _latex_cell(value: Any) -> str:
 
 def _alignment(column: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
-        return "p{5cm}" if column.astype(str).str.len().max() > _WIDE else "l"
+        return "p{5cm}" if column.astype(str).str.len().max() > _LONG else "l"
     return "r"
 
 
@@ -66,16 +57,24 @@ def latex_table(table: pd.DataFrame, caption: str, label: str) -> str:
         label: what ``\\ref`` names it by.
 
     Returns:
-        LaTeX that needs the packages booktabs and longtable, every text escaped, numbers with four digits that count.
+        LaTeX that needs the packages booktabs and longtable and the font encoding T1, every text escaped, numbers with
+        four significant digits. What a column holds in all rows alike stands in the caption instead.
     """
+    same = _constants(table)
+    table = table.drop(columns=list(same))
+    caption = latex_text(" ".join([caption, *([f"In all rows: {_listed(same)}."] if same else [])]))
     heads = " & ".join(latex_text(name) for name in table.columns)
     columns = "".join(_alignment(table[name]) for name in table.columns)
     rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.itertuples(index=False, name=None)]
+    note = "% has letters that LuaLaTeX or XeLaTeX can print, with a font that has them"
+    wide = sum(_width(table[name]) for name in table.columns) > _PAGE
     return "\n".join(
         [
-            r"% needs \usepackage{booktabs,longtable}",
+            r"% needs \usepackage{booktabs,longtable}, \usepackage[T1]{fontenc}",
+            *([note] if needs_unicode_engine("".join([caption, heads, *rows])) else []),
+            *(["% wider than a page: leave out columns that you do not need"] if wide else []),
             rf"\begin{{longtable}}{{{columns}}}",
-            rf"\caption{{{latex_text(caption)}}}\label{{{label}}} \\",
+            _WIDE_CAPTION % (len(table.columns), label, caption) if wide else _CAPTION % (caption, label),
             rf"\toprule {heads} \\ \midrule",
             r"\endfirsthead",
             rf"\toprule {heads} \\ \midrule",
@@ -87,6 +86,30 @@ def latex_table(table: pd.DataFrame, caption: str, label: str) -> str:
             "",
         ]
     )
+
+
+def _width(column: pd.Series) -> int:
+    """Return about how many characters wide a column is printed."""
+    longest = max(map(len, [str(column.name), *column.map(_plain_cell)]))
+    return min(longest, _PARAGRAPH) + 2
+
+
+def _constants(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns of a table of several rows that hold one and the same value, as text."""
+    if len(table) == 1:
+        return {}
+    texts = {name: table[name].map(_plain_cell) for name in table.columns}
+    return {name: column.iloc[0] for name, column in texts.items() if column.nunique() == 1}
+
+
+def _plain_cell(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _listed(same: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value or 'empty'}" for name, value in same.items())
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:

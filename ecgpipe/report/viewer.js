@@ -5,6 +5,7 @@
   document.documentElement.classList.remove("plain");
   if (!source) return;
   const data = JSON.parse(source.textContent);
+  data.records = data.records.map((record, i) => ({ step: data.step, leads: data.leads, shown: i < data.shown, ...record }));
   const find = (name) => document.getElementById(`viewer-${name}`);
   const root = document.getElementById("viewer");
   const [dataset, set, rhythm, layout, gain, zoom] =
@@ -67,12 +68,12 @@
       return { record: data.records[pair.training], text: `${pair.kind}: similarity ${pair.similarity.toFixed(3)}, ` +
         `shifted by ${signed(pair.shift)} s, ${pair.distance.toFixed(3)} mV apart` };
     }
-    const near = record.near;
-    if (!near) return { text: record.split === "train" && data.sets[record.set].real ? "This is a training record." : "" };
-    const text = `similarity ${near.similarity.toFixed(3)}, shifted by ${signed(near.shift)} s`;
-    return near.record == null
-      ? { text: `Nearest training record: ${near.name}, ${text}; it is not among the records of this page.` }
-      : { record: data.records[near.record], text };
+    if (!record.near) return { text: record.split === "train" && data.sets[record.set].real ? "This is a training record." : "" };
+    const [near, similarity, shift] = record.near;
+    const text = `similarity ${similarity.toFixed(3)}, shifted by ${signed(shift)} s`;
+    return typeof near === "string"
+      ? { text: `Nearest training record: ${near}, ${text}; it is not among the records of this page.` }
+      : { record: data.records[near], text };
   }
 
   const laid = (record) => Ecg.sheet(Ecg.unpack(record, data.length), data.rate, layout.value, Number(gain.value));

@@ -18,7 +18,9 @@ from ecgpipe.closeness.clinical import beat_figures, r_peaks
 from ecgpipe.closeness.copies import find_copies
 from ecgpipe.closeness.records import Records
 from ecgpipe.dataset import Dataset
+from ecgpipe.leads import INDEPENDENT
 from ecgpipe.prose.rows import Row, rows_of
+from ecgpipe.report import scripts
 from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.packing import pack
 
@@ -28,10 +30,13 @@ STEPS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.025)
 """Quantisation steps, mV: the finest at which all records fit is taken. The last is 0.25 mm at 10 mm/mV."""
 _FIRST_PAIRS = 5
 """Pairs of the privacy audit that come before all other records, for each dataset and generator."""
-_ENTRY = 320
-"""Bytes that a record takes beside its samples, at most about."""
-_TRIED = 3
-"""Records of each set whose size at each step is measured."""
+_LATER = 48
+"""Bytes of what is added to a record after it is packed, at most about: heart rate and nearest training record."""
+_TRIED = 60
+"""Records whose size at each step is measured, to guess the step at which all fit."""
+
+Key = tuple[int, int]
+"""A record: the place of its set, and its row there."""
 
 
 @dataclass
@@ -97,29 +102,54 @@ class Store:
     sets: Sequence[Set]
     step: float
     budget: float
-    entries: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    entries: dict[Key, dict[str, Any]] = field(default_factory=dict)
     used: int = 0
 
-    def add(self, place: int, row: int) -> bool:
+    def add(self, key: Key) -> bool:
         """Pack a record, unless it is there; return whether it is there now."""
-        if (place, row) in self.entries:
+        if key in self.entries:
             return True
-        mine = self.sets[place].records
-        table = mine.records.iloc[row]
-        packed = pack(np.asarray(mine.signals[row]), self.step)
-        size = len(packed["data"]) + _ENTRY + len(str(table["record"]).encode())
+        entry = _entry(self.sets, key, self.step)
+        size = _size(entry)
         if self.used + size > self.budget:
             return False
         self.used += size
-        self.entries[place, row] = {
-            "set": place,
-            "class": mine.spec.classes.index(table["label"]),
-            "name": str(table["record"]),
-            "split": str(table["split"]),
-            "shown": False,
-            **packed,
-        }
+        self.entries[key] = entry
         return True
+
+
+def _entry(sets: Sequence[Set], key: Key, step: float) -> dict[str, Any]:
+    """Return a record as the page holds it. What is the same for nearly all records is left out."""
+    place, row = key
+    mine = sets[place].records
+    table, packed = mine.records.iloc[row], pack(np.asarray(mine.signals[row]), step)
+    return {
+        "set": place,
+        "class": mine.spec.classes.index(table["label"]),
+        "name": str(table["record"]),
+        "split": str(table["split"]),
+        **({"step": packed["step"]} if packed["step"] != step else {}),
+        **({"leads": packed["leads"]} if packed["leads"] != len(INDEPENDENT) else {}),
+        "data": packed["data"],
+    }
+
+
+def _size(entry: dict[str, Any]) -> int:
+    return len(scripts.data(entry).encode()) + _LATER
+
+
+def _stored(sets: Sequence[Set], keys: Sequence[Key], budget: float) -> Store:
+    """Return the packed records at the finest step at which all fit, else as many as fit at the coarsest."""
+    some = keys[:: max(len(keys) // _TRIED, 1)]
+    for step in STEPS:
+        last = step == STEPS[-1]
+        if not last and np.mean([_size(_entry(sets, key, step)) for key in some]) * len(keys) > budget:
+            continue
+        store = Store(sets, step, budget)
+        # At the coarsest step a smaller record can still fit after one that does not.
+        if all(store.add(key) or last for key in keys) and (last or len(store.entries) == len(keys)):
+            return store
+    raise AssertionError("the last step is always taken")
 
 
 def _pairs(inputs: Inputs, names: Sequence[str], sets: Sequence[Set]) -> list[dict[str, Any]]:
@@ -154,17 +184,7 @@ def _rows_of_pair(synthetic: Set, real: Set, pair: Row) -> tuple[int, int] | Non
     return min(candidates, key=miss) if candidates else None
 
 
-def _step(sets: Sequence[Set], count: int, budget: float) -> float:
-    """Return the finest step at which ``count`` records of ``sets`` fit into the budget, about."""
-    some = [np.asarray(own.records.signals[row]) for own in sets for row in range(min(_TRIED, len(own.records)))]
-    for step in STEPS[:-1]:
-        size = np.mean([len(pack(signal, step)["data"]) for signal in some]) + _ENTRY
-        if size * count <= 0.97 * budget:
-            return step
-    return STEPS[-1]
-
-
-def _cells(inputs: Inputs, names: Sequence[str], sets: Sequence[Set]) -> list[tuple[int, int]]:
+def _cells(inputs: Inputs, names: Sequence[str], sets: Sequence[Set]) -> list[Key]:
     """Return the records of all cells, the first of each cell before the second of any."""
     wanted = [
         (rank, place, int(row))
@@ -176,34 +196,39 @@ def _cells(inputs: Inputs, names: Sequence[str], sets: Sequence[Set]) -> list[tu
     return [(place, row) for _, place, row in sorted(wanted)]
 
 
-def _nearest(store: Store) -> Iterator[tuple[tuple[int, int], tuple[int, int], float, float]]:
-    """Find the training record most like each shown record that is not itself one.
+@dataclass(frozen=True)
+class _Near:
+    """The training record most like another record: its name, their similarity, and the shift between them in s."""
 
-    Yields:
-        The record, the training record, their similarity, and the shift between them in seconds.
-    """
-    for place, real in enumerate(store.sets):
-        train = np.flatnonzero((real.records.records["split"] == "train").to_numpy())
+    key: Key
+    name: str
+    similarity: float
+    shift: float
+
+
+def _nearest(sets: Sequence[Set], shown: Sequence[Key]) -> Iterator[tuple[Key, _Near]]:
+    """Find the training record most like each shown record that is not itself one."""
+    for place, real in enumerate(sets):
+        table = real.records.records
+        train = np.flatnonzero((table["split"] == "train").to_numpy())
         if not real.real or not len(train):
             continue
-        shown = [
-            key for key, entry in store.entries.items() if entry["shown"] and store.sets[key[0]].dataset == real.dataset
-        ]
-        synthetic = [key for key in shown if not store.sets[key[0]].real]
-        held_out = [key for key in shown if key[0] == place and store.entries[key]["split"] != "train"]
+        synthetic = [key for key in shown if sets[key[0]].dataset == real.dataset and not sets[key[0]].real]
+        held_out = [key for key in shown if key[0] == place and table["split"].iloc[key[1]] != "train"]
         if not synthetic:
             continue
         training = Records.of(real.records, ["train"])
-        found = find_copies(_taken(store, synthetic), _taken(store, held_out or synthetic), training)
+        found = find_copies(_taken(sets, synthetic), _taken(sets, held_out or synthetic), training)
         for keys, pairs in zip((synthetic, held_out), found, strict=True):
             for key, pair in zip(keys, rows_of(pairs), strict=False):
+                row = int(train[pair["training"]])
                 seconds = float(pair["shift"]) / real.records.spec.rate
-                yield key, (place, int(train[pair["training"]])), float(pair["similarity"]), seconds
+                yield key, _Near((place, row), str(table["record"].iloc[row]), float(pair["similarity"]), seconds)
 
 
-def _taken(store: Store, keys: Sequence[tuple[int, int]]) -> Records:
-    signals = np.stack([np.asarray(store.sets[place].records.signals[row]) for place, row in keys])
-    return Records(signals, store.sets[keys[0][0]].records.spec.rate)
+def _taken(sets: Sequence[Set], keys: Sequence[Key]) -> Records:
+    signals = np.stack([np.asarray(sets[place].records.signals[row]) for place, row in keys])
+    return Records(signals, sets[keys[0][0]].records.spec.rate)
 
 
 def _heart_rates(store: Store) -> None:
@@ -239,46 +264,49 @@ def viewer_data(inputs: Inputs, budget: float) -> dict[str, Any] | None:
         counted[cell] = counted.get(cell, 0) + 1
         (first if counted[cell] <= _FIRST_PAIRS else rest).append(pair)
     ends = [[pair[end] for pair in some for end in ("synthetic", "training")] for some in (first, rest)]
-    store = Store(sets, _step(sets, len({*ends[0], *cells}), budget), budget)
-    for key in (*ends[0], *cells, *ends[1]):
-        store.add(*key)
-    shown = {key: store.entries[key] | {"shown": True} for key in cells if key in store.entries}
-    store.entries = shown | {key: entry for key, entry in store.entries.items() if key not in shown}
-    for key, training, similarity, shift in sorted(_nearest(store), key=lambda found: -found[2]):
-        store.add(*training)
-        name = str(sets[training[0]].records.records["record"].iloc[training[1]])
-        store.entries[key]["near"] = {"key": training, "name": name, "similarity": similarity, "shift": shift}
+    near = dict(_nearest(sets, cells))
+    training = [own.key for own in sorted(near.values(), key=lambda own: -own.similarity)]
+    wanted = list(dict.fromkeys([*ends[0], *cells, *training, *ends[1]]))
+    store = _stored(sets, wanted, budget)
+    shown = [key for key in cells if key in store.entries]
+    store.entries = {key: store.entries[key] for key in dict.fromkeys([*shown, *store.entries])}
+    _add_nearest(store, {key: near[key] for key in shown if key in near})
     _heart_rates(store)
-    return _as_json(names, inputs, store, pairs)
+    return _as_json(names, inputs, store, pairs, len(shown))
 
 
-def _as_json(names: Sequence[str], inputs: Inputs, store: Store, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the page's form of the store: records by index."""
+def _add_nearest(store: Store, near: dict[Key, _Near]) -> None:
+    """Add its nearest training record to each entry: its index, or its name if it is not there; similarity; shift."""
     index = {key: i for i, key in enumerate(store.entries)}
-    for entry in store.entries.values():
-        if near := entry.get("near"):
-            entry["near"] = {
-                "name": near["name"],
-                "record": index.get(near["key"]),
-                "similarity": round(near["similarity"], 3),
-                "shift": round(near["shift"], 2),
-            }
+    for key, own in near.items():
+        store.entries[key]["near"] = [index.get(own.key, own.name), round(own.similarity, 3), round(own.shift, 2)]
+
+
+def _as_json(
+    names: Sequence[str], inputs: Inputs, store: Store, pairs: Sequence[dict[str, Any]], shown: int
+) -> dict[str, Any]:
+    """Return the page's form of the store: records by index, the ``shown`` first ones in the cells."""
+    index = {key: i for i, key in enumerate(store.entries)}
     spec = store.sets[0].records.spec
-    shown = [
+    there = [
         {**pair, "synthetic": index[pair["synthetic"]], "training": index[pair["training"]]}
         for pair in pairs
         if pair["synthetic"] in index and pair["training"] in index
     ]
-    counts = pd.Series([(e["set"], e["class"]) for e in store.entries.values() if e["shown"]]).value_counts()
+    records = list(store.entries.values())
+    counts = pd.Series([(entry["set"], entry["class"]) for entry in records[:shown]]).value_counts()
     return {
         "rate": spec.rate,
         "length": spec.length,
         "step": store.step,
+        "leads": len(INDEPENDENT),
         "classes": list(spec.classes),
         "datasets": [{"name": name, "simulated": name in inputs.simulated} for name in names],
         "sets": [{"dataset": own.dataset, "name": own.name, "real": own.real} for own in store.sets],
         "most": int(counts.max()) if len(counts) else 0,
-        "records": list(store.entries.values()),
-        "pairs": shown,
-        "unshown_pairs": len(pairs) - len(shown),
+        "shown": shown,
+        "records": records,
+        "pairs": there,
+        "unshown_pairs": len(pairs) - len(there),
+        "unshown_nearest": sum(isinstance(entry["near"][0], str) for entry in records[:shown] if "near" in entry),
     }

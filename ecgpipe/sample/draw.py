@@ -102,7 +102,7 @@ def draw(
             for part in parts:
                 version = next(checkpoints.sound(part, there), None)
                 if version is None:
-                    raise ValueError(f"{part} was damaged since it was drawn: run again, which draws it anew")
+                    raise ValueError(f"{part} was damaged since it was drawn: run again, which draws it again")
                 writer.append(np.load(version, allow_pickle=False))
         shutil.rmtree(folder)
 

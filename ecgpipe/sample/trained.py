@@ -171,5 +171,5 @@ def _sampling(folder: Path) -> tuple[str, dict[str, Any]]:
         return folder.resolve().name, {}
     kept = read_json(path)
     if not (isinstance(kept, dict) and isinstance(kept.get("sample"), dict) and isinstance(kept.get("generator"), str)):
-        raise ModelFileError(f"{path} is damaged: delete it, and the next run of the study writes it anew")
+        raise ModelFileError(f"{path} is damaged: delete it, and the next run of the study writes it again")
     return kept["generator"], kept["sample"]

@@ -171,7 +171,7 @@ def damaged_raw(manifest: Path) -> list[str]:
         path = manifest.with_suffix("") / name
         if not path.exists() or sha256(path) != digest:
             what = "is not the file that was fetched" if path.exists() else "is missing"
-            found.append(f"{path} {what}: delete {manifest} and run again; what is whole is not fetched anew")
+            found.append(f"{path} {what}: delete {manifest} and run again; what is whole is not fetched again")
     return found
 
 

@@ -165,11 +165,11 @@ def test_a_damaged_archive_that_was_kept_is_fetched_anew_once(
         kept.write_bytes(_flipped(whole, place))
         Download(zipped(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
         assert sum(server.requests.values()) == 1
-        assert "it is fetched anew" in caplog.text
+        assert "it is fetched again" in caplog.text
         good.write_bytes(_flipped(whole, place))
         shutil.rmtree(tmp_path / "raw")
         (tmp_path / ".raw.origin.json").unlink()
-        with pytest.raises(AcquireError, match=rf"{FIRST}: .*fetched anew, and is no better"):
+        with pytest.raises(AcquireError, match=rf"{FIRST}: .*fetched again, and is no better"):
             Download(zipped(server.url), "ptbxl", 100, tmp_path / "raw", policy=QUICK).fetch()
         assert sum(server.requests.values()) == 3
     assert not kept.exists()

@@ -50,7 +50,7 @@ def test_what_a_study_would_keep_and_why_not(folder: Path, run: Command, tmp_pat
     assert "  AFIB: 3" in out
     assert "  SR: 3" in out
     assert "1 left out as missing_lead: one of the twelve standard leads is missing" in out
-    assert "  `leads.aliases` says what leads are called otherwise" in out
+    assert "  add the names of your leads to `leads.aliases`" in out
     assert "1 left out as no_study_rhythm" in out
     assert "  426783006 (sinus rhythm): 4 records, SR" in out
     assert "  251146004 (low QRS voltages): 1 records, no class" in out

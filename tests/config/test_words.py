@@ -15,7 +15,19 @@ WORDS = {
     r"\blet be\b": "undisturbed",
     r"\bmends?\b": "fix",
     r"\bfor nothing\b": "at no cost, in vain",
-    r"\ba (row|record|step|job|line|file) an? (seed|patient|record|lead|job|class|cell|training)\b": "per",
+    r"\b(an?|one) (row|record|step|job|line|file|folder|label|value|data file) an? "
+    r"(seed|patient|record|lead|job|class|cell|training|dataset|validation|label)\b": "per",
+    r"\btrue records?\b": "real records",
+    r"\banew\b": "again",
+    r"\ball the same\b": "still",
+    r"\bbe it\b": "whether ... or",
+    r"\b(left|leave|leaves) aside\b": "ignore",
+    r"\bas (they|it) (is|are) meant\b": "accepted",
+    r"\bsmall letters\b|\bin capitals\b": "lower case, upper case",
+    r"\bcommonest\b": "most common",
+    r"\bthe former ones?\b": "the old one",
+    r"\bfiles? lies? beside\b": "is in the same folder",
+    r"\bno heart gives\b": "implausible",
 }
 """From a pattern that no text may contain to what is said instead."""
 TEXTS = sorted(
@@ -28,8 +40,15 @@ TEXTS = sorted(
         "configs/schema.json",
         "configs/*.yaml",
         "config.yaml",
+        "ecgpipe/report/*.j2",
+        "ecgpipe/report/*.js",
+        "ecgpipe/report/dictionary.py",
+        "ecgpipe/prose/*.py",
+        "ecgpipe/preprocess/reasons.py",
+        "ecgpipe/cli/templates/*",
     )
     for path in ROOT.glob(pattern)
+    if path.is_file()
 )
 
 

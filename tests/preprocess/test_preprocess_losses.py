@@ -54,7 +54,7 @@ def test_where_nothing_is_kept_the_table_is_written_and_the_message_says_why(tmp
         f"set: none of 6 records in {raw} could be kept (missing_lead 3, no_study_rhythm 2, too_short 1)",
         f"3 missing_lead (L0: missing lead I; there are one, {', '.join(LEADS[1:])}); {KEYS['missing_lead']}",
         f"2 no_study_rhythm (C: none of its 1 codes means one); {KEYS['no_study_rhythm']}",
-        "1 too_short (T: 6.00 s of 10 s (3000 of 5000 samples)); `signal.seconds` is the length that is needed",
+        "1 too_short (T: 6.00 s of 10 s (3000 of 5000 samples)); `signal.seconds` is the required length",
         f"codes found: '{SINUS_RHYTHM}' (4), '59118001' (1)",
         f"all records with their reasons: {table}",
     ]

@@ -51,7 +51,7 @@ def test_numbers_have_their_sign_and_a_true_minus():
         (
             {"best_baseline": "mixup", "against_best_baseline": "cannot tell"},
             "macro F1 rose from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p = 0.012), "
-            "but nothing can be told beside the best simple baseline (mixup)",
+            "but it cannot be compared with the best simple baseline (mixup)",
         ),
         (HARMS, "macro F1 fell from 0.500 to 0.450 (−0.050 [−0.080, −0.020], p = 0.012)"),
         (NONE, "no difference in macro F1 was shown (+0.001 [−0.010, +0.012], p = 0.80)"),
@@ -62,11 +62,12 @@ def test_numbers_have_their_sign_and_a_true_minus():
                 "p_holm": float("nan"),
                 "note": "one seed: the chance in training is not known",
             },
-            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), which cannot be judged",
+            "macro F1 went from 0.500 to 0.530 (+0.030 [+0.025, +0.040], p not defined), but the study cannot tell "
+            "whether this is chance",
         ),
         (
             {"verdict": "cannot tell", "difference": float("nan"), "note": "not defined"},
-            "the effect on macro F1 cannot be told (not defined)",
+            "the effect on macro F1 cannot be estimated (not defined)",
         ),
     ],
 )
@@ -130,13 +131,13 @@ def test_gains_and_losses_are_counted_and_the_largest_named():
 
 
 def test_what_cannot_be_judged_is_named_with_its_reason():
-    assert answers.headline(seen(FEW)) == "This cannot be judged."
-    assert answers.detail(seen(FEW)) == "Nothing can be said about few: too few test patients."
+    assert answers.headline(seen(FEW)) == "This study cannot tell."
+    assert answers.detail(seen(FEW)) == "It cannot tell for few: too few test patients."
     both = seen(NONE, FEW)
     assert answers.headline(both) == "No gain was shown."
-    assert answers.detail(both).endswith("0.20 macro F1 or more. Nothing can be said about few: too few test patients.")
+    assert answers.detail(both).endswith("0.20 macro F1 or more. It cannot tell for few: too few test patients.")
     lone = seen(NONE, {**FEW, "dataset": "a", "generator": "other", "seeds": 1, "note": "one seed"})
-    assert "Nothing can be said about other: one seed" in answers.detail(lone)
+    assert "It cannot tell for other: one seed" in answers.detail(lone)
     assert "one seed does not show how much chance there is in training" in answers.detail(lone)
 
 
@@ -208,14 +209,14 @@ def test_methods_say_how_long_a_training_was():
 def test_methods_name_baselines_ratios_and_readers():
     text = paragraph(baselines=["oversampling", "mixup"], ratios=[0.5, "balance", 2.0])
     assert "oversampling (records of rare classes are repeated) and mixup (" in text
-    assert "rare classes up to the commonest one or 0.5 or 2 times as many synthetic records as real ones add" in text
+    assert "rare classes up to the most common one or 0.5 or 2 times as many synthetic records as real ones add" in text
     assert "all synthetic training records" not in text
     assert "seeds as readers" in text
     assert "all synthetic training records added" in paragraph()
     assert "imple baselines" not in paragraph()
     text = paragraph(repetitions=2)
     assert "the repetitions of a generator as readers" in text
-    assert "draws over seeds, or the repetitions of the generator learnt from, and test patients" in text
+    assert "draws over seeds, or the repetitions of the generator that networks learned from, and test patients" in text
     assert "each with 4 seeds, over which the 2 repetitions of each generator were divided" in text
 
 

@@ -58,6 +58,7 @@ def test_page_shows_the_records_of_the_key_alike(made, data, results):
 def test_page_says_nothing_about_single_records(made):
     html, key = made
     visible = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", html, flags=re.DOTALL)
+    visible = re.sub(r'"data":"[^"]*"', "", visible)  # samples are any characters
     for item in key["items"].values():
         assert not re.search(rf"\b{re.escape(item['record'])}\b", visible)
     assert "gen" not in re.findall(r"\w+", visible.replace('name="generator"', "").replace("generator", ""))

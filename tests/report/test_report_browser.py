@@ -3,10 +3,12 @@
 Skipped where Chromium or the package playwright is missing.
 """
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
+import urllib.parse
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from closeness_rows import write_tables
 
 from ecgpipe.blind.scoring import score
 from ecgpipe.dataset import Dataset, save_dataset
+from ecgpipe.report import effects, figures
+from ecgpipe.report.answers import at_most_real
 from ecgpipe.report.run import build_report
 from ecgpipe.vocabulary import NO_SIGN
 
@@ -173,6 +177,19 @@ def test_gain_is_halved_where_waves_need_it(visit, folder):
     assert page.evaluate("document.querySelector('#viewer-sheet canvas').clientHeight") > 1.8 * height
 
 
+def test_a_sheet_wider_than_its_frame_says_that_it_scrolls(visit):
+    page = visit("index.html", viewport={"width": 390, "height": 844})
+    hint = """() => { const sheet = document.querySelector("#viewer-sheet");
+    return [sheet.scrollWidth > sheet.clientWidth, getComputedStyle(sheet, "::after").content]; }"""
+    wide, text = page.evaluate(hint)
+    assert wide
+    assert "scroll sideways" in text
+    page = visit("index.html")
+    assert page.evaluate(hint) == [False, "none"]
+    choose(page, "zoom", "400 %")
+    assert "scroll sideways" in page.evaluate(hint)[1]
+
+
 def test_calipers_measure_by_mouse_and_by_keyboard(visit):
     page = visit("index.html")
     choose(page, "zoom", "200 %")
@@ -241,6 +258,62 @@ def test_wide_tables_scroll_and_say_so_and_none_is_wide_on_a_desktop(visit, widt
         assert label.endswith("(scrolls sideways)")
 
 
+TEXTS = """() => { const frame = document.querySelector("svg").getBoundingClientRect(), faults = [];
+  const texts = [...document.querySelectorAll("text")].map((own) => [own.textContent, own.getBoundingClientRect()]);
+  texts.forEach(([text, box], place) => {
+    const aside = Math.max(frame.left - box.left, box.right - frame.right);
+    const over = Math.max(aside, frame.top - box.top, box.bottom - frame.bottom);
+    if (over > 1) faults.push(`${text}: cut by ${over.toFixed()} px`);
+    for (const [other, beside] of texts.slice(place + 1)) {
+      const width = Math.min(box.right, beside.right) - Math.max(box.left, beside.left);
+      const height = Math.min(box.bottom, beside.bottom) - Math.max(box.top, beside.top);
+      if (width > 2 && height > 4) faults.push(`${text} lies over ${other}`);
+    }
+  });
+  return faults; }"""
+
+
+def drawn_anew(tables):
+    """Return the figures of a report whose generator, dataset and rhythms have long names."""
+    long = {"gen": "a_generator_with_a_long_name", "a": "a_dataset_with_a_long_name"}
+    found = {}
+    for name in ("summary", "comparisons", "confusion"):
+        table = pd.read_parquet(tables / f"{name}.parquet")
+        for column in {"generator", "dataset", "tested"} & set(table):
+            table[column] = table[column].replace(long)
+        if name == "comparisons":
+            other = table.assign(generator=table["generator"].replace(long["gen"], "other"))
+            rows = at_most_real(pd.concat([table, other]), "augmentation", [long["gen"], "other"])
+            groups = {long["a"]: effects.heading(rows, patients=True)}
+            panels = [
+                effects.Panel("Synthetic records added, and simple baselines", rows),
+                effects.Panel("Tuned", rows),
+            ]
+            found |= {"wide": effects.draw(panels, groups), "narrow": effects.draw(panels, groups, narrow=True)}
+        elif name == "summary":
+            tuned = table[table["setting"] == "frozen"].assign(fraction=0.2)
+            found["curves"] = figures.learning_curves(pd.concat([table, tuned]), "macro_f1")
+            found["rhythms"] = figures.class_scores(table, ("SR", "AFIB", "SVTAC"))
+        else:
+            found["confusion"] = figures.confusion_matrices(table, ("SR", "AFIB", "SVTAC"))
+    return found
+
+
+def test_no_text_of_a_figure_is_cut_or_lies_over_another(browser, folder, results):
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r'(?:src|srcset)="data:image/svg\+xml,([^"]*)"', html)
+    drawings = {f"figure {place}": urllib.parse.unquote(text) for place, text in enumerate(found, 1)}
+    drawings |= drawn_anew(results.tables)
+    assert len(drawings) > 15
+    page = browser.new_page(viewport={"width": 1500, "height": 1500})
+    faults = {}
+    for name, drawing in drawings.items():
+        page.set_content(f"<body style='margin: 80px'>{drawing}")
+        faults[name] = page.evaluate(TEXTS)
+    page.close()
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
 def test_nothing_overlaps_in_the_forest_plot_on_a_phone(visit):
     page = visit("index.html", viewport={"width": 390, "height": 844})
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
@@ -259,6 +332,28 @@ def test_nothing_overlaps_in_the_forest_plot_on_a_phone(visit):
                 assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 3 or other[3] <= top + 3
 
 
+def in_order(names):
+    """Say whether figures are numbered 1, 2.1, 2.2, 3 ... without a gap."""
+    found = [tuple(int(part) for part in name.split(".")) for name in names]
+    steps = itertools.pairwise([(0,), *found])
+    return len(found) > 3 and all(
+        after in ((before[0] + 1,), (before[0] + 1, 1), (*before[:1], before[-1] + 1) if len(before) > 1 else None)
+        for before, after in steps
+    )
+
+
+def test_no_figure_number_is_missing_on_the_screen(visit):
+    page = visit("index.html")
+    shown = page.locator("strong:text-matches('^Figure')").evaluate_all(
+        "found => found.filter((own) => own.checkVisibility()).map((own) => own.textContent)"
+    )
+    majors = [int(re.match(r"Figure (\d+)", text)[1]) for text in shown]
+    assert majors == list(range(1, len(majors) + 1))
+    every = page.locator("strong:text-matches('^Figure')").all_text_contents()
+    assert len(every) > len(shown)
+    assert in_order([text.removeprefix("Figure ").rstrip(".") for text in every])
+
+
 def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (poppler-utils) is not installed: the printed page is not read")
@@ -272,10 +367,26 @@ def test_print_opens_folds_and_closes_them_again(visit, tmp_path):
     assert page.locator("details[open]").count() == 0
     assert "Adding synthetic records of gen to the real ones" in text
     assert "bootstrap: 100" in text
-    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", text)]
-    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    assert in_order(re.findall(r"Figure ([\d.]+)\. ", text))
     header = next(line for line in text.splitlines() if "Trained on" in line and "Verdict" in line and "Note" in line)
     assert header.split()[-1] == "Note"
+
+
+def test_nothing_printed_is_cut_at_the_edge(visit, tmp_path):
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed: the printed page is not read")
+    page = visit("index.html")
+    page.pdf(path=tmp_path / "r.pdf", prefer_css_page_size=True)
+    arguments = ["pdftotext", "-bbox", tmp_path / "r.pdf", "-"]
+    text = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    pages = re.findall(r'<page width="([\d.]+)" height="[\d.]+">(.*?)</page>', text, re.DOTALL)
+    assert len(pages) > 5
+    for width, words in pages:
+        boxes = re.findall(r'<word xMin="([\d.-]+)" yMin="[\d.-]+" xMax="([\d.-]+)" yMax="[\d.-]+">(.*?)</word>', words)
+        margin = 27  # points: 10 mm, that of the ECGs, less a hair
+        assert [
+            word for left, right, word in boxes if float(left) < margin or float(right) > float(width) - margin
+        ] == []
 
 
 def test_printed_sheets_have_their_true_size(visit, tmp_path):

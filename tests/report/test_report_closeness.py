@@ -28,7 +28,7 @@ def page(results, tmp_path, verdict):
 
 def test_a_copying_generator_is_called_out_before_the_answer(results, tmp_path):
     html = page(results, tmp_path, COPIES)
-    alarm = html.index("gen gives training records away")
+    alarm = html.index("gen reproduces training records")
     assert alarm < html.index('<section id="answer">')
     assert "2 near copies of training records were found" in html[alarm : alarm + 200]
     assert "s7" in html
@@ -37,7 +37,7 @@ def test_a_copying_generator_is_called_out_before_the_answer(results, tmp_path):
 
 def test_a_fair_generator_is_not_called_out(results, tmp_path):
     html = page(results, tmp_path, NO_SIGN)
-    assert "gives training records away" not in html
+    assert "reproduces training records" not in html
     assert "Difference &lt;of&gt; spectra." in html
     assert '<span class="beyond-floor">3</span> <span class="bounds">[2.5, 3.5]</span>' in html
     assert '<span class="at-floor">0.9</span>' in html
@@ -71,3 +71,4 @@ def test_standing_to_the_floor(changes, expected):
 
 def test_figures_of_any_size_are_readable():
     assert [written(v) for v in (0.001234, 12.345, 12345.6, np.nan)] == ["0.00123", "12.3", "12,346", "–"]
+    assert [written(v) for v in (-0.25, 4.76e-8, -1e-5, 0.0)] == ["−0.25", "4.8×10⁻⁸", "−1.0×10⁻⁵", "0"]

@@ -37,8 +37,10 @@ def with_two_shares(summary):
 
 def test_learning_curves_show_every_method(summary):
     svg = figures.learning_curves(with_two_shares(summary), "macro_f1")
-    assert {"real only", "real + gen", "gen only", "gen, fine-tuned", "macro F1"} <= set(words(svg))
-    assert "gen, fine-tuned" not in words(figures.learning_curves(summary, "macro_f1"))
+    tuned = "Synthetic pre-training, then fine-tuning"
+    assert {"real only", "gen", "synthetic records only", "macro F1", tuned} <= set(words(svg))
+    assert words(svg).count("gen") == 1  # one legend for both panels
+    assert tuned not in words(figures.learning_curves(summary, "macro_f1"))
     assert svg == figures.learning_curves(with_two_shares(summary), "macro_f1")
     assert figures.learning_curves(summary[summary["setting"] == "TrRTeR"], "macro_f1") is None
 
@@ -108,11 +110,11 @@ def test_effects_name_every_generator_and_mark_what_cannot_be_judged(results):
     assert rows["fraction"].tolist() == [1.0]
     silent = rows.assign(generator="other", verdict="cannot tell", low=np.nan, high=np.nan, smallest_effect=np.nan)
     panels = [effects.Panel("added", pd.concat([rows, silent])), effects.Panel("tuned", rows)]
-    groups = {"a": effects.heading(rows)}
+    groups = {"a": effects.heading(rows, patients=True)}
     assert groups["a"].startswith("a: 30 test records, 30 patients; real only 0.")
     drawn = effects.draw(panels, groups)
     found = words(drawn)
-    assert {"gen", "other", "added", "tuned", groups["a"], "cannot be judged", "real records only"} <= set(found)
+    assert {"gen", "other", "added", "tuned", groups["a"], "cannot tell", "real records only"} <= set(found)
     assert drawn == effects.draw(panels, groups)
     assert drawn.pdf().startswith(b"%PDF")
     narrow = effects.draw(panels, groups, narrow=True)

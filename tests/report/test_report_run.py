@@ -130,6 +130,21 @@ def test_page_opens_with_the_notice_and_the_answer(page):
     assert "Simulated records say nothing about patients." in text
 
 
+def test_patients_are_counted_only_where_they_are_named(results, configure, tmp_path):
+    folder = {"format": "challenge", "source": {"kind": "folder", "path": "/records"}}
+    config = configure(dataset_settings={"a": folder})
+    parts = {"data": results.data, "samples": results.samples, "models": results.models}
+    build_report(config, tables=results.tables, **parts, git=None, out=tmp_path / "index.html")
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    text = squeezed(page.text)
+    assert "a: 32 records, of which 30 are for testing (which are of one patient is not known)." in text
+    assert "a has fewer than 10 test records of SVTAC (0), too few to count." in text
+    assert "not known: each record counts as a patient" in text
+    figure = (tmp_path / "figures" / "effects.svg").read_text(encoding="utf-8")
+    assert "a: 30 test records; real only" in figure
+    assert not re.search(r"\d+ patients?\b", text.replace("fewer than 10 test patients", ""))
+
+
 def test_records_are_accounted_for(page, html):
     text = squeezed(page.text)
     losses = "Records left out of a. 12 of 14 records were kept (86 %). Left out: 2 flat_lead (<b>x</b>: I)."
@@ -165,8 +180,11 @@ def test_page_can_be_read_without_seeing_it(page):
 
 
 def test_figures_are_numbered_in_the_text(page):
-    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", page.text)]
-    assert numbers == list(range(1, len(page.all("figcaption")) + 1))
+    numbers = [int(number) for number in re.findall(r"Figure (\d+)[. ]", page.text)]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    assert numbers == sorted(numbers)
+    # The viewer has a number and no caption, the folded table of comparisons a caption and no number.
+    assert len(numbers) == len(page.all("figcaption"))
     assert len(numbers) > 5
 
 
@@ -181,15 +199,17 @@ def test_page_says_how_it_was_made(page, html, results):
 
 
 def test_page_says_whether_intervals_cover_the_chance_in_generators(results, html, tmp_path):
-    assert "The chance in training and sampling a generator is in no interval, since each has one repetition" in html
+    assert (
+        "No interval covers the randomness of training and sampling a generator, since each has one repetition" in html
+    )
     tables = tmp_path / "tables"
     shutil.copytree(results.tables, tables)
     comparisons = pd.read_parquet(tables / "comparisons.parquet").assign(repetitions=3)
     comparisons.to_parquet(tables / "comparisons.parquet")
     several = make(results, tmp_path / "several.html", tables=tables)
-    assert "is in no interval" not in several
+    assert "No interval covers the randomness" not in several
     assert "over the 3 repetitions of the generator and test patients" in several
-    assert "resample seeds (or the repetitions of the generator learnt from) and test patients" in several
+    assert "resample seeds (or the repetitions of the generator that they learned from) and test patients" in several
 
 
 def test_page_says_which_generators_used_drafts(html, results, tmp_path):

@@ -13,11 +13,15 @@ from ecgpipe.report.svg import STYLE, _short, image, svg
 
 
 def points(path):
-    """Return the points of a path of m, l, z and M, L with or without letters."""
+    """Return the points of a path of m, l, h, z and M, L with or without letters."""
     found, here, begin = [], np.zeros(2), np.zeros(2)
-    for letter, numbers in re.findall(r"([MLmlz])([^MLmlz]*)", path):
+    for letter, numbers in re.findall(r"([MLmlhz])([^MLmlhz]*)", path):
         if letter == "z":
             here = begin
+            continue
+        if letter == "h":
+            here = here + np.array([float(numbers), 0])
+            found.append(here)
             continue
         values = [float(n) for n in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", numbers)]
         for place, pair in enumerate(np.array(values).reshape(-1, 2)):
@@ -42,8 +46,9 @@ def test_short_paths_have_the_same_points():
 @pytest.mark.parametrize(
     ("path", "short"),
     [
-        ("M 1 2 \nL 1 2 \n", "m1 2 0 0"),  # a dot
+        ("M 1 2 \nL 1 2 \nM 2 3 \nL 2 3 \nL 3 4 \n", "m1 2h0m1 1h0l1 1"),  # dots
         ("M 0 0 \nL 10 0 \nL 10 0.5 \nz\nL 3 3 \n", "m0 0 10 0 0 .5zl3 3"),
+        ("M 0.5 0.5 \nL 1 0.6 \nL 2.1 3.5 \n", "m.5.5.5.1 1.1 2.9"),
         ("M 5 5 \nM 4.96 -4 \n", "m5 5m0-9"),
         ("M 0 0 \nC 1 2 3 4 5 6 \n", "M 0 0 \nC 1 2 3 4 5 6 \n"),
     ],

@@ -2,17 +2,20 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 from closeness_rows import write_tables as write_closeness
 
+from ecgpipe.prose.latex import latex_text
 from ecgpipe.prose.methods import as_latex, cited
 from ecgpipe.report.dictionary import TABLE_MEANINGS, described
 from ecgpipe.report.names import DATASET_FIGURES, METHODS, TABLES, figure_names, table_files
 from ecgpipe.report.run import build_report
-from ecgpipe.report.takeaway import latex_table, latex_text, write_tables
+from ecgpipe.report.takeaway import latex_table, write_tables
 from ecgpipe.vocabulary import NO_SIGN
 
 
@@ -100,6 +103,7 @@ def test_latex_is_escaped_and_in_the_style_of_booktabs():
     assert latex_text(r"50 % of #1 & {a}_b \x ~^ <") == (
         r"50 \% of \#1 \& \{a\}\_b \textbackslash{}x \textasciitilde{}\textasciicircum{} \textless{}"
     )
+    assert latex_text("a--b ``c'' 1,,2 −5 µV ± 2 ≥ 3") == (r"a-{}-b `{}`c'{}' 1,{},2 $-$5 $\mu$V $\pm$ 2 $\geq$ 3")
     table = pd.DataFrame(
         {"a_b": ["x & y", "long " * 20], "value": [-0.123456, np.nan], "n": [3, -4], "simulated": [True, False]}
     )
@@ -110,8 +114,85 @@ def test_latex_is_escaped_and_in_the_style_of_booktabs():
     assert r"-- & $-$4 & no \\" in text
     assert text.count(r"\toprule a\_b & value & n & simulated \\ \midrule") == 2
     assert r"\bottomrule" in text
+    assert "LuaLaTeX" not in text
+    assert "LuaLaTeX" in latex_table(table.assign(a_b="心電図"), "x", "tab:x")
+    alike = latex_table(table.assign(n=[3, 3], value=np.nan), "Words.", "tab:x")
+    assert r"\caption{Words. In all rows: value empty, n 3.}" in alike
+    assert r"\toprule a\_b & simulated \\ \midrule" in alike
+    assert "wider" not in alike
+    assert "% wider than a page" in latex_table(
+        pd.concat([table.add_suffix(str(i)) for i in range(9)], axis=1), "x", "y"
+    )
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and line[0] not in "\\"]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {3}
+
+
+def test_no_character_means_something_to_latex():
+    """Left of commands and what they braces hold, nothing is left that TeX would act on."""
+    printable = "".join(map(chr, range(32, 127)))
+    escaped = latex_text(printable)
+    plain = re.sub(r"\\[a-z]+\{\}|\\[&%$#_{}]|\{\}", "", escaped)
+    assert not set(plain) & set('\\&%$#_{}~^<>|"')
+    assert plain == "".join(sorted(set(printable) - set('\\&%$#_{}~^<>|"')))
+
+
+DOCUMENT = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{booktabs,longtable}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+def compiled(folder, body, *, bibtex=False):
+    """Return the text of a LaTeX document; an error of LaTeX or BibTeX fails the test."""
+    (folder / "document.tex").write_text(DOCUMENT % body, encoding="utf-8")
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document"]
+    for command in [latex, ["bibtex", "document"], latex, latex] if bibtex else [latex]:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Warning--" not in done.stdout, done.stdout
+    assert "undefined" not in done.stdout
+    command = ["pdftotext", "-raw", "-enc", "UTF-8", "document.pdf", "-"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+needs_latex = pytest.mark.skipif(
+    any(shutil.which(name) is None for name in ("pdflatex", "bibtex", "pdftotext")),
+    reason="LaTeX (texlive-latex-recommended) or poppler-utils is not installed: tables and methods are not compiled",
+)
+
+
+@needs_latex
+def test_every_table_compiles(report, tmp_path):
+    names = [path.stem for path in sorted((report / "tables").glob("*.tex"))]
+    assert len(names) > 10
+    for name in names:
+        shutil.copy(report / "tables" / f"{name}.tex", tmp_path)
+    text = compiled(tmp_path, "\\clearpage\n".join(f"\\input{{{name}.tex}}" for name in names))
+    assert all(f"Table {number}:" in text for number in range(1, len(names) + 1))
+
+
+@needs_latex
+def test_hostile_text_is_printed_as_it_is(tmp_path):
+    printable = "".join(map(chr, range(33, 127)))
+    texts = [printable[:50], printable[50:], r"\input{/etc/passwd} $x_1^2$ %", "−5 ≥ ½", "--- '' `` ,,", "^^M ~a~ é"]
+    (tmp_path / "t.tex").write_text(latex_table(pd.DataFrame({"text": texts}), "50 % & more", "tab:x"), "utf-8")
+    # The fonts decide whether straight quotes of a keyboard are printed as curly ones.
+    found = compiled(tmp_path, r"\input{t.tex}").translate(str.maketrans("‘’", "`'"))
+    for text in texts:
+        assert re.sub(r"\s+", "", text) in re.sub(r"\s+", "", found)
+
+
+@needs_latex
+def test_methods_compile_with_their_references(report, tmp_path):
+    for name in ("methods.tex", "references.bib"):
+        shutil.copy(report / name, tmp_path)
+    body = r"\input{methods.tex}\bibliographystyle{plain}\bibliography{references}"
+    text = compiled(tmp_path, body, bibtex=True)
+    assert "arXiv:2411.18456" in text
+    assert "José Fernando Núñez" in text
 
 
 def test_methods_are_those_of_the_config(report, results, configure, tables, tmp_path):
@@ -148,7 +229,7 @@ def test_methods_are_those_of_the_config(report, results, configure, tables, tmp
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "at each dataset’s largest share of the real training records" in page
     assert "Simple baselines</dt>" not in page
-    assert "The same share, and all synthetic training records beside it." in page
+    assert "The same share and, in addition, all synthetic training records." in page
 
 
 def test_methods_in_latex_cite_by_key():

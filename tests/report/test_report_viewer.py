@@ -4,22 +4,30 @@ import json
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ecgpipe.config import SimulatedSource, load
 from ecgpipe.dataset import Dataset, SignalSpec, save_dataset
 from ecgpipe.report import run
+from ecgpipe.report.inputs import Inputs
 from ecgpipe.report.packing import unpack
 from ecgpipe.report.run import build_report
-from ecgpipe.report.viewer import PER_CELL, STEPS
+from ecgpipe.report.viewer import PER_CELL, STEPS, viewer_data
+from ecgpipe.simulator.records import draw_record, plan_records
 
 HOSTILE = "</script><script>alert(1)</script>"
 
 
 def page_data(html):
-    return json.loads(re.search(r'<script type="application/json" id="ecg-data">(.*?)</script>', html, re.DOTALL)[1])
+    """Return the page's data as its script completes them."""
+    data = json.loads(re.search(r'<script type="application/json" id="ecg-data">(.*?)</script>', html, re.DOTALL)[1])
+    same = {"step": data["step"], "leads": data["leads"]}
+    data["records"] = [same | {"shown": i < data["shown"]} | record for i, record in enumerate(data["records"])]
+    return data
 
 
 def beats(rng, label, shift=0.0):
@@ -114,12 +122,13 @@ def test_heart_rates_and_nearest_training_records_are_told(data):
         assert record["rate"] == pytest.approx(rates[data["classes"][record["class"]]], abs=3)
     synthetic = [r for r in data["records"] if r["set"] == 1 and r["shown"]]
     for record in synthetic:
-        near = record["near"]
-        assert 0 < near["similarity"] <= 1
-        training = data["records"][near["record"]]
-        assert (training["set"], training["split"], training["name"]) == (0, "train", near["name"])
+        near, similarity, shift = record["near"]
+        assert 0 < similarity <= 1
+        assert abs(shift) < 10
+        training = data["records"][near]
+        assert (training["set"], training["split"]) == (0, "train")
     # A shift is allowed, so the nearest record of a sinus rhythm is one.
-    assert all(data["records"][r["near"]["record"]]["class"] == 0 for r in synthetic if r["class"] == 0)
+    assert all(data["records"][r["near"][0]]["class"] == 0 for r in synthetic if r["class"] == 0)
     assert all("near" not in r for r in data["records"] if r["set"] == 0 and r["split"] == "train")
 
 
@@ -169,14 +178,68 @@ def test_page_stays_below_its_size(results, study, tmp_path, monkeypatch):
     build_report(results.config, **study, models={}, git=None, beside=False, out=out)
     whole = len(out.read_bytes())
     assert whole < run.PAGE_BYTES
-    records = len(json.dumps(page_data(out.read_text(encoding="utf-8"))["records"]))
-    for share, shown in ((0.8, 63), (0.3, 20)):
-        monkeypatch.setattr(run, "PAGE_BYTES", int(whole - (1 - share) * records))
+    data = page_data(out.read_text(encoding="utf-8"))
+    assert data["unshown_nearest"] == 0
+    records = sum(len(record["data"]) for record in data["records"])
+    for share, every in ((0.8, True), (0.25, False)):
+        monkeypatch.setattr(run, "PAGE_BYTES", int(whole + run.MARGIN_BYTES - (1 - share) * records))
         build_report(results.config, **study, models={}, git=None, beside=False, out=out)
         data = page_data(out.read_text(encoding="utf-8"))
         assert len(out.read_bytes()) <= run.PAGE_BYTES
-        assert data["step"] > STEPS[0]
         counts = Counter((r["set"], r["class"]) for r in data["records"] if r["shown"])
-        assert sum(counts.values()) == 63 if shown == 63 else sum(counts.values()) >= shown
         assert len(counts) == 4  # no cell is left out
         assert len(data["pairs"]) == 2
+        near = [r["near"][0] for r in data["records"] if r["shown"] and "near" in r]
+        assert data["unshown_nearest"] == sum(isinstance(name, str) for name in near)
+        # Coarser steps come first, then fewer training records beside others, then fewer records.
+        if every:
+            assert STEPS[0] < data["step"] < STEPS[-1]
+            assert sum(counts.values()) == 63
+            assert data["unshown_nearest"] == 0
+        else:
+            assert data["step"] == STEPS[-1]
+            assert 20 <= sum(counts.values()) < 63
+            assert data["unshown_nearest"] > 0
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Return half of what the default study's viewer shows: real records and four generators', 24 a rhythm, as noisy.
+
+    The records of the generators are simulated, too.
+    """
+    root = tmp_path_factory.mktemp("simulated")
+    sources = [SimulatedSource(kind="simulated", hospital=own, records=900, seed=1) for own in ("a", "b")]
+    config = load(Path(__file__).resolve().parents[2] / "config.yaml")
+    mix = dict.fromkeys(config.dataset_settings["demo_ptbxl"].source.class_mix, 1.0)
+    plans = [plan_records(source.model_copy(update={"class_mix": mix}), "ptbxl") for source in sources]
+    drawn = {name: [] for name in mix}
+    for pair in zip(*plans, strict=True):
+        for source, record in zip(sources, pair, strict=True):
+            if len(record.coded) == 1 and record.flat_lead is None:
+                drawn[record.rhythm].append((source, record))
+    spec, sets = SignalSpec(100.0, 1000, tuple(mix)), {}
+    for place, name in enumerate(["real", *config.generators]):
+        mine = [drawn[label][place::5][:60] if name == "real" else drawn[label][place::5][:20] for label in mix]
+        chosen = [(label, *own) for label, records in zip(mix, mine, strict=True) for own in records]
+        signals = np.stack([draw_record(source, "ptbxl", record, 100)[1] / 1000 for _, source, record in chosen])
+        split = ["train" if place % 2 else "test" for place in range(len(chosen))] if name == "real" else "train"
+        names = [f"{i:05d}" for i in range(len(chosen))]
+        table = {"record": names, "patient": names, "label": [own[0] for own in chosen], "split": split, "source": "a"}
+        records = pd.DataFrame(table | {"age": 60.0, "sex": "male", "codes": ""})
+        sets[name] = root / name
+        save_dataset(sets[name], signals.astype(np.float32), records, spec)
+    config = config.model_copy(update={"datasets": ["demo_ptbxl"]})
+    return config, sets
+
+
+def test_default_study_has_twenty_records_a_cell_and_their_nearest_training_records(simulated, results):
+    config, sets = simulated
+    samples = {("demo_ptbxl", name): sets[name] for name in config.generators}
+    inputs = Inputs(config, results.tables, {"demo_ptbxl": sets["real"]}, samples, {}, None)
+    rest = 2_900_000  # bytes of the default study's page beside the viewer's records
+    data = viewer_data(inputs, (run.PAGE_BYTES - run.MARGIN_BYTES - rest) / 2)
+    counts = Counter((r["set"], r["class"]) for r in data["records"][: data["shown"]])
+    assert counts == {(own, label): PER_CELL for own in range(5) for label in range(7)}
+    assert data["unshown_nearest"] == 0
+    assert data["step"] <= 0.025

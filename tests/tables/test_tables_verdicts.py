@@ -52,7 +52,7 @@ def test_second_conclusion_is_a_gain_in_all_metrics_on_merged_sets(rows, verdict
 
 
 def test_claims_say_whether_generators_were_trained_once():
-    once = "Each generator was trained and sampled from once, which is a chance that no interval covers."
+    once = "Each generator was trained and sampled from only once, and no interval covers the chance in that."
     assert once in verdicts_table(table({}), [], [], 0.95)["evidence"][0]
     assert once not in verdicts_table(table({"repetitions": 3}), [], [], 0.95)["evidence"][0]
 

@@ -241,7 +241,7 @@ class TestStudy:
         assert done.returncode == 1
         assert done.stderr.count("RuntimeError: planted fault") == 1
         assert "FAILED report_page; the end of results/logs/report.log:" in done.stderr
-        assert done.stderr.splitlines()[-1].startswith("The run ended with an error; mend the cause. ")
+        assert done.stderr.splitlines()[-1].startswith("The run ended with an error; remove the cause. ")
         assert "The report:" not in done.stdout
 
     def test_what_cannot_start_is_one_paragraph(self, finished: Checkout, tmp_path: Path) -> None:

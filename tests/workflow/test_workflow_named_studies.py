@@ -81,7 +81,7 @@ def test_a_name_that_is_no_folder_is_one_error(name: str) -> None:
         _study(name=name, own_folder=True)
     (line,) = str(told.value).splitlines()[1:]
     assert line.startswith("  - `study.name`: ")
-    assert "must begin with a letter and have letters, digits and _ only" in line
+    assert "must begin with a letter, contain only letters, digits and _" in line
 
 
 @pytest.mark.parametrize("folder", ["studies", "studies/wide", "studies/other/raw", "./studies/../studies/x"])

@@ -10,7 +10,7 @@ from ecgpipe.config.derived import shortest_length
 from ecgpipe.config.sections.base import DottedPath, Section
 
 Loss = Literal["cross_entropy", "weighted", "focal"]
-_KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`; `class` in its place names one of your own."
+_KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`; or set `class` instead, for your own network."
 
 
 class ClassifierTraining(Section):
@@ -20,7 +20,8 @@ class ClassifierTraining(Section):
     batch: int = Field(32, ge=1, description="Records per training step.")
     loss: Loss = Field(
         "cross_entropy",
-        description="`cross_entropy`, the same `weighted` so that all classes count alike, or `focal` (exponent 2).",
+        description="`cross_entropy`, `weighted` (cross-entropy in which all classes have the same weight), or "
+        "`focal` (exponent 2).",
     )
     epochs: int = Field(1000, ge=1, description="Maximum number of epochs; ignored where `steps` is set.")
     steps: int | None = Field(
@@ -82,11 +83,11 @@ class XResNetSettings(ClassifierTraining):
 
 
 class OwnClassifierSettings(ClassifierTraining):
-    """A network of your own, and its training."""
+    """Your own network, and its training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
 
-    kind: Literal["own"] = Field("own", description="Need not be set: `class` says it.")
+    kind: Literal["own"] = Field("own", description="Optional: implied by `class`.")
     class_: DottedPath = Field(alias="class", description="Dotted path of the network's class, `package.module:Class`.")
     network: dict[str, Any] = Field(
         default_factory=dict, description="Settings of the network, validated by the class itself."
@@ -110,7 +111,7 @@ AnyClassifier = Annotated[
     Discriminator(
         _network,
         custom_error_type="network",
-        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d; `class` names a network of your own",
+        custom_error_message="`kind` must be cnn, resnet1d_wang or xresnet1d; `class` names your own network",
     ),
 ]
 """Settings of a classifier of any kind."""

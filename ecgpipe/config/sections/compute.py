@@ -14,8 +14,8 @@ class Compute(Section):
     threads: int = Field(
         1,
         ge=1,
-        description="Threads of each training, sampling and classification job. Two jobs of one thread beat one job "
-        "of two.",
+        description="Threads of each training, sampling and classification job. Two jobs with one thread each are "
+        "faster than one job with two.",
     )
     workers: int = Field(2, ge=1, description="Processes of each preprocessing job.")
     processes: int = Field(

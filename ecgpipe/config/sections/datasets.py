@@ -16,7 +16,7 @@ _KIND = "Where the records come from: `physionet`, a plain `folder`, or `simulat
 class RecordedSource(Section):
     """Records that were recorded, all or some of them."""
 
-    limit: int | None = Field(None, ge=1, description="Take only the first so many records (null: all).")
+    limit: int | None = Field(None, ge=1, description="Take only this number of records, the first ones; null: all.")
     records: list[str] | None = Field(
         None,
         min_length=1,
@@ -63,7 +63,9 @@ class FolderSource(RecordedSource):
     """Records in a local folder in the layout of `format`, with or without a SHA256SUMS.txt; they are copied."""
 
     kind: Literal["folder"] = Field(description=_KIND)
-    path: str = Field(min_length=1, description="The folder; the manifest is made of its files when they are copied.")
+    path: str = Field(
+        min_length=1, description="The folder. The manifest is written from its files when they are copied."
+    )
 
     @property
     def connections(self) -> int:
@@ -72,7 +74,7 @@ class FolderSource(RecordedSource):
 
 
 class SimulatedSource(Section):
-    """A PhysioNet-shaped folder written by the dipole heart model: no real patient in it."""
+    """A PhysioNet-shaped folder written by the dipole heart model: it holds no real patient."""
 
     kind: Literal["simulated"] = Field(description=_KIND)
     records: int = Field(ge=20, description="Number of recordings to simulate.")
@@ -105,9 +107,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Folds(Section):
     """Which of PTB-XL's ten folds make each split."""
 
-    train: list[Fold] = Field(min_length=1, description="Folds to learn from.")
-    validation: list[Fold] = Field(min_length=1, description="Folds that choose weights.")
-    test: list[Fold] = Field(min_length=1, description="Folds that are tested on.")
+    train: list[Fold] = Field(min_length=1, description="Training folds.")
+    validation: list[Fold] = Field(min_length=1, description="Validation folds, which choose the weights.")
+    test: list[Fold] = Field(min_length=1, description="Test folds.")
 
     @model_validator(mode="after")
     def _each_fold_once(self) -> Folds:
@@ -119,9 +121,9 @@ class Folds(Section):
 class Shares(Section):
     """Shares of the patients of each class that make each split."""
 
-    train: Share = Field(description="Share to learn from.")
-    validation: Share = Field(description="Share that chooses weights.")
-    test: Share = Field(description="Share that is tested on.")
+    train: Share = Field(description="Training share.")
+    validation: Share = Field(description="Validation share, which chooses the weights.")
+    test: Share = Field(description="Test share.")
 
     @model_validator(mode="after")
     def _whole(self) -> Shares:
@@ -136,7 +138,7 @@ class DatasetSettings(Section):
     format: Literal["ptbxl", "ecg_arrhythmia", "challenge"] | None = Field(
         None,
         description="Layout of the source: `ptbxl`, `ecg_arrhythmia`, or `challenge` (PhysioNet/CinC Challenge 2021: "
-        "a header with `#Dx` and a data file a record, anywhere below the folder); null for a merge.",
+        "a header with `#Dx` and a data file per record, anywhere below the folder); null for a merge.",
     )
     source: Source | None = Field(None, description="Where the records come from; null for a merge.")
     subset: Literal["chapman", "ningbo"] | None = Field(
@@ -150,13 +152,12 @@ class DatasetSettings(Section):
     )
     folds: Folds | None = Field(
         None,
-        description="ptbxl only: its folds of each split; null: 1 to 8, 9 and 10, as its authors recommend. A rhythm "
+        description="ptbxl only: the folds of each split; null: 1 to 8, 9 and 10, as its authors recommend. A rhythm "
         "needs ten test patients for a verdict: a small study may want more folds to test on.",
     )
     shares: Shares | None = Field(
         None,
-        description="Other formats than ptbxl: shares of the patients of each class in each split; null: 0.8, 0.1 and "
-        "0.1.",
+        description="Formats other than ptbxl: share of each class's patients in each split; null: 0.8, 0.1 and 0.1.",
     )
     training_share: Share | None = Field(
         None,
@@ -168,8 +169,8 @@ class DatasetSettings(Section):
         ge=2,
         le=10,
         description="Test every record: the records are divided into ten folds of patients (ptbxl: its own), and "
-        "generators and classifiers are trained on so many rotations of the folds, each of which is tested once. Costs "
-        "so many times the training. null: one test split.",
+        "generators and classifiers are trained on this number of rotations of the folds. Each fold is tested once. "
+        "Training takes this many times as long. null: one test split.",
     )
     merge: list[Name] | None = Field(
         None,
@@ -190,7 +191,7 @@ class DatasetSettings(Section):
                 raise ValueError("a dataset has either `merge` or `format` and `source`, not both")
             if any(part is not None for part in (self.folds, self.shares, self.training_share, self.rotate)):
                 raise ValueError(
-                    "a merge has the splits of its members: `folds`, `shares`, `training_share` and `rotate` are theirs"
+                    "a merge has the splits of its members: set `folds`, `shares`, `training_share` and `rotate` there"
                 )
         elif self.source is None or self.format is None:
             raise ValueError("a dataset needs `format` and `source`, or `merge`")
@@ -202,7 +203,7 @@ class DatasetSettings(Section):
             raise ValueError("`shares` are for records without folds; format ptbxl has `folds`")
         for key in ("folds", "shares", "training_share"):
             if self.rotate is not None and getattr(self, key) is not None:
-                raise ValueError(f"`rotate` decides which records are tested: leave `{key}` out beside it")
+                raise ValueError(f"`rotate` decides which records are tested: remove `{key}`, or `rotate`")
         if self.folder is not None and self.format != "challenge":
             raise ValueError("`folder` is for format challenge only")
         if isinstance(self.source, SimulatedSource):

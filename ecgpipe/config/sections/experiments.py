@@ -17,7 +17,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Transfer(Section):
-    """Pre-train on synthetic records, go on with real ones."""
+    """Pre-training on synthetic records, then training on real ones."""
 
     fractions: list[Fraction] = Field(
         default_factory=lambda: [0.2, 0.4, 0.6, 0.8, 1.0],
@@ -27,13 +27,14 @@ class Transfer(Section):
     methods: list[Method] = Field(
         ["frozen"],
         min_length=1,
-        description="`frozen`: the dense head goes on, the convolutions stay (the paper); `finetuned`: all weights "
-        "go on; `probe`: one new linear layer on the convolutions, which stay.",
+        description="`frozen`: the dense head is trained further and the convolutions are not (the paper); "
+        "`finetuned`: all weights are trained further; `probe`: one new linear layer is trained on the "
+        "frozen convolutions.",
     )
     from_real: bool = Field(
         False,
         description="Also pre-train on the real records of each other active dataset with a source, with this "
-        "dataset's classifier: what a synthetic set would have to reach. Not for a merge.",
+        "dataset's classifier: the level that a synthetic set would have to reach. Not for a merge.",
     )
 
 
@@ -55,8 +56,8 @@ class Experiments(Section):
     ratios: list[Ratio] = Field(
         ["all"],
         min_length=1,
-        description="Synthetic records of TrRSTeR: `all`, so many times the real ones (0.5, 2; left out where there "
-        "are too few), or `balance`: rare classes filled up to the commonest.",
+        description="Synthetic records of TrRSTeR: `all`, a multiple of the real ones (0.5, 2; left out where there "
+        "are too few), or `balance`: rare classes are filled up to the most common one.",
     )
     pooled: bool = Field(False, description="Also run everything with `all`: the samples of all generators together.")
     cross: bool = Field(
@@ -76,8 +77,9 @@ class Experiments(Section):
         1,
         ge=1,
         le=100,
-        description="How often each generator is trained and sampled from, with seeds of its own. The networks of "
-        "`seeds` divide over them in turn, and intervals of comparisons then cover the chance in a generator.",
+        description="How often each generator is trained and sampled from, each time with its own seed. The "
+        "networks of `seeds` are divided among these repetitions in turn. Intervals of "
+        "comparisons and of single networks then also cover the randomness of generators.",
     )
     seeds: list[Seed] = Field(
         default_factory=lambda: list(range(20)),

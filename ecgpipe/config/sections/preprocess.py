@@ -10,36 +10,37 @@ from ecgpipe.config.sections.base import Interval, Section, Seed, WorkflowPath
 
 
 class Quality(Section):
-    """Which records are refused for their signals; levels were held against 574 real records."""
+    """These limits were checked against 574 real records."""
 
     flat_lead_mv: float = Field(
         0.005,
         ge=0,
-        description="Flat lead: a lead whose range over the recording is below this, in mV; its record is refused.",
+        description="Flat lead: a record is refused if the range of one of its leads over the recording is below "
+        "this, in mV.",
     )
     flat_s: float | None = Field(
         1.0,
         gt=0,
-        description="Flat lead: a record is refused if one of its leads stands still for this long at a stretch, in "
-        "seconds; null: only whole recordings are looked at.",
+        description="Flat lead: a record is refused if one of its leads is constant for this long without a break, "
+        "in seconds; null: only a lead that is flat throughout counts.",
     )
     missing_s: float = Field(
         0.0,
         ge=0,
-        description="Missing samples (NaN): most time, in seconds, that a lead may lack; up to that, gaps are closed "
-        "by straight lines. 0 refuses a record with any.",
+        description="Missing samples (NaN): the longest total time, in seconds, that may be missing from a lead; "
+        "shorter gaps are interpolated linearly. 0 refuses every record with a missing sample.",
     )
     saturation_s: float | None = Field(
         0.2,
         gt=0,
-        description="Saturation: a lead that stays at its own largest or smallest value this long at a stretch, in "
-        "seconds, 1 mV or more from its median, is cut off, and its record refused; null: not looked for.",
+        description="Saturation: a record is refused if one of its leads stays at its own maximum or minimum for "
+        "this long, in seconds, at least 1 mV from its median; null: no check.",
     )
     dropped_s: float | None = Field(
         0.2,
         gt=0,
-        description="Dropped samples: a record is refused if all leads stand still at once for this long, in "
-        "seconds; null: not looked for.",
+        description="Dropped samples: a record is refused if all leads are constant at the same time for this long, "
+        "in seconds; null: no check.",
     )
     max_abs_mv: float = Field(
         20.0, gt=0, description="Amplitude: a record with a sample beyond this, in mV, is refused as not physiological."
@@ -52,33 +53,34 @@ class Quality(Section):
     usual_gain: float | None = Field(
         1000.0,
         gt=0,
-        description="Gain: ADC units per mV that the data are expected to have. A record whose header says another, "
-        "three times or more off, is refused if the header's makes the amplitude one that hardly any heart has and "
-        "this one a usual one; null believes every header.",
+        description="Gain: ADC units per mV that the data are expected to have. A record whose header differs by a "
+        "factor of three or more is refused if its amplitude is implausible with the header's gain and "
+        "plausible with this one; null trusts every header.",
     )
     limb_leads_mv: float | None = Field(
         0.05,
         gt=0,
-        description="Limb leads: a record is refused, as leads are likely exchanged, if III = II - I, aVR = -(I + "
-        "II)/2, aVL = I - II/2 or aVF = II - I/2 is off by more than this (root mean square, mV); null: not looked "
-        "at.",
+        description="Limb leads: a record is refused, because leads were probably exchanged, if III = II - I, aVR = "
+        "-(I + II)/2, aVL = I - II/2 or aVF = II - I/2 is violated by more than this (root mean square, "
+        "mV); null: no check.",
     )
     reversal_correlation: float | None = Field(
         -0.5,
         ge=-1,
         le=0,
-        description="Arm electrodes: a record is kept, but marked as suspect of exchanged arm electrodes, if the "
-        "slopes of its leads I and V6 are correlated by less than this; null: not looked at.",
+        description="Arm electrodes: a record is kept, but marked in the column `suspected`, if the correlation of "
+        "the slopes of leads I and V6 is below this, which suggests exchanged arm electrodes; null: no "
+        "check.",
     )
 
 
 class Filtering(Section):
-    """What is filtered out of every recording, at its own rate before resampling. Nothing, as in the paper."""
+    """They are applied at the rate of the recording, before resampling."""
 
     baseline: Literal["none", "median"] = Field(
         "none",
-        description="Baseline wander: `median` subtracts what two running medians (0.2 s, then 0.6 s) leave; `none`: "
-        "stays.",
+        description="Baseline wander: `median` subtracts the baseline that two running medians (0.2 s, then 0.6 s) "
+        "estimate; `none` leaves it.",
     )
     band_pass_hz: Interval | None = Field(
         None,
@@ -104,10 +106,11 @@ class Preprocess(Section):
     )
     quality: Quality = Field(
         default_factory=Quality,
-        description="Which records are refused for their signals, each listed with its measure.",
+        description="Limits of signal quality. A record beyond one is refused and listed with the measured value.",
     )
     filters: Filtering = Field(
-        default_factory=Filtering, description="What is filtered out of every recording: nothing, as in the paper."
+        default_factory=Filtering,
+        description="Filters for every recording. By default there are none, as in the paper.",
     )
     split_seed: Seed = Field(
         1, description="Seed of the split by patient, stratified by class, of datasets that come without folds."

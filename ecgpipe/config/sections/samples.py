@@ -22,10 +22,11 @@ class Samples(Section):
     )
     counts: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None,
-        description="Records of each class by its name, in place of `number` and `labels`; null: these two decide.",
+        description="Number of records of each class, by name, instead of `number` and `labels`; null: those two "
+        "decide.",
     )
     chunk: int = Field(
-        64, ge=1, description="Records drawn at a time; bounds memory, changes the result in rounding at most."
+        64, ge=1, description="Records drawn at a time. This bounds memory and changes results by rounding at most."
     )
 
     @model_validator(mode="after")

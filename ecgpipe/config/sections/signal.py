@@ -8,7 +8,7 @@ from ecgpipe.config.sections.base import Section
 
 
 class SignalSettings(Section):
-    """The form every ECG is brought to."""
+    """Sampling rate and length that every ECG is converted to."""
 
     rate: int = Field(
         100,

@@ -1,4 +1,4 @@
-"""`study`: what the report calls this study, and where its results lie."""
+"""`study`: name and title of the study in the report, and the folder of its results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def _folder_name(name: str) -> str:
     """Refuse what would be no name of a folder, or one elsewhere."""
     if not re.fullmatch(_NAME, name):
         raise ValueError(
-            f"{name!r} cannot name a study and its folder: it must begin with a letter and have letters, digits and _ "
-            "only, 40 at most"
+            f"{name!r} cannot name a study and its folder: it must begin with a letter, contain only letters, digits "
+            "and _, and have at most 40 characters"
         )
     return name
 
@@ -26,12 +26,12 @@ StudyName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra
 
 
 class StudySettings(Section):
-    """What the report calls this study, and where its results lie."""
+    """Name and title of the study in the report, and the folder of its results."""
 
     title: str = Field("Do synthetic 12-lead ECGs help a rhythm classifier?", description="Title of the report.")
     name: StudyName = Field("study", description="Short name, used in the report and in export files.")
     own_folder: bool = Field(
         False,
-        description="Keep the results in `studies/<name>/`, beside those of other studies; false: in `results/`. Raw "
+        description="Write the results to `studies/<name>/`, beside those of other studies; false: to `results/`. Raw "
         "records stay in `raw_dir`, which studies share.",
     )
