@@ -1,7 +1,8 @@
 """What `configs/paper.yaml` would take on a CPU core and on a GPU, and what of a classifier's training could be saved.
 
-    python benchmarks/paper_cost.py            # CPU: some minutes; GPU: what device.py measured, if it has
-    python benchmarks/paper_cost.py --render   # writes the section of docs/statistics.md again
+    python benchmarks/paper_cost.py                              # CPU: some minutes
+    python benchmarks/paper_cost.py --gpu docs/data/device.csv   # takes over what device.py measured on a GPU
+    python benchmarks/paper_cost.py --render                     # writes the section of docs/statistics.md again
 
 Times are CPU seconds of one thread for a few steps, passes and evaluations, so that other work on the machine hardly
 matters. The generators are those of the preset `paper`; records are noise, which takes as long as ECGs.
@@ -33,7 +34,7 @@ from ecgpipe.generate.registry import load_class
 from ecgpipe.workflow.calibrate import _noise, _of_stage
 from ecgpipe.workflow.study import Study
 
-CSV, DEVICE_CSV = DATA / "paper_cost.csv", DATA / "device.csv"
+CSV = DATA / "paper_cost.csv"
 PAPER = ROOT / "configs" / "paper.yaml"
 DOCUMENT = DOCS / "statistics.md"
 EPOCHS = 40
@@ -45,10 +46,12 @@ KEPT, READ, VALIDATION, PREPARED = (
     "z-score and copying",
 )
 """What is timed of a classifier."""
-COLUMNS = ["kind", "name", "stage", "way", "batch", "records_per_second"]
-BATCHES = {"diffwave": 2, "time_diffusion": 16, "time_vqvae": 64}
-"""Records of the timed steps, at most: a core takes as long for each of more records, which need gigabytes."""
-RECORDS, DRAWN, STEPS, SECONDS = 512, 2, 3, 20
+COLUMNS = ["device", "kind", "name", "stage", "way", "batch", "records_per_second"]
+BATCHES = {"diffwave": (1, 3), "time_diffusion": (4, 16), "time_vqvae": (16, 64)}
+"""Records of the two batches that are timed in training."""
+DRAWN = (2, 6)
+"""Records of the two draws that are timed."""
+RECORDS, STEPS, SECONDS = 512, 3, 20
 CPU = torch.device("cpu")
 
 
@@ -62,6 +65,16 @@ def rate(work: Callable[[], object], records: int, times: int = STEPS) -> float:
     return done * records / (time.process_time() - started)
 
 
+def per_record(seconds_of: Callable[[int], float], sizes: tuple[int, int], number: int) -> float:
+    """Return the seconds per record of a batch of ``number`` records, on the line through two smaller batches.
+
+    A batch has a part that does not grow with it, as the kernels of S4; whole batches of the presets need gigabytes.
+    """
+    small, large = (seconds_of(size) for size in sizes)
+    each = (large - small) / (sizes[1] - sizes[0])
+    return each + max(0.0, small - sizes[0] * each) / number
+
+
 def generator_rows(name: str, config: Config, noise: Dataset) -> list[dict[str, object]]:
     """Time the steps of each stage of a generator's training, and its sampling, with few evaluations."""
     cls: Any = load_class(name, None)
@@ -71,12 +84,18 @@ def generator_rows(name: str, config: Config, noise: Dataset) -> list[dict[str, 
 
     def timed(module: Any, loss: Any, train: Any, validation: Any, settings: Any, **given: Any) -> pd.DataFrame:
         stage, seed = given.get("stage", "train"), given["seed"]
-        batch = min(settings.batch, BATCHES[name])
-        settings = settings.model_copy(update={"batch": batch})
-        with training._fork_rng(CPU):
-            trainer = training._Trainer(module, loss, train, validation, settings, seed=seed, device=CPU, stage=stage)
-            found = rate(trainer.step, batch)
-        rows.append({"kind": "training", "name": name, "stage": stage, "batch": batch, "records_per_second": found})
+
+        def seconds_of(size: int) -> float:
+            smaller = settings.model_copy(update={"batch": size})
+            with training._fork_rng(CPU):
+                trainer = training._Trainer(
+                    module, loss, train, validation, smaller, seed=seed, device=CPU, stage=stage
+                )
+                return 1 / rate(trainer.step, 1)
+
+        found = 1 / per_record(seconds_of, BATCHES[name], settings.batch)
+        row = {"kind": "training", "name": name, "stage": stage, "batch": settings.batch}
+        rows.append({**row, "records_per_second": found})
         module.eval()
         return pd.DataFrame({"stage": [stage]})
 
@@ -87,11 +106,14 @@ def generator_rows(name: str, config: Config, noise: Dataset) -> list[dict[str, 
     few = {} if evaluations is None else {"evaluations": 2}
     drawing = cls.SampleSettings.model_validate({**entry.sample, **few})
 
-    def draw() -> None:
-        generator.sample(np.zeros(DRAWN, dtype=np.int64), settings=drawing, seeds=np.arange(DRAWN), device="cpu")
+    def drawn(size: int) -> float:
+        labels, seeds = np.zeros(size, dtype=np.int64), np.arange(size)
+        work = lambda: generator.sample(labels, settings=drawing, seeds=seeds, device="cpu")  # noqa: E731
+        return 1 / rate(work, 1, 1)
 
-    drawn = rate(draw, DRAWN, 1) * (2 / evaluations if evaluations else 1)
-    return [*rows, {"kind": "sampling", "name": name, "batch": DRAWN, "records_per_second": drawn}]
+    each = per_record(drawn, DRAWN, config.samples.chunk) * (evaluations / 2 if evaluations else 1)
+    row = {"kind": "sampling", "name": name, "batch": config.samples.chunk, "records_per_second": 1 / each}
+    return [*rows, row]
 
 
 def classifier_rows(name: str, config: Config, folder: Path) -> list[dict[str, object]]:
@@ -137,29 +159,35 @@ def measure(config: Config) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("ptbxl", "chapman"):
             rows += classifier_rows(name, config, Path(folder))
-        noise = _noise(Path(folder) / "noise", 100, 1000, max(BATCHES.values()))
+        noise = _noise(Path(folder) / "noise", 100, 1000, 64)
         for name in config.generators:
             rows += generator_rows(name, config, noise)
             print(pd.DataFrame(rows).to_string(), flush=True)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows).assign(device="cpu").reindex(columns=COLUMNS)
 
 
-def paper_hours(found: pd.DataFrame, config: Config) -> pd.Series:
-    """Return the hours of each part of the study, from rows of this benchmark or of `device.py`.
+def from_device(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `device.py` that are about this study, as those of this benchmark."""
+    kinds = ("machine", "training", "sampling", "classifier", "repetitions")
+    about = found["kind"].isin(kinds) & found["preset"].fillna("paper").isin(["paper"])
+    rows = found[about & ((found["kind"] == "machine") | found["records_per_second"].notna())]
+    return rows.assign(device="gpu").reindex(columns=COLUMNS)
+
+
+def paper_hours(rates: pd.DataFrame, config: Config) -> pd.Series:
+    """Return the hours of each part of the study on one device, by its fastest arithmetic where several were timed.
 
     A generator is trained on each dataset with records of its own; the merged set's samples are the union.
     """
-    best = found.sort_values("records_per_second").groupby(["kind", "name", "stage", "way"], dropna=False).last()
-    rates = best.reset_index()
     own = [name for name in config.datasets if config.dataset_settings[name].merge is None]
     hours: dict[str, float] = {}
     for name in config.generators:
-        settings: Any = load_class(name, None)
-        settings = settings.Settings.model_validate(config.generator_settings[name].train)
-        mine = rates[(rates["kind"] == "training") & (rates["name"] == name)]
-        mine = mine.groupby("stage", sort=False)["records_per_second"].max()
-        stages = [(_of_stage(settings, str(stage)) or settings, value) for stage, value in mine.items()]
-        seconds = sum(stage.steps * stage.batch / value for stage, value in stages)  # type: ignore[attr-defined]
+        cls: Any = load_class(name, None)
+        settings = cls.Settings.model_validate(config.generator_settings[name].train)
+        mine, seconds = rates[(rates["kind"] == "training") & (rates["name"] == name)], 0.0
+        for stage, rows in mine.groupby("stage", sort=False):
+            about: Any = _of_stage(settings, str(stage)) or settings
+            seconds += about.steps * about.batch / rows.loc[rows["batch"] == about.batch, "records_per_second"].max()
         hours[f"training `{name}`"] = len(own) * seconds / 3600
         drawn = rates[(rates["kind"] == "sampling") & (rates["name"] == name)]["records_per_second"]
         hours[f"drawing from `{name}`"] = len(own) * config.samples.number / drawn.max() / 3600
@@ -198,49 +226,57 @@ def _shares(found: pd.DataFrame, config: Config) -> list[list[str]]:
     return lines
 
 
-def render(cpu: pd.DataFrame, gpu: pd.DataFrame | None, config: Config) -> str:
+def render(found: pd.DataFrame, config: Config) -> str:
     """Return the section.
 
     Args:
-        cpu: rows of this benchmark.
-        gpu: rows of `device.py`; None if it was not run.
+        found: rows of both devices.
         config: the study.
     """
-    devices = {"one CPU core": cpu, **({} if gpu is None else {_device(gpu): gpu})}
-    columns = {name: paper_hours(found, config) for name, found in devices.items()}
-    names = list(columns["one CPU core"].index)
-    lines = [[name, *(f"{hours[name]:,.1f}" for hours in columns.values())] for name in names]
-    lines.append(["in all", *(f"{hours.sum():,.0f}" for hours in columns.values())])
-    shares = [[device, *line] for device, found in devices.items() for line in _shares(found, config)]
-    heads = [
-        "device",
-        "classifier",
-        "steps, minutes",
-        "records read for each batch",
-        "validations",
-        "z-score and copying",
+    parts = dict(iter(found.groupby("device")))
+    names = {device: rows.loc[rows["kind"] == "machine", "name"].iloc[0] for device, rows in parts.items()}
+    titles = {"cpu": "one CPU core", "gpu": f"one {names.get('gpu')}"}
+    columns = {titles[device]: paper_hours(rows, config) for device, rows in parts.items()}
+    lines = [
+        [part, *(f"{hours[part]:,.1f}" for hours in columns.values())] for part in next(iter(columns.values())).index
     ]
+    lines.append(["in all", *(f"{hours.sum():,.0f}" for hours in columns.values())])
+    shares = [[titles[device], *line] for device, rows in parts.items() for line in _shares(rows, config)]
+    heads = ["device", "classifier", "steps, minutes", "records read for each batch", "validations", PREPARED]
     return (
-        "Hours of each part, without preprocessing, closeness and tables, on "
-        f"{cpu[cpu['kind'] == 'machine'].iloc[0]['name']}: CPU seconds of one thread of a few steps, times their "
-        f"number. Classifiers stop early after {EPOCHS} epochs.\n\n"
+        f"Hours of each part, without preprocessing, closeness and tables. CPU: {names['cpu']}; CPU seconds of one "
+        f"thread of a few steps, times their number. Classifiers stop early after {EPOCHS} epochs.\n\n"
         + markdown_table(["part", *columns], lines)
         + f"\nA training on the full set ({EPOCHS} epochs, records kept on the device), and what comes on top of its "
-        "steps:\n\n" + markdown_table(heads, shares)
+        "steps:\n\n" + markdown_table(heads, shares) + _stacked(found)
     )
 
 
-def _device(found: pd.DataFrame) -> str:
-    return f"one {found[found['kind'] == 'machine'].iloc[0]['name']}"
+def _stacked(found: pd.DataFrame) -> str:
+    """Say what repetitions stacked on a GPU would gain."""
+    rates = found[found["kind"] == "repetitions"].pivot_table(index="name", columns="way", values="records_per_second")
+    if rates.empty:
+        return ""
+    gains = rates["together"] / rates["one after another"]
+    return (
+        f"\nRepetitions trained together, as one stack, take {gains.min():.0f} to {gains.max():.0f} times as many "
+        "records a second on the GPU as one after another ([performance](performance.md)).\n"
+    )
 
 
 def main() -> None:
-    args = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--gpu", type=Path, help="CSV of device.py, of a run on a GPU")
+    args = arguments.parse_args()
     config = load(PAPER)
     if not args.render:
-        measure(config).to_csv(CSV, index=False, float_format="%.6g")
-    gpu = pd.read_csv(DEVICE_CSV) if DEVICE_CSV.exists() else None
-    write_section(DOCUMENT, "paper-cost", render(pd.read_csv(CSV), gpu, config))
+        new = measure(config) if args.gpu is None else from_device(pd.read_csv(args.gpu))
+        old = pd.read_csv(CSV) if CSV.exists() else pd.DataFrame(columns=COLUMNS)
+        kept = old[~old["device"].isin(new["device"])]
+        pd.concat([part for part in (kept, new) if len(part)]).sort_values("device", kind="stable").to_csv(
+            CSV, index=False, float_format="%.6g"
+        )
+    write_section(DOCUMENT, "paper-cost", render(pd.read_csv(CSV), config))
 
 
 if __name__ == "__main__":
