@@ -46,6 +46,26 @@ def _knew_all(whole: pd.DataFrame, own: pd.DataFrame, share: float) -> dict[str,
     return {_name(row, "which knew all"): _cell(row) for row in rows.to_dict("records")}
 
 
+def _beside_all(own: pd.DataFrame, whole: pd.DataFrame, shares: Mapping[str, float]) -> str:
+    """Set the gains of generators that knew the share beside those of the same generators that knew all."""
+    lines = []
+    for (generator, ratio), rows in own.groupby(["generator", "ratio"], sort=False):
+        knew = of(whole, AUGMENTATION)
+        knew = knew[(knew["generator"] == generator) & (knew["ratio"] == ratio)].set_index("fraction")["difference"]
+        both = [
+            f"{signed(row['difference'], 2)} and {signed(float(knew[share]), 2)} at {percent(share)}"
+            for row in rows.to_dict("records")
+            if (share := shares[row["dataset"]]) in knew.index
+        ]
+        if both:
+            lines.append(
+                f"* `{generator}`, {ratio}: the difference from real records only, of a generator that knew the share "
+                f"and of one that knew all, is {listed(both)}. What the second has more may be owed to records that "
+                "the classifier was not given.\n"
+            )
+    return "".join(lines)
+
+
 def section(tables: Tables, whole: Tables, config: Config) -> str:
     """Return the section.
 
@@ -77,6 +97,7 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
             f"{METRIC_NAMES[PRIMARY]} {number(row['value'], 2)}, real records of that share "
             f"{number(row['reference'], 2)}.\n"
         )
+    text += _beside_all(own, whole["comparisons"], shares)
     columns, first = [], {}
     for name, share in shares.items():
         rows = of(comparisons[comparisons["dataset"] == name], SIMPLE_BASELINE, AUGMENTATION)

@@ -111,7 +111,7 @@ rule rotate:
     resources:
         **resources(ROTATE),
     params:
-        source=lambda w: f"results/data/{STUDY.dataset_of(w.dataset)}",
+        source=lambda w: STUDY.dataset_of(w.dataset),
         rotation=lambda w: STUDY.rotation(w.dataset),
         code=STUDY.code(ROTATE.script),
     message:
@@ -119,8 +119,8 @@ rule rotate:
     shell:
         command(
             ROTATE,
-            "--dataset {params.source}",
+            "--dataset {results}/data/{params.source}",
             "--rotation {params.rotation[0]}",
             "--of {params.rotation[1]}",
-            "--out results/data/{wildcards.dataset}",
+            "--out {results}/data/{wildcards.dataset}",
         )

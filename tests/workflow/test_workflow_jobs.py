@@ -31,6 +31,12 @@ def test_every_job_says_its_own_name_when_it_starts() -> None:
     assert [text.split("\n")[0] for text in classifiers if not re.search(r"message:\s+[A-Z_]+\.message", text)] == []
 
 
+def test_no_rule_names_the_folder_of_results_itself() -> None:
+    """A study with a folder of its own has its results elsewhere: paths are made by ``at`` and ``{results}``."""
+    code = re.sub(r"\"\"\".*?\"\"\"", "", RULES, flags=re.DOTALL)
+    assert re.findall(r"(?<![\w}])results/", code) == []
+
+
 def test_every_script_and_environment_is_there() -> None:
     assert {kind.script for kind in JOBS.values()} | {"_repository", "partial", "download_plan", "describe_config"} == {
         path.stem for path in SCRIPTS.glob("*.py")
