@@ -30,7 +30,8 @@ import pandas as pd
 import yaml
 from measuring import DATA, DOCS, ROOT, machine, parser, write_section
 
-from ecgpipe.workflow.plan import FILE, compare
+from ecgpipe.workflow.estimates import PLAN
+from ecgpipe.workflow.plan import compare
 
 sys.path.insert(0, str(ROOT / "tests" / "workflow"))
 
@@ -163,7 +164,7 @@ def study(folder: Path, part: str) -> list[dict[str, Any]]:
         "seconds with a core free": float(busy.loc[busy["cores"].between(1, cores - 1), "seconds"].sum()),
     }
     rows = [{"part": part, "measure": name, "value": round(value, 3)} for name, value in measured.items()]
-    if part == "study" and (folder / FILE).exists():
+    if part == "study" and (folder / "results" / PLAN).exists():
         for row in compare(folder):
             if row.estimated is not None:
                 rows.append({"part": "estimated", "measure": row.name, "value": round(row.estimated, 1)})
