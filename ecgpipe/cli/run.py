@@ -59,6 +59,7 @@ def run(
     asked = [*(context.args or ["all"]), "--configfile", str(configfile)]
     # With another target, the tables and the report may be those of an earlier config.
     answers_too = not PARTS & set(context.args) or bool({"all", "report"} & set(context.args))
+    print("Checking the study and what is left to do ...", flush=True)
     jobs = pending(asked)
     if not jobs:
         print("Nothing to do: every result is what the config and the code ask for.")

@@ -35,7 +35,7 @@ NO_BASELINE = "No simple baseline, such as oversampling, was trained to compare 
 GENERATORS_ONCE = "Each generator was trained and sampled from only once, and no interval covers the chance in that."
 
 NOT_IN_THE_STUDY = "Not part of this study."
-NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `snakemake data`, then `ecgpipe plan` again."
+NOT_KNOWN_BEFORE_THE_DATA = "Not known before the data are made: run `ecgpipe run data`, then `ecgpipe plan` again."
 
 _LISTED = 8
 """Most differences that a sentence lists; of more it gives the extremes."""

@@ -167,7 +167,11 @@ def _sampling(folder: Path) -> tuple[str, dict[str, Any]]:
     """Return the generator's name and the study's settings of sampling."""
     path = folder / SAMPLING
     if not path.exists():
-        log.warning("%s is missing: the sampling settings are the defaults of the class, not a study's", path)
+        log.warning(
+            "%s is missing: the sampling settings are the defaults of the class, not a study's. A study writes the file"
+            " when its run ends; run it to the end, or give the settings with --set",
+            path,
+        )
         return folder.resolve().name, {}
     kept = read_json(path)
     if not (isinstance(kept, dict) and isinstance(kept.get("sample"), dict) and isinstance(kept.get("generator"), str)):

@@ -43,7 +43,7 @@ def test_each_claim_says_what_it_could_show():
     assert "Would be decided by 3 comparisons, but none of them could be judged: that needs two seeds" in none
     some = {"a": patients["a"], "m": {"SR": 2000, "AFIB": 3}}
     assert "not all of which can be judged" in prospects(some, [], GENERATORS, 20, True, 0.95)[2]
-    assert "run `snakemake data`" in prospects(unknown, [], GENERATORS, 20, True, 0.95)[0]
+    assert "run `ecgpipe run data`" in prospects(unknown, [], GENERATORS, 20, True, 0.95)[0]
     assert all(line.endswith("Not part of this study.") for line in prospects(small, [], ["mine"], 20, True, 0.95))
 
 

@@ -145,7 +145,7 @@ def test_full_closeness_and_sources_that_must_be_asked_are_not_guessed() -> None
 
 def test_what_claims_could_show_follows_from_the_test_patients(tmp_path: Path) -> None:
     planner = plan.Planner(CONFIG, tmp_path)
-    assert "run `snakemake data`" in planner.claims()[0]
+    assert "run `ecgpipe run data`" in planner.claims()[0]
     for name in CONFIG.datasets:
         records = [("test", rhythm, f"p{i // 2}") for rhythm in ("SR", "AFIB") for i in range(100)]
         frame = pd.DataFrame([*records, ("train", "SR", "q")], columns=["split", "label", "patient"])
@@ -165,7 +165,7 @@ def test_no_claim_is_about_a_dataset_of_which_training_records_are_left_out(tmp_
         frame = pd.DataFrame(records, columns=["split", "label", "patient"])
         frame.to_parquet(tmp_path / "data" / name / "records.parquet")
     one, merged, *_ = plan.Planner(config, tmp_path).claims()
-    assert "run `snakemake data`" in one
+    assert "run `ecgpipe run data`" in one
     assert merged.endswith("Not part of this study.")
 
 
