@@ -23,7 +23,7 @@ from measuring import DATA, DOCS, ROOT
 from results_share import CONFIG as SHARE_CONFIG
 from results_share import in_short
 from results_share import section as share_section
-from results_text import FOUND, Tables, between, copying, judged, of, percent, table, tally
+from results_text import FOUND, Tables, between, committed, copying, judged, of, percent, table, tally
 
 from ecgpipe.config import Config, load
 from ecgpipe.files import write_text
@@ -67,7 +67,8 @@ time); do not edit it by hand.{judged}
 ## In short
 
 {kept} recordings of PTB-XL with {classes}: {train} to learn from, {validation} to validate on, {test} to test on, no
-patient in two of these, {rate} Hz. The rarest rhythm has {rare}. Generators: {generators}, each trained {times}, for minutes on one core, with
+patient in two of these, {rate} Hz. The rarest rhythm has {rare}.
+Generators: {generators}, each trained {times}, for minutes on one core, with
 **all** {train} training records. Classifiers: {classifier}; {steps} optimiser steps whatever they learn from, {seeds}
 seeds, each with its own draw of the share. Everything in this section is {primary} on the real test records
 ([how it is judged](statistics.md)).
@@ -83,8 +84,8 @@ LIMITS = """What this does not say:
 * The generators are small ones that a CPU trains in minutes. Nothing here is about generators that need a GPU.
 * At every share of the real records the generator had learnt from all of them. A hospital that has only that share
   could not have trained it, so a gain at a small share may be owed to the records that the classifier was not given.
-{once}* Weights are chosen with all {validation} real validation records, at every share. Where the classifier learns from
-  {fewest} records, most of the labelled real ones are thus not counted in the share.
+{once}* Weights are chosen with all {validation} real validation records, at every share. Where the classifier learns
+  from {fewest} records, most of the labelled real ones are thus not counted in the share.
 * Real records alone teach {weakest} at {smallest} of them; one answer for all has {one}. A gain there is over networks
   that have hardly learnt the rare rhythms in {steps} steps.
 * Neither the simple baselines nor the number of synthetic records were tuned.
@@ -146,8 +147,8 @@ def beside_baselines(comparisons: pd.DataFrame, own: pd.DataFrame) -> list[str]:
     gains = own[own["verdict"] == HELPS]
     beaten = int((gains["against_best_baseline"] == HELPS).sum())
     lines = [
-        f"**Against the best simple baseline** at the same share, it {tally(own['against_best_baseline'], AGAINST)}. Of "
-        f"{plural(len(gains), 'gain')} over real records alone, {beaten} beat that baseline too."
+        f"**Against the best simple baseline** at the same share, it {tally(own['against_best_baseline'], AGAINST)}. "
+        f"Of {plural(len(gains), 'gain')} over real records alone, {beaten} beat that baseline too."
     ]
     keys = ["generator", "fraction", "ratio"]
     against = of(comparisons, AGAINST_BASELINE)
@@ -156,9 +157,9 @@ def beside_baselines(comparisons: pd.DataFrame, own: pd.DataFrame) -> list[str]:
     )
     if len(best):
         lines.append(
-            f"These comparisons could show little: Holm's correction is over all {len(against)} comparisons with simple "
-            f"baselines, and the median smallest effect is {number(float(best['smallest_effect'].median()), 2)}. The "
-            f"uncorrected 95 % interval is above zero in {int((best['low'] > 0).sum())} and below zero in "
+            f"These comparisons could show little: Holm's correction is over all {len(against)} comparisons with "
+            f"simple baselines, and the median smallest effect is {number(float(best['smallest_effect'].median()), 2)}. "
+            f"The uncorrected 95 % interval is above zero in {int((best['low'] > 0).sum())} and below zero in "
             f"{int((best['high'] < 0).sum())} of {len(best)}. The best baseline is chosen on the test records, which "
             "favours it."
         )
@@ -254,9 +255,9 @@ def by_share(tables: Tables) -> str:
     return (
         "Difference from real records only, by share of the real training records; after the semicolon the verdict of "
         "the comparison with the best simple baseline there. *All*: all synthetic records are added; *balance*: as "
-        "many as each rhythm lacks. The smallest effect would have been shown with a probability of 80 % if it were the "
-        "first of its family. Intervals are in [the table of all comparisons](#all-comparisons-in-macro-f1); one that "
-        "leaves out zero may still be *no difference shown*, because verdicts are corrected for the number of "
+        "many as each rhythm lacks. The smallest effect would have been shown with a probability of 80 % if it were "
+        "the first of its family. Intervals are in [the table of all comparisons](#all-comparisons-in-macro-f1); one "
+        "that leaves out zero may still be *no difference shown*, because verdicts are corrected for the number of "
         "comparisons.\n\n" + table(heads, lines)
     )
 
@@ -344,7 +345,7 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     described = classifier.model_dump(exclude_unset=True, exclude={"steps"})
     page = HEAD.format(
         config=CONFIG,
-        commit=about["commit"],
+        commit=committed(about),
         judged=judged(about),
         rare=rarest(counts),
         hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
@@ -439,12 +440,14 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Pat
     def ended(tables: Path) -> str:
         return str(pd.read_json(tables / "tables.provenance.json", typ="series")["ended"])[:10]
 
-    about = {"commit": described(work, "describe", "--always", "--dirty"), "ended": ended(made)}
+    about = {"commit": described(work, "describe", "--always"), "ended": ended(made)}
+    if changed := described(work, "diff", "--name-only", "HEAD"):
+        about["changed"] = ", ".join(changed.split())
     if again is not None:
         judging = ("ecgpipe", "workflow_scripts")
         if described(ROOT, "status", "--porcelain", "--", *judging):
             raise ValueError("ecgpipe/ differs from its last commit: commit it, and make the tables again")
-        about["judged"] = described(ROOT, "log", "-1", "--format=%h", "--", *judging)
+        about["judged"] = described(ROOT, "rev-parse", "--short", "HEAD")
         about["judged_on"] = ended(again)
     read["about"] = pd.DataFrame({"key": list(about), "value": list(about.values())})
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from results_text import Tables, copying, judged, of, percent, table, tally
+from results_text import Tables, committed, copying, judged, of, percent, table, tally
 
 from ecgpipe.config import Config
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
@@ -98,7 +98,7 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
     repetitions = config.experiments.generator_repetitions
     text = INTRO.format(
         config=CONFIG,
-        commit=about["commit"],
+        commit=committed(about),
         judged=judged(about),
         hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
         generators=listed([f"`{name}`" for name in config.generators]),

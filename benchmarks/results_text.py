@@ -42,13 +42,18 @@ def of(comparisons: pd.DataFrame, *experiments: str, metric: str = PRIMARY) -> p
     return comparisons[comparisons["experiment"].isin(experiments) & (comparisons["metric"] == metric)]
 
 
+def committed(about: Mapping[str, str]) -> str:
+    """Name the commit of a run, and the files that differed from it."""
+    return about["commit"] + (f" with changes in {about['changed']}" if "changed" in about else "")
+
+
 def judged(about: Mapping[str, str]) -> str:
     """Say with which code the tables were made again, if they were."""
     if "judged" not in about:
         return ""
     return (
-        f" Its networks are those of that run; the tables were made again on {about['judged_on']} with the statistics of "
-        f"commit {about['judged']} (`benchmarks/judge_again.py`)."
+        f" Its networks are those of that run; the tables were made again on {about['judged_on']} with the statistics "
+        f"of commit {about['judged']} (`benchmarks/judge_again.py`)."
     )
 
 
@@ -63,7 +68,7 @@ def copying(privacy: pd.DataFrame) -> str:
     heads = ["samples of", "exact copies", "near copies", "nearer than held-out records", "membership AUC", "found"]
     return (
         table(heads, lines)
-        + "*Nearer than held-out records* is the share of samples that are nearer to a training record than all but 1 % "
-        "of the held-out real records are. *Membership AUC* says how well distances to the samples tell training "
+        + "*Nearer than held-out records* is the share of samples that are nearer to a training record than all but "
+        "1 % of the held-out real records are. *Membership AUC* says how well distances to the samples tell training "
         "records from held-out ones; 0.5 is chance ([closeness](closeness.md)).\n\n"
     )
