@@ -21,28 +21,21 @@ import numpy as np
 import pandas as pd
 from measuring import DATA, DOCS, ROOT
 from results_share import CONFIG as SHARE_CONFIG
-from results_share import in_short
 from results_share import section as share_section
-from results_text import FOUND, Tables, between, committed, copying, judged, of, percent, table, tally
+from results_short import SECOND, answer
+from results_text import Tables, between, committed, copying, judged, of, percent, table
 
 from ecgpipe.config import Config, load
 from ecgpipe.files import write_text
-from ecgpipe.prose.findings import plural
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.vocabulary import (
-    AGAINST_BASELINE,
     AUGMENTATION,
     BASELINES,
     BETWEEN,
     COMPARED,
-    EXPERIMENTS,
-    HARMS,
-    HELPS,
-    METHODS,
     PRIMARY,
     REAL,
     SIMPLE_BASELINE,
-    SYNTHETIC_ONLY,
 )
 
 CONFIG = "configs/ptbxl_derived.yaml"
@@ -50,9 +43,6 @@ FOLDER, SHARE_FOLDER = DATA / "results", DATA / "results_share"
 PAGE = DOCS / "results.md"
 TABLES = ("comparisons", "summary", "verdicts", "data", "closeness", "privacy", "runtime", "about")
 SHARE_TABLES = ("comparisons", "summary", "data", "privacy", "runtime", "about")
-AGAINST = {**FOUND, HELPS: "is better", HARMS: "is worse"}
-SECOND = "macro_roc_auc"
-CONTROL = "class_mean_pca"
 COPIES = ("exact_copies", "near_copies", "near_share_signal", "membership_auc_signal")
 CLOSENESS = {
     "frechet_classifier": "Fréchet distance, classifier's features",
@@ -70,8 +60,8 @@ time); do not edit it by hand.{judged}
 patient in two of these, {rate} Hz. The rarest rhythm has {rare}.
 Generators: {generators}, each trained {times}, for minutes on one core, with
 **all** {train} training records. Classifiers: {classifier}; {steps} optimiser steps whatever they learn from, {seeds}
-seeds, each with its own draw of the share. Everything in this section is {primary} on the real test records
-([how it is judged](statistics.md)).
+seeds, each with its own draw of the share. Numbers in this section are {primary} on the real test records,
+unless another metric is named ([how it is judged](statistics.md)).
 
 """
 
@@ -89,10 +79,10 @@ LIMITS = """What this does not say:
 * Real records alone teach {weakest} at {smallest} of them; one answer for all has {one}. A gain there is over networks
   that have hardly learnt the rare rhythms in {steps} steps.
 * Neither the simple baselines nor the number of synthetic records were tuned.
-* *Balance* cannot balance the larger shares: at 50 % and 100 % there are too few synthetic records of the rare rhythms
-  (column `note` of the comparisons).
-* The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not amplitudes. They
-  are about a tenth of PTB-XL and no random part of it: most records with infarction or hypertrophy alone are missing.
+{unbalanced}* The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not
+  amplitudes.
+* They are about a tenth of PTB-XL and no random part of it: most records with infarction or hypertrophy alone are
+  missing.
 
 """
 
@@ -100,7 +90,9 @@ LIMITS = """What this does not say:
 PAPER = """## The paper's conclusions
 
 The paper's own words, judged on these records, with these classifiers and generators. None of its data or networks was
-repeated at its size, so a verdict says whether this run agrees, not whether the paper is right.
+repeated at its size, so a verdict says whether this run agrees, not whether the paper is right. A claim about several
+generators is decided by all of their comparisons together, each at the full level. It can be decided where one of them
+is *no difference shown* after Holm's correction.
 
 """
 
@@ -112,118 +104,22 @@ def rarest(counts: pd.DataFrame) -> str:
     return f"{row['train']} training, {row['validation']} validation and {row['test']} test records"
 
 
+def unbalanced(augmented: pd.DataFrame) -> str:
+    """Say at which shares there were too few synthetic records to balance the rhythms."""
+    short = augmented[augmented["note"].astype(str).str.contains("too few synthetic records")]
+    if short.empty:
+        return ""
+    shares = listed([percent(share) for share in sorted(short["fraction"].unique())])
+    return (
+        f"* *Balance* does not balance the rhythms at {shares}: there are too few synthetic records of the rare ones.\n"
+    )
+
+
 def one_answer(counts: pd.Series) -> float:
     """Return macro F1 of always predicting the most frequent class of the test records."""
     present = counts[counts > 0]
     share = present.max() / present.sum()
     return float(2 * share / (1 + share) / len(present))
-
-
-def headline(own: pd.DataFrame) -> str:
-    """Answer the page's question in a sentence, as far as the verdicts go."""
-    gains = own[own["verdict"] == HELPS]
-    beating = gains[gains["against_best_baseline"] == HELPS]
-
-    def where(rows: pd.DataFrame) -> str:
-        shares = listed([percent(share) for share in sorted(rows["fraction"].unique())])
-        generators = listed([f"`{name}`" for name in sorted(rows["generator"].unique())])
-        knowing = ", from generators that had learnt from all of them" if (rows["fraction"] < 1).any() else ""
-        return f"at {shares} of the real training records ({generators}){knowing}"
-
-    if len(beating):
-        return f"**Synthetic records help, and more than the best simple baseline,** {where(beating)}."
-    if len(gains) and (gains["best_baseline"] != "").any():
-        return (
-            f"**Synthetic records help against plain training** {where(gains)}, **but are nowhere shown to help more "
-            "than the best simple baseline**, which needs no generator."
-        )
-    if len(gains):
-        return f"**Synthetic records help against plain training** {where(gains)}; no simple baseline was run."
-    return "**No gain by synthetic records was shown** at any share of the real training records."
-
-
-def beside_baselines(comparisons: pd.DataFrame, own: pd.DataFrame) -> list[str]:
-    """Say what the comparisons with the best simple baseline found, and how much they could have found."""
-    gains = own[own["verdict"] == HELPS]
-    beaten = int((gains["against_best_baseline"] == HELPS).sum())
-    lines = [
-        f"**Against the best simple baseline** at the same share, it {tally(own['against_best_baseline'], AGAINST)}. "
-        f"Of {plural(len(gains), 'gain')} over real records alone, {beaten} beat that baseline too."
-    ]
-    keys = ["generator", "fraction", "ratio"]
-    against = of(comparisons, AGAINST_BASELINE)
-    best = own[[*keys, "best_baseline"]].merge(
-        against, left_on=[*keys, "best_baseline"], right_on=[*keys, "against"], suffixes=("", "_of"), how="inner"
-    )
-    if len(best):
-        lines.append(
-            f"These comparisons could show little: Holm's correction is over all {len(against)} comparisons with "
-            f"simple baselines, and the median smallest effect is {number(float(best['smallest_effect'].median()), 2)}. "
-            f"The uncorrected 95 % interval is above zero in {int((best['low'] > 0).sum())} and below zero in "
-            f"{int((best['high'] < 0).sum())} of {len(best)}. The best baseline is chosen on the test records, which "
-            "favours it."
-        )
-    second = of(comparisons, AUGMENTATION, metric=SECOND)
-    second = second[(second["generator"] != CONTROL) & (second["best_baseline"] != "")]
-    if len(second):
-        lines.append(
-            f"In {METRIC_NAMES[SECOND]}, which is not the primary metric, adding synthetic records "
-            f"{tally(second['verdict'])} of {len(second)} against real records alone, and against the best simple "
-            f"baseline it {tally(second['against_best_baseline'], AGAINST)}."
-        )
-    return lines
-
-
-def pre_trained(comparisons: pd.DataFrame) -> list[str]:
-    """Say what pre-training on synthetic records did, of generators and of the control."""
-    lines = []
-    for method in METHODS:
-        rows = of(comparisons, EXPERIMENTS[method])
-        own, control = rows[rows["generator"] != CONTROL], rows[rows["generator"] == CONTROL]
-        if len(own):
-            text = f"{EXPERIMENTS[method].capitalize()} from synthetic records {tally(own['verdict'])} of {len(own)}"
-            text += " against real alone"
-            if len(control):
-                text += f"; from the control's it {tally(control['verdict'])} of {len(control)}"
-            lines.append(f"{text}. It was not compared with simple baselines.")
-    return lines
-
-
-def answer(tables: Tables, share: Tables | None = None) -> str:
-    """Say in a few sentences what synthetic records did, and against which bar."""
-    comparisons = tables["comparisons"]
-    augmented = of(comparisons, AUGMENTATION)
-    own, control = augmented[augmented["generator"] != CONTROL], augmented[augmented["generator"] == CONTROL]
-    lines = [
-        headline(own),
-        f"**Against training on the real records alone**, adding synthetic records {tally(own['verdict'])} of "
-        f"{plural(len(own), 'comparison')} (generators, shares and ratios).",
-    ]
-    if (own["best_baseline"] != "").any():
-        lines += beside_baselines(comparisons, own)
-    if share is not None:
-        lines.append(in_short(share))
-    simple = of(comparisons, SIMPLE_BASELINE)
-    for name in BASELINES:
-        rows = simple[simple["setting"] == name]
-        if len(rows):
-            found = tally(rows["verdict"])
-            lines.append(f"Without any generator, the baseline *{BASELINE_NAMES[name]}* {found} of {len(rows)}.")
-    if len(control):
-        lines.append(
-            f"The control `{CONTROL}`, mean records with random variation that have no rhythm of their own, "
-            f"{tally(control['verdict'])} of {len(control)}."
-        )
-    lines += pre_trained(comparisons)
-    alone = of(comparisons, SYNTHETIC_ONLY)
-    if len(alone):
-        best = alone.loc[alone["value"].idxmax()]
-        lines.append(
-            f"Synthetic records alone {tally(alone['verdict'])} of {len(alone)} against all real ones. They reach at "
-            f"most {number(best['value'], 2)} (`{best['generator']}`), real ones {number(best['reference'], 2)}: "
-            f"{signed(best['difference'], 2)} {bounds(best['low'], best['high'])}."
-        )
-    return "\n".join(f"* {line}" for line in lines) + "\n\n"
 
 
 def by_share(tables: Tables) -> str:
@@ -364,6 +260,7 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     page += answer(tables, share) + by_share(tables)
     page += LIMITS.format(
         once=ONCE if repetitions == 1 else "",
+        unbalanced=unbalanced(of(comparisons, AUGMENTATION)),
         validation=f"{whole['validation']:,}",
         fewest=f"{first['n_real']:.0f}",
         smallest=percent(first["fraction"]),
@@ -404,7 +301,7 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     return page.replace("data set", "dataset").rstrip() + "\n"  # claims of a run as they were worded then
 
 
-def described(folder: Path, *command: str) -> str:
+def git(folder: Path, *command: str) -> str:
     """Return what a git command says in a folder."""
     return subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -440,14 +337,14 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Pat
     def ended(tables: Path) -> str:
         return str(pd.read_json(tables / "tables.provenance.json", typ="series")["ended"])[:10]
 
-    about = {"commit": described(work, "describe", "--always"), "ended": ended(made)}
-    if changed := described(work, "diff", "--name-only", "HEAD"):
+    about = {"commit": git(work, "describe", "--always"), "ended": ended(made)}
+    if changed := git(work, "diff", "--name-only", "HEAD"):
         about["changed"] = ", ".join(changed.split())
     if again is not None:
         judging = ("ecgpipe", "workflow_scripts")
-        if described(ROOT, "status", "--porcelain", "--", *judging):
+        if git(ROOT, "status", "--porcelain", "--", *judging):
             raise ValueError("ecgpipe/ differs from its last commit: commit it, and make the tables again")
-        about["judged"] = described(ROOT, "rev-parse", "--short", "HEAD")
+        about["judged"] = git(ROOT, "rev-parse", "--short", "HEAD")
         about["judged_on"] = ended(again)
     read["about"] = pd.DataFrame({"key": list(about), "value": list(about.values())})
     folder.mkdir(parents=True, exist_ok=True)

@@ -143,7 +143,7 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
     return (
         f"{text}\nDifference from real records only, with its 95 % interval; after the semicolon the verdict of the "
         "comparison with the best simple baseline. The rows of generators which knew all are those of the page: "
-        "trained once, and compared on shares that were drawn anew for each network.\n\n"
+        "trained once, and compared on shares that were drawn again for each network.\n\n"
         + table(heads, lines)
         + "Are the first repetition's samples copies of training records?\n\n"
         + copying(found)

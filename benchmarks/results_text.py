@@ -70,5 +70,6 @@ def copying(privacy: pd.DataFrame) -> str:
         table(heads, lines)
         + "*Nearer than held-out records* is the share of samples that are nearer to a training record than all but "
         "1 % of the held-out real records are. *Membership AUC* says how well distances to the samples tell training "
-        "records from held-out ones; 0.5 is chance ([closeness](closeness.md)).\n\n"
+        "records from held-out ones; 0.5 is chance. Copying is found if there is a copy, or if both measures are "
+        "beyond what held-out records do ([closeness](closeness.md)).\n\n"
     )
