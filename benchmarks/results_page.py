@@ -202,8 +202,8 @@ def samples_are(tables: Tables) -> str:
         "## What the samples are like\n\nOver all rhythms, mixed as in the held-out real records "
         "([closeness](closeness.md)). Both measures use the classifier that was fitted to the training records, so "
         "the real records in the samples' place are one half of the held-out ones, beside the other half. Intervals "
-        "cover the choice of records, not another training of the generator or of that classifier. The controls are "
-        "held-out or training records made worse on purpose, to show what each measure notices.\n\n"
+        "cover the choice of patients, not another training of the generator or of that classifier. Controls are "
+        "records with a known fault, or copies; they show what each measure notices.\n\n"
         + table(heads, lines)
         + "Are they copies of training records?\n\n"
         + copying(tables["privacy"])

@@ -81,7 +81,7 @@ def in_short(tables: Tables) -> str:
         "**From generators that had learnt from nothing but the share** "
         f"([a run of its own](#generators-that-know-only-the-share), {generators}), adding synthetic records "
         f"{tally(own['verdict'])} of {len(own)} against real records alone. The median smallest effect there is "
-        f"{number(float(own['smallest_effect'].median()), 2)}."
+        f"{number(float(own['smallest_effect'].median()), 2)}; smaller gains are not ruled out."
     )
 
 
