@@ -6,7 +6,8 @@
     python benchmarks/results_page.py --share .   # the folder of a run of configs/ptbxl_derived_share.yaml
 
 Each of the two may be given alone; the other part of the page stays. The tables that the page is made of are kept in
-docs/data/results/ and docs/data/results_share/. ``--render`` writes the page from them alone.
+docs/data/results/ and docs/data/results_share/. ``--render`` writes the page from them alone. Where the statistics have
+changed since a run, ``benchmarks/judge_again.py`` makes its tables again and ``--tables FOLDER`` takes these.
 """
 
 from __future__ import annotations
@@ -18,38 +19,31 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measuring import DATA, DOCS
+from measuring import DATA, DOCS, ROOT
 from results_share import CONFIG as SHARE_CONFIG
 from results_share import section as share_section
-from results_text import FOUND, Tables, between, of, percent, table, tally
+from results_short import SECOND, answer
+from results_text import Tables, between, committed, copying, judged, of, percent, table
 
 from ecgpipe.config import Config, load
 from ecgpipe.files import write_text
-from ecgpipe.prose.findings import plural
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.vocabulary import (
     AUGMENTATION,
     BASELINES,
     BETWEEN,
     COMPARED,
-    EXPERIMENTS,
-    HARMS,
-    HELPS,
-    METHODS,
     PRIMARY,
     REAL,
     SIMPLE_BASELINE,
-    SYNTHETIC_ONLY,
 )
 
 CONFIG = "configs/ptbxl_derived.yaml"
 FOLDER, SHARE_FOLDER = DATA / "results", DATA / "results_share"
 PAGE = DOCS / "results.md"
-TABLES = ("comparisons", "summary", "verdicts", "data", "closeness", "runtime", "about")
-SHARE_TABLES = ("comparisons", "summary", "data", "runtime", "about")
-AGAINST = {**FOUND, HELPS: "is better", HARMS: "is worse"}
-SECOND = "macro_roc_auc"
-CONTROL = "class_mean_pca"
+TABLES = ("comparisons", "summary", "verdicts", "data", "closeness", "privacy", "runtime", "about")
+SHARE_TABLES = ("comparisons", "summary", "data", "privacy", "runtime", "about")
+COPIES = ("exact_copies", "near_copies", "near_share_signal", "membership_auc_signal")
 CLOSENESS = {
     "frechet_classifier": "Fréchet distance, classifier's features",
     "class_fidelity": "read as the rhythm asked for",
@@ -58,14 +52,16 @@ CLOSENESS = {
 HEAD = """# Do synthetic ECGs help on {kept} real records?
 
 `python benchmarks/results_page.py` writes this page from a run of `{config}` (commit {commit}, {hours} hours of CPU
-time); do not edit it by hand.
+time); do not edit it by hand.{judged}
 
 ## In short
 
 {kept} recordings of PTB-XL with {classes}: {train} to learn from, {validation} to validate on, {test} to test on, no
-patient in two of these, {rate} Hz. Generators: {generators}, each trained {times}, for minutes on one core, with
+patient in two of these, {rate} Hz. The rarest rhythm has {rare}.
+Generators: {generators}, each trained {times}, for minutes on one core, with
 **all** {train} training records. Classifiers: {classifier}; {steps} optimiser steps whatever they learn from, {seeds}
-seeds. Everything here is {primary} on the real test records ([how it is judged](statistics.md)).
+seeds, each with its own draw of the share. Numbers in this section are {primary} on the real test records,
+unless another metric is named ([how it is judged](statistics.md)).
 
 """
 
@@ -78,10 +74,45 @@ LIMITS = """What this does not say:
 * The generators are small ones that a CPU trains in minutes. Nothing here is about generators that need a GPU.
 * At every share of the real records the generator had learnt from all of them. A hospital that has only that share
   could not have trained it, so a gain at a small share may be owed to the records that the classifier was not given.
-{once}* Neither the simple baselines nor the number of synthetic records were tuned.
-* The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not amplitudes.
+{once}* Weights are chosen with all {validation} real validation records, at every share. Where the classifier learns
+  from {fewest} records, most of the labelled real ones are thus not counted in the share.
+* Real records alone teach {weakest} at {smallest} of them; one answer for all has {one}. A gain there is over networks
+  that have hardly learnt the rare rhythms in {steps} steps.
+* Neither the simple baselines nor the number of synthetic records were tuned.
+{unbalanced}* The records are derived: filtered, and scaled lead by lead. That leaves rhythms as they are, but not
+  amplitudes.
+* They are about a tenth of PTB-XL and no random part of it: most records with infarction or hypertrophy alone are
+  missing.
 
 """
+
+
+PAPER = """## The paper's conclusions
+
+The paper's own words, judged on these records, with these classifiers and generators. None of its data or networks was
+repeated at its size, so a verdict says whether this run agrees, not whether the paper is right. A claim about several
+generators is decided by all of their comparisons together, each at the full level. It can be decided where one of them
+is *no difference shown* after Holm's correction.
+
+"""
+
+
+def rarest(counts: pd.DataFrame) -> str:
+    """Say how few records the rarest rhythm of the test records has in each split."""
+    records = counts.pivot(index="class", columns="split", values="records")
+    row = records.loc[records["test"].idxmin()]
+    return f"{row['train']} training, {row['validation']} validation and {row['test']} test records"
+
+
+def unbalanced(augmented: pd.DataFrame) -> str:
+    """Say at which shares there were too few synthetic records to balance the rhythms."""
+    short = augmented[augmented["note"].astype(str).str.contains("too few synthetic records")]
+    if short.empty:
+        return ""
+    shares = listed([percent(share) for share in sorted(short["fraction"].unique())])
+    return (
+        f"* *Balance* does not balance the rhythms at {shares}: there are too few synthetic records of the rare ones.\n"
+    )
 
 
 def one_answer(counts: pd.Series) -> float:
@@ -89,73 +120,6 @@ def one_answer(counts: pd.Series) -> float:
     present = counts[counts > 0]
     share = present.max() / present.sum()
     return float(2 * share / (1 + share) / len(present))
-
-
-def headline(own: pd.DataFrame) -> str:
-    """Answer the page's question in a sentence, as far as the verdicts go."""
-    gains = own[own["verdict"] == HELPS]
-    beating = gains[gains["against_best_baseline"] == HELPS]
-
-    def where(rows: pd.DataFrame) -> str:
-        shares = listed([percent(share) for share in sorted(rows["fraction"].unique())])
-        generators = listed([f"`{name}`" for name in sorted(rows["generator"].unique())])
-        knowing = ", from generators that had learnt from all of them" if (rows["fraction"] < 1).any() else ""
-        return f"at {shares} of the real training records ({generators}){knowing}"
-
-    if len(beating):
-        return f"**Synthetic records help, and more than the best simple baseline,** {where(beating)}."
-    if len(gains) and (gains["best_baseline"] != "").any():
-        return (
-            f"**Synthetic records help against plain training** {where(gains)}, **but are nowhere shown to help more "
-            "than the best simple baseline**, which needs no generator."
-        )
-    if len(gains):
-        return f"**Synthetic records help against plain training** {where(gains)}; no simple baseline was run."
-    return "**No gain by synthetic records was shown** at any share of the real training records."
-
-
-def answer(tables: Tables) -> str:
-    """Say in a few sentences what synthetic records did, and against which bar."""
-    comparisons = tables["comparisons"]
-    augmented = of(comparisons, AUGMENTATION)
-    own, control = augmented[augmented["generator"] != CONTROL], augmented[augmented["generator"] == CONTROL]
-    gains = own[own["verdict"] == HELPS]
-    lines = [
-        headline(own),
-        f"**Against training on the real records alone**, adding synthetic records {tally(own['verdict'])} of "
-        f"{plural(len(own), 'comparison')} (generators, shares and ratios).",
-    ]
-    if (own["best_baseline"] != "").any():
-        beaten = int((gains["against_best_baseline"] == HELPS).sum())
-        found = tally(own["against_best_baseline"], AGAINST)
-        lines.append(
-            f"**Against the best simple baseline** at the same share, it {found}. Of {plural(len(gains), 'gain')} over "
-            f"real records alone, {beaten} beat that baseline too."
-        )
-    simple = of(comparisons, SIMPLE_BASELINE)
-    for name in BASELINES:
-        rows = simple[simple["setting"] == name]
-        if len(rows):
-            found = tally(rows["verdict"])
-            lines.append(f"Without any generator, the baseline *{BASELINE_NAMES[name]}* {found} of {len(rows)}.")
-    if len(control):
-        lines.append(
-            f"The control `{CONTROL}`, mean records with random variation that have no rhythm of their own, "
-            f"{tally(control['verdict'])} of {len(control)}."
-        )
-    for method in METHODS:
-        rows = of(comparisons, EXPERIMENTS[method])
-        if len(rows):
-            title = EXPERIMENTS[method].capitalize()
-            lines.append(f"{title} from synthetic records {tally(rows['verdict'])} of {len(rows)} against real alone.")
-    alone = of(comparisons, SYNTHETIC_ONLY)
-    if len(alone):
-        best = alone.loc[alone["value"].idxmax()]
-        lines.append(
-            f"Synthetic records alone reach at most {number(best['value'], 2)} (`{best['generator']}`), all real ones "
-            f"{number(best['reference'], 2)}."
-        )
-    return "\n".join(f"* {line}" for line in lines) + "\n\n"
 
 
 def by_share(tables: Tables) -> str:
@@ -180,13 +144,17 @@ def by_share(tables: Tables) -> str:
         cells = {row["fraction"]: cell(row) for row in mine.to_dict("records")}
         lines.append([name, *(cells.get(share, "–") for share in shares)])
     smallest = rows.groupby("fraction")["smallest_effect"].median()
-    lines.append(["smallest effect, median", *(number(float(smallest[share]), 2) for share in shares)])
+    lines.append(
+        ["smallest effect against real only, median", *(number(float(smallest[share]), 2) for share in shares)]
+    )
     heads = [METRIC_NAMES[PRIMARY], *(f"{percent(share)}" for share in shares)]
     return (
         "Difference from real records only, by share of the real training records; after the semicolon the verdict of "
         "the comparison with the best simple baseline there. *All*: all synthetic records are added; *balance*: as "
-        "many as each rhythm lacks. The smallest effect would have been shown with a probability of 80 %.\n\n"
-        + table(heads, lines)
+        "many as each rhythm lacks. The smallest effect would have been shown with a probability of 80 % if it were "
+        "the first of its family. Intervals are in [the table of all comparisons](#all-comparisons-in-macro-f1); one "
+        "that leaves out zero may still be *no difference shown*, because verdicts are corrected for the number of "
+        "comparisons.\n\n" + table(heads, lines)
     )
 
 
@@ -233,8 +201,12 @@ def samples_are(tables: Tables) -> str:
     return (
         "## What the samples are like\n\nOver all rhythms, mixed as in the held-out real records "
         "([closeness](closeness.md)). Both measures use the classifier that was fitted to the training records, so "
-        "the real records in the samples' place are one half of the held-out ones, beside the other half.\n\n"
+        "the real records in the samples' place are one half of the held-out ones, beside the other half. Intervals "
+        "cover the choice of patients, not another training of the generator or of that classifier. Controls are "
+        "records with a known fault, or copies; they show what each measure notices.\n\n"
         + table(heads, lines)
+        + "Are they copies of training records?\n\n"
+        + copying(tables["privacy"])
     )
 
 
@@ -266,25 +238,39 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     whole = data[(data["class"] == "all")].set_index("split")["records"]
     counts = data[(data["class"] != "all") & (data["split"] != "all")]
     [classifier] = config.classifiers.values()
+    described = classifier.model_dump(exclude_unset=True, exclude={"steps"})
     page = HEAD.format(
         config=CONFIG,
-        commit=about["commit"],
+        commit=committed(about),
+        judged=judged(about),
+        rare=rarest(counts),
         hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
         kept=f"{whole['all']:,}",
         classes=listed(list(counts["class"].unique())),
         **{split: f"{whole[split]:,}" for split in ("train", "validation", "test")},
         rate=config.signal.rate,
         generators=listed([f"`{name}`" for name in config.generators]),
-        classifier=", ".join(f"{key} {value}" for key, value in classifier.model_dump(exclude_unset=True).items()),
+        classifier=", ".join(f"{key} {value}" for key, value in described.items()),
         steps=classifier.steps,
         seeds=len(config.experiments.seeds),
         primary=METRIC_NAMES[PRIMARY],
         times="once" if (repetitions := config.experiments.generator_repetitions) == 1 else f"{repetitions} times",
     )
-    page += answer(tables) + by_share(tables) + LIMITS.format(once=ONCE if repetitions == 1 else "")
+    first = of(comparisons, AUGMENTATION).sort_values("fraction").iloc[0]
+    page += answer(tables, share) + by_share(tables)
+    page += LIMITS.format(
+        once=ONCE if repetitions == 1 else "",
+        unbalanced=unbalanced(of(comparisons, AUGMENTATION)),
+        validation=f"{whole['validation']:,}",
+        fewest=f"{first['n_real']:.0f}",
+        smallest=percent(first["fraction"]),
+        weakest=f"{METRIC_NAMES[PRIMARY]} {number(first['reference'], 2)}",
+        one=number(one_answer(counts[counts["split"] == "test"]["records"]), 2),
+        steps=classifier.steps,
+    )
     if share is not None:
         page += share_section(share, tables, load(SHARE_CONFIG))
-    page += "## The paper's conclusions\n\n"
+    page += PAPER
     claims = [
         [str(r["conclusion"]), r["claim"], r["verdict"], r["evidence"]] for r in tables["verdicts"].to_dict("records")
     ]
@@ -315,7 +301,12 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     return page.replace("data set", "dataset").rstrip() + "\n"  # claims of a run as they were worded then
 
 
-def keep(work: Path, folder: Path, names: Sequence[str], config: str) -> None:
+def git(folder: Path, *command: str) -> str:
+    """Return what a git command says in a folder."""
+    return subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Path | None = None) -> None:
     """Copy what the page is made of from a run's tables.
 
     Args:
@@ -323,6 +314,7 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str) -> None:
         folder: where to copy them, as CSV.
         names: of the tables.
         config: of the run, for the message.
+        again: folder of the run's tables made again with the present code; None: the run's own.
 
     Raises:
         FileNotFoundError: if the run has not made its tables.
@@ -330,16 +322,30 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str) -> None:
     made = work / "results" / "tables"
     if not (made / "closeness.parquet").exists() or not (made / "comparisons.parquet").exists():
         raise FileNotFoundError(f"{made} lacks tables: run `snakemake all --configfile {config}` in {work} first")
-    read = {name: pd.read_parquet(made / f"{name}.parquet") for name in names if name != "about"}
+    measured = {"closeness", "privacy"}  # not judged again
+    read = {
+        name: pd.read_parquet((made if again is None or name in measured else again) / f"{name}.parquet")
+        for name in names
+        if name != "about"
+    }
     read["summary"] = read["summary"][read["summary"]["metric"].isin(["f1", "roc_auc", "balanced_accuracy"])]
     if (closeness := read.get("closeness")) is not None:
         whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
         read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=work, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    ended = pd.read_json(made / "tables.provenance.json", typ="series")["ended"]
-    about = {"commit": commit, "ended": str(ended)[:10]}
+    read["privacy"] = read["privacy"][(read["privacy"]["class"] == "all") & read["privacy"]["measure"].isin(COPIES)]
+
+    def ended(tables: Path) -> str:
+        return str(pd.read_json(tables / "tables.provenance.json", typ="series")["ended"])[:10]
+
+    about = {"commit": git(work, "describe", "--always"), "ended": ended(made)}
+    if changed := git(work, "diff", "--name-only", "HEAD"):
+        about["changed"] = ", ".join(changed.split())
+    if again is not None:
+        judging = ("ecgpipe", "workflow_scripts")
+        if git(ROOT, "status", "--porcelain", "--", *judging):
+            raise ValueError("ecgpipe/ differs from its last commit: commit it, and make the tables again")
+        about["judged"] = git(ROOT, "rev-parse", "--short", "HEAD")
+        about["judged_on"] = ended(again)
     read["about"] = pd.DataFrame({"key": list(about), "value": list(about.values())})
     folder.mkdir(parents=True, exist_ok=True)
     for name, kept in read.items():
@@ -366,13 +372,16 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, help="folder of the run, with results/")
     arguments.add_argument("--share", type=Path, help="folder of the run whose generators know only the share")
     arguments.add_argument("--render", action="store_true", help="write the page from docs/data/ only")
+    arguments.add_argument("--tables", type=Path, help="with one of these: its tables, made again by judge_again.py")
     args = arguments.parse_args()
+    if args.tables is not None and (args.work is None) == (args.share is None):
+        arguments.error("--tables needs either --work or --share")
     if args.work is None and args.share is None and not args.render:
         arguments.error("--work, --share or --render is needed")
     if args.work is not None:
-        keep(args.work, FOLDER, TABLES, CONFIG)
+        keep(args.work, FOLDER, TABLES, CONFIG, args.tables)
     if args.share is not None:
-        keep(args.share, SHARE_FOLDER, SHARE_TABLES, SHARE_CONFIG)
+        keep(args.share, SHARE_FOLDER, SHARE_TABLES, SHARE_CONFIG, args.tables)
     write_text(PAGE, page())
 
 

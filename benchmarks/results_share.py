@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from results_text import Tables, of, percent, table, tally
+from results_text import Tables, committed, copying, judged, of, percent, table, tally
 
 from ecgpipe.config import Config
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
@@ -17,9 +17,12 @@ INTRO = """## Generators that know only the share
 
 Above, every generator had learnt from all real training records. A hospital that has 5 % of them cannot do that. In a
 run of its own (`{config}`, commit {commit}, {hours} hours of CPU time) {generators} and the classifiers learn from the
-same share of each rhythm, {shares}, drawn once. Each generator was trained and sampled from {repetitions} times, and
-the {seeds} networks took turns at learning from these samples. Intervals therefore cover the chance in generators, too,
-with {freedom} degrees of freedom for it, and are wider. Validation and test records are those of the page.
+same share of each rhythm, {shares}.{judged} Each generator was trained and sampled from {repetitions} times, and
+the {seeds} networks took turns at learning from these samples. Intervals of comparisons with synthetic
+records therefore cover the chance in generators, too, with {freedom} degrees of freedom for it, and are wide. The share
+was drawn once, for all networks: no interval covers that draw, and all of this section is about these records.
+Validation and test records are those of the page, so that weights are chosen with more real records than are learnt
+from at the smaller share. One generator was tried.
 
 """
 
@@ -49,21 +52,37 @@ def _knew_all(whole: pd.DataFrame, own: pd.DataFrame, share: float) -> dict[str,
 def _beside_all(own: pd.DataFrame, whole: pd.DataFrame, shares: Mapping[str, float]) -> str:
     """Set the gains of generators that knew the share beside those of the same generators that knew all."""
     lines = []
+    alone = of(whole, AUGMENTATION).drop_duplicates("fraction").set_index("fraction")["reference"]
     for (generator, ratio), rows in own.groupby(["generator", "ratio"], sort=False):
         knew = of(whole, AUGMENTATION)
         knew = knew[(knew["generator"] == generator) & (knew["ratio"] == ratio)].set_index("fraction")["difference"]
         both = [
-            f"{signed(row['difference'], 2)} and {signed(float(knew[share]), 2)} at {percent(share)}"
+            f"{signed(row['difference'], 2)} ({number(row['reference'], 2)} → {number(row['value'], 2)}) and "
+            f"{signed(float(knew[share]), 2)} ({number(float(alone[share]), 2)} → "
+            f"{number(float(alone[share] + knew[share]), 2)}) at {percent(share)}"
             for row in rows.to_dict("records")
             if (share := shares[row["dataset"]]) in knew.index
         ]
         if both:
             lines.append(
                 f"* `{generator}`, {ratio}: the difference from real records only, of a generator that knew the share "
-                f"and of one that knew all, is {listed(both)}. What the second has more may be owed to records that "
-                "the classifier was not given.\n"
+                f"and of one that knew all, is {listed(both)}. No test compares the two. What the second has more may "
+                "be owed to records that the classifier was not given, or to the draw of the share: real records alone "
+                "differ between the two runs as well.\n"
             )
     return "".join(lines)
+
+
+def in_short(tables: Tables) -> str:
+    """Return a sentence about generators that knew only the share."""
+    own = of(tables["comparisons"], AUGMENTATION)
+    generators = listed([f"`{name}`" for name in own["generator"].unique()])
+    return (
+        "**From generators that had learnt from nothing but the share** "
+        f"([a run of its own](#generators-that-know-only-the-share), {generators}), adding synthetic records "
+        f"{tally(own['verdict'])} of {len(own)} against real records alone. The median smallest effect there is "
+        f"{number(float(own['smallest_effect'].median()), 2)}; smaller gains are not ruled out."
+    )
 
 
 def section(tables: Tables, whole: Tables, config: Config) -> str:
@@ -79,7 +98,8 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
     repetitions = config.experiments.generator_repetitions
     text = INTRO.format(
         config=CONFIG,
-        commit=about["commit"],
+        commit=committed(about),
+        judged=judged(about),
         hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
         generators=listed([f"`{name}`" for name in config.generators]),
         shares=" or ".join(percent(share) for share in shares.values()),
@@ -95,7 +115,8 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
         text += (
             f"* Synthetic records alone, of `{row['generator']}` that knew {percent(shares[row['dataset']])}: "
             f"{METRIC_NAMES[PRIMARY]} {number(row['value'], 2)}, real records of that share "
-            f"{number(row['reference'], 2)}.\n"
+            f"{number(row['reference'], 2)}: {signed(row['difference'], 2)} {bounds(row['low'], row['high'])}, "
+            f"{row['verdict']}.\n"
         )
     text += _beside_all(own, whole["comparisons"], shares)
     columns, first = [], {}
@@ -109,9 +130,21 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
     order = list(dict.fromkeys(key for column in columns for key in column))
     order.sort(key=lambda key: (key not in BASELINE_NAMES.values(), "which knew all" in key))
     lines += [[key, *(column.get(key, "–") for column in columns)] for key in order]
+    smallest = own.groupby("dataset")["smallest_effect"].median()
+    lines.append(
+        ["smallest effect, + synthetic records, median", *(number(float(smallest[name]), 2) for name in shares)]
+    )
     heads = [METRIC_NAMES[PRIMARY], *(percent(share) for share in shares.values())]
+    found = tables["privacy"].assign(
+        generator=lambda rows: (
+            rows["generator"] + ", " + rows["dataset"].map({name: percent(share) for name, share in shares.items()})
+        )
+    )
     return (
         f"{text}\nDifference from real records only, with its 95 % interval; after the semicolon the verdict of the "
         "comparison with the best simple baseline. The rows of generators which knew all are those of the page: "
-        "trained once, and compared on shares that were drawn again for each network.\n\n" + table(heads, lines)
+        "trained once, and compared on shares that were drawn again for each network.\n\n"
+        + table(heads, lines)
+        + "Are the first repetition's samples copies of training records?\n\n"
+        + copying(found)
     )

@@ -40,3 +40,36 @@ def tally(verdicts: pd.Series, words: Mapping[str, str] = FOUND) -> str:
 def of(comparisons: pd.DataFrame, *experiments: str, metric: str = PRIMARY) -> pd.DataFrame:
     """Return the comparisons of some experiments in one metric."""
     return comparisons[comparisons["experiment"].isin(experiments) & (comparisons["metric"] == metric)]
+
+
+def committed(about: Mapping[str, str]) -> str:
+    """Name the commit of a run, and the files that differed from it."""
+    return about["commit"] + (f" with changes in {about['changed']}" if "changed" in about else "")
+
+
+def judged(about: Mapping[str, str]) -> str:
+    """Say with which code the tables were made again, if they were."""
+    if "judged" not in about:
+        return ""
+    return (
+        f" Its networks are those of that run; the tables were made again on {about['judged_on']} with the statistics "
+        f"of commit {about['judged']} (`benchmarks/judge_again.py`)."
+    )
+
+
+def copying(privacy: pd.DataFrame) -> str:
+    """Return a table of what was found in the search for copies of training records."""
+    lines = []
+    for (_, generator), mine in privacy.groupby(["dataset", "generator"], sort=False):
+        rows = {row["measure"]: row for row in mine.to_dict("records")}
+        near, told = rows["near_share_signal"], rows["membership_auc_signal"]
+        counts = (f"{rows[name]['value']:.0f}" for name in ("exact_copies", "near_copies"))
+        lines.append([str(generator), *counts, between(near, "value"), between(told, "value"), str(near["verdict"])])
+    heads = ["samples of", "exact copies", "near copies", "nearer than held-out records", "membership AUC", "found"]
+    return (
+        table(heads, lines)
+        + "*Nearer than held-out records* is the share of samples that are nearer to a training record than all but "
+        "1 % of the held-out real records are. *Membership AUC* says how well distances to the samples tell training "
+        "records from held-out ones; 0.5 is chance. Copying is found if there is a copy, or if both measures are "
+        "beyond what held-out records do ([closeness](closeness.md)).\n\n"
+    )

@@ -32,7 +32,7 @@ def tables() -> dict[str, pd.DataFrame]:
         {**NUMBERS, "experiment": "against simple baseline", "against": "mixup"},
         {**NUMBERS, **HARMS, "experiment": "synthetic only", "setting": "TrSTeR", "ratio": "none"},
         {**NUMBERS, **NONE, "experiment": "transfer", "setting": "frozen", "ratio": "none"},
-        {**NUMBERS, "metric": "macro_roc_auc"},
+        {**NUMBERS, **LESS, "metric": "macro_roc_auc"},
     )
     data = pd.DataFrame(
         [
@@ -89,6 +89,15 @@ def tables() -> dict[str, pd.DataFrame]:
         "summary": summary,
         "closeness": closeness,
         "verdicts": pd.DataFrame([{"conclusion": 1, "claim": "A gain.", "verdict": "agrees", "evidence": "+0.030"}]),
+        "privacy": pd.DataFrame(
+            [
+                ("a", "time_diffusion", "all", "exact_copies", 0.0, None, None, "copies"),
+                ("a", "time_diffusion", "all", "near_copies", 3.0, None, None, "copies"),
+                ("a", "time_diffusion", "all", "near_share_signal", 0.05, 0.01, 0.1, "copies"),
+                ("a", "time_diffusion", "all", "membership_auc_signal", 0.52, 0.46, 0.56, "copies"),
+            ],
+            columns=["dataset", "generator", "class", "measure", "value", "low", "high", "verdict"],
+        ),
         "runtime": pd.DataFrame([{"stage": "classify", "seconds": 4000.0, "cpu_seconds": 3600.0}]),
     }
 
@@ -104,7 +113,11 @@ def test_the_page_says_what_the_tables_say(
     for name, frame in tables().items():
         write_parquet(folder / f"{name}.parquet", frame)
     write_json(folder / "tables.provenance.json", {"ended": "2026-11-26T04:00:00+00:00"})
-    monkeypatch.setattr(page.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": "abc1234\n"}))
+
+    def git(command: list[str], **_: object) -> object:
+        return type("Done", (), {"stdout": "abc1234\n" if {"describe", "rev-parse"} & {*command} else ""})
+
+    monkeypatch.setattr(page.subprocess, "run", git)
     page.keep(tmp_path, *place, page.CONFIG)
     text = page.render(page.kept_tables(*place), load_config(ROOT / page.CONFIG))
     for sentence in (
@@ -115,8 +128,13 @@ def test_the_page_says_what_the_tables_say(
         "it is better in 1 and is not shown to differ in 2. Of 2 gains over real records alone, 1 beat that baseline",
         "Without any generator, the baseline *mixup* helps in 1 and is not shown to differ in 1 of 2.",
         "harms in 1 of 1.",  # the control
-        "Transfer from synthetic records is not shown to differ in 1 of 1 against real alone.",
-        "Synthetic records alone reach at most 0.45 (`diffwave`), all real ones 0.50.",
+        "Transfer from synthetic records is not shown to differ in 1 of 1 against real alone. It was not compared",
+        "Training on synthetic records alone harms in 1 of 1 against all real ones. It reaches at most 0.45",
+        "Holm's correction is over all 1 comparisons",
+        "In macro ROC-AUC, which is not the primary metric",
+        "all 20 real validation records, at every share. Where the classifier learns\n  from 50 records",
+        "The rarest rhythm has 10 training, 2 validation and 3 test records.",
+        "| time_diffusion | 0 | 3 | 0.05 [0.01, 0.10] | 0.52 [0.46, 0.56] | copies |",
         "| + `diffwave`, all | +0.03 helps; beside mixup: helps | +0.03 helps; beside mixup: no difference shown |",
         "| mixup | +0.03 helps | 0.00 no difference shown |",
         "has a macro F1 of 0.47",
@@ -125,10 +143,52 @@ def test_the_page_says_what_the_tables_say(
         "Run on 2026-11-26.",
     ):
         assert sentence in text, sentence
+    assert "made again" not in text
+
+
+def test_tables_made_again_take_the_place_of_the_runs_own(
+    load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = load("results_page")
+    own, again = tmp_path / "results" / "tables", tmp_path / "again"
+    for folder, ended in ((own, "2026-11-26T04:00:00+00:00"), (again, "2026-11-28T04:00:00+00:00")):
+        for name, frame in tables().items():
+            if folder == own or name not in {"closeness", "privacy"}:  # these are not judged again
+                write_parquet(folder / f"{name}.parquet", frame)
+        write_json(folder / "tables.provenance.json", {"ended": ended})
+    write_parquet(again / "comparisons.parquet", tables()["comparisons"].assign(verdict="no difference shown"))
+    said = {"describe": "abc1234\n", "rev-parse": "def5678\n", "diff": "configs/a.yaml\n", "status": ""}
+    monkeypatch.setattr(page.subprocess, "run", lambda words, **_: type("Done", (), {"stdout": said[words[1]]}))
+    place = tmp_path / "kept", page.TABLES
+    page.keep(tmp_path, *place, page.CONFIG, again)
+    text = page.render(page.kept_tables(*place), load_config(ROOT / page.CONFIG))
+    assert "(commit abc1234 with changes in configs/a.yaml, 1.0 hours" in text
+    assert "made again on 2026-11-28 with the statistics of commit def5678 (`benchmarks/judge_again.py`)" in text
+    assert "**No gain by synthetic records was shown**" in text
+    said["status"] = " M ecgpipe/tables/run.py\n"
+    with pytest.raises(ValueError, match="ecgpipe/ differs from its last commit"):
+        page.keep(tmp_path, *place, page.CONFIG, again)
+
+
+def test_a_run_is_judged_again_from_the_files_that_it_read(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    started = load("judge_again").started
+    with pytest.raises(
+        FileNotFoundError, match=r"tables\.log is missing: name a folder in which a run made its tables"
+    ):
+        started(tmp_path)
+    log = tmp_path / "results" / "logs" / "tables.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("failed\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="does not begin with the job's arguments"):
+        started(tmp_path)
+    write_json(tmp_path / ".snakemake" / "arguments" / "a.json", ["--predictions", "p.parquet"])
+    command = "tables.py @.snakemake/arguments/a.json --data results/data/a --settings @.snakemake/arguments/b.json"
+    log.write_text(f"2026-11-26 04:00:00,000 INFO started: {command}\n", encoding="utf-8")
+    assert started(tmp_path) == ["--predictions", "p.parquet", "--data", "results/data/a"]
 
 
 def test_the_headline_claims_no_more_than_the_verdicts(load: Callable[[str], ModuleType]) -> None:
-    headline = load("results_page").headline
+    headline = load("results_short").headline
     assert headline(table(NONE, HARMS)).startswith("**No gain by synthetic records was shown**")
     assert headline(table({}, HARMS)).endswith(
         "at 100 % of the real training records (`diffwave`); no simple baseline was run."
@@ -166,18 +226,24 @@ def test_generators_that_know_only_the_share_stand_beside_those_that_knew_all(
         [whole["comparisons"], table({**NUMBERS, **BEATS, "generator": "time_diffusion", "fraction": 0.05})]
     )
     about = pd.DataFrame({"key": ["commit", "ended"], "value": ["abc1234", "2026-11-26"]})
-    run = {"comparisons": comparisons, "about": about, "runtime": whole["runtime"]}
+    privacy = pd.concat([whole["privacy"].assign(dataset=name) for name in ("ptbxl_5", "ptbxl_20")])
+    run = {"comparisons": comparisons, "about": about, "runtime": whole["runtime"], "privacy": privacy}
     text = section.section(run, whole, load_config(ROOT / section.CONFIG))
     for sentence in (
         "commit abc1234, 1.0 hours of CPU time) `time_diffusion` and the classifiers learn from the",
-        "5 % or 20 %, drawn once. Each generator was trained and sampled from 3 times",
+        "5 % or 20 %. Each generator was trained and sampled from 3 times",
+        "no interval covers that draw",
+        "| smallest effect, + synthetic records, median | 0.06 | 0.06 |",
+        "| time_diffusion, 20 % | 0 | 3 | 0.05 [0.01, 0.10] | 0.52 [0.46, 0.56] | copies |",
         "with 2 degrees of freedom",
         "synthetic records is not shown to differ in 2 of 2 against real records alone, and is not shown to differ",
         "Synthetic records alone, of `time_diffusion` that knew 5 %: macro F1",
-        "of a generator that knew the share and of one that knew all, is +0.03 and +0.03 at 5 %. What",
+        "that knew all, is +0.03 (0.50 → 0.50) and +0.03 (0.50 → 0.53) at 5 %. No test compares the two.",
         "| macro F1 | 5 % | 20 % |",
         "| + `time_diffusion`, all, which knew the share | +0.03 [",
         "| + `time_diffusion`, all, which knew all | +0.03 [",
     ):
         assert sentence in text, sentence
+    short = section.in_short(run)
+    assert "differ in 2 of 2 against real records alone. The median smallest effect there is 0.06; smaller" in short
     assert "helps; beside mixup: helps | – |" in text  # the page's run has no row at 20 % here
