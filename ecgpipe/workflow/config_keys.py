@@ -45,12 +45,14 @@ def config_key(job: Job, parameter: str, config: Config) -> str:
         For instance ``generator_settings.diffwave.train.steps``; the parameter itself if it is a key already.
     """
     first, dot, rest = parameter.partition(".")
+    if job.rule == "result_tables" and first == "rotate":
+        return f"dataset_settings.{rest}.rotate"
     return f"{_key(job, first, rest.partition('.')[0], config)}{dot}{rest}"
 
 
 def _key(job: Job, first: str, second: str, config: Config) -> str:
     """Return the key of the first part of a parameter."""
-    dataset = job.wildcards.get("dataset", "")
+    dataset = Layout.dataset_of(job.wildcards.get("dataset", ""))
     if job.rule in ("acquire", "preprocess") and first == "dataset":
         return f"dataset_settings.{dataset}"
     if job.rule in ("generate", "sample"):
@@ -73,7 +75,7 @@ def _of_classifier(job: Job, first: str, config: Config) -> str:
     if first == "classifier":
         # A classifier that is trained for another dataset is that dataset's.
         used_by = job.wildcards["other" if job.rule == "classify_real_for_another" else "dataset"]
-        return f"classifiers.{config.dataset_settings[used_by].classifier}"
+        return f"classifiers.{config.dataset_settings[Layout.dataset_of(used_by)].classifier}"
     if first == "fractions" and job.rule in ("classify_transfer", "classify_from_real"):
         return "experiments.transfer.fractions"
     if first == "fractions" and job.rule == "classify_real" and config.experiments.transfer.fractions:

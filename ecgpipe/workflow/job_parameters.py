@@ -62,7 +62,7 @@ class JobParameters(Layout):
 
     def classifier_modules(self, dataset: str) -> list[str]:
         """Return the module that holds a dataset's classifier, if it is a user's own."""
-        settings = self.config.classifiers[self.datasets[dataset].classifier]
+        settings = self.config.classifiers[self.datasets[self.dataset_of(dataset)].classifier]
         return [plugins.module_of(settings.class_)] if isinstance(settings, OwnClassifierSettings) else []
 
     def classifier_code(self, script: str, dataset: str) -> str:

@@ -108,7 +108,7 @@ def test_tables_are_no_wider_than_the_terminal(columns: int, monkeypatch: pytest
     assert max(map(len, lines)) <= columns
     assert (sum("a_measure_of_a_long_name" in line for line in lines) == 1) == (columns == 400)
     text = " ".join(" ".join(lines).split())
-    assert "[-0.00352, 0.614]" in text
+    assert "[−0.00352, 0.614]" in text
     assert "[0.1, 0.3]" in text
     assert "note" not in text
 

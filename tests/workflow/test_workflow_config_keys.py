@@ -79,6 +79,8 @@ def config() -> Config:
         ("acquire", {}, "dataset.source.records", "dataset_settings.demo_ptbxl.source.records"),
         ("closeness_generator", {"generator": "diffwave"}, "draws", "closeness.bootstrap"),
         ("result_tables", {}, "repetitions", "experiments.generator_repetitions"),
+        ("result_tables", {}, "rotate.demo_ptbxl", "dataset_settings.demo_ptbxl.rotate"),
+        ("classify_real", {"dataset": "demo_ptbxl-2"}, "classifier.kind", "classifiers.demo.kind"),
         ("report_page", {}, "study.title", "study.title"),
     ],
 )  # fmt: skip

@@ -106,7 +106,7 @@ def test_the_plan_says_what_rotations_cost_and_gain(tmp_path: Path) -> None:
     (line,) = planner.rotations()
     assert "5 rotations" in line
     assert "5 times the trainings" in line
-    assert "run `snakemake data`" in line
+    assert "run `ecgpipe run data`" in line
     records = [("test" if i < 20 else "train", rhythm, f"{rhythm}{i}") for rhythm in ("SR", "AFIB") for i in range(100)]
     (tmp_path / "data" / "demo").mkdir(parents=True)
     frame = pd.DataFrame(records, columns=["split", "label", "patient"])
