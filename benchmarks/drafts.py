@@ -127,6 +127,8 @@ def collect(work: Path) -> pd.DataFrame:
     """Return a row for each finished measurement, in the order of :data:`CHANGES`."""
     kept = [read_json(path) for path in sorted((work / "drafts").glob("*.json"))]
     kept = [row for row in kept if same_code(work, row["code"], "time_diffusion", "beats")]
+    if not kept:
+        raise SystemExit(f"{work / 'drafts'} holds no measurement of the present code: run this without --collect")
     found = pd.DataFrame(kept).drop(columns="code")
     order = {name: i for i, name in enumerate(CHANGES)}
     return found.sort_values(["dataset", "change", "seed"], key=lambda c: c.map(order) if c.name == "change" else c)
