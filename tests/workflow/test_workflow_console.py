@@ -213,6 +213,9 @@ def test_a_terminal_has_bars(two_jobs: list[str], tmp_path: Path) -> None:
     assert "FAILED make bad; the end of bad.log:" in text
 
 
+CHECKING = "Checking the study and what is left to do ..."
+
+
 class TestStudy:
     pytestmark = in_workflow
 
@@ -225,7 +228,8 @@ class TestStudy:
     def test_a_finished_study_ends_with_its_answer(self, finished: Checkout) -> None:
         done = self._run(finished)
         assert (done.returncode, done.stderr) == (0, "")
-        first, *_, last = done.stdout.splitlines()
+        at_once, first, *_, last = done.stdout.splitlines()
+        assert at_once == CHECKING
         assert first.startswith("Nothing to do: ")
         assert last == f"The report: {(finished.folder / 'results/report/index.html').as_uri()}"
         assert "Does pre-training on synthetic records help? " in done.stdout
@@ -235,7 +239,7 @@ class TestStudy:
         done = self._run(checkout)
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(r"\[1/1\] report_page: \d+ s\n", done.stderr)
-        assert done.stdout.startswith("1 job on 2 cores, about ")
+        assert done.stdout.startswith(f"{CHECKING}\n1 job on 2 cores, about ")
         checkout.edit("ecgpipe/report/run.py", "\n\n\ndef ", '\n\n\nraise RuntimeError("planted fault")\n\n\ndef ')
         done = self._run(checkout)
         assert done.returncode == 1
@@ -251,6 +255,7 @@ class TestStudy:
             (["--cores", "none"], "none is neither a number of cores nor `all`"),
         ):
             done = self._run(finished, *words)
-            assert (done.returncode, done.stdout) == (2, "")
+            assert done.returncode == 2
+            assert done.stdout == (f"{CHECKING}\n" if words == ["nosuch"] else "")
             assert said in done.stderr
             assert "Traceback" not in done.stderr
