@@ -33,7 +33,7 @@ def test_tiny_networks_go_through_every_part(
 ) -> None:
     device, threads = load("device"), torch.get_num_threads()
     monkeypatch.setattr(device, "GENERATORS", ("time_vqvae",))
-    monkeypatch.setattr(device, "CASES", {"time_vqvae": device.CASES["time_vqvae"]})
+    monkeypatch.setattr(device, "CASES", {})  # the checks have a test of their own below
     args = argparse.Namespace(
         csv=tmp_path / "device.csv",
         device="cpu",
@@ -51,15 +51,12 @@ def test_tiny_networks_go_through_every_part(
     found = pd.read_csv(args.csv)
     assert not found["note"].fillna("").str.match("left out|failed").any()
     assert set(found["kind"]) == {
-        *("machine", "ceiling", "training", "sampling", "classifier", "repetitions", "check"),
+        *("machine", "ceiling", "training", "sampling", "classifier", "repetitions"),
     }
     steps = found[found["kind"] == "training"]
     assert set(steps["stage"]) == {"stage1", "lf_prior", "hf_prior", "enhancer"}
     assert (steps["records_per_second"] > 0).all()
     assert (steps.loc[steps["way"] == "bf16", "gigaflops"] > 0).all()
-    checks = found[found["kind"] == "check"].set_index("stage")["value"]
-    assert set(checks.index) == set(load("device_tables").CHECKS)
-    assert (checks == 0).all()  # the device is the CPU
     assert "| time_vqvae, lf_prior | bf16 |" in device.render(found)
     assert "Without a result" not in device.render(found)
 
