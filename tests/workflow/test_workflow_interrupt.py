@@ -58,6 +58,9 @@ def test_an_interrupt_before_the_work_shows_no_trace_and_an_error_does(raised: s
     assert len(done.stderr.splitlines()) == lines
 
 
+CHECKING = "Checking the study and what is left to do ..."
+
+
 def _run(folder: Path, out: Path) -> subprocess.Popen[bytes]:
     """Start a run in a process group of its own, as a shell does."""
     command = [sys.executable, "-m", "ecgpipe", "run", "--cores", "1", TARGET]
@@ -92,7 +95,8 @@ def test_an_interrupted_run_says_one_line_and_goes_on(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     said = out.read_text().splitlines()
     assert said[-1] == "The run was interrupted. The same command goes on from there: what is done is kept."
-    assert [line for line in said[:-1] if not line.startswith("[") and "job" not in line] == []
+    assert said[0] == CHECKING
+    assert [line for line in said[1:-1] if not line.startswith("[") and "job" not in line] == []
     assert not list((tmp_path / ".snakemake" / "locks").glob("*"))
     log = tmp_path / "results" / "logs" / "classify" / "demo" / "real.log"
     assert "Traceback" not in log.read_text()
@@ -100,4 +104,4 @@ def test_an_interrupted_run_says_one_line_and_goes_on(tmp_path: Path) -> None:
     process = _run(tmp_path, out)
     assert process.wait() == 0, out.read_text()
     assert (tmp_path / TARGET).exists()
-    assert out.read_text().splitlines()[0].startswith("1 job on 1 core")
+    assert out.read_text().splitlines()[1].startswith("1 job on 1 core")
