@@ -22,7 +22,7 @@ import pandas as pd
 from learning import code_of, drawn, in_processes, learned, measure, prepare, same_code
 from learning_cells import DATASETS, SEEDS, Cell
 from learning_tables import DRAFTS
-from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
+from measuring import DATA, DOCS, learning_parser, markdown_table, publish
 
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.registry import load_class
@@ -117,12 +117,12 @@ def compute(work: Path, change: Change, dataset: str, seed: int) -> None:
     path = file_of(work, change, dataset, seed)
     if path.exists() and not stale(work, read_json(path), change, dataset):
         return
-    of = measure(work, dataset)
-    trained, sampling = settings(change, dataset)
     unchanged = work / "models" / str(cell_of(change, dataset, seed))
     if not (change.train or (unchanged / "model.json").exists()):
         log.warning("%s is left out: %s is not there; run learning.py", path.stem, unchanged)
         return
+    of = measure(work, dataset)
+    trained, sampling = settings(change, dataset)
     folder = work / "ablation" / "models" / path.stem
     code = code_of(change.generator, change.draft)
     found: dict[str, Any] = {}
@@ -202,9 +202,7 @@ def render(found: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
-    arguments.add_argument("--collect", action="store_true", help="compute nothing; the table of what is in --work")
+    arguments = learning_parser(__doc__)
     arguments.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     arguments.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS))
     arguments.add_argument("--workers", type=int, default=1, help="processes of one thread")
@@ -212,14 +210,8 @@ def main() -> None:
     prepare()
     if not (args.render or args.collect):
         calls = [(args.work, change, d, seed) for seed in args.seeds for d in args.datasets for change in CHANGES]
-        if args.workers > 1:
-            in_processes(args.workers, compute, calls)
-        else:
-            for call in calls:
-                compute(*call)
-    if not args.render:
-        collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
-    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
+        in_processes(args.workers, compute, calls)
+    publish(args, CSV, DOCUMENT, collect, render)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from learning_records import hospital_records, rows
-from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
+from measuring import DATA, DOCS, learning_parser, markdown_table, publish
 from torch import Tensor
 
 from ecgpipe.dataset import Dataset
@@ -220,9 +220,7 @@ def render(found: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
-    arguments.add_argument("--collect", action="store_true", help="compute nothing; the table of what is in --work")
+    arguments = learning_parser(__doc__)
     arguments.add_argument("--records", nargs="+", choices=WAYS, default=list(WAYS))
     arguments.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     arguments.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
@@ -232,9 +230,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if not (args.render or args.collect):
         compute(args.work, args)
-    if not args.render:
-        collect(args.work).to_csv(CSV, index=False, float_format="%.4g")
-    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
+    publish(args, CSV, DOCUMENT, collect, render, "%.4g")
 
 
 if __name__ == "__main__":

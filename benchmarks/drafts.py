@@ -23,7 +23,7 @@ from learning import code_of, same_code
 from learning_cells import DATASETS, SEEDS
 from learning_measures import Measure, agreement, balanced, frechet, rhythm_figures, rhythm_rows
 from learning_records import DRAWN, hospital_records, real_judge, real_records, simulated_judge
-from measuring import DATA, DOCS, ROOT, markdown_table, parser, write_section
+from measuring import DATA, DOCS, learning_parser, markdown_table, publish
 
 from ecgpipe.files import read_json, write_json
 from ecgpipe.generate.drafts.analysis import Analysed, analyse
@@ -158,18 +158,14 @@ def render(found: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
-    arguments.add_argument("--collect", action="store_true", help="compute nothing; the table of what is in --work")
+    arguments = learning_parser(__doc__)
     arguments.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     arguments.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS))
     args = arguments.parse_args()
     torch.set_num_threads(1)
     if not (args.render or args.collect):
         compute(args.work, args.datasets, args.seeds)
-    if not args.render:
-        collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
-    write_section(DOCUMENT, CSV.stem, render(pd.read_csv(CSV)))
+    publish(args, CSV, DOCUMENT, collect, render)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from learning_cells import BUDGETS, CONTROL, DATASETS, NEURAL, SEEDS, Cell, cell
 from learning_measures import Measure
 from learning_records import DRAWN, Set, hospital_records, real_judge, real_records, simulated_judge
 from learning_tables import CSV, DOCUMENT, LOSSES, LOSSES_CSV, losses_table, table
-from measuring import ROOT, parser, write_section
+from measuring import learning_parser, processor, write_section
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import atomic_path, read_json, write_json
@@ -106,10 +106,7 @@ def confirm(work: Path) -> None:
 
 def machine_of(device: str) -> str:
     """Return the name of the processor, or of the GPU."""
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+    return processor() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def learned(
@@ -188,7 +185,11 @@ def compute(work: Path, wanted: Iterable[Cell], again: bool = False, device: str
 
 
 def in_processes(workers: int, work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
-    """Make calls in several processes, each of one thread and a call at a time."""
+    """Make calls in several processes, each of one thread and a call at a time; with one worker, in this process."""
+    if workers == 1:
+        for arguments in calls:
+            work(*arguments)
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
         for done in [pool.submit(work, *arguments) for arguments in calls]:
@@ -225,9 +226,7 @@ def collect_losses(work: Path) -> pd.DataFrame:
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parsed = parser(__doc__)
-    parsed.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="working folder")
-    parsed.add_argument("--collect", action="store_true", help="compute nothing; the tables from the cells in --work")
+    parsed = learning_parser(__doc__)
     parsed.add_argument("--again", action="store_true", help="also the cells of older code or other settings")
     parsed.add_argument("--confirm", action="store_true", help="see above; then the tables")
     parsed.add_argument("--device", default="cpu", help="to train and draw on: cpu or cuda")
@@ -257,10 +256,8 @@ def main() -> None:
         if args.workers > 1:
             for dataset in args.datasets:
                 if dataset != "real" or os.environ.get("ECGPIPE_PHYSIONET"):
-                    measure(args.work, dataset)  # makes records and judges
-            in_processes(args.workers, compute, [(args.work, [cell], args.again, args.device) for cell in wanted])
-        else:
-            compute(args.work, wanted, args.again, args.device)
+                    measure(args.work, dataset)  # makes records and judges, once for all processes
+        in_processes(args.workers, compute, [(args.work, [cell], args.again, args.device) for cell in wanted])
     if not args.render:
         collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
         collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")

@@ -80,6 +80,38 @@ def remembered(folder: Path | None, name: str, make: Callable[[], Made]) -> Made
     return found
 
 
+def learning_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the argument parser of a benchmark that keeps its measurements in the working folder of learning.py."""
+    arguments = parser(description)
+    work = ROOT / "results" / "learning"
+    arguments.add_argument("--work", type=Path, default=work, help="working folder, that of learning.py")
+    arguments.add_argument("--collect", action="store_true", help="compute nothing; the tables of what is in --work")
+    return arguments
+
+
+def publish(
+    args: argparse.Namespace,
+    csv: Path,
+    document: Path,
+    collect: Callable[[Path], pd.DataFrame],
+    render: Callable[[pd.DataFrame], str],
+    form: str = "%.6g",
+) -> None:
+    """Write what is in the working folder to the CSV file, unless only asked to render, and then the section of it.
+
+    Args:
+        args: of :func:`learning_parser`.
+        csv: file in ``docs/data``, whose name is the section's.
+        document: that holds the section.
+        collect: from the working folder to a table.
+        render: from the CSV's table to the section.
+        form: of floating-point numbers in the CSV.
+    """
+    if not args.render:
+        collect(args.work).to_csv(csv, index=False, float_format=form)
+    write_section(document, csv.stem, render(pd.read_csv(csv)))
+
+
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; every line ends with a newline."""
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in [heads, ["---"] * len(heads), *rows])
@@ -177,15 +209,19 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def machine() -> str:
-    """Describe this machine in one line."""
-    model = platform.processor() or platform.machine()
+def processor() -> str:
+    """Return the name of this machine's processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists() and (match := re.search(r"model name\s*: (.+)", cpuinfo.read_text())):
-        model = match[1]
+        return match[1]
+    return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """Describe this machine in one line."""
     memory = psutil.virtual_memory().total / 2**30
     system = f"{platform.system()}, Python {platform.python_version()}"
-    return f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}"
+    return f"{psutil.cpu_count()} cores ({processor()}), {memory:.0f} GiB, {system}"
 
 
 def write_section(document: Path, name: str, text: str) -> None:

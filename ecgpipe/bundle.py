@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from ecgpipe.cards import card
 from ecgpipe.config import Config, validate
-from ecgpipe.files import read_json, write_text
+from ecgpipe.files import atomic_path, read_json, write_text
 from ecgpipe.report.provenance import GitState, config_text, git_state
 from ecgpipe.report.run import build_report
 from ecgpipe.runs import finished, provenances
@@ -121,19 +122,14 @@ def write_ro_crate(folder: str | Path, out: str | Path, *, licence: str, author:
     run = Run.of(folder)
     if not (PACKAGE_ROOT / "Snakefile").exists():
         raise BundleError(f"{PACKAGE_ROOT} has no Snakefile: install ecgpipe from a clone (pip install -e .)")
-    from ecgpipe.files import atomic_path
-
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         _collect(run, root)
         crate = _crate(run, root, licence, author)
-        with atomic_path(out) as half:
-            archive = root.parent / f"{root.name}.zip"
-            try:
-                crate.write_zip(archive)
-                half.write_bytes(archive.read_bytes())
-            finally:
-                archive.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory() as other, atomic_path(out) as half:
+            archive = Path(other) / "crate.zip"  # rocrate wants this ending
+            crate.write_zip(archive)
+            shutil.copyfile(archive, half)
         return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
@@ -180,7 +176,7 @@ def _folders(results: Path, kind: str, study: Layout) -> Iterator[tuple[tuple[st
 def _copy(source: Path, target: Path) -> None:
     if source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes())
+        shutil.copyfile(source, target)
 
 
 def _readme(run: Run) -> str:

@@ -17,15 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgpipe.numbered import numbered
 from ecgpipe.preprocess.splits import TEST, TRAIN, rotation
 from ecgpipe.tables.cells import Cell, Key, read_all
 
 log = logging.getLogger(__name__)
-
-
-def names_of(dataset: str, number: int) -> list[str]:
-    """Return the names of a dataset's rotations; its own is the first."""
-    return [dataset, *(f"{dataset}-{place}" for place in range(2, number + 1))]
 
 
 def inflation(number: int) -> float:
@@ -51,7 +47,7 @@ def by_dataset(files: Mapping[str, Sequence[Path]], rotate: Mapping[str, int]) -
         files: by name of the dataset, or of the rotation.
         rotate: number of rotations of each dataset; one where it is not named.
     """
-    further = {name: dataset for dataset, number in rotate.items() for name in names_of(dataset, number)[1:]}
+    further = {name: dataset for dataset, number in rotate.items() for name in numbered(dataset, number)[1:]}
     found: dict[str, list[list[Path]]] = {}
     for name in sorted(files, key=lambda name: name in further):
         found.setdefault(further.get(name, name), []).append(list(files[name]))
@@ -68,7 +64,7 @@ def with_rotation(training: pd.DataFrame, rotate: Mapping[str, int]) -> pd.DataF
     places = {
         name: (dataset, place)
         for dataset, number in rotate.items()
-        for place, name in enumerate(names_of(dataset, number), 1)
+        for place, name in enumerate(numbered(dataset, number), 1)
     }
     named = [places.get(name, (name, 1)) for name in training["dataset"]]
     table = training.assign(dataset=[dataset for dataset, _ in named])

@@ -11,6 +11,7 @@ from typing import Any
 from ecgpipe.closeness.names import TABLES as CLOSENESS_TABLES
 from ecgpipe.config import Config, ConfigError, DatasetSettings
 from ecgpipe.config.checks import STUDIES
+from ecgpipe.numbered import numbered, unnumbered
 from ecgpipe.vocabulary import POOLED, REAL, SYNTHETIC
 from ecgpipe.workflow.jobs import JOBS, RESULTS, JobKind
 
@@ -63,8 +64,7 @@ class Layout:
 
     def rotated(self, dataset: str) -> list[str]:
         """Names of a dataset's rotations: its own name is the first, ``ptbxl-2`` the second."""
-        number = self.datasets[dataset].rotate or 1
-        return [dataset, *(f"{dataset}-{place}" for place in range(2, number + 1))]
+        return numbered(dataset, self.datasets[dataset].rotate or 1)
 
     @property
     def rotations(self) -> list[str]:
@@ -79,7 +79,7 @@ class Layout:
     @staticmethod
     def dataset_of(rotation: str) -> str:
         """Return the dataset of which a name is a rotation."""
-        return rotation.split("-")[0]
+        return unnumbered(rotation)
 
     @property
     def sourced(self) -> list[str]:
@@ -123,7 +123,7 @@ class Layout:
     def repeated(self, source: str) -> list[str]:
         """Names of a generator's repetitions: its own name is the first, ``diffwave-2`` the second."""
         number = 1 if source == POOLED else self.config.experiments.generator_repetitions
-        return [source, *(f"{source}-{place}" for place in range(2, number + 1))]
+        return numbered(source, number)
 
     @property
     def repetitions(self) -> list[str]:
@@ -133,7 +133,7 @@ class Layout:
     @staticmethod
     def generator_of(repetition: str) -> str:
         """Return the generator of which a name is a repetition."""
-        return repetition.split("-")[0]
+        return unnumbered(repetition)
 
     @cached_property
     def models(self) -> list[tuple[str, str]]:

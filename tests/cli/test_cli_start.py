@@ -64,22 +64,25 @@ def test_what_cannot_be_begun_is_told(
     assert not (tmp_path / "study").exists()
 
 
+def passes_its_test_and_the_check(run: Command, tests: int) -> None:
+    """Run the test of the folder that this process is in, and then the check of its study."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(rf"\b{tests} passed", done.stdout)
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert out == "config.yaml: every key is known and every value allowed.\n"
+
+
 def test_a_new_generator_passes_its_own_test_and_the_studys_check(
     run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("new", "generator", "my_noise")[0] == 0
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path / "my_noise", text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"\b6 passed", done.stdout)
-    monkeypatch.chdir(tmp_path / "my_noise")
-    code, out, err = run("check")
-    assert (code, err) == (0, "")
-    assert out == "config.yaml: every key is known and every value allowed.\n"
-    (tmp_path / "my_noise" / "config.yaml").write_text(
-        Path("config.yaml").read_text().replace("smoothness: 4", "smooth: 4")
-    )
+    monkeypatch.chdir("my_noise")
+    passes_its_test_and_the_check(run, 6)
+    Path("config.yaml").write_text(Path("config.yaml").read_text().replace("smoothness: 4", "smooth: 4"))
     code, _, err = run("check")
     assert code == 2
     assert "generator_settings.my_noise.train.smooth" in err
@@ -90,14 +93,8 @@ def test_a_new_classifier_passes_its_own_test_and_the_studys_check(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("new", "classifier", "my_net")[0] == 0
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path / "my_net", text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"\b4 passed", done.stdout)
-    monkeypatch.chdir(tmp_path / "my_net")
-    code, out, err = run("check")
-    assert (code, err) == (0, "")
-    assert out == "config.yaml: every key is known and every value allowed.\n"
+    monkeypatch.chdir("my_net")
+    passes_its_test_and_the_check(run, 4)
     Path("config.yaml").write_text(Path("config.yaml").read_text().replace("channels: 8", "channel: 8"))
     code, _, err = run("check")
     assert code == 2
