@@ -171,3 +171,11 @@ def test_rates_and_pauses_are_read_off_the_beats(measures: ModuleType) -> None:
     assert found["rate"].iloc[0] == pytest.approx(75, rel=0.01)
     assert found["pause"].tolist() == [0, 1]
     assert measures.rhythm_figures(found, found)["rate_distance"] == 0
+
+
+def test_the_blinded_readings_scores_are_those_of_its_answers(load: Callable[[str], ModuleType]) -> None:
+    reading = load("blind_reading")
+    folder = reading.DATA / "blind_reading"
+    found = reading.score([folder / "answers.json"], folder / "key.json").scores
+    pd.testing.assert_frame_equal(found, pd.read_csv(reading.CSV), rtol=1e-5)
+    assert reading.table(found).strip() in reading.DOCUMENT.read_text(encoding="utf-8")
