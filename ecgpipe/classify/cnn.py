@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ecgpipe.classify.network import Network
+from ecgpipe.classify.network import Network, columns
 from ecgpipe.config.derived import POOL, STRIDE, pooled_length
 
 DILATION = 5
@@ -71,7 +71,7 @@ class RhythmCNN(Network):
 
     def features(self, signals: Tensor) -> Tensor:
         """Return the flattened output of the convolutions: standardised ``(n, leads, length)`` to ``(n, features)``."""
-        hidden: Tensor = self.stem(signals.unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        hidden: Tensor = self.stem(columns(signals))
         for convolution in self.blocks:
             hidden = F.relu(hidden + convolution(F.relu(convolution(hidden))))
             hidden = F.max_pool2d(hidden, (1, POOL), (1, STRIDE))

@@ -28,3 +28,11 @@ class Network(nn.Module):
         """Return logits ``(n, classes)`` of standardised signals ``(n, leads, length)``."""
         logits: Tensor = self.head(self.features(signals))
         return logits
+
+
+def columns(signals: Tensor) -> Tensor:
+    """Return ``(n, leads, length)`` as ``(n, leads, 1, length)``, channels last.
+
+    Written without ``memory_format``, which :func:`torch.vmap` does not know.
+    """
+    return signals.transpose(1, 2).contiguous().transpose(1, 2).unsqueeze(2)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ecgpipe.classify.network import Network
+from ecgpipe.classify.network import Network, columns
 
 
 class _Conv(nn.Module):
@@ -43,11 +43,6 @@ class _Residual(nn.Module):
         return F.relu(self.path(x) + self.shortcut(x))
 
 
-def _columns(signals: Tensor) -> Tensor:
-    """Return ``(n, leads, length)`` as ``(n, leads, 1, length)``, channels last."""
-    return signals.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-
-
 class ResNetWang(Network):
     """Three residual blocks of convolutions of 8, 5 and 3 samples, global average pooling, one linear layer.
 
@@ -73,7 +68,7 @@ class ResNetWang(Network):
 
     def features(self, signals: Tensor) -> Tensor:
         """Return what the linear layer reads: standardised ``(n, leads, length)`` to ``(n, 2 channels)``."""
-        pooled: Tensor = self.blocks(_columns(signals)).mean(dim=(2, 3))
+        pooled: Tensor = self.blocks(columns(signals)).mean(dim=(2, 3))
         return pooled
 
 
@@ -139,5 +134,5 @@ class XResNet(Network):
 
     def features(self, signals: Tensor) -> Tensor:
         """Return what the head reads: standardised ``(n, leads, length)`` to mean and maximum over time, ``(n, f)``."""
-        hidden: Tensor = self.blocks(_columns(signals))
+        hidden: Tensor = self.blocks(columns(signals))
         return torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,10 @@ from ecgpipe.vocabulary import CLASS_WEIGHTS
 VALIDATIONS = 10
 """How often the validation loss is computed in a training of a fixed number of steps."""
 
-_EVALUATION_BATCH = 64
+EVALUATION_BATCH = 64
+"""Records that are passed through a network at once when nothing is learnt."""
 _WARM_UP = 0.25
-_INITIAL, _SHUFFLE, _DROPOUT, _CHANGES = range(4)
+_INITIAL, _SHUFFLE, DROPOUT, _CHANGES = range(4)
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, classes)`` and labels ``(n,)`` to a loss for each record, ``(n,)``."""
@@ -57,7 +58,7 @@ class Fit:
 
 
 @contextlib.contextmanager
-def _seeded(device: torch.device, *entropy: int) -> Iterator[None]:
+def seeded(device: torch.device, *entropy: int) -> Iterator[None]:
     """Seed torch's own generators within the block and leave them as they were after it."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
@@ -72,7 +73,7 @@ def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
         ClassifierError: if a class of the user's own cannot be had, or does not take its settings.
     """
     leads, classes = len(spec.leads), len(spec.classes)
-    with _seeded(torch.device("cpu"), seed, _INITIAL):
+    with seeded(torch.device("cpu"), seed, _INITIAL):
         if isinstance(settings, ClassifierSettings):
             return RhythmCNN(
                 leads,
@@ -94,7 +95,7 @@ def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
 
 def linear_probe(features: InMemory, spec: SignalSpec, seed: int) -> nn.Linear:
     """Return one untrained linear layer from convolution features ``(n, f)`` to logits, a function of ``seed``."""
-    with _seeded(torch.device("cpu"), seed, _INITIAL):
+    with seeded(torch.device("cpu"), seed, _INITIAL):
         return nn.Linear(features.values.shape[1], len(spec.classes))
 
 
@@ -102,9 +103,9 @@ def _outputs(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Iterator[t
     """Yield the function's outputs and the labels for all inputs, in order, without gradients."""
     n = len(inputs.labels)
     with torch.no_grad():
-        for start in range(0, n, _EVALUATION_BATCH):
-            positions = np.arange(start, min(start + _EVALUATION_BATCH, n))
-            yield function(inputs.batch(positions)), inputs.labels[start : start + _EVALUATION_BATCH]
+        for start in range(0, n, EVALUATION_BATCH):
+            positions = np.arange(start, min(start + EVALUATION_BATCH, n))
+            yield function(inputs.batch(positions)), inputs.labels[start : start + EVALUATION_BATCH]
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -182,11 +183,11 @@ class EarlyStopping:
         self.best_loss = math.inf
         self.best: dict[str, Tensor] = {}
 
-    def update(self, loss: float, model: nn.Module) -> None:
+    def update(self, loss: float, weights: Mapping[str, Tensor]) -> None:
         """Take the loss of the next validation, and the weights if it is better."""
         self.validation += 1
         if loss < self.best_loss - self.min_delta:
-            self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            self.best = {name: value.detach().clone() for name, value in weights.items()}
             self.best_validation, self.best_loss = self.validation, loss
 
     @property
@@ -202,15 +203,82 @@ def _validation_steps(settings: ClassifierTraining, batches: int) -> list[int]:
     return [total * validation // number for validation in range(number + 1)]
 
 
-def _one_cycle(
-    optimizer: torch.optim.Optimizer, settings: ClassifierTraining
-) -> torch.optim.lr_scheduler.OneCycleLR | None:
-    """Return the learning-rate schedule; None for a constant rate, without a fixed number of steps."""
-    if not settings.steps:
-        return None
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, settings.steps, pct_start=_WARM_UP, cycle_momentum=False
-    )
+class Course:
+    """One training without its network: the batches in their order, how they weigh, and what is kept.
+
+    Args:
+        train: inputs to learn from.
+        validation: inputs that choose the weights.
+        settings: loss, batch, epochs, steps, patience, min_delta.
+        seed: seed of record order and changes.
+        baseline: as in :func:`fit`.
+
+    Attributes:
+        steps: after which the validation loss is computed, ascending from 0, where it is not.
+        losses: of a record.
+        stopping: keeps the best weights.
+
+    Raises:
+        ValueError: if there is no training or validation record.
+    """
+
+    def __init__(
+        self, train: Inputs, validation: Inputs, settings: ClassifierTraining, seed: int, baseline: str | None
+    ) -> None:
+        n = len(train.labels)
+        if n == 0 or len(validation.labels) == 0:
+            raise ValueError(
+                f"training needs records to learn from and to validate on, got {n} and {len(validation.labels)}"
+            )
+        self._labels, self._learning_rate = train.labels, settings.learning_rate
+        cuts = _batches(n, settings.batch)
+        self.steps = _validation_steps(settings, len(cuts))
+        orders = passes(baseline, train.labels.cpu().numpy(), np.random.default_rng([seed, _SHUFFLE]))
+        self._positions = (order[cut] for order in orders for cut in cuts)
+        self._read = reader(baseline, train, np.random.default_rng([seed, _CHANGES]))
+        self.losses = losses("weighted" if baseline == CLASS_WEIGHTS else settings.loss, train.labels)
+        self.stopping = EarlyStopping(settings.patience, settings.min_delta)
+
+    def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the inputs and labels of the next batches."""
+        for positions in itertools.islice(self._positions, number):
+            yield self._read(positions), self._labels[torch.from_numpy(positions).to(self._labels.device)]
+
+    def end(self, model: nn.Module) -> Fit:
+        """Give the network its best weights, and tell how the training went.
+
+        Raises:
+            ValueError: if the validation loss was never finite.
+        """
+        stopping, steps = self.stopping, self.steps
+        if not stopping.best:
+            raise ValueError(
+                f"the validation loss was never finite in {steps[stopping.validation]} steps (learning rate "
+                f"{self._learning_rate}): lower the learning rate, or look for NaN in the validation records"
+            )
+        model.load_state_dict(stopping.best)
+        model.eval()
+        return Fit(steps[stopping.validation], steps[stopping.best_validation], stopping.best_loss)
+
+
+class Optimizer:
+    """AdamW with torch's default weight decay (0.01); with a number of steps, at a one-cycle learning rate."""
+
+    def __init__(self, parameters: Iterable[Tensor], settings: ClassifierTraining) -> None:
+        self.adamw = torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=True)
+        self._schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
+        if settings.steps:
+            self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self.adamw, settings.learning_rate, settings.steps, pct_start=_WARM_UP, cycle_momentum=False
+            )
+
+    def step(self, loss: Tensor) -> None:
+        """Change the parameters once."""
+        self.adamw.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.adamw.step()
+        if self._schedule:
+            self._schedule.step()
 
 
 def fit(
@@ -248,44 +316,14 @@ def fit(
     Raises:
         ValueError: if there is no training or validation record, or the validation loss was never finite.
     """
-    n = len(train.labels)
-    if n == 0 or len(validation.labels) == 0:
-        raise ValueError(
-            f"training needs records to learn from and to validate on, got {n} and {len(validation.labels)}"
-        )
-    model.to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    schedule = _one_cycle(optimizer, settings)
-    cuts = _batches(n, settings.batch)
-    steps = _validation_steps(settings, len(cuts))
-    orders = passes(baseline, train.labels.cpu().numpy(), np.random.default_rng([seed, _SHUFFLE]))
-    batches = (order[cut] for order in orders for cut in cuts)
-    read = reader(baseline, train, np.random.default_rng([seed, _CHANGES]))
-    loss_of = losses("weighted" if baseline == CLASS_WEIGHTS else settings.loss, train.labels)
-    stopping = EarlyStopping(settings.patience, settings.min_delta)
-
-    def step(positions: np.ndarray) -> None:
-        labels = train.labels[torch.from_numpy(positions).to(device)]
-        loss = loss_of(model(read(positions)), labels).mean()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if schedule:
-            schedule.step()
-
-    with _seeded(device, seed, _DROPOUT):
-        for before, after in itertools.pairwise(steps):
+    course = Course(train, validation, settings, seed, baseline)
+    optimizer = Optimizer(model.to(device).parameters(), settings)
+    with seeded(device, seed, DROPOUT):
+        for before, after in itertools.pairwise(course.steps):
             model.train()
-            for positions in itertools.islice(batches, after - before):
-                step(positions)
-            stopping.update(mean_loss(model, validation, loss_of), model)
-            if stopping.stop:
+            for inputs, labels in course.batches(after - before):
+                optimizer.step(course.losses(model(inputs), labels).mean())
+            course.stopping.update(mean_loss(model, validation, course.losses), model.state_dict())
+            if course.stopping.stop:
                 break
-    if not stopping.best:
-        raise ValueError(
-            f"the validation loss was never finite in {steps[stopping.validation]} steps (learning rate "
-            f"{settings.learning_rate}): lower the learning rate, or look for NaN in the validation records"
-        )
-    model.load_state_dict(stopping.best)
-    model.eval()
-    return Fit(steps[stopping.validation], steps[stopping.best_validation], stopping.best_loss)
+    return course.end(model)

@@ -1,0 +1,128 @@
+"""Networks trained together: each becomes what it becomes alone, up to rounding."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sine_classes import signals_of
+from torch import nn
+
+from ecgpipe.arrays import SignalReader
+from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
+from ecgpipe.classify.stacked import fit_together
+from ecgpipe.classify.training import build, convolution_features, fit, predict
+from ecgpipe.config import AnyClassifier, ClassifierSettings, WangSettings, XResNetSettings
+from ecgpipe.dataset import SignalSpec
+from ecgpipe.vocabulary import BASELINES
+
+SEEDS = [4, 9, 2]
+TRAINING = {"learning_rate": 0.01, "batch": 8, "epochs": 12, "patience": 2}
+CLASSIFIERS: dict[str, AnyClassifier] = {
+    "cnn": ClassifierSettings(blocks=2, channels=3, kernel=3, width=8, dense_layers=2, dropout=0.4, **TRAINING),
+    "resnet1d_wang": WangSettings(kind="resnet1d_wang", channels=4, **TRAINING),
+    "xresnet1d": XResNetSettings(kind="xresnet1d", depth=18, channels=4, **TRAINING),
+}
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Networks in double precision, so that rounding, which training amplifies, hides no difference."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def labelled(n: int, seed: int, device: str) -> InMemory:
+    """Standardised records of three classes, half of them labelled at random."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    given = np.concatenate([labels[: n // 2], rng.permutation(labels[n // 2 :])])
+    records = Selection(SignalReader.of(signals_of(labels, seed)), given)
+    found = standardized(records, Standardizer.fit(records), torch.device(device))
+    assert isinstance(found, InMemory)
+    return InMemory(found.values.to(torch.get_default_dtype()), found.labels)
+
+
+class Both:
+    """Networks of three seeds, trained one after another and together on sets of their own."""
+
+    def __init__(
+        self, spec: SignalSpec, settings: AnyClassifier, device: str, baseline: str | None = None, heads: bool = False
+    ) -> None:
+        where = torch.device(device)
+        trains: list[Any] = [labelled(45, seed, device) for seed in SEEDS]  # batches of 8, 8, 8, 8, 8 and 5
+        self.validations: list[Any] = [labelled(70, seed + 20, device) for seed in SEEDS]
+        networks = [build(spec, settings, seed).to(where) for seed in SEEDS]
+        self.alone: list[nn.Module] = [*networks]
+        if heads:
+            trains, self.validations = (
+                [convolution_features(model.eval(), part) for model, part in zip(networks, parts, strict=True)]
+                for parts in (trains, self.validations)
+            )
+            self.alone = [model.head for model in networks]
+        self.together = copy.deepcopy(self.alone)
+        state = torch.random.get_rng_state()
+        self.fits = fit_together(self.together, trains, self.validations, settings, SEEDS, where, baseline)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        self.fits_alone = [
+            fit(model, train, validation, settings, seed, where, baseline)
+            for model, train, validation, seed in zip(self.alone, trains, self.validations, SEEDS, strict=True)
+        ]
+
+    def check(self, tolerance: float) -> None:
+        for fit_alone, found in zip(self.fits_alone, self.fits, strict=True):
+            assert (found.steps, found.best_step) == (fit_alone.steps, fit_alone.best_step)
+            assert found.validation_loss == pytest.approx(fit_alone.validation_loss, rel=tolerance)
+        for alone, together, validation in zip(self.alone, self.together, self.validations, strict=True):
+            assert not together.training
+            state = together.state_dict()
+            for name, value in alone.state_dict().items():
+                torch.testing.assert_close(state[name], value, rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(predict(together, validation), predict(alone, validation), atol=tolerance)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_each_network_becomes_what_it_becomes_alone(double: None, spec: SignalSpec, name: str, device: str) -> None:
+    both = Both(spec, CLASSIFIERS[name], device)
+    both.check(1e-6)
+    assert len({fit.steps for fit in both.fits}) > 1  # they stop at different steps
+    assert all(fit.best_step < fit.steps for fit in both.fits)
+
+
+def test_in_single_precision_to_rounding(spec: SignalSpec) -> None:
+    Both(spec, CLASSIFIERS["cnn"].model_copy(update={"epochs": 2}), "cpu").check(1e-3)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_each_keeps_the_draws_of_a_baseline(spec: SignalSpec, baseline: str) -> None:
+    """In single precision, which is that of the changes."""
+    Both(spec, CLASSIFIERS["cnn"].model_copy(update={"steps": 8}), "cpu", baseline).check(1e-3)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_heads_and_one_cycle(double: None, spec: SignalSpec, name: str) -> None:
+    settings = CLASSIFIERS[name].model_copy(update={"steps": 25, "loss": "focal"})
+    Both(spec, settings, "cpu", heads=True).check(1e-6)
+
+
+def test_networks_need_as_many_records(spec: SignalSpec) -> None:
+    settings, sets = CLASSIFIERS["cnn"], [labelled(n, 1, "cpu") for n in (30, 31)]
+    models = [build(spec, settings, seed) for seed in (0, 1)]
+    for trains, validations in ((sets, sets[:1] * 2), (sets[:1] * 2, sets)):
+        with pytest.raises(ValueError, match="as many records of each class"):
+            fit_together(models, trains, validations, settings, [0, 1], torch.device("cpu"))
+
+
+def test_a_network_that_never_has_a_finite_loss_is_told(spec: SignalSpec) -> None:
+    settings, sound = CLASSIFIERS["cnn"], labelled(30, 1, "cpu")
+    models = [build(spec, settings, seed) for seed in (0, 1)]
+    bad = InMemory(torch.full_like(sound.values, torch.nan), sound.labels)
+    with pytest.raises(ValueError, match="validation loss was never finite"):
+        fit_together(models, [sound, sound], [sound, bad], settings, [0, 1], torch.device("cpu"))
