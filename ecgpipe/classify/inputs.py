@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -156,3 +156,65 @@ def standardized(records: Selection, standardizer: Standardizer, device: torch.d
     for positions in _chunks(n):
         by_sample[positions[0] : positions[-1] + 1] = streamed.batch(positions).transpose(1, 2)
     return InMemory(by_sample.transpose(1, 2), labels)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One network's part of signals that several have on the device, standardised when a batch is asked for.
+
+    Attributes:
+        signals: of all networks, ``(m, length, leads)``, mV.
+        rows: this network's records among them, ``(n,)``, int64.
+        mean: its z-score's, ``(leads,)``, float32.
+        deviation: its z-score's, ``(leads,)``, float32.
+        labels: of its records, ``(n,)``.
+    """
+
+    signals: Tensor
+    rows: Tensor
+    mean: Tensor
+    deviation: Tensor
+    labels: Tensor
+
+    def batch(self, positions: np.ndarray) -> Tensor:
+        """Return standardised signals ``(len(positions), leads, length)``."""
+        chosen = self.signals[self.rows[torch.from_numpy(positions).to(self.rows.device)]]
+        return chosen.sub_(self.mean).div_(self.deviation).transpose(1, 2)
+
+
+def shared(
+    parts: Sequence[Selection], standardizers: Sequence[Standardizer], device: torch.device
+) -> list[Inputs] | None:
+    """Return the records of several networks as their inputs; a record that several have is on the device once.
+
+    They give the same numbers as :func:`standardized`.
+
+    Returns:
+        The inputs of each network; None if all records together do not fit (:data:`IN_MEMORY_BYTES`).
+    """
+    arrays = {id(array): array for part in parts for array in part.signals.arrays}
+    numbers = {key: number for number, key in enumerate(arrays)}
+    places = [
+        np.array([numbers[id(array)] for array in part.signals.arrays])[part.signals.array] * 2**40 + part.signals.rows
+        for part in parts
+    ]
+    union, rows = np.unique(np.concatenate(places), return_inverse=True)
+    signals = SignalReader(tuple(arrays.values()), union // 2**40, union % 2**40)
+    n, leads, length = signals.shape
+    if 4 * n * leads * length > IN_MEMORY_BYTES[device.type]:
+        return None
+    by_sample = torch.empty((n, length, leads), device=device)
+    for positions in _chunks(n):
+        chunk = signals[positions].astype(np.float32, copy=False).transpose(0, 2, 1)
+        by_sample[positions[0] : positions[-1] + 1] = torch.from_numpy(chunk)
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [
+        Shared(
+            by_sample,
+            torch.from_numpy(own).to(device),
+            torch.from_numpy(standardizer.mean.astype(np.float32)).to(device),
+            torch.from_numpy(standardizer.deviation.astype(np.float32)).to(device),
+            torch.from_numpy(part.labels).to(device),
+        )
+        for part, standardizer, own in zip(parts, standardizers, np.split(rows, ends), strict=True)
+    ]

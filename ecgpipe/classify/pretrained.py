@@ -26,8 +26,8 @@ _KEY = "ecgpipe"
 def network_tensors(model: Network, standardizer: Standardizer) -> dict[str, Tensor]:
     """Return what rebuilds a trained network and the z-score of its training records (mean, deviation in mV)."""
     tensors = {f"weights.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    tensors["standardizer.mean"] = torch.from_numpy(standardizer.mean)
-    tensors["standardizer.deviation"] = torch.from_numpy(standardizer.deviation)
+    tensors["standardizer.mean"] = torch.tensor(standardizer.mean)
+    tensors["standardizer.deviation"] = torch.tensor(standardizer.deviation)
     return tensors
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,19 @@ def _one_thread() -> Iterator[None]:
 
 
 def run_trainings(
-    trainings: Sequence[Training], train: Callable[[Training], Outcome], state_dir: Path
+    trainings: Sequence[Training],
+    train: Callable[[Sequence[Training]], Iterable[tuple[Training, Outcome]]],
+    state_dir: Path,
 ) -> dict[Training, Outcome]:
     """Do the trainings that ``state_dir`` does not hold yet; return all, in the order of ``trainings``.
 
     Trainings on CPUs use one thread, whatever the machine has: the number of threads changes the last bits of sums and
     thereby the result.
+
+    Args:
+        trainings: all of them.
+        train: does those that it is given and yields each as it is done.
+        state_dir: folder for finished trainings.
 
     Raises:
         ValueError: if there is none.
@@ -90,17 +97,18 @@ def run_trainings(
     if not trainings:
         raise ValueError("there is nothing to train: give at least one setting, fraction and seed")
     outcomes, there = {}, checkpoints.versions(state_dir)
-    with _one_thread():
-        for training in tqdm(trainings, desc="trainings", unit="training", disable=None):
-            path = state_dir / training.state
-            if (version := next(checkpoints.sound(path, there), None)) is not None:
+    with _one_thread(), tqdm(total=len(trainings), desc="trainings", unit="training", disable=None) as progress:
+        for training in trainings:
+            if (version := next(checkpoints.sound(state_dir / training.state, there), None)) is not None:
                 log.info("%s: done before, kept", training)
                 outcomes[training] = Outcome.load(version)
-            else:
-                outcomes[training] = train(training)
-                outcomes[training].save(path)
-                _log(training, outcomes[training].row)
-    return outcomes
+                progress.update()
+        for training, outcome in train([training for training in trainings if training not in outcomes]):
+            outcome.save(state_dir / training.state)
+            _log(training, outcome.row)
+            outcomes[training] = outcome
+            progress.update()
+    return {training: outcomes[training] for training in trainings}
 
 
 def _log(training: Training, row: dict[str, Any]) -> None:

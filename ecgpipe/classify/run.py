@@ -6,7 +6,7 @@ finished trainings in ``state_dir`` until both are written: after a kill it goes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from ecgpipe.classify.grid import (
 from ecgpipe.classify.pretrained import Pretrained, load_matching
 from ecgpipe.classify.records import RealData, SyntheticData, folder_name
 from ecgpipe.classify.results import Outcome, run_trainings, save_networks, write_tables
+from ecgpipe.classify.train_and_test import Task, train_all
 from ecgpipe.config import Baseline, Method, Ratio, Setting
 from ecgpipe.duplicates import require_distinct
 from ecgpipe.vocabulary import AUGMENTED, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETIC_ON_SYNTHETIC
@@ -29,6 +30,17 @@ from ecgpipe.vocabulary import AUGMENTED, REAL_ON_SYNTHETIC, SYNTHETIC, SYNTHETI
 
 def _pretrained(path: Path, data: RealData, experiment: Experiment) -> Pretrained:
     return load_matching(path, data.folder, data.dataset.spec, experiment.classifier, experiment.seeds)
+
+
+def _run(
+    trainings: Sequence[Training], task: Callable[[Training], Task], data: RealData, experiment: Experiment
+) -> dict[Training, Outcome]:
+    """Do all trainings that are not done yet; ``task`` says what each is given."""
+
+    def train(missing: Sequence[Training]) -> Iterator[tuple[Training, Outcome]]:
+        return train_all(map(task, missing), data, experiment)
+
+    return run_trainings(trainings, train, Path(experiment.state_dir))
 
 
 def _open_repetitions(
@@ -62,10 +74,10 @@ def run_real(experiment: Experiment) -> None:
     trainings = real_trainings(experiment.fractions, experiment.seeds)
     kept = [training for training in trainings if training.fraction == max(experiment.fractions)]
 
-    def train(training: Training) -> Outcome:
-        return real.train(training, data, experiment, keep=training in kept)
+    def task(training: Training) -> Task:
+        return real.task(training, data, keep=training in kept)
 
-    outcomes = run_trainings(trainings, train, Path(experiment.state_dir))
+    outcomes = _run(trainings, task, data, experiment)
     save_networks(experiment, data, data.dataset.spec, outcomes, kept)
     write_tables(experiment, data, data.tests, outcomes)
 
@@ -82,11 +94,11 @@ def run_baselines(experiment: Experiment, baselines: Sequence[Baseline]) -> None
     """
     data = RealData.open(experiment.data)
 
-    def train(training: Training) -> Outcome:
-        return real.train(training, data, experiment)
+    def task(training: Training) -> Task:
+        return real.task(training, data)
 
     trainings = baseline_trainings(baselines, experiment.fractions, experiment.seeds)
-    write_tables(experiment, data, data.tests, run_trainings(trainings, train, Path(experiment.state_dir)))
+    write_tables(experiment, data, data.tests, _run(trainings, task, data, experiment))
 
 
 def run_augmentation(
@@ -125,15 +137,15 @@ def run_augmentation(
         untrained = synthetic.real_networks_on_synthetic(networks, drawn, experiment)
     tests = [*data.tests, *(drawn.tests if SYNTHETIC_ON_SYNTHETIC in settings else [])]
 
-    def train(training: Training) -> Outcome:
+    def task(training: Training) -> Task:
         learnt = [drawn, *others][experiment.repetition(training.seed, 1 + len(others))]
         if training.setting == SYNTHETIC:
-            return synthetic.train(training, data, learnt, tests, experiment)
-        return augmentation.train(training, data, learnt, experiment)
+            return synthetic.task(training, data, learnt, tests)
+        return augmentation.task(training, data, learnt)
 
     alone = synthetic_trainings(drawn.generator, experiment.seeds) if SYNTHETIC in settings else []
     added = augmentation.trainings(data, drawn, experiment, ratios) if AUGMENTED in settings else []
-    outcomes = run_trainings([*alone, *added], train, Path(experiment.state_dir))
+    outcomes = _run([*alone, *added], task, data, experiment)
     if alone:
         save_networks(experiment, data, drawn.dataset.spec, outcomes, alone)
     write_tables(experiment, data, [*data.tests, *drawn.tests], outcomes, untrained)
@@ -156,12 +168,12 @@ def run_cross_set(
     data = RealData.open(experiment.data, experiment.also_test)
     drawn = _open_repetitions(samples, data, generator=generator)
 
-    def train(training: Training) -> Outcome:
+    def task(training: Training) -> Task:
         learnt = drawn[experiment.repetition(training.seed, len(drawn))]
-        return augmentation.train(training, data, learnt, experiment)
+        return augmentation.task(training, data, learnt)
 
     trainings = augmentation.trainings(data, drawn[0], experiment, ratios)
-    write_tables(experiment, data, data.tests, run_trainings(trainings, train, Path(experiment.state_dir)))
+    write_tables(experiment, data, data.tests, _run(trainings, task, data, experiment))
 
 
 def run_transfer(
@@ -185,8 +197,8 @@ def run_transfer(
         require_distinct({folder_name(folder): Path(folder) for folder in (experiment.data, origin)})
     start = _pretrained(pretrained, data, experiment)
 
-    def train(training: Training) -> Outcome:
-        return transfer.train(training, data, start, experiment)
+    def task(training: Training) -> Task:
+        return transfer.task(training, data, start)
 
     trainings = transfer_trainings(methods, transfer.source(start), experiment.fractions, experiment.seeds)
-    write_tables(experiment, data, data.tests, run_trainings(trainings, train, Path(experiment.state_dir)))
+    write_tables(experiment, data, data.tests, _run(trainings, task, data, experiment))

@@ -1,10 +1,12 @@
-"""One training and its tests: standardise, fit, predict, and tell what the network learnt from."""
+"""Trainings and their tests: standardise, fit, predict, and tell what each network learnt from."""
 
 from __future__ import annotations
 
+import itertools
+import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,46 @@ from torch import Tensor, nn
 
 from ecgpipe.classify.experiments import Experiment
 from ecgpipe.classify.grid import Training
-from ecgpipe.classify.inputs import Inputs, Standardizer, standardized
+from ecgpipe.classify.inputs import Inputs, Selection, Standardizer, shared, standardized
 from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.records import RealData, TestSet, TrainingRecords
 from ecgpipe.classify.results import Outcome
+from ecgpipe.classify.stacked import fit_together
 from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
-from ecgpipe.vocabulary import BASELINES, PROBE, TRAINING_RECORDS
+from ecgpipe.config import OwnClassifierSettings
+from ecgpipe.vocabulary import BASELINES, FROZEN, PROBE, TRAINING_RECORDS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training, and what it is given.
+
+    Attributes:
+        training: which one; a simple baseline is trained by its rule.
+        records: what it learns from and validates on.
+        start: networks whose weights it starts from; without, it is trained from scratch.
+        tests: test sets; those of the real dataset if None.
+        keep: whether the outcome holds what rebuilds the network.
+    """
+
+    training: Training
+    records: TrainingRecords
+    start: Pretrained | None = None
+    tests: Sequence[TestSet] | None = None
+    keep: bool = False
+
+    @property
+    def head_only(self) -> bool:
+        """Whether the convolutions are frozen."""
+        return self.training.setting in (FROZEN, PROBE)
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What is the same of trainings that can be done together: all but the seed, and numbers of records."""
+        counts = np.bincount(self.records.train.labels)
+        return (*astuple(replace(self.training, seed=0)), *counts, len(self.records.validation))
 
 
 def _row(
@@ -59,61 +95,90 @@ def predict_test_set(training: Training, model: nn.Module, test: TestSet, inputs
     return torch.from_numpy(probabilities)
 
 
-def train_network(
-    training: Training,
-    data: RealData,
-    records: TrainingRecords,
-    experiment: Experiment,
-    *,
-    tests: Sequence[TestSet] | None = None,
-    start: Pretrained | None = None,
-    keep: bool = False,
-) -> Outcome:
-    """Train all weights of a network and test it.
+def train_all(tasks: Iterable[Task], data: RealData, experiment: Experiment) -> Iterator[tuple[Training, Outcome]]:
+    """Train and test networks, those that differ in the seed alone together; yield the outcome of each, in order.
 
-    Args:
-        training: which one; a simple baseline is trained by its rule.
-        data: the real dataset.
-        records: what it learns from and validates on.
-        experiment: classifier and device.
-        tests: test sets; those of ``data`` if not given.
-        start: networks whose weights it starts from; without, it is trained from scratch.
-        keep: whether the outcome holds what rebuilds the network.
+    How many are trained together is :attr:`Experiment.stack_size`.
     """
-    started, device = time.perf_counter(), torch.device(experiment.device)
-    settings = experiment.classifier
-    standardizer = Standardizer.fit(records.train)
-    train, validation = (standardized(part, standardizer, device) for part in (records.train, records.validation))
-    model = start.network(training.seed) if start else build(data.dataset.spec, settings, training.seed)
-    baseline = training.setting if training.setting in BASELINES else None
-    result = fit(model, train, validation, settings, training.seed, device, baseline)
-    probabilities = {
-        test.name: predict_test_set(training, model, test, standardized(test.records, standardizer, device))
-        for test in (data.tests if tests is None else tests)
-    }
-    row = _row(training, data, records, result, model, time.perf_counter() - started)
-    return Outcome(row, probabilities, network_tensors(model, standardizer) if keep else {})
+    size = experiment.stack_size
+    if isinstance(experiment.classifier, OwnClassifierSettings) and experiment.stacked not in ("auto", 1):
+        log.info("networks of a class of your own are trained one after another (`compute.stacked`)")
+    for _, alike in itertools.groupby(tasks, key=lambda task: task.form):
+        group = list(alike)
+        for start in range(0, len(group), size):
+            yield from _train(group[start : start + size], data, experiment)
 
 
-def train_head(
-    training: Training, data: RealData, records: TrainingRecords, experiment: Experiment, start: Pretrained
-) -> Outcome:
-    """Train the dense head of a pre-trained network, or a new linear one, on frozen convolutions, and test it.
+def _z_scores(parts: Sequence[Selection]) -> list[Standardizer]:
+    """Fit a z-score to each network's training records; networks with the same records share one."""
+    found: dict[tuple[object, ...], Standardizer] = {}
+    keys = []
+    for part in parts:
+        reader = part.signals
+        keys.append((*map(id, reader.arrays), reader.array.tobytes(), reader.rows.tobytes()))
+        if keys[-1] not in found:
+            found[keys[-1]] = Standardizer.fit(part)
+    return [found[key] for key in keys]
 
-    The output of the convolutions is computed once.
-    """
-    started, device = time.perf_counter(), torch.device(experiment.device)
-    standardizer = Standardizer.fit(records.train)
-    model = start.network(training.seed).to(device)
-    train, validation, *tests = (
-        convolution_features(model, standardized(part, standardizer, device))
-        for part in (records.train, records.validation, *(test.records for test in data.tests))
-    )
-    probe = training.setting == PROBE
-    head = linear_probe(train, data.dataset.spec, training.seed) if probe else model.head
-    result = fit(head, train, validation, experiment.classifier, training.seed, device)
-    probabilities = {
-        test.name: predict_test_set(training, head, test, features)
-        for test, features in zip(data.tests, tests, strict=True)
-    }
-    return Outcome(_row(training, data, records, result, head, time.perf_counter() - started), probabilities, {})
+
+class _Member:
+    """A network of a stack, and how it reads records."""
+
+    def __init__(self, task: Task, standardizer: Standardizer, data: RealData, experiment: Experiment) -> None:
+        self.task, self.standardizer, self._device = task, standardizer, torch.device(experiment.device)
+        seed, spec = task.training.seed, data.dataset.spec
+        self.network = task.start.network(seed) if task.start else build(spec, experiment.classifier, seed)
+        self.trained: nn.Module = self.network
+        if task.head_only:
+            self.trained = self.network.to(self._device).head
+
+    def inputs(self, records: Selection) -> Inputs:
+        """Return what the trained part reads: signals, or of a frozen network the features, computed once."""
+        signals = standardized(records, self.standardizer, self._device)
+        return convolution_features(self.network, signals) if self.task.head_only else signals
+
+    def outcome(self, data: RealData, result: Fit, seconds: float) -> Outcome:
+        """Test the trained network; ``seconds`` is its share of what was done before."""
+        started, task = time.perf_counter(), self.task
+        probabilities = {
+            test.name: predict_test_set(task.training, self.trained, test, self.inputs(test.records))
+            for test in (data.tests if task.tests is None else task.tests)
+        }
+        seconds += time.perf_counter() - started
+        row = _row(task.training, data, task.records, result, self.trained, seconds)
+        return Outcome(row, probabilities, network_tensors(self.network, self.standardizer) if task.keep else {})
+
+
+def _inputs(members: Sequence[_Member], parts: Sequence[Selection], device: torch.device) -> list[Inputs] | None:
+    """Return what each network reads; None if the signals of all do not fit into the device's memory."""
+    if len(members) == 1 or members[0].task.head_only:
+        return [member.inputs(part) for member, part in zip(members, parts, strict=True)]
+    return shared(parts, [member.standardizer for member in members], device)
+
+
+def _train(tasks: Sequence[Task], data: RealData, experiment: Experiment) -> Iterator[tuple[Training, Outcome]]:
+    """Train networks, together if there are several, and test each."""
+    started, device, settings = time.perf_counter(), torch.device(experiment.device), experiment.classifier
+    standardizers = _z_scores([task.records.train for task in tasks])
+    members = [_Member(task, own, data, experiment) for task, own in zip(tasks, standardizers, strict=True)]
+    trains = _inputs(members, [task.records.train for task in tasks], device)
+    validations = _inputs(members, [task.records.validation for task in tasks], device)
+    first, others = tasks[0].training, ", ".join(str(task.training.seed) for task in tasks[1:])
+    if trains is None or validations is None:
+        log.info("%s: trained alone, since its records and those of seeds %s do not fit into memory", first, others)
+        for task in tasks:
+            yield from _train([task], data, experiment)
+        return
+    if first.setting == PROBE:
+        for member, train in zip(members, trains, strict=True):
+            member.trained = linear_probe(train, data.dataset.spec, member.task.training.seed)
+    baseline = first.setting if first.setting in BASELINES else None
+    seeds, models = [task.training.seed for task in tasks], [member.trained for member in members]
+    if len(tasks) == 1:
+        results = [fit(models[0], trains[0], validations[0], settings, seeds[0], device, baseline)]
+    else:
+        log.info("%s: trained together with seeds %s", first, others)
+        results = fit_together(models, trains, validations, settings, seeds, device, baseline)
+    seconds = (time.perf_counter() - started) / len(tasks)
+    for member, result in zip(members, results, strict=True):
+        yield member.task.training, member.outcome(data, result, seconds)

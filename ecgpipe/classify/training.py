@@ -93,10 +93,10 @@ def build(spec: SignalSpec, settings: AnyClassifier, seed: int) -> Network:
         return XResNet(leads, classes, depth=settings.depth, channels=settings.channels, dropout=settings.dropout)
 
 
-def linear_probe(features: InMemory, spec: SignalSpec, seed: int) -> nn.Linear:
+def linear_probe(features: Inputs, spec: SignalSpec, seed: int) -> nn.Linear:
     """Return one untrained linear layer from convolution features ``(n, f)`` to logits, a function of ``seed``."""
     with seeded(torch.device("cpu"), seed, _INITIAL):
-        return nn.Linear(features.values.shape[1], len(spec.classes))
+        return nn.Linear(features.batch(np.zeros(1, dtype=np.int64)).shape[1], len(spec.classes))
 
 
 def _outputs(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Iterator[tuple[Tensor, Tensor]]:

@@ -32,8 +32,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ecgpipe.config import AnyClassifier
+from ecgpipe.config import AnyClassifier, ClassifierSettings, OwnClassifierSettings
+
+STACK = 25
+"""Networks ``cnn`` that are trained together on a GPU: 25 of the paper's were measured."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Experiment:
             each combination of data, settings and code. Deleted at the end.
         device: ``cpu`` or ``cuda``.
         also_test: folders of further datasets whose test records are tested on.
+        stacked: how many repetitions are trained together, as :attr:`ecgpipe.config.sections.compute.Compute.stacked`.
     """
 
     data: Path
@@ -60,6 +65,20 @@ class Experiment:
     state_dir: Path
     device: str = "cpu"
     also_test: Sequence[Path] = ()
+    stacked: int | Literal["auto"] = "auto"
+
+    @property
+    def stack_size(self) -> int:
+        """How many networks that differ in the seed alone are trained together, at most.
+
+        Not of a user's own class: nothing says that torch can compute several at once, nor that each would draw what
+        it draws alone.
+        """
+        if isinstance(self.classifier, OwnClassifierSettings):
+            return 1
+        if self.stacked == "auto":
+            return STACK if self.device == "cuda" and isinstance(self.classifier, ClassifierSettings) else 1
+        return self.stacked
 
     def repetition(self, seed: int, repetitions: int) -> int:
         """Return which of a generator's repetitions a network learns from: seeds in ascending order take turns."""

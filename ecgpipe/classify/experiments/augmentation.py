@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from ecgpipe.classify.experiments import Experiment
 from ecgpipe.classify.grid import Training, augmented_trainings, ratio_name
 from ecgpipe.classify.records import RealData, SyntheticData, TrainingRecords
-from ecgpipe.classify.results import Outcome
 from ecgpipe.classify.subsets import feasible_ratios, synthetic_subset
-from ecgpipe.classify.train_and_test import train_network
+from ecgpipe.classify.train_and_test import Task
 from ecgpipe.config import Ratio
 
 log = logging.getLogger(__name__)
@@ -39,9 +38,8 @@ def trainings(
     return augmented_trainings(synthetic.generator, by_fraction, experiment.seeds)
 
 
-def train(training: Training, data: RealData, synthetic: SyntheticData, experiment: Experiment) -> Outcome:
-    """Add synthetic records to a share of the real ones and train one network on both."""
+def task(training: Training, data: RealData, synthetic: SyntheticData) -> Task:
+    """Add synthetic records to a share of the real ones, for one network to learn from both."""
     real = data.share(training.fraction, training.seed)
     added = synthetic_subset(real.labels, synthetic.train.labels, training.ratio, training.seed)
-    records = TrainingRecords(real, synthetic.train.subset(added), data.validation)
-    return train_network(training, data, records, experiment)
+    return Task(training, TrainingRecords(real, synthetic.train.subset(added), data.validation))

@@ -15,17 +15,14 @@ from ecgpipe.classify.grid import Training, grid
 from ecgpipe.classify.inputs import standardized
 from ecgpipe.classify.pretrained import Pretrained
 from ecgpipe.classify.records import RealData, SyntheticData, TestSet, TrainingRecords
-from ecgpipe.classify.results import Outcome
-from ecgpipe.classify.train_and_test import predict_test_set, train_network
+from ecgpipe.classify.train_and_test import Task, predict_test_set
 from ecgpipe.vocabulary import REAL
 
 
-def train(
-    training: Training, data: RealData, synthetic: SyntheticData, tests: Sequence[TestSet], experiment: Experiment
-) -> Outcome:
-    """Train one network of TrSTeR, whose outcome holds what rebuilds it."""
+def task(training: Training, data: RealData, synthetic: SyntheticData, tests: Sequence[TestSet]) -> Task:
+    """Return one training of TrSTeR, whose outcome holds what rebuilds the network."""
     records = TrainingRecords(data.share(0, training.seed), synthetic.train, synthetic.validation)
-    return train_network(training, data, records, experiment, tests=tests, keep=True)
+    return Task(training, records, tests=tests, keep=True)
 
 
 def real_networks_on_synthetic(

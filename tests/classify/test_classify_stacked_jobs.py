@@ -1,0 +1,151 @@
+"""Jobs that train repetitions together: the results of one after another to rounding, and they go on after a kill."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sine_classes import CLASSES, signals_of
+
+from ecgpipe.arrays import SignalReader
+from ecgpipe.classify import inputs, train_and_test
+from ecgpipe.classify.experiments import STACK, Experiment
+from ecgpipe.classify.inputs import Selection, Standardizer, shared, standardized
+from ecgpipe.classify.pretrained import Pretrained
+from ecgpipe.classify.run import run_augmentation, run_baselines, run_real, run_transfer
+from ecgpipe.config import AnyClassifier, ClassifierSettings, OwnClassifierSettings, XResNetSettings
+
+CPU = torch.device("cpu")
+SEEDS = [4, 9, 2]
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_classifier"
+
+
+def run_all(folders: tuple[Path, Path], out: Path, settings: AnyClassifier, stacked: int) -> None:
+    data, samples = folders
+
+    def experiment(name: str) -> Experiment:
+        return Experiment(data, out / name, settings, [0.5, 1.0], SEEDS, out / "state", stacked=stacked)
+
+    run_real(experiment("real"))
+    run_baselines(experiment("baselines"), ["oversampling", "mixup"])
+    run_augmentation(experiment("augmentation"), [samples], ["TrSTeR", "TrRSTeR", "TrSTeS"])
+    pretrained = out / "augmentation" / "pretrained.safetensors"
+    run_transfer(experiment("transfer"), pretrained, methods=["frozen", "finetuned", "probe"])
+    assert not (out / "state").exists()
+
+
+@pytest.fixture(scope="module")
+def one_by_one(
+    folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, settings: ClassifierSettings
+) -> Path:
+    out = tmp_path_factory.mktemp("one_by_one")
+    run_all(folders, out, settings, 1)
+    return out
+
+
+def compare(out: Path, wanted: Path, name: str) -> None:
+    rows, wanted_rows = (pd.read_parquet(folder / name / "training.parquet") for folder in (out, wanted))
+    rounded = ["seconds", "validation_loss"]
+    pd.testing.assert_frame_equal(rows.drop(columns=rounded), wanted_rows.drop(columns=rounded))
+    np.testing.assert_allclose(rows["validation_loss"], wanted_rows["validation_loss"], rtol=1e-3)
+    assert (rows["seconds"] > 0).all()
+    found, expected = (pd.read_parquet(folder / name / "predictions.parquet") for folder in (out, wanted))
+    probabilities = [f"p_{label}" for label in CLASSES]
+    pd.testing.assert_frame_equal(found.drop(columns=probabilities), expected.drop(columns=probabilities))
+    np.testing.assert_allclose(found[probabilities], expected[probabilities], atol=1e-3)
+
+
+def test_results_are_those_of_one_after_another(folders, one_by_one, tmp_path, settings, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        run_all(folders, tmp_path, settings, 2)
+    for name in ("real", "baselines", "augmentation", "transfer"):
+        compare(tmp_path, one_by_one, name)
+    cells = 2 + 2 * 2 + (1 + 2) + 3 * 2
+    assert caplog.text.count("seed 2: trained together with seeds 4\n") == cells
+    assert caplog.text.count("trained together") == cells  # seed 9 is alone
+    ends = [record.message for record in caplog.records if "validation loss" in record.message]
+    assert len(ends) == len(SEEDS) * cells
+    for name in ("real", "augmentation"):
+        found, wanted = (Pretrained.load(folder / name / "pretrained.safetensors") for folder in (tmp_path, one_by_one))
+        for seed in SEEDS:
+            for key, value in wanted.networks[seed].items():
+                torch.testing.assert_close(found.networks[seed][key], value, rtol=1e-2, atol=1e-3)
+
+
+def test_goes_on_after_a_kill(folders, one_by_one, tmp_path, settings, monkeypatch, caplog) -> None:
+    fit_together, calls = train_and_test.fit_together, []
+
+    def killed_in_the_second(models, *arguments):
+        calls.append(len(models))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit_together(models, *arguments)
+
+    monkeypatch.setattr(train_and_test, "fit_together", killed_in_the_second)
+    state = tmp_path / "state"
+    experiment = Experiment(folders[0], tmp_path / "real", settings, [0.5, 1.0], SEEDS, state, stacked=8)
+    with pytest.raises(KeyboardInterrupt):
+        run_real(experiment)
+    kept = sorted(state.glob("*.safetensors"))
+    assert len(kept) == len(SEEDS)
+    kept[0].unlink()
+    with caplog.at_level(logging.INFO):
+        run_real(experiment)
+    assert calls == [3, 3, 3]  # what was lost of the first stack is trained alone
+    assert caplog.text.count("done before, kept") == 2
+    compare(tmp_path, one_by_one, "real")
+
+
+def test_records_that_do_not_fit_are_not_shared(folders, one_by_one, tmp_path, settings, monkeypatch, caplog) -> None:
+    monkeypatch.setitem(inputs.IN_MEMORY_BYTES, "cpu", 1000)
+    with caplog.at_level(logging.INFO):
+        run_real(Experiment(folders[0], tmp_path / "real", settings, [0.5, 1.0], SEEDS, tmp_path / "s", stacked=8))
+    assert caplog.text.count("seed 2: trained alone, since its records and those of seeds 4, 9 do not fit") == 2
+    path = Path("real", "predictions.parquet")
+    assert (tmp_path / path).read_bytes() == (one_by_one / path).read_bytes()
+
+
+def test_a_class_of_your_own_is_trained_one_after_another(folders, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.syspath_prepend(EXAMPLE)
+    monkeypatch.setattr(train_and_test, "fit_together", None)
+    own = OwnClassifierSettings(class_="log_spectrum:LogSpectrum", network={"width": 8}, batch=8, steps=2)
+    with caplog.at_level(logging.INFO):
+        run_real(Experiment(folders[0], tmp_path / "real", own, [1.0], SEEDS, tmp_path / "state", stacked=8))
+    assert caplog.text.count("networks of a class of your own are trained one after another") == 1
+    assert len(pd.read_parquet(tmp_path / "real" / "training.parquet")) == len(SEEDS)
+
+
+def test_how_many_are_trained_together(settings, tmp_path) -> None:
+    xresnet = XResNetSettings(kind="xresnet1d")
+    own = OwnClassifierSettings(class_="log_spectrum:LogSpectrum")
+
+    def size(classifier: AnyClassifier, device: str, **given) -> int:
+        return Experiment(tmp_path, tmp_path, classifier, [1.0], [0], tmp_path, device, **given).stack_size
+
+    assert (size(settings, "cuda"), size(settings, "cpu")) == (STACK, 1)
+    assert (size(xresnet, "cuda"), size(own, "cuda")) == (1, 1)
+    assert [size(given, "cpu", stacked=7) for given in (settings, xresnet, own)] == [7, 7, 1]
+
+
+def test_shared_records_are_those_of_each_network_and_there_once(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    first, second = (Selection(SignalReader.of(signals_of(np.arange(n) % 3, n)), np.arange(n) % 3) for n in (300, 20))
+    parts = [first.subset(rng.permutation(300)[:290]) + second.subset(rng.permutation(20)[:7]) for _ in range(4)]
+    standardizers = [Standardizer.fit(part) for part in parts]
+    found = shared(parts, standardizers, CPU)
+    for part, standardizer, own in zip(parts, standardizers, found, strict=True):
+        positions = rng.integers(len(part), size=500)
+        assert torch.equal(own.labels, torch.from_numpy(part.labels))
+        assert torch.equal(own.batch(positions), standardized(part, standardizer, CPU).batch(positions))
+    kept = found[0].signals
+    assert len(kept) <= 320
+    assert all(own.signals is kept for own in found)
+    size = kept.numel() * kept.element_size()
+    monkeypatch.setitem(inputs.IN_MEMORY_BYTES, "cpu", size)
+    assert shared(parts, standardizers, CPU) is not None
+    monkeypatch.setitem(inputs.IN_MEMORY_BYTES, "cpu", size - 1)
+    assert shared(parts, standardizers, CPU) is None
