@@ -42,7 +42,7 @@ rule classify_real:
         REAL.conda
     threads: THREADS
     resources:
-        **resources(REAL, gpu=1),
+        **resources(REAL, gpu=1, stacked=STUDY.config.compute.stacked or 0),
     params:
         experiment="real",
         flags=lambda w: [
@@ -62,6 +62,7 @@ rule classify_real:
             "{params.flags}",
             "--settings {params.settings.file:q}",
             "--out {params.out}",
+            "--stacked {resources.stacked}",
         )
 
 

@@ -25,6 +25,7 @@ def main() -> None:
     arguments.add_argument("--also-test", type=Path, nargs="*", default=[], help="folders of datasets to test on too")
     arguments.add_argument("--settings", required=True, help="JSON: classifier, fractions, seeds and what else is run")
     arguments.add_argument("--out", type=Path, required=True, help="folder of the results")
+    arguments.add_argument("--stacked", type=int, default=0, help="most repetitions trained together; 0: by device")
     args = arguments.parse_args()
     settings = json.loads(args.settings)
     folders = [folder for folder in (args.data, *args.samples, args.origin, *args.also_test) if folder]
@@ -47,6 +48,7 @@ def main() -> None:
             state_dir=state_folder(args, *inputs),
             device=device(args),
             also_test=args.also_test,
+            stacked=args.stacked or None,
         )
         if args.experiment == "real":
             run.run_real(experiment)

@@ -101,7 +101,7 @@ def train_all(tasks: Iterable[Task], data: RealData, experiment: Experiment) -> 
     How many are trained together is :attr:`Experiment.stack_size`.
     """
     size = experiment.stack_size
-    if isinstance(experiment.classifier, OwnClassifierSettings) and experiment.stacked not in ("auto", 1):
+    if isinstance(experiment.classifier, OwnClassifierSettings) and (experiment.stacked or 1) > 1:
         log.info("networks of a class of your own are trained one after another (`compute.stacked`)")
     for _, alike in itertools.groupby(tasks, key=lambda task: task.form):
         group = list(alike)

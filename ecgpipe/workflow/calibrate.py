@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,14 @@ def generator_speed(name: str, given: GeneratorSettings, rate: float, length: in
         return GeneratorSpeed(training, (time.perf_counter() - started) / RECORDS)
 
 
-def classifier_seconds(settings: AnyClassifier, rate: float, length: int, records: int) -> float:
+def classifier_seconds(
+    settings: AnyClassifier,
+    rate: float,
+    length: int,
+    records: int,
+    seeds: int = 1,
+    stacked: int | None = None,
+) -> float:
     """Time a few steps of a classifier; return the seconds of one whole training, at most.
 
     Args:
@@ -152,13 +159,15 @@ def classifier_seconds(settings: AnyClassifier, rate: float, length: int, record
         rate: sampling rate in Hz.
         length: samples a record.
         records: training records.
+        seeds: trainings that differ in the seed alone, of which some are done together.
+        stacked: how many, as in the configuration.
     """
     wanted = settings.steps or settings.epochs * -(-records // settings.batch)
     short = settings.model_copy(update={"steps": 10 * STEPS})
     with tempfile.TemporaryDirectory() as folder:
         _noise(Path(folder) / "noise", rate, length, settings.batch)
-        device = pick_device("auto")
         data, out, state = (Path(folder) / name for name in ("noise", "out", "state"))
-        run_real(Experiment(data, out, short, fractions=[1.0], seeds=[0], state_dir=state, device=device))
-        measured = pd.read_parquet(Path(folder) / "out" / "training.parquet")["seconds"].iloc[0]
+        one = Experiment(data, out, short, [1.0], [0], state, pick_device("auto"), stacked=stacked)
+        run_real(replace(one, seeds=range(min(seeds, one.stack_size))))
+        measured = pd.read_parquet(out / "training.parquet")["seconds"].mean()
     return float(measured) * wanted / (10 * STEPS)

@@ -168,7 +168,12 @@ class Planner:
             settings = self.config.classifiers[self.config.dataset_settings[name].classifier]
             log.info("calibrating the classifier of %s", name)
             found[name] = classifier_seconds(
-                settings, signal.rate, record_length(signal), records(self.config, name) or 1
+                settings,
+                signal.rate,
+                record_length(signal),
+                records(self.config, name) or 1,
+                len(self.config.experiments.seeds),
+                self.config.compute.stacked,
             )
         return found
 

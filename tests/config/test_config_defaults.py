@@ -151,6 +151,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "Config.leads": [MODELS["Leads"](aliases={"channel 1": "I"})],
     "Config.generator_settings": [{"diffwave": MODELS["GeneratorSettings"](train={"steps": 7})}],
     "Config.classifiers": [{"cnn": MODELS["ClassifierSettings"](blocks=3)}],
+    "Compute.stacked": [2],
 }
 """Defaults to change to, for keys whose present default does not suggest one."""
 
@@ -218,10 +219,12 @@ WITHOUT_EFFECT = {
     "PhysioNetSource.base_url",
     "PhysioNetSource.transport",
     "PhysioNetSource.connections",
-    # How jobs use the machine. Networks train on one thread, and draw the same noise in any number of processes.
+    # How jobs use the machine. Networks train on one thread, and draw the same noise in any number of processes. Those
+    # of a stack are what they are alone, to the rounding by which a GPU differs from a CPU, which no job has either.
     "Compute.threads",
     "Compute.workers",
     "Compute.processes",
+    "Compute.stacked",
     "Config.compute",
 }
 """Keys that change no result, and so are parameters of no job but the report."""

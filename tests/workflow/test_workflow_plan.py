@@ -197,6 +197,7 @@ def test_calibration_of_a_generator_without_steps_and_of_a_network() -> None:
     settings = CONFIG.classifiers["tiny"]
     one = classifier_seconds(settings.model_copy(update={"steps": 100}), 100.0, 1000, 96)
     assert one > 0
+    assert classifier_seconds(settings.model_copy(update={"steps": 100}), 100.0, 1000, 96, 3, 2) > 0
     network = generator_speed("diffwave", CONFIG.generator("diffwave"), 100.0, 1000, 1)
     assert np.isfinite(network.training)
     assert network.training > 0

@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ecgpipe.config import AnyClassifier, ClassifierSettings, OwnClassifierSettings
 
@@ -65,7 +64,7 @@ class Experiment:
     state_dir: Path
     device: str = "cpu"
     also_test: Sequence[Path] = ()
-    stacked: int | Literal["auto"] = "auto"
+    stacked: int | None = None
 
     @property
     def stack_size(self) -> int:
@@ -76,9 +75,8 @@ class Experiment:
         """
         if isinstance(self.classifier, OwnClassifierSettings):
             return 1
-        if self.stacked == "auto":
-            return STACK if self.device == "cuda" and isinstance(self.classifier, ClassifierSettings) else 1
-        return self.stacked
+        gains = self.device == "cuda" and isinstance(self.classifier, ClassifierSettings)
+        return self.stacked or (STACK if gains else 1)
 
     def repetition(self, seed: int, repetitions: int) -> int:
         """Return which of a generator's repetitions a network learns from: seeds in ascending order take turns."""

@@ -24,3 +24,10 @@ class Compute(Section):
         description="Processes, of `threads` threads each, of every generator's training and sampling job; on GPUs "
         "each has one of its own. Training divides its batches among them.",
     )
+    stacked: int | None = Field(
+        None,
+        ge=1,
+        description="Most repetitions of a classifier (networks that differ in the seed alone) that a job trains "
+        "together; null: on a GPU 25 of the network `cnn`, otherwise 1. Together is faster on a GPU and slower on a "
+        "CPU, and needs memory for all of them. Results differ by rounding, as between a CPU and a GPU.",
+    )
