@@ -151,7 +151,7 @@ def repetitions(table: Table, device: torch.device, smoke: bool) -> None:
                 value=number,
                 step_ms=1000 * seconds / steps,
                 records_per_second=number * batch * steps / seconds if seconds else "",
-                note=f"weights differ by {row['largest_difference_of_weights']}",
+                note=f"probabilities differ by {row['largest_difference_of_probabilities']}",
             )
 
 

@@ -260,7 +260,8 @@ def _stacked(found: pd.DataFrame) -> str:
     gains = rates["together"] / rates["one after another"]
     return (
         f"\nRepetitions trained together, as one stack, take {gains.min():.0f} to {gains.max():.0f} times as many "
-        "records a second on the GPU as one after another ([performance](performance.md)).\n"
+        "records a second on the GPU as one after another ([performance](performance.md)). The hours above are of "
+        "trainings one after another.\n"
     )
 
 

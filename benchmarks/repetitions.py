@@ -1,16 +1,15 @@
-"""Repetitions of one small CNN, trained one after another and together by torch.func.
+"""Repetitions of one small CNN, trained one after another and together.
 
     python benchmarks/repetitions.py            # on a GPU: --device cuda
     python benchmarks/repetitions.py --render   # writes the section of docs/statistics.md again
 
-Both ways train the same networks on the same batches for the same steps; their weights are compared at the end.
-Together means stacked parameters, one vmapped gradient and one AdamW over the stack, which turns every convolution
-into a grouped one.
+Both ways are those of the study: `ecgpipe.classify.training.fit` for each network, or `ecgpipe.classify.stacked` for
+all, on records that are on the device, with dropout, and one validation of a batch at the end. Every network has the
+same batches and masks both ways; what they predict is compared at the end.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 
 import numpy as np
@@ -18,65 +17,70 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from measuring import DATA, DOCS, markdown_table, parser, write_section
-from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ecgpipe.classify.cnn import RhythmCNN
+from ecgpipe.classify.inputs import InMemory, Inputs, Shared
+from ecgpipe.classify.stacked import fit_together
+from ecgpipe.classify.training import build, fit, predict
+from ecgpipe.config import ClassifierSettings
+from ecgpipe.dataset import SignalSpec
 
 CSV = DATA / "repetitions.csv"
-RECORDS, LEADS, LENGTH, CLASSES = 256, 12, 1000, 7
+SPEC = SignalSpec(100.0, 1000, tuple("ABCDEFG"))
 NETWORKS = {
     "demo": {"blocks": 5, "channels": 8, "kernel": 7, "width": 64, "dense_layers": 1},
     "chapman": {"blocks": 5, "channels": 16, "kernel": 7, "width": 256, "dense_layers": 3},
 }
 
 
-def networks(name: str, repetitions: int, device: torch.device) -> list[nn.Module]:
-    """Return untrained networks, without dropout so that both ways can be compared."""
-    torch.manual_seed(0)
-    return [RhythmCNN(LEADS, LENGTH, CLASSES, dropout=0.0, **NETWORKS[name]).to(device) for _ in range(repetitions)]
+class Both:
+    """The same trainings one after another and together.
 
+    Args:
+        name: of the network.
+        repetitions: how many.
+        batch: records a step.
+        steps: of each training.
+        device: where to train.
+    """
 
-def one_after_another(models: list[nn.Module], x: Tensor, y: Tensor, batches: np.ndarray) -> list[dict[str, Tensor]]:
-    """Train each network on its own batches ``(steps, repetitions, batch)``; return the weights."""
-    for number, model in enumerate(models):
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-        for positions in batches[:, number]:
-            optimizer.zero_grad()
-            F.cross_entropy(model(x[positions]), y[positions]).backward()
-            optimizer.step()
-    return [dict(model.named_parameters()) for model in models]
+    def __init__(self, name: str, repetitions: int, batch: int, steps: int, device: torch.device) -> None:
+        self.settings = ClassifierSettings(**NETWORKS[name], batch=batch, epochs=1, learning_rate=1e-3)
+        self.device, self.seeds = device, list(range(repetitions))
+        generator, leads = torch.Generator().manual_seed(0), len(SPEC.leads)
+        signals = torch.randn(batch * steps, SPEC.length, leads, generator=generator).to(device)
+        labels = torch.randint(len(SPEC.classes), (batch * steps,), generator=generator).to(device)
+        self.alone = InMemory(signals.transpose(1, 2), labels)
+        positions, zero, one = torch.arange(batch * steps, device=device), torch.zeros(leads), torch.ones(leads)
+        self.shared: Inputs = Shared(signals, positions, zero.to(device), one.to(device), labels)
+        self.few = InMemory(self.alone.values[:batch], labels[:batch])
 
+    def networks(self) -> list[nn.Module]:
+        """Return untrained networks."""
+        return [build(SPEC, self.settings, seed).to(self.device) for seed in self.seeds]
 
-def together(models: list[nn.Module], x: Tensor, y: Tensor, batches: np.ndarray) -> list[dict[str, Tensor]]:
-    """Train all networks at once with stacked parameters; return the weights."""
-    base = copy.deepcopy(models[0]).to("meta")
-    stacked, _ = stack_module_state(models)
-    stacked = {name: value.detach().clone().requires_grad_() for name, value in stacked.items()}
-    optimizer = torch.optim.AdamW(stacked.values(), lr=1e-3, fused=True)
+    def one_after_another(self, models: list[nn.Module]) -> None:
+        """Train each network by itself."""
+        for model, seed in zip(models, self.seeds, strict=True):
+            fit(model, self.alone, self.few, self.settings, seed, self.device)
 
-    def loss(parameters: dict[str, Tensor], signals: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(base, parameters, (signals,)), labels)
+    def together(self, models: list[nn.Module]) -> None:
+        """Train all networks at once."""
+        n = len(models)
+        fit_together(models, [self.shared] * n, [self.few] * n, self.settings, self.seeds, self.device)
 
-    step = vmap(grad_and_value(loss))
-    for positions in batches:
-        with torch.no_grad():
-            gradients, _ = step(stacked, x[positions], y[positions])
-        for name, value in stacked.items():
-            value.grad = gradients[name]
-        optimizer.step()
-    return [{name: value[number] for name, value in stacked.items()} for number in range(len(models))]
+    def flops(self) -> int:
+        """Count the operations of one step of one network."""
+        model, inputs = self.networks()[0], self.few
+        with FlopCounterMode(display=False) as counter:
+            F.cross_entropy(model(inputs.values), inputs.labels).backward()
+        return int(counter.get_total_flops())
 
 
 def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.device) -> dict[str, object]:
     """Time both ways, twice each, and keep the faster time."""
-    rng = np.random.default_rng(0)
-    x = torch.randn(RECORDS, LENGTH, LEADS, device=device).transpose(1, 2)
-    y = torch.randint(CLASSES, (RECORDS,), device=device)
-    batches = rng.integers(RECORDS, size=(steps, repetitions, batch))
-    with FlopCounterMode(display=False) as counter:
-        F.cross_entropy(networks(name, 1, device)[0](x[:batch]), y[:batch]).backward()
+    both, short = (Both(name, repetitions, batch, number, device) for number in (steps, 1))
 
     def clock() -> float:
         """Return CPU seconds, which other work on the machine hardly changes; on a GPU wall-clock seconds."""
@@ -85,24 +89,20 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
         torch.cuda.synchronize()
         return time.perf_counter()
 
-    results: dict[str, list[dict[str, Tensor]]] = {}
+    predicted: dict[str, np.ndarray] = {}
     seconds: dict[str, float] = {}
-    for way in (one_after_another, together):
+    for way in ("one_after_another", "together"):
         times = []
         for _ in range(2):
-            models = networks(name, repetitions, device)
-            way(models, x, y, batches[:1])  # warm-up
-            models = networks(name, repetitions, device)
+            getattr(short, way)(short.networks())  # warm-up
+            models = both.networks()
             started = clock()
-            results[way.__name__] = way(models, x, y, batches)
+            getattr(both, way)(models)
             times.append(clock() - started)
-        seconds[way.__name__] = min(times)
-    apart = max(
-        float((a[key] - b[key]).detach().abs().max())
-        for a, b in zip(results["one_after_another"], results["together"], strict=True)
-        for key in a
-    )
-    gigaflops = counter.get_total_flops() * steps * repetitions / 1e9
+        seconds[way] = min(times)
+        predicted[way] = np.stack([predict(model, both.alone) for model in models])
+    apart = np.abs(predicted["one_after_another"] - predicted["together"]).max()
+    gigaflops = both.flops() * steps * repetitions / 1e9
     return {
         "device": str(device),
         "threads": torch.get_num_threads(),
@@ -115,24 +115,25 @@ def measure(name: str, repetitions: int, batch: int, steps: int, device: torch.d
         "ratio": round(seconds["one_after_another"] / seconds["together"], 2),
         "one_after_another_gflops": round(gigaflops / seconds["one_after_another"], 1),
         "together_gflops": round(gigaflops / seconds["together"], 1),
-        "largest_difference_of_weights": f"{apart:.1e}",
+        "largest_difference_of_probabilities": f"{apart:.1e}",
     }
 
 
 def render(table: pd.DataFrame) -> str:
     """Return the section of docs/statistics.md."""
     heads = ["network", "repetitions", "one after another (CPU s)", "together (CPU s)", "ratio"]
-    heads += ["GFLOP/s, one after another", "GFLOP/s, together", "largest difference of weights"]
+    heads += ["GFLOP/s, one after another", "GFLOP/s, together", "largest difference of a predicted probability"]
     columns = ["network", "repetitions", "one_after_another_s", "together_s", "ratio"]
-    columns += ["one_after_another_gflops", "together_gflops", "largest_difference_of_weights"]
-    return markdown_table(heads, table[columns].itertuples(index=False))
+    columns += ["one_after_another_gflops", "together_gflops", "largest_difference_of_probabilities"]
+    rounded = table[columns].round({"one_after_another_s": 2, "together_s": 2})
+    return markdown_table(heads, rounded.itertuples(index=False))
 
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--repetitions", type=int, default=25)
     arguments.add_argument("--batch", type=int, default=16)
-    arguments.add_argument("--steps", type=int, default=3)
+    arguments.add_argument("--steps", type=int, default=10)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     args = arguments.parse_args()

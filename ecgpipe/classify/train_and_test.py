@@ -178,7 +178,12 @@ def _train(tasks: Sequence[Task], data: RealData, experiment: Experiment) -> Ite
         results = [fit(models[0], trains[0], validations[0], settings, seeds[0], device, baseline)]
     else:
         log.info("%s: trained together with seeds %s", first, others)
-        results = fit_together(models, trains, validations, settings, seeds, device, baseline)
+        try:
+            results = fit_together(models, trains, validations, settings, seeds, device, baseline)
+        except torch.OutOfMemoryError as error:
+            raise ValueError(
+                f"{first}: {len(tasks)} networks together do not fit into the GPU's memory: lower `compute.stacked`"
+            ) from error
     seconds = (time.perf_counter() - started) / len(tasks)
     for member, result in zip(members, results, strict=True):
         yield member.task.training, member.outcome(data, result, seconds)

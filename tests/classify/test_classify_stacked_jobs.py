@@ -109,6 +109,15 @@ def test_records_that_do_not_fit_are_not_shared(folders, one_by_one, tmp_path, s
     assert (tmp_path / path).read_bytes() == (one_by_one / path).read_bytes()
 
 
+def test_a_stack_that_is_too_large_for_the_gpu_is_told(folders, tmp_path, settings, monkeypatch) -> None:
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train_and_test, "fit_together", full)
+    with pytest.raises(ValueError, match=r"TrRTeR none fraction 1\.0 seed 2: 3 networks .* lower `compute\.stacked`"):
+        run_real(Experiment(folders[0], tmp_path / "real", settings, [1.0], SEEDS, tmp_path / "state", stacked=8))
+
+
 def test_a_class_of_your_own_is_trained_one_after_another(folders, tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.syspath_prepend(EXAMPLE)
     monkeypatch.setattr(train_and_test, "fit_together", None)
