@@ -15,9 +15,7 @@ def main() -> None:
     arguments = network_parser(__doc__)
     arguments.add_argument("experiment", choices=["real", "baselines", "augmentation", "transfer"])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the real dataset")
-    arguments.add_argument(
-        "--samples", type=Path, nargs="*", default=[], help="augmentation: folders of synthetic sets"
-    )
+    arguments.add_argument("--samples", type=Path, nargs="*", default=[], help="augmentation: synthetic sets")
     arguments.add_argument("--pretrained", type=Path, help="transfer: networks trained on synthetic records")
     arguments.add_argument("--origin", type=Path, help="transfer: folder of the real dataset these learnt from, if any")
     arguments.add_argument("--name", help="augmentation: the generator's name in the tables, if not the folder's")
