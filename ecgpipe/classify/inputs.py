@@ -152,7 +152,7 @@ def standardized(records: Selection, standardizer: Standardizer, device: torch.d
     n, leads, length = records.signals.shape
     if 4 * n * leads * length > IN_MEMORY_BYTES[device.type]:
         return streamed
-    by_sample = torch.empty((n, length, leads), device=device)
+    by_sample = torch.empty((n, length, leads), dtype=torch.float32, device=device)
     for positions in _chunks(n):
         by_sample[positions[0] : positions[-1] + 1] = streamed.batch(positions).transpose(1, 2)
     return InMemory(by_sample.transpose(1, 2), labels)
@@ -203,7 +203,7 @@ def shared(
     n, leads, length = signals.shape
     if 4 * n * leads * length > IN_MEMORY_BYTES[device.type]:
         return None
-    by_sample = torch.empty((n, length, leads), device=device)
+    by_sample = torch.empty((n, length, leads), dtype=torch.float32, device=device)
     for positions in _chunks(n):
         chunk = signals[positions].astype(np.float32, copy=False).transpose(0, 2, 1)
         by_sample[positions[0] : positions[-1] + 1] = torch.from_numpy(chunk)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from sine_classes import CLASSES, LENGTH, signals_of
 
+from ecgpipe.classify import cnn, resnets
+from ecgpipe.classify.network import columns
 from ecgpipe.config import ClassifierSettings
 from ecgpipe.dataset import SignalSpec, save_dataset
 
@@ -49,3 +53,14 @@ def folders(make_dataset, tmp_path_factory) -> tuple[Path, Path]:
     """A real set and samples of the generator ``diffwave``."""
     folder = tmp_path_factory.mktemp("sets")
     return make_dataset(folder / "hospital"), make_dataset(folder / "diffwave", seed=5, n=14)
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[None]:
+    """Networks in double precision. Training amplifies rounding, which differs from one processor to the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cnn, resnets):
+            patch.setattr(module, "columns", lambda signals: columns(signals).double())
+        torch.set_default_dtype(torch.float64)
+        yield
+        torch.set_default_dtype(torch.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from sine_classes import signals_of
 
+from ecgpipe.classify import train_and_test
 from ecgpipe.classify.experiments import Experiment
 from ecgpipe.classify.inputs import InMemory
 from ecgpipe.classify.network import Network
@@ -97,6 +99,15 @@ def test_a_network_of_another_class_or_settings_is_not_taken_for_it(make_dataset
     ):
         with pytest.raises(ValueError, match=said):
             run_transfer(Experiment(data, tmp_path / "t", other, [0.5], [0], tmp_path / "state"), pretrained)
+
+
+def test_a_class_of_your_own_is_not_stacked(make_dataset, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(train_and_test, "fit_together", None)
+    data, state = make_dataset(tmp_path / "hospital", n=9), tmp_path / "state"
+    with caplog.at_level(logging.INFO):
+        run_real(Experiment(data, tmp_path / "real", CLASSIFIERS["own"], [1.0], [4, 9], state, stacked=8))
+    assert caplog.text.count("networks of a class of your own are trained one after another") == 1
+    assert len(pd.read_parquet(tmp_path / "real" / "training.parquet")) == 2
 
 
 OWN = """
