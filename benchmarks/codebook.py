@@ -115,7 +115,7 @@ class Bench:
                 _, states = first.fit_draft(self.train, self.validation, **how)
             assert states is not None
             found = first.draft.analyse(self.held_out)
-            drafts = (*states, first.draft.states(self.held_out, found, 1))
+            drafts = (*states, first.draft.states(self.held_out, found))
             self.train, self.validation, self.held_out = (
                 Residuals(s, t, first.draft)
                 for s, t in zip((self.train, self.validation, self.held_out), drafts, strict=True)

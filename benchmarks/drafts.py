@@ -79,7 +79,7 @@ class Bench:
         present = np.unique(self.train.labels)
         labels, number = present[np.arange(2 * DRAWN) % len(present)], np.arange(2 * DRAWN)
         states = model.draw(labels, number + 1000 * (seed - 1))
-        plans, _, components = model.split(states)
+        state = model.split(states)
         drafts = twelve_from_independent(model.drafts(states).numpy())
         classes, features = self.measure.judge(drafts)
         losses = history.groupby("stage")["validation_loss"].last()
@@ -87,8 +87,8 @@ class Bench:
             "cpu_seconds": seconds,
             **agreement(classes == labels, labels),
             "frechet": frechet(features, self.measure.features, balanced(labels), self.measure.weights),
-            **rhythm_figures(rhythm_rows(plans, labels), self.measure.rhythms),
-            **self.nearest(model, components[:, 0]),
+            **rhythm_figures(rhythm_rows(state.plans, labels), self.measure.rhythms),
+            **self.nearest(model, state.mean_beats),
             **{f"validation_loss_{stage}": float(value) for stage, value in losses.items()},
         }
 

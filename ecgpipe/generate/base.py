@@ -309,13 +309,9 @@ class NeuralGenerator:
         """Pick and scale: ``(b, 12, length)`` mV to ``(b, channels, length)``."""
         return self.layout.pick(signals) / self._fitted_scale()
 
-    def to_millivolts(self, signals: torch.Tensor, draft: torch.Tensor | None = None) -> np.ndarray:
-        """Undo :meth:`to_network`: ``(b, channels, length)`` to ``(b, 12, length)`` mV, float32.
-
-        A draft ``(b, channels, length)`` in mV is added before leads are derived.
-        """
-        out = (signals * self._fitted_scale()).float()
-        return self.layout.twelve((out if draft is None else out + draft).cpu().numpy())
+    def to_millivolts(self, signals: torch.Tensor) -> np.ndarray:
+        """Undo :meth:`to_network`: ``(b, channels, length)`` to ``(b, 12, length)`` mV, float32."""
+        return self.layout.twelve((signals * self._fitted_scale()).float().cpu().numpy())
 
     def _fitted_scale(self) -> float:
         if self.scale is None:

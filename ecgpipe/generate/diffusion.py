@@ -13,6 +13,7 @@ replaced with index K, "no class", with probability ``class_dropout``, for class
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -29,7 +30,9 @@ from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, DraftedS
 from ecgpipe.generate.drafts.draft import Rendered
 from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
 from ecgpipe.generate.preconditioning import (
+    FLOOR,
     SpectralPreconditioning,
+    Spectrum,
     estimate_class_spectra,
     estimate_spectrum,
     white_spectrum,
@@ -264,34 +267,41 @@ class DiffusionGenerator(DraftedGenerator):
         if not self.settings.spectral:
             return
         parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
-        read = (train.batch(part) for part in parts)
-        if self.settings.class_spectrum is None:
-            self.spectrum = estimate_spectrum(self.to_network(x) for x, _ in read)
-        else:
-            self.spectrum = estimate_class_spectra(
-                ((self.to_network(x), y) for x, y in read), len(self.spec.classes), self.settings.class_spectrum
-            )
+        classes, shrinkage = len(self.spec.classes), self.settings.class_spectrum
 
-    def render(self, states: torch.Tensor, variant: torch.Tensor | None = None) -> Rendered:
+        def read() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            return ((self.to_network(x), y) for x, y in (train.batch(part) for part in parts))
+
+        if shrinkage is None:
+            self.spectrum = estimate_spectrum(x for x, _ in read())
+        else:
+            self.spectrum = estimate_class_spectra(read(), classes, shrinkage)
+        if self.draft is not None:
+            # Sampling starts from the spectrum, and a network that has not learned enough yet draws noise of it: it is
+            # that of what lies between the beats. Drafts leave more of the beats.
+            levels = self.draft.levels
+            directions, variance = levels.between_beats(
+                self.spectrum, levels.steadiness(read(), classes, shrinkage or 0.0)
+            )
+            unit = float((variance[-1] if variance.dim() == 3 else variance)[:, :-1].mean())
+            self.spectrum = Spectrum(directions, (variance / unit).clamp(min=FLOOR))
+            self.scale = self._fitted_scale() * math.sqrt(unit)
+
+    def render(self, states: torch.Tensor) -> Rendered:
         """Return drafts of states ``(b, d)``, and what the network is shown of them."""
         assert self.draft is not None
-        return self.draft.render(states, getattr(self.settings, "patch", 1), variant)
+        return self.draft.render(states, getattr(self.settings, "patch", 1))
 
     def _undrafted(
         self, rows: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Return what the network is to learn, ``(b, channels, length)``, and what it is shown of the drafts.
-
-        The mean beat of each draft is one of the redrawn ones, at random.
-        """
+        """Return what the network is to learn, ``(b, channels, length)``, and what it is shown of the drafts."""
         if self.draft is None:
             return self.to_network(rows), ()
         signals, states = DraftedSignals.split(rows, self.spec.length)
-        variant, number = None, self.draft.settings.variants
-        if number:
-            variant = torch.randint(1, number + 1, (len(rows),), generator=generator, device=rows.device)
-        draft, *shown = self.render(states, variant)
-        return self.to_network(signals) - draft / self._fitted_scale(), tuple(shown)
+        draft, *shown = self.render(states)
+        left = self.draft.undrafted(self.layout.pick(signals), states, draft)
+        return left / self._fitted_scale(), tuple(shown)
 
     def loss(
         self, module: nn.Module, signals: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
@@ -370,10 +380,11 @@ class DiffusionGenerator(DraftedGenerator):
         module = self.module.to(device).eval()
         y = torch.from_numpy(labels).to(device)
         nothing = torch.full_like(y, no_class)
-        draft: torch.Tensor | None = None
+        states: torch.Tensor | None = None
         shown: tuple[torch.Tensor, ...] = ()
         if self.draft is not None:
-            draft, *rest = self.render(self.draft.draw(labels, seeds).to(device))
+            states = self.draft.draw(labels, seeds).to(device)
+            _, *rest = self.render(states)
             shown = tuple(rest)
 
         def denoise(x: torch.Tensor, i: int) -> torch.Tensor:
@@ -395,4 +406,4 @@ class DiffusionGenerator(DraftedGenerator):
             coloured = self.draft is not None and self.settings.spectral
         noise = RecordNoise(seeds, (self.layout.channels, self.spec.length), device)
         drawn = run_sampler(denoise, grid, noise, settings.sampler, start if coloured else None)
-        return self.to_millivolts(drawn, draft)
+        return self.finished(drawn, states)

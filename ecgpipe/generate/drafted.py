@@ -20,7 +20,7 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.base import Leads, NeuralGenerator, PresetSettings
 from ecgpipe.generate.drafts.draft import DraftKind, DraftModel, DraftSettings
 from ecgpipe.generate.protocol import Signals
-from ecgpipe.leads import twelve_from_independent
+from ecgpipe.leads import independent_from_twelve, twelve_from_independent
 
 
 class DraftedSettings(PresetSettings):
@@ -56,12 +56,6 @@ class DraftedSettings(PresetSettings):
         return self
 
 
-def variants(number: int, model: DraftModel) -> Tensor:
-    """Return a variant of the mean beat for each of ``number`` records, ``(number,)``: all equally often."""
-    some = model.settings.variants
-    return torch.arange(number) % some + 1 if some else torch.zeros(number, dtype=torch.long)
-
-
 class DraftedSignals(Signals):
     """Records with the states of their drafts; a batch has both in one row, ``(b, 12 length + d)``."""
 
@@ -84,22 +78,22 @@ class DraftedSignals(Signals):
 
 
 class Residuals(Signals):
-    """What drafts leave of records, in the records' place: ``(b, 12, length)`` in mV."""
+    """What drafts leave of records, less its levels, in the records' place: ``(b, 12, length)`` in mV."""
 
     def __init__(self, signals: Signals, states: Tensor, model: DraftModel) -> None:
         self.spec, self.labels = signals.spec, signals.labels
         self.whole, self.states, self.model = signals, states, model
-        self.variants = variants(len(signals), model)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Read records and take their drafts off; each record has the same draft at every call."""
+        """Read records and take their drafts off."""
         x, y = self.whole.batch(indices)
-        rows = torch.from_numpy(indices)
-        draft = self.model.drafts(self.states[rows], self.variants[rows])
-        return x - torch.from_numpy(twelve_from_independent(draft.numpy())), y
+        states = self.states[torch.from_numpy(indices)]
+        eight = torch.from_numpy(independent_from_twelve(x.numpy()))
+        left = self.model.undrafted(eight, states, self.model.drafts(states))
+        return torch.from_numpy(twelve_from_independent(left.numpy())), y
 
 
 class DraftedGenerator(NeuralGenerator):
@@ -128,10 +122,10 @@ class DraftedGenerator(NeuralGenerator):
             return [], None
         history = self.draft.fit(train, validation, **how)
         states = tuple(
-            self.draft.states(signals, found, how["seed"])
+            self.draft.states(signals, found)
             for signals, found in ((train, self.draft.found), (validation, self.draft.held_out))
         )
-        self.draft.measure(states[0], variants(len(train), self.draft))
+        self.draft.measure(states[0])
         return [history], (states[0], states[1])
 
     def measure_training_set(self, train: Signals, data_deviation: float, seed: int) -> None:
@@ -140,6 +134,12 @@ class DraftedGenerator(NeuralGenerator):
         self.facts["draft"] = self.settings.draft
         if self.draft is not None:
             self.facts["records_without_draft"] = self.draft.facts["records_without_plan"]
+
+    def finished(self, drawn: Tensor, states: Tensor | None) -> np.ndarray:
+        """Return records ``(b, 12, length)`` in mV, float32, of what the network drew, ``(b, channels, length)``."""
+        if self.draft is None or states is None:
+            return self.to_millivolts(drawn)
+        return self.layout.twelve(self.draft.whole((drawn * self._fitted_scale()).float(), states).cpu().numpy())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return weights, and those of drafts as ``draft.*``."""

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from ecgpipe.generate.schedules import Schedule
 
-SMOOTHING = 9
+SMOOTHING = 3
 """Neighbouring coefficients that variances are averaged over."""
 FLOOR = 1e-6
 """Least variance of a coefficient."""
@@ -131,6 +131,11 @@ def estimate_class_spectra(batches: Iterable[tuple[Tensor, Tensor]], classes: in
     return Spectrum(directions.float(), (torch.stack([*each, pooled]) / unit).clamp(min=FLOOR).float())
 
 
+def coloured(noise: Tensor, directions: Tensor, spread: Tensor) -> Tensor:
+    """Filter white noise ``(b, channels, length)`` to deviations ``([b,] channels, length + 1)`` along directions."""
+    return directions.T @ mirrored_irfft(mirrored_rfft(noise) * spread)
+
+
 class SpectralPreconditioning(nn.Module):
     """A network that corrects the linear estimate; returns the velocity v of records ``(b, channels, length)``."""
 
@@ -155,7 +160,7 @@ class SpectralPreconditioning(nn.Module):
         The highest level is not infinite: what is slow and large, as baseline wander, still stands out of it.
         """
         spread = (alpha**2 * self.variance_of(label) + sigma**2).sqrt()
-        return self.directions.T @ mirrored_irfft(mirrored_rfft(noise) * spread)
+        return coloured(noise, self.directions, spread)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor, *shown: Tensor) -> Tensor:
         """Map records, noise levels and classes to the velocity; what the network is ``shown`` besides is passed on."""

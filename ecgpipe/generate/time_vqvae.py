@@ -46,9 +46,8 @@ from ecgpipe.generate.attention import TransformerBlock
 from ecgpipe.generate.base import batches, check_drawable
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, Residuals
 from ecgpipe.generate.drafts.draft import DraftModel
-from ecgpipe.generate.drafts.plans import Plans
-from ecgpipe.generate.drafts.rendering import phase_channels
 from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.preconditioning import coloured, estimate_class_spectra, white_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.stft import BandSTFT
 from ecgpipe.generate.training import TrainingSettings, validation_rows
@@ -61,6 +60,10 @@ Band = Literal["lf", "hf"]
 
 BATCH = 64
 """Records encoded at a time outside training."""
+
+SHRINKAGE = 60.0
+"""What stage 1 loses of a class is averaged with what it loses of all, which weighs as much as so many records."""
+_LOST_STREAM = 0xBEAB
 
 INITIAL_STD = 0.1
 """Standard deviation of the priors' embeddings at initialisation."""
@@ -131,9 +134,12 @@ _FULL_PRIOR: dict[str, Any] = {
 class TimeVQVAESettings(DraftedSettings):
     """Settings of :class:`TimeVQVAE`."""
 
+    PURE: ClassVar[dict[str, dict[str, Any]]] = {"small": {"lost_noise": False}}
+
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
             "draft": "beats",
+            "lost_noise": True,
             "stage1": {
                 "steps": 200,
                 "batch": 32,
@@ -230,6 +236,11 @@ class TimeVQVAESettings(DraftedSettings):
         description="Stage 2 starts only if stage 1's relative RMSE on validation records is below this (0: perfect,"
         " 1: as bad as a flat line).",
     )
+    lost_noise: bool = Field(
+        False,
+        description="`draft: beats` only: add to what is drawn noise with the spectrum, by class, of what stage 1 loses"
+        " of training records. Tokens cannot describe noise: without it, what is drawn is too clean.",
+    )
     class_dropout: float = Field(
         0.2, ge=0, lt=1, description="Share of training records shown to the priors without their class, for guidance."
     )
@@ -247,6 +258,8 @@ class TimeVQVAESettings(DraftedSettings):
                 f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has"
                 f" {self.n_fft // 2 + 1}"
             )
+        if self.lost_noise and self.draft == "none":
+            raise ValueError("`lost_noise` is for `draft: beats`: its levels are those of what drafts leave")
         return self
 
 
@@ -607,7 +620,10 @@ class Enhancer(nn.Module):
 
 
 class TimeVQVAENetwork(nn.Module):
-    """Tokenizer, both priors, and the enhancer if there is one."""
+    """Tokenizer, both priors, the enhancer if there is one, and the spectrum of what the tokenizer loses."""
+
+    lost_directions: Tensor
+    lost_variance: Tensor
 
     def __init__(self, channels: int, length: int, classes: int, settings: TimeVQVAESettings) -> None:
         super().__init__()
@@ -623,6 +639,9 @@ class TimeVQVAENetwork(nn.Module):
             phases,
         )
         self.enhancer = None if settings.enhancer is None else Enhancer(channels, settings.enhancer)
+        if settings.lost_noise:
+            for name, value in white_spectrum(channels, length, classes)._asdict().items():
+                self.register_buffer(f"lost_{name}", torch.zeros_like(value))
 
 
 class TimeVQVAE(DraftedGenerator):
@@ -668,6 +687,8 @@ class TimeVQVAE(DraftedGenerator):
             self._init_codebooks(train)
         history.append(self._fit_tokenizer(train, validation, state_dir / "stage1", how))
         self.check_reconstruction(validation, device, whole)
+        if self.settings.lost_noise:
+            self._measure_lost(train, device)
         tokens = self.tokens(train, device), self.tokens(validation, device)
         history += [self._fit_prior("lf", *tokens, state_dir, how), self._fit_prior("hf", *tokens, state_dir, how)]
         if self.settings.enhancer is not None:
@@ -759,6 +780,29 @@ class TimeVQVAE(DraftedGenerator):
             )
 
     @torch.no_grad()
+    def _measure_lost(self, train: Signals, device: str) -> None:
+        """Set the spectrum, by class and between the beats, of what stage 1 loses of training records."""
+        assert self.draft is not None
+        tokenizer, levels = self.module.tokenizer.to(device).eval(), self.draft.levels
+        lost = []
+        for x, y in batches(train, BATCH):
+            whole = self.to_network(x.to(device))
+            lost.append(((whole - tokenizer.reconstruct(whole)).cpu(), y))
+        scale = torch.cat([x for x, _ in lost]).std()
+        unit, classes = [(x / scale, y) for x, y in lost], len(self.spec.classes)
+        known = levels.between_beats(
+            estimate_class_spectra(unit, classes, SHRINKAGE), levels.steadiness(unit, classes, SHRINKAGE)
+        )
+        self.module.lost_directions, self.module.lost_variance = known.directions, known.variance * scale.square()
+
+    def _lost(self, labels: Tensor, seeds: np.ndarray) -> Tensor:
+        """Draw what stage 1 would have lost, ``(b, channels, length)``, each record's from its own seed."""
+        shape, module = (self.layout.channels, self.spec.length), self.module
+        streams = (np.random.default_rng([_LOST_STREAM, int(seed)]) for seed in seeds)
+        noise = torch.from_numpy(np.stack([s.standard_normal(shape, dtype=np.float32) for s in streams]))
+        return coloured(noise.to(labels.device), module.lost_directions, module.lost_variance[labels].sqrt())
+
+    @torch.no_grad()
     def tokens(self, signals: Signals, device: str) -> TokenRecords:
         """Encode records once, for stage 2: tokens are hundreds of times smaller than signals, and kept in memory."""
         tokenizer = self.module.tokenizer.to(device).eval()
@@ -769,11 +813,11 @@ class TimeVQVAE(DraftedGenerator):
         states = signals.states if isinstance(signals, Residuals) else None
         return TokenRecords(np.concatenate(out[0]), np.concatenate(out[1]), signals, states)
 
-    def phases(self, plans: Plans, tokens: int) -> Tensor:
-        """Return what priors are shown of plans at the middles of a band's tokens, ``(b, phases, tokens)``."""
+    def phases(self, states: Tensor, tokens: int) -> Tensor:
+        """Return what priors are shown of drafts at the middles of a band's tokens, ``(b, phases, tokens)``."""
+        assert self.draft is not None
         seconds = self.spec.length / self.spec.rate
-        middles = (torch.arange(tokens, device=plans.times.device) + 0.5) * (seconds / tokens)
-        return phase_channels(plans, middles)
+        return self.draft.phases(states, (torch.arange(tokens, device=states.device) + 0.5) * (seconds / tokens))
 
     # stage 2
 
@@ -790,7 +834,7 @@ class TimeVQVAE(DraftedGenerator):
         lf, hf = torch.split(tokens[:, : sum(sizes)].long(), sizes, dim=1)
         target, given = (lf, ()) if band == "lf" else (hf, (lf,))
         if self.draft is not None:
-            given = (*given, self.phases(self.draft.split(tokens[:, sum(sizes) :])[0], prior.tokens))
+            given = (*given, self.phases(tokens[:, sum(sizes) :], prior.tokens))
         b, n = target.shape
         share = torch.rand(b, 1, generator=generator, device=target.device)
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
@@ -869,8 +913,8 @@ class TimeVQVAE(DraftedGenerator):
         states = None if self.draft is None else self.draft.draw(labels, seeds).to(device)
 
         def draw(prior: Prior, rounds: int, temperature: float, *given: Tensor) -> Tensor:
-            if self.draft is not None and states is not None:
-                given = (*given, self.phases(self.draft.split(states)[0], prior.tokens))
+            if states is not None:
+                given = (*given, self.phases(states, prior.tokens))
             nothing = torch.full_like(y, prior.no_class)
 
             def logits(tokens: Tensor) -> Tensor:
@@ -885,7 +929,8 @@ class TimeVQVAE(DraftedGenerator):
         hf = draw(module.hf_prior, settings.hf_rounds, settings.hf_temperature, lf)
         signals = module.tokenizer.decode(lf, hf)
         signals = signals if module.enhancer is None else module.enhancer(signals)
-        return self.to_millivolts(signals, None if self.draft is None or states is None else self.draft.drafts(states))
+        signals = signals + self._lost(y, seeds) if self.settings.lost_noise else signals
+        return self.finished(signals, states)
 
 
 GENERATOR = TimeVQVAE

@@ -1,9 +1,9 @@
 """From a record to its plan and its mean beat, by least squares.
 
-A record (high-passed) is taken as a sum of copies of one beat at the beats found. The beat is piecewise linear in each
-lead, on a grid finer than the samples: beats fall between samples, and so several of them see more than one does. Least
-squares with a penalty on curvature then tells overlapping beats apart, as averaging cannot. What this leaves shows
-ectopic beats (broad ones escape the detector's band) and atrial waves that are not locked to the beats.
+A record (high-passed) is taken as a level and a sum of copies of one beat at the beats found. The beat is piecewise
+linear in each lead, on a grid finer than the samples: beats fall between samples, and so several of them see more than
+one does. Least squares with a penalty on curvature then tells overlapping beats apart, as averaging cannot. What this
+leaves shows ectopic beats (broad ones escape the detector's band) and atrial waves that are not locked to the beats.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, no_plans
 
-BEFORE, BEHIND = 0.26, 0.50
-"""How far a mean beat reaches before and behind the R peak, s: P to T."""
+BEFORE, BEHIND = 0.38, 0.52
+"""How far a mean beat reaches before and behind the R peak, s: from a P wave of long PR interval to the end of T."""
+SHARES = 0.52, 0.62
+"""In fast hearts it reaches no farther than so many median intervals. The P wave may lie on the T wave before it."""
 GRID_STEP = 0.005
 """Seconds between the nodes of a mean beat."""
 GRID = np.arange(round((BEFORE + BEHIND) / GRID_STEP) + 1) * GRID_STEP - BEFORE
@@ -51,7 +53,7 @@ _WHOLE = 0.06
 def reach(times: np.ndarray) -> tuple[float, float]:
     """Return how far before and behind its R peak a record's mean beat reaches, s: less in fast hearts."""
     interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.8
-    return min(BEFORE, 0.40 * interval), min(BEHIND, 0.60 * interval)
+    return min(BEFORE, SHARES[0] * interval), min(BEHIND, SHARES[1] * interval)
 
 
 def window(before: float, behind: float) -> np.ndarray:
@@ -91,8 +93,12 @@ def solve(record: np.ndarray, matrix: scipy.sparse.csr_array, weight: np.ndarray
         seen: which samples count, ``(length,)``, 0 or 1.
     """
     columns = matrix.multiply(seen[:, None]).tocsr() @ scipy.sparse.diags_array(weight)
-    left = (columns.T @ columns).toarray() + _penalty()
-    return np.asarray(scipy.linalg.solve(left, columns.T @ record.T, assume_a="pos").T * weight)
+    level = seen / np.sqrt(seen.sum())
+    # The level between beats, which is no part of a beat, is fitted beside it: projected out of both sides.
+    shared = columns.T @ level
+    left = (columns.T @ columns).toarray() - np.outer(shared, shared) + _penalty()
+    right = columns.T @ record.T - np.outer(shared, level @ record.T)
+    return np.asarray(scipy.linalg.solve(left, right, assume_a="pos").T * weight)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """The draft as a whole: what generators use of this package.
 
-A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats, and those of
-its mean beat, as found and redrawn. Rows travel with the training's batches; :meth:`DraftModel.render` makes drafts and
-channels of them there.
+A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats, levels of
+what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
+:meth:`DraftModel.render` makes drafts and channels of them there.
 
     model = DraftModel(settings, spec)
     history = model.fit(train, validation, seed=1, state_dir=folder, device="cpu", progress=True)
-    states = model.states(train, model.found, 1)      # (n, d), of the training records
-    rendered = model.render(states[rows], variant)    # drafts in mV and channels, on the states' device
+    states = model.states(train, model.found)         # (n, d), of the training records
+    rendered = model.render(states[rows], patch)      # drafts in mV and channels, on the states' device
+    left = model.undrafted(signals, states[rows], rendered.draft)    # what drafts leave, about equally large in all
     states = model.draw(labels, seeds)                # (n, d), of new records
+    signals = model.whole(left, states)               # (n, 8, length) in mV
 """
 
 from __future__ import annotations
@@ -29,9 +31,17 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.drafts.analysis import Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
 from ecgpipe.generate.drafts.ectopic import COMPONENTS, EctopicModel
+from ecgpipe.generate.drafts.levels import BANDS, LevelsModel
 from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
 from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
-from ecgpipe.generate.drafts.rendering import PHASES, PULSES, drafts, phase_channels, pulse_channels
+from ecgpipe.generate.drafts.rendering import (
+    PHASES,
+    PULSES,
+    drafts,
+    median_interval,
+    phase_channels,
+    pulse_channels,
+)
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.leads import independent_from_twelve
 
@@ -47,8 +57,9 @@ class DraftSettings(Settings):
 
     beats: BeatsSettings = Field(BeatsSettings(), description="The model of when the heart beats.")
     mean_beat: MeanBeatSettings = Field(MeanBeatSettings(), description="The model of what a beat looks like.")
-    variants: int = Field(
-        3, ge=0, description="Redrawn mean beats of each training record; 0: generators are trained on its own."
+    levels: bool = Field(
+        True,
+        description="Take the levels of noise and baseline wander off what drafts leave, and draw them apart.",
     )
 
 
@@ -63,17 +74,30 @@ class Rendered(NamedTuple):
     """At every position, ``(n, PHASES, positions)``."""
 
 
+class State(NamedTuple):
+    """The parts of ``n`` states."""
+
+    plans: Plans
+    ectopic: Tensor
+    """Components of ectopic beats, ``(n, d)``."""
+    levels: Tensor
+    """``(n, BANDS)``."""
+    mean_beats: Tensor
+    """Components of mean beats, ``(n, d)``."""
+
+
 class DraftModel:
     """Finds plans and mean beats in records, learns and draws them, and renders drafts."""
 
     CHANNELS = LEADS + PULSES
-    PHASES = PHASES
+    PHASES = PHASES + BANDS
 
     def __init__(self, settings: DraftSettings, spec: SignalSpec) -> None:
         self.settings, self.spec = settings, spec
         self.beats = BeatsModel(settings.beats, spec)
         self.mean_beats = MeanBeatModel(settings.mean_beat, spec)
         self.ectopic = EctopicModel()
+        self.levels = LevelsModel(spec.length, spec.rate, len(spec.classes), used=settings.levels)
         self.planned = torch.ones(len(spec.classes))
         """1 for classes of which a training record has a plan; others are drawn without, ``(classes,)``."""
         self.deviation = torch.ones(())
@@ -96,7 +120,7 @@ class DraftModel:
     def fit(
         self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
     ) -> pd.DataFrame:
-        """Train both models on what is :attr:`found` in training and :attr:`held_out` records. Return the history.
+        """Train the models on what is :attr:`found` in training and :attr:`held_out` records. Return the history.
 
         Raises:
             ValueError: if beats are found in too few records, or there are no validation records.
@@ -133,65 +157,98 @@ class DraftModel:
             (watched[others], validation.labels[others], watched_figures[others]),
             **both,
         )
+        levels, sizes = self._levels(train, self.found, self.mean_beats.encode(found))
+        self.levels.fit(levels[rows], train.labels[rows], self._level_figures(self.found.plans[rows], sizes[rows]))
         return pd.concat([history, more], ignore_index=True)
 
-    def states(self, signals: Signals, found: Analysed, seed: int) -> Tensor:
-        """Return the states of records ``(n, d)``: plan, ectopic beats, mean beat and its redrawn variants."""
-        components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
-        figures, y = rhythm_figures(found.plans), signals.labels
+    def _levels(self, signals: Signals, found: Analysed, components: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the levels of what drafts leave of records ``(n, BANDS)``, and the size of drafts, mV, ``(n,)``."""
         ectopic = self.ectopic.encode(torch.from_numpy(found.ectopic_beats))
-        parts = [found.plans.pack(), ectopic, components]
-        for variant in range(self.settings.variants):
-            seeds = np.random.SeedSequence([seed, variant]).generate_state(len(y), np.uint64)
-            parts.append(self.mean_beats.redrawn(components, y, figures, seeds))
-        return torch.cat(parts, dim=1)
+        levels, sizes = [], []
+        for first in range(0, len(signals), _BATCH):
+            rows = np.arange(first, min(first + _BATCH, len(signals)))
+            x = torch.from_numpy(independent_from_twelve(signals.batch(rows)[0].numpy()))
+            draft = self._rendered(found.plans[rows], ectopic[rows], components[rows])
+            levels.append(self.levels.measure(x - draft))
+            sizes.append(draft.square().mean(dim=(1, 2)).sqrt())
+        return torch.cat(levels), torch.cat(sizes)
+
+    @staticmethod
+    def _level_figures(plans: Plans, sizes: Tensor) -> Tensor:
+        return torch.stack([(sizes + 1e-3).log(), median_interval(plans).log()], dim=1)
+
+    def states(self, signals: Signals, found: Analysed) -> Tensor:
+        """Return the states of records ``(n, d)``; those without a plan have the mean levels."""
+        components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
+        ectopic = self.ectopic.encode(torch.from_numpy(found.ectopic_beats))
+        levels = torch.where(
+            found.plans.known[:, None] > 0, self._levels(signals, found, components)[0], self.levels.middle
+        )
+        return torch.cat([found.plans.pack(), ectopic, levels, components], dim=1)
 
     def draw(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
         """Draw the states of new records ``(n, d)``, one a label, each from its own seed, on the CPU."""
         plans = self.beats.draw(labels, seeds)
         plans.known.mul_(self.planned[torch.from_numpy(labels)])
         beats = self.mean_beats.draw(labels, rhythm_figures(plans), seeds)
-        return torch.cat([plans.pack(), self.ectopic.draw(seeds), beats], dim=1)
+        ectopic = self.ectopic.draw(seeds)
+        sizes = self._rendered(plans, ectopic, beats).square().mean(dim=(1, 2)).sqrt()
+        levels = self.levels.draw(labels, self._level_figures(plans, sizes), seeds)
+        levels = torch.where(plans.known[:, None] > 0, levels, self.levels.middle)
+        return torch.cat([plans.pack(), ectopic, levels, beats], dim=1)
 
-    def split(self, states: Tensor) -> tuple[Plans, Tensor, Tensor]:
-        """Return plans, components of ectopic beats ``(n, d)``, and of mean beats ``(n, variants, d)``."""
-        k = 3 * slots(self.spec.length / self.spec.rate) + 4
-        plans, ectopic, beats = states[:, :k], states[:, k : k + COMPONENTS], states[:, k + COMPONENTS :]
-        return Plans.unpack(plans), ectopic, beats.view(len(states), -1, len(self.mean_beats.basis))
+    def split(self, states: Tensor) -> State:
+        """Return the parts of states."""
+        widths = [3 * slots(self.spec.length / self.spec.rate) + 4, COMPONENTS, BANDS]
+        plans, ectopic, levels, beats = states.tensor_split(np.cumsum(widths).tolist(), dim=1)
+        return State(Plans.unpack(plans), ectopic, levels, beats)
 
-    def drafts(self, states: Tensor, variant: Tensor | None = None) -> Tensor:
-        """Return the drafts of states, ``(n, 8, length)``, mV; arguments as for :meth:`render`."""
-        plans, ectopic, components = self.split(states)
-        rows = torch.arange(len(states), device=states.device)
-        normal = self.mean_beats.decode(components[rows, 0 if variant is None else variant])
-        beats = torch.stack([normal, self.ectopic.decode(ectopic)], dim=1)
+    def _rendered(self, plans: Plans, ectopic: Tensor, components: Tensor) -> Tensor:
+        beats = torch.stack([self.mean_beats.decode(components), self.ectopic.decode(ectopic)], dim=1)
         return drafts(plans, beats, self.spec.length, self.spec.rate)
 
-    def measure(self, states: Tensor, variant: Tensor) -> None:
+    def drafts(self, states: Tensor) -> Tensor:
+        """Return the drafts of states, ``(n, 8, length)``, mV."""
+        state = self.split(states)
+        return self._rendered(state.plans, state.ectopic, state.mean_beats)
+
+    def undrafted(self, signals: Tensor, states: Tensor, draft: Tensor) -> Tensor:
+        """Return what drafts leave of signals, both ``(n, 8, length)`` in mV, less its levels."""
+        return self.levels.evened(signals - draft, self.split(states).levels)
+
+    def whole(self, left: Tensor, states: Tensor) -> Tensor:
+        """Return signals ``(n, 8, length)`` in mV of what was drawn in the place of :meth:`undrafted`."""
+        return self.drafts(states) + self.levels.restored(left, self.split(states).levels)
+
+    def measure(self, states: Tensor) -> None:
         """Set :attr:`deviation` to that of the drafts of states."""
         total = 0.0
         for first in range(0, len(states), _BATCH):
-            rows = slice(first, first + _BATCH)
-            total += float(self.drafts(states[rows], variant[rows]).double().square().mean(dim=(1, 2)).sum())
+            total += float(self.drafts(states[first : first + _BATCH]).double().square().mean(dim=(1, 2)).sum())
         self.deviation = torch.tensor(math.sqrt(total / len(states)) + 1e-6)
 
-    def render(self, states: Tensor, patch: int, variant: Tensor | None = None) -> Rendered:
+    def render(self, states: Tensor, patch: int) -> Rendered:
         """Render states, on their device.
 
         Args:
             states: ``(n, d)``.
             patch: samples a position of the phases.
-            variant: which mean beat of each record, ``(n,)``; the first if None.
         """
-        plans = self.split(states)[0]
         length, rate = self.spec.length, self.spec.rate
-        draft = self.drafts(states, variant)
-        shown = torch.cat([draft / self.deviation.to(draft.device), pulse_channels(plans, length, rate)], dim=1)
+        draft = self.drafts(states)
+        pulses = pulse_channels(self.split(states).plans, length, rate)
+        shown = torch.cat([draft / self.deviation.to(draft.device), pulses], dim=1)
         positions = -(-length // patch)
         moments = (torch.arange(positions, device=states.device) + 0.5) * patch / rate
         if patch == 1:
             moments = torch.arange(positions, device=states.device) / rate
-        return Rendered(draft, shown, phase_channels(plans, moments))
+        return Rendered(draft, shown, self.phases(states, moments))
+
+    def phases(self, states: Tensor, moments: Tensor) -> Tensor:
+        """Return what is shown at some moments, s, ``(m,)``: phases of the plan, and the levels; ``(n, PHASES, m)``."""
+        state = self.split(states)
+        levels = self.levels.shown(state.levels)[:, :, None].expand(-1, -1, len(moments))
+        return torch.cat([phase_channels(state.plans, moments), levels], dim=1)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that :meth:`load_tensors` needs, for a model file."""
@@ -199,6 +256,7 @@ class DraftModel:
             **{f"beats.{k}": v for k, v in self.beats.tensors().items()},
             **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
             **{f"ectopic.{k}": v for k, v in self.ectopic.tensors().items()},
+            **{f"levels.{k}": v for k, v in self.levels.tensors().items()},
             "planned": self.planned,
             "deviation": self.deviation,
         }
@@ -206,6 +264,7 @@ class DraftModel:
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take what :meth:`tensors` gave."""
         self.planned, self.deviation = tensors["planned"], tensors["deviation"]
-        parts = (("beats.", self.beats), ("mean_beat.", self.mean_beats), ("ectopic.", self.ectopic))
-        for prefix, part in parts:
-            part.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        parts = {"beats": self.beats, "mean_beat": self.mean_beats, "ectopic": self.ectopic, "levels": self.levels}
+        for name, part in parts.items():
+            own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            part.load_tensors(own)  # type: ignore[attr-defined]  # all have it

@@ -8,9 +8,6 @@ component's variance, as in :mod:`ecgpipe.generate.preconditioning`:
     D(x, s) = V / (V + s^2) x + s sqrt(V / (V + s^2)) N(x / sqrt(V + s^2)),     x = clean + s noise.
 
 In training, leads are mixed a little and beats made larger or smaller: electrodes a little elsewhere, another chest.
-
-:meth:`MeanBeatModel.redrawn` noises a record's own mean beat and denoises it again. A generator trained on such drafts
-meets the errors that drawn ones will have.
 """
 
 from __future__ import annotations
@@ -207,54 +204,28 @@ class MeanBeatModel:
         return out
 
     @torch.no_grad()
-    def _denoised(
-        self, x: Tensor, levels: Tensor, labels: Tensor, rhythm: Tensor, guidance: float, noise: Tensor
-    ) -> Tensor:
-        """Draw ancestrally from ``x``, at the first of the levels ``(steps, n)``; noise is ``(steps, n, d)``."""
-        # In double precision: what is drawn then does not depend on the company in a batch.
-        module = copy.deepcopy(self.module).cpu().double().eval()
-        x, levels, rhythm, noise = (t.double() for t in (x, levels, rhythm, noise))
-        nothing = torch.full_like(labels, len(self.spec.classes))
-        ends = torch.cat([levels, torch.zeros_like(levels[:1])])
-        for s, after, fresh in zip(ends[:-1], ends[1:], noise, strict=True):
-            clean = module(x, s, labels, rhythm)
-            if guidance != 1 and 0.1 < float(s[0]) < 3:
-                clean = torch.lerp(module(x, s, nothing, rhythm), clean, guidance)
-            s, after = s[:, None], after[:, None]
-            variance = after.square() * (s.square() - after.square()) / s.square()
-            x = clean + (after.square() - variance).clamp(min=0).sqrt() / s * (x - clean) + variance.sqrt() * fresh
-        return x.float()
-
     def draw(self, labels: np.ndarray, rhythm: Tensor, seeds: np.ndarray) -> Tensor:
-        """Draw components ``(n, d)`` on the CPU: one mean beat a label, each from its own seed.
+        """Draw components ``(n, d)`` on the CPU, ancestrally: one mean beat a label, each from its own seed.
 
         Args:
             labels: class ids ``(n,)``.
             rhythm: figures of the plans ``(n, 3)``.
             seeds: ``(n,)``.
         """
-        steps, d = self.settings.evaluations, len(self.basis)
-        noise = _noise(seeds, 0, (steps + 1, d))
-        levels = torch.exp(torch.linspace(math.log(HIGHEST), math.log(LOWEST), steps))[:, None].expand(-1, len(labels))
-        start = HIGHEST * noise[0]
-        return self._denoised(start, levels, torch.from_numpy(labels), rhythm, self.settings.guidance, noise[1:])
-
-    def redrawn(
-        self,
-        components: Tensor,
-        labels: np.ndarray,
-        rhythm: Tensor,
-        seeds: np.ndarray,
-        levels: tuple[float, ...] = (0.25, 0.5, 0.8),
-        steps: int = 10,
-    ) -> Tensor:
-        """Noise components ``(n, d)`` to one of ``levels``, at random, and denoise them: ``(n, d)``."""
-        noise = _noise(seeds, 1, (steps + 1, components.shape[1]))
-        chosen = np.array([np.random.default_rng([_STREAM, 2, int(s)]).integers(len(levels)) for s in seeds])
-        first = torch.tensor(levels)[torch.from_numpy(chosen)]
-        path = first * (0.03 / first) ** (torch.arange(steps)[:, None] / steps)
-        start = components + first[:, None] * noise[0]
-        return self._denoised(start, path, torch.from_numpy(labels), rhythm, 1.0, noise[1:])
+        settings, y = self.settings, torch.from_numpy(labels)
+        # In double precision: what is drawn then does not depend on the company in a batch.
+        module = copy.deepcopy(self.module).cpu().double().eval()
+        noise = _noise(seeds, (settings.evaluations + 1, len(self.basis))).double()
+        levels = torch.exp(torch.linspace(math.log(HIGHEST), math.log(LOWEST), settings.evaluations)).double()
+        x, figures, nothing = HIGHEST * noise[0], rhythm.double(), torch.full_like(y, len(self.spec.classes))
+        for s, after, fresh in zip(levels, [*levels[1:], torch.zeros(()).double()], noise[1:], strict=True):
+            level = s.expand(len(y))
+            clean = module(x, level, y, figures)
+            if settings.guidance != 1 and 0.1 < float(s) < 3:
+                clean = torch.lerp(module(x, level, nothing, figures), clean, settings.guidance)
+            variance = after.square() * (s.square() - after.square()) / s.square()
+            x = clean + (after.square() - variance).clamp(min=0).sqrt() / s * (x - clean) + variance.sqrt() * fresh
+        return x.float()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that :meth:`load_tensors` needs."""
@@ -269,7 +240,7 @@ class MeanBeatModel:
         self.module.eval()
 
 
-def _noise(seeds: np.ndarray, use: int, shape: tuple[int, int]) -> Tensor:
+def _noise(seeds: np.ndarray, shape: tuple[int, int]) -> Tensor:
     """Return noise ``(shape[0], n, shape[1])``, of which each record has a stream of its own."""
-    streams = (np.random.default_rng([_STREAM, use, int(seed)]) for seed in seeds)
+    streams = (np.random.default_rng([_STREAM, int(seed)]) for seed in seeds)
     return torch.from_numpy(np.stack([s.standard_normal(shape, dtype=np.float32) for s in streams], axis=1))

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, NODES
+from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, NODES, SHARES
 from ecgpipe.generate.drafts.plans import NEVER, Plans
 
 PULSES = 2
@@ -28,7 +28,7 @@ _MARGIN = 0.02
 def windows(plans: Plans) -> Tensor:
     """Return the weights of each record's mean beat's nodes ``(n, NODES)``; see :func:`.analysis.window`."""
     middle = median_interval(plans)
-    before, behind = (0.40 * middle).clamp(max=BEFORE), (0.60 * middle).clamp(max=BEHIND)
+    before, behind = (SHARES[0] * middle).clamp(max=BEFORE), (SHARES[1] * middle).clamp(max=BEHIND)
     grid = torch.from_numpy(GRID).float().to(middle.device)
     rise = (torch.minimum(grid + before[:, None], behind[:, None] - grid) / 0.05).clamp(0, 1)
     return rise.square() * (3 - 2 * rise)

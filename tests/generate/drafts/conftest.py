@@ -16,7 +16,6 @@ Records = tuple[Dataset, list[np.ndarray], list[np.ndarray]]
 QUICK = {
     "beats": {"steps": 12, "batch": 16, "validate_every": 6, "checkpoint_seconds": 0.0, "width": 16},
     "mean_beat": {"steps": 12, "batch": 16, "validate_every": 6, "checkpoint_seconds": 0.0, "width": 16},
-    "variants": 1,
 }
 
 

@@ -284,7 +284,7 @@ def test_locked_records_have_rhythms_of_their_own() -> None:
 
 
 def test_ectopic_beats_keep_the_mean_size(trained: DraftModel) -> None:
-    plans, _, _ = trained.split(trained.draw(np.arange(70) % 7, np.arange(70)))
+    plans = trained.split(trained.draw(np.arange(70) % 7, np.arange(70))).plans
     assert (plans.gains[plans.kinds == ECTOPIC] == 1).all()
 
 

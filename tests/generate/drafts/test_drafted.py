@@ -172,7 +172,7 @@ def test_records_without_beats_have_no_draft_and_are_told(
     assert f"no beats found in {len(lost)} of 84 training records" in caplog.text
     assert sum(generator.facts["records_without_draft"].values()) == len(lost)
     assert generator.draft is not None
-    plans = generator.draft.split(generator.draft.draw(LABELS, SEEDS))[0]
+    plans = generator.draft.split(generator.draft.draw(LABELS, SEEDS)).plans
     assert plans.known.tolist() == [1, 1, 1, 1, 0, 1, 1, 1]
     assert not generator.draft.drafts(generator.draft.draw(LABELS, SEEDS))[4].any()
     assert np.isfinite(draw(generator)).all()
@@ -199,7 +199,7 @@ def test_without_drafts_the_rhythm_is_learned_at_high_noise() -> None:
 def test_residuals_and_drafts_make_the_records(records: Records, model: DraftedGenerator) -> None:
     train, draft = Signals.of(records[0], "train"), model.draft
     assert draft is not None
-    states = draft.states(train, draft.analyse(train), 1)
+    states = draft.states(train, draft.analyse(train))
     rows = np.array([3, 11, 40])
     left, labels = Residuals(train, states, draft).batch(rows)
     both, _ = DraftedSignals(train, states).batch(rows)
@@ -207,6 +207,5 @@ def test_residuals_and_drafts_make_the_records(records: Records, model: DraftedG
     assert torch.equal(own, states[rows])
     assert torch.equal(signals, train.batch(rows)[0])
     assert np.array_equal(labels, train.labels[rows])
-    variant = torch.ones(3, dtype=torch.long)  # there is one
-    drafted = torch.from_numpy(twelve_from_independent(draft.drafts(states[rows], variant).numpy()))
-    torch.testing.assert_close(left + drafted, signals, atol=1e-6, rtol=0)
+    whole = draft.whole(left[:, [0, 1, 6, 7, 8, 9, 10, 11]], states[rows]).numpy()
+    torch.testing.assert_close(torch.from_numpy(twelve_from_independent(whole)), signals, atol=1e-5, rtol=0)

@@ -1,0 +1,163 @@
+"""How large what a draft leaves of a record is: baseline wander, tremor and noise, in bands of frequency.
+
+Recordings differ more in their noise than in anything else: at 20 Hz the quietest of twenty is ten times quieter than
+the noisiest. A short training makes all of them alike, as noisy as their mean, and in that noise P waves drown. So the
+*levels* of a record are taken off before a generator learns, and are given back to what it draws: what is learned is
+:meth:`LevelsModel.evened`, about equally large in all records and bands.
+
+A level is the logarithm of the median size in a band. The median passes over QRS complexes, where a draft errs most.
+Levels to be drawn follow a linear regression on class, size of the draft and heart rate; what that leaves has the
+quantiles of the training records, joined by a Gaussian copula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import scipy.special
+import torch
+from torch import Tensor
+
+from ecgpipe.generate.preconditioning import Spectrum, mirrored_irfft, mirrored_rfft
+
+CENTRES = (0.1, 0.3, 1.0, 3.0, 8.0, 15.0, 25.0, 35.0, 45.0)
+"""Middles of the bands, Hz. Each falls to nothing at the next one's; the outer ones go on to the ends."""
+BANDS = len(CENTRES)
+NORMAL_MEDIAN = 0.6745
+"""Median size of a standard normal number."""
+SMALLEST = 5e-4
+"""Added to sizes before their logarithm is taken, mV."""
+QUANTILES = 33
+_RIDGE = 5.0
+"""A class's levels are averaged with those of all, which weigh as much as so many records."""
+_LIMIT = 1.6
+"""Levels count as at most so far from the mean: what a quiet record has of QRS complexes would become too large."""
+_STREAM = 0xBEAA
+
+
+def bands(length: int, rate: float) -> Tensor:
+    """Return the weights of bands, of sum 1, at the frequencies of ``mirrored_rfft``: ``(BANDS, length + 1)``."""
+    frequency = np.arange(length + 1) * rate / (2 * length)
+    places = np.interp(np.log(np.maximum(frequency, 1e-3)), np.log(CENTRES), np.arange(BANDS))
+    return torch.from_numpy(np.clip(1 - np.abs(places - np.arange(BANDS)[:, None]), 0, 1)).float()
+
+
+class LevelsModel:
+    """Levels of records of one length and rate, and how they are drawn."""
+
+    def __init__(self, length: int, rate: float, classes: int, *, used: bool = True) -> None:
+        """Take length and rate of records and the number of classes; ``used``: False leaves all records as they are."""
+        self.limit = _LIMIT if used else 0.0
+        self.weights = bands(length, rate)
+        self.middle = torch.zeros(BANDS)
+        """Mean levels of training records: a record that has these is left as it is."""
+        self.slopes = torch.zeros(classes + 2, BANDS)
+        """Of the regression: on each class, on the draft's log size, and on the log median interval."""
+        self.centre = torch.zeros(2)
+        """Means of the last two."""
+        self.quantiles = torch.zeros(BANDS, QUANTILES)
+        """Of what the regression leaves."""
+        self.factor = torch.eye(BANDS)
+        """Cholesky factor of the copula's correlation."""
+
+    def measure(self, rest: Tensor) -> Tensor:
+        """Return the levels ``(n, BANDS)`` of what drafts leave, ``(n, leads, length)`` mV."""
+        coefficients = mirrored_rfft(rest)
+        sizes = [
+            mirrored_irfft(coefficients * w).abs().median(dim=-1).values.mean(dim=1)
+            for w in self.weights.to(rest.device)
+        ]
+        return (torch.stack(sizes, dim=1) + SMALLEST).log()
+
+    def fit(self, levels: Tensor, labels: np.ndarray, figures: Tensor) -> None:
+        """Learn from levels ``(n, BANDS)`` of records, their class ids ``(n,)`` and figures ``(n, 2)``.
+
+        The figures are the logarithms of a draft's size in mV and of its median interval in s.
+        """
+        self.middle, self.centre = levels.mean(dim=0), figures.mean(dim=0)
+        x = self._design(labels, figures).double()
+        y = (levels - self.middle).double()
+        slopes = torch.linalg.solve(x.T @ x + _RIDGE * torch.eye(x.shape[1]), x.T @ y)
+        self.slopes = slopes.float()
+        left = y - x @ slopes
+        self.quantiles = torch.quantile(left, torch.linspace(0, 1, QUANTILES).double(), dim=0).T.float()
+        ranks = left.argsort(dim=0).argsort(dim=0)
+        normal = torch.special.ndtri((ranks + 0.5) / len(ranks))
+        correlation = torch.corrcoef(normal.T) if len(normal) > 2 * BANDS else torch.eye(BANDS).double()
+        self.factor = torch.linalg.cholesky(0.98 * correlation + 0.02 * torch.eye(BANDS)).float()
+
+    def _design(self, labels: np.ndarray, figures: Tensor) -> Tensor:
+        classes = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), len(self.slopes) - 2)
+        return torch.cat([classes.float(), figures - self.centre], dim=1)
+
+    def draw(self, labels: np.ndarray, figures: Tensor, seeds: np.ndarray) -> Tensor:
+        """Draw levels ``(n, BANDS)`` for class ids and figures, each record's from its own seed."""
+        streams = (np.random.default_rng([_STREAM, int(seed)]) for seed in seeds)
+        normal = np.stack([s.standard_normal(BANDS) for s in streams]) @ self.factor.double().numpy().T
+        grid = np.linspace(0, 1, QUANTILES)
+        left = [
+            np.interp(scipy.special.ndtr(z), grid, q) for z, q in zip(normal.T, self.quantiles.numpy(), strict=True)
+        ]
+        known = self.middle + self._design(labels, figures) @ self.slopes
+        return known + torch.from_numpy(np.stack(left, axis=1)).float()
+
+    def steadiness(self, evened: Iterable[tuple[Tensor, Tensor]], classes: int, shrinkage: float) -> Tensor:
+        """Return which share of a band's variance a Gaussian of the same median size has, ``(classes + 1, BANDS)``.
+
+        It is 1 for steady noise, and less the more of the variance comes in bursts, as at beats that the draft misses.
+        Of each class, and last of all.
+
+        Args:
+            evened: of :meth:`evened` with class ids, in batches, ``(b, leads, length)`` and ``(b,)``.
+            classes: their number.
+            shrinkage: a class is averaged with all, which weigh as much as so many records.
+        """
+        sums, number = torch.zeros(2, classes, BANDS, dtype=torch.float64), 0
+        for x, labels in evened:
+            coefficients = mirrored_rfft(x)
+            for band, weight in enumerate(self.weights.to(x.device)):
+                one = mirrored_irfft(coefficients * weight)
+                median = (one.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1)
+                sums[0, :, band].index_add_(0, labels, median.double())
+                sums[1, :, band].index_add_(0, labels, one.square().mean(dim=(1, 2)).double())
+            number += len(labels)
+        every = sums.sum(dim=1, keepdim=True)
+        medians, powers = torch.cat([sums + every * shrinkage / number, every], dim=1)
+        share: Tensor = (medians / powers.clamp(min=1e-12)).float()
+        return share
+
+    def between_beats(self, known: Spectrum, share: Tensor) -> Spectrum:
+        """Return a spectrum of what lies between the beats, given :meth:`steadiness`."""
+        weights = torch.exp(share.clamp(1e-3, 1.0).log() @ self.weights)
+        by_class = known.variance.dim() == 3
+        return Spectrum(known.directions, known.variance * (weights[:, None] if by_class else weights[-1]))
+
+    def shown(self, levels: Tensor) -> Tensor:
+        """Return how far levels are from the mean ones, within limits, ``(n, BANDS)``."""
+        out: Tensor = (levels - self.middle.to(levels.device)).clamp(-self.limit, self.limit)
+        return out
+
+    def _filtered(self, rest: Tensor, levels: Tensor, sign: float) -> Tensor:
+        # Full precision: Fourier transforms have no bfloat16.
+        with torch.autocast(rest.device.type, enabled=False):
+            gain = torch.exp(sign * self.shown(levels) @ self.weights.to(rest.device))
+            out: Tensor = mirrored_irfft(mirrored_rfft(rest.float()) * gain[:, None])
+            return out
+
+    def evened(self, rest: Tensor, levels: Tensor) -> Tensor:
+        """Take levels ``(n, BANDS)`` off what drafts leave, ``(n, leads, length)``: what has the mean levels stays."""
+        return self._filtered(rest, levels, -1.0)
+
+    def restored(self, evened: Tensor, levels: Tensor) -> Tensor:
+        """Undo :meth:`evened`."""
+        return self._filtered(evened, levels, 1.0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that :meth:`load_tensors` needs."""
+        return {name: getattr(self, name) for name in ("middle", "slopes", "centre", "quantiles", "factor")}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take what :meth:`tensors` gave."""
+        for name, value in tensors.items():
+            setattr(self, name, value)
