@@ -95,6 +95,12 @@ class Residuals(Signals):
         left = self.model.undrafted(eight, states, self.model.drafts(states))
         return torch.from_numpy(twelve_from_independent(left.numpy())), y
 
+    def error(self, error: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Return the errors in mV of records whose errors here are ``error``; both ``(b, 12, length)``."""
+        levels = self.model.split(self.states[torch.from_numpy(indices)]).levels
+        eight = torch.from_numpy(independent_from_twelve(error).astype(np.float32))
+        return twelve_from_independent(self.model.levels.restored(eight, levels).numpy())
+
 
 class DraftedGenerator(NeuralGenerator):
     """Base of generators that may use drafts; :attr:`draft` is None where they do not."""

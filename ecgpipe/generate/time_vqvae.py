@@ -753,13 +753,16 @@ class TimeVQVAE(DraftedGenerator):
     ) -> tuple[float, dict[str, float]]:
         """Return stage 1's relative RMSE (RMS of the error over RMS of the signal) over all leads, and of each lead.
 
-        With drafts, ``signals`` are what they leave of the ``whole`` records, whose RMS counts.
+        With drafts, ``signals`` are what they leave of the ``whole`` records, whose RMS counts. Errors are in mV.
         """
         tokenizer = self.module.tokenizer.to(device).eval()
-        error, power = np.zeros(12), np.zeros(12)
+        error, power, first = np.zeros(12), np.zeros(12), 0
         for (x, _), (y, _) in zip(batches(signals, BATCH), batches(whole or signals, BATCH), strict=True):
-            out = self.to_millivolts(tokenizer.reconstruct(self.to_network(x.to(device))))
-            error += np.square(out - x.numpy(), dtype=np.float64).sum(axis=(0, 2))
+            away = self.to_millivolts(tokenizer.reconstruct(self.to_network(x.to(device)))) - x.numpy()
+            if isinstance(signals, Residuals):
+                away = signals.error(away, np.arange(first, first + len(x)))
+            first += len(x)
+            error += np.square(away, dtype=np.float64).sum(axis=(0, 2))
             power += np.square(y.numpy(), dtype=np.float64).sum(axis=(0, 2))
         return float(np.sqrt(error.sum() / power.sum())), dict(zip(LEADS, np.sqrt(error / power).tolist(), strict=True))
 

@@ -508,6 +508,7 @@ def test_the_presets_grow() -> None:
         ({"lf_bins": 9}, "leaves no frequency for the other band"),
         ({"lf_prior": {"width": 30, "heads": 4}}, "must divide by twice"),
         ({"hf_prior": {"depth": 3}}, "depth"),
+        ({"draft": "none", "lost_noise": True}, "`lost_noise` is for `draft: beats`"),
         ("small", "dictionary"),
     ],
 )

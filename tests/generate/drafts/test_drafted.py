@@ -29,7 +29,7 @@ DRAFTED = {"draft": "beats", "draft_models": QUICK}
 TINY: dict[str, dict[str, Any]] = {
     "diffwave": {**DRAFTED, "channels": 8, "layers": 2, "cycle": 2, **TRAINING},
     "time_diffusion": {**DRAFTED, "widths": (32, 32), "embedding": 16, **TRAINING},
-    "time_vqvae": {**DRAFTED, **VQ, "stage1": TRAINING, "lf_prior": PRIOR, "hf_prior": PRIOR},
+    "time_vqvae": {**DRAFTED, **VQ, "lost_noise": True, "stage1": TRAINING, "lf_prior": PRIOR, "hf_prior": PRIOR},
 }
 LAST_STAGE = {"diffwave": "train", "time_diffusion": "train", "time_vqvae": "hf_prior"}
 LABELS, SEEDS = np.array([0, 1, 2, 3, 4, 5, 6, 0]), np.arange(8) + 100
@@ -104,6 +104,33 @@ def test_drafts_are_stages_of_the_history(name: str, model: DraftedGenerator) ->
     stages = list(dict.fromkeys(model.history["stage"]))  # type: ignore[attr-defined]
     assert stages[:2] == ["beats", "mean_beat"]
     assert stages[-1] == LAST_STAGE[name]
+
+
+def test_tokens_get_the_noise_that_they_lose(
+    name: str, model: DraftedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name != "time_vqvae":
+        pytest.skip("it is about tokens")
+    drawn = draw(model)
+    monkeypatch.setattr(model, "settings", model.settings.model_copy(update={"lost_noise": False}))
+    clean = draw(model)
+    assert model.draft is not None
+    levels = model.draft.split(model.draft.draw(LABELS, SEEDS)).levels
+    noise = torch.from_numpy((drawn - clean)[:, [0, 1, 6, 7, 8, 9, 10, 11]])
+    evened = model.draft.levels.evened(noise, levels) / model.scale
+    wanted = model.module.lost_variance[torch.from_numpy(LABELS)][..., :-1].mean(dim=(1, 2)).sqrt()  # type: ignore[index]
+    torch.testing.assert_close(evened.square().mean(dim=(1, 2)).sqrt(), wanted, rtol=0.25, atol=0)
+    assert float((noise[0] - noise[7]).abs().max()) > 0.01  # one class, two seeds
+
+
+def test_the_error_of_a_reconstruction_is_in_millivolts(name: str, model: DraftedGenerator, records: Records) -> None:
+    assert model.draft is not None
+    train = Signals.of(records[0], "train")
+    left = Residuals(train, model.draft.states(train, model.draft.analyse(train)), model.draft)
+    rows = np.array([2, 30])
+    x = left.batch(rows)[0].numpy()
+    whole = train.batch(rows)[0].numpy() - twelve_from_independent(model.draft.drafts(left.states[rows]).numpy())
+    np.testing.assert_allclose(left.error(x, rows), whole, atol=1e-5)
 
 
 class Killed(Exception):

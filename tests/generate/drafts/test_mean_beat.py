@@ -51,6 +51,28 @@ def test_overlapping_beats_are_told_apart() -> None:
     assert np.abs(record - solve(record, matrix, weight, np.ones(1000)) @ matrix.T).max() < 0.06
 
 
+@pytest.mark.parametrize(("beats_a_minute", "pr"), [(60, 0.30), (75, 0.25), (110, 0.19), (130, 0.14)])
+def test_the_mean_beat_reaches_back_to_the_p_wave(beats_a_minute: int, pr: float) -> None:
+    waves = [(-pr, 0.02, 0.1), (0.0, 0.012, 1.2), (0.16, 0.03, 0.3)]
+    seconds = np.arange(1000) / 100
+    times = np.arange(0.6, 9.8, 60 / beats_a_minute)
+    record = sum(a * np.exp(-0.5 * ((seconds[:, None] - times - c) / w) ** 2).sum(axis=1) for c, w, a in waves)
+    found = analyse(np.outer(np.ones(8), record)[None], 100.0)
+    draft = drafts(found.plans, torch.from_numpy(np.stack([found.mean_beats, 0 * found.mean_beats], 1)), 1000, 100.0)
+    at = np.rint((times[2:-2, None] - pr + np.array([0.0, -0.05])) * 100).astype(int)
+    heights = draft[0, 0].numpy()[at]
+    # A wave of 0.1 mV rises by .0956 over what lies 50 ms before its peak.
+    assert np.median(heights[:, 0] - heights[:, 1]) > 0.07
+
+
+def test_a_level_between_the_beats_is_no_part_of_them() -> None:
+    weight = window(*reach(TIMES))
+    matrix = design(TIMES, np.ones(len(TIMES)), 1000, 100.0)
+    record = known_beat() * weight @ matrix.T
+    alone, raised = (solve(record + level, matrix, weight, np.ones(1000)) for level in (0.0, -0.2))
+    np.testing.assert_allclose(raised, alone, atol=1e-6)
+
+
 def test_sizes_of_beats_are_found() -> None:
     sizes = 1 + 0.1 * np.sin(np.arange(len(TIMES)))
     record = known_beat() * window(*reach(TIMES)) @ design(TIMES, sizes, 1000, 100.0).T

@@ -1,0 +1,147 @@
+"""Levels of what drafts leave: measured, taken off and given back, drawn as they are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from ecgpipe.generate.drafts.levels import BANDS, CENTRES, NORMAL_MEDIAN, LevelsModel
+from ecgpipe.generate.preconditioning import estimate_class_spectra
+
+LENGTH, RATE, CLASSES = 1000, 100.0, 3
+
+
+def model() -> LevelsModel:
+    return LevelsModel(LENGTH, RATE, CLASSES)
+
+
+def noise(number: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(number, 8, LENGTH, generator=torch.Generator().manual_seed(seed))
+
+
+def known(number: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+    """Levels that depend on class and figures, and correlate otherwise; class ids and figures."""
+    rng = np.random.default_rng(0)
+    labels, figures = np.arange(number) % CLASSES, rng.normal(0, 0.4, (number, 2))
+    shared, own = rng.normal(0, 1, (number, 1)), rng.normal(0, 1, (number, BANDS))
+    levels = -4 + 0.5 * labels[:, None] - 0.8 * figures[:, :1] + 0.3 * (0.8 * shared + 0.6 * own)
+    return torch.from_numpy(levels).float(), labels, torch.from_numpy(figures).float()
+
+
+def test_bands_share_every_frequency() -> None:
+    weights = model().weights
+    assert weights.shape == (BANDS, LENGTH + 1)
+    torch.testing.assert_close(weights.sum(dim=0), torch.ones(LENGTH + 1))
+    for weight, centre in zip(weights, CENTRES, strict=True):
+        assert float(weight[round(centre * 2 * LENGTH / RATE)]) > 0.9
+
+
+def test_a_larger_record_has_higher_levels_in_all_bands() -> None:
+    x = noise(6)
+    one, two = model().measure(x), model().measure(2 * x)
+    torch.testing.assert_close(two - one, torch.full_like(one, np.log(2)), atol=0.05, rtol=0)
+
+
+def test_a_level_passes_over_beats() -> None:
+    x = 0.1 * noise(6)
+    bursts = x.clone()
+    for start in range(20, LENGTH, 100):
+        bursts[..., start : start + 8] *= 20
+    changed = (model().measure(bursts) - model().measure(x))[:, -3:]  # wider than the bursts are short
+    assert float(changed.abs().max()) < 0.35
+    assert float((bursts.std() / x.std()).log()) > 1.5
+
+
+def test_what_is_taken_off_is_given_back() -> None:
+    levels, labels, figures = known(60)
+    made = model()
+    made.fit(levels, labels, figures)
+    x = noise(60)
+    torch.testing.assert_close(made.restored(made.evened(x, levels), levels), x, atol=1e-4, rtol=0)
+    usual = made.middle.expand(60, -1)
+    torch.testing.assert_close(made.evened(x, usual), x, atol=1e-5, rtol=0)
+
+
+def test_evened_records_are_alike() -> None:
+    size = torch.linspace(-1, 1, 30).exp()[:, None, None]
+    x = 0.05 * noise(30) * size
+    made = model()
+    levels = made.measure(x)
+    made.fit(levels, np.zeros(30, dtype=np.int64), torch.zeros(30, 2))
+    assert float(levels.std(dim=0).min()) > 0.4
+    assert float(made.measure(made.evened(x, levels)).std(dim=0)[4:].max()) < 0.05
+    off = LevelsModel(LENGTH, RATE, CLASSES, used=False)
+    off.fit(levels, np.zeros(30, dtype=np.int64), torch.zeros(30, 2))
+    torch.testing.assert_close(off.evened(x, levels), x, atol=1e-5, rtol=0)
+
+
+def test_drawn_levels_are_as_the_found_ones() -> None:
+    levels, labels, figures = known(1500)
+    made = model()
+    made.fit(levels, labels, figures)
+    drawn = made.draw(labels, figures, np.arange(1500))
+    for c in range(CLASSES):
+        a, b = levels[labels == c], drawn[labels == c]
+        torch.testing.assert_close(b.mean(dim=0), a.mean(dim=0), atol=0.05, rtol=0)
+        torch.testing.assert_close(b.std(dim=0), a.std(dim=0), atol=0.05, rtol=0)
+    assert scipy.stats.ks_2samp(drawn[:, 0], levels[:, 0]).pvalue > 0.01
+    left = [(t - t.mean(dim=0))[labels == 0].T for t in (levels, drawn)]
+    torch.testing.assert_close(torch.corrcoef(left[1]), torch.corrcoef(left[0]), atol=0.1, rtol=0)
+    # What the figures say of the levels is kept.
+    slope = [float(np.polyfit(figures[labels == 1, 0], t[labels == 1, 0], 1)[0]) for t in (levels, drawn)]
+    assert slope[0] == pytest.approx(-0.8, abs=0.1)
+    assert slope[1] == pytest.approx(slope[0], abs=0.1)
+
+
+def test_each_record_has_its_own_stream() -> None:
+    levels, labels, figures = known(90)
+    made = model()
+    made.fit(levels, labels, figures)
+    together = made.draw(labels[:8], figures[:8], np.arange(8))
+    alone = made.draw(labels[5:6], figures[5:6], np.array([5]))
+    torch.testing.assert_close(alone, together[5:6], atol=1e-6, rtol=0)
+    assert (made.draw(labels[:8], figures[:8], np.arange(8) + 100) != together).any(dim=1).all()
+
+
+def test_a_model_that_was_saved_draws_the_same() -> None:
+    levels, labels, figures = known(90)
+    made, read = model(), model()
+    made.fit(levels, labels, figures)
+    read.load_tensors(made.tensors())
+    args = labels, figures, np.arange(90)
+    torch.testing.assert_close(read.draw(*args), made.draw(*args), atol=0, rtol=0)
+
+
+def test_steady_noise_has_its_whole_variance_between_the_beats() -> None:
+    x, labels = noise(60), torch.arange(60) % CLASSES
+    share = model().steadiness([(x[:30], labels[:30]), (x[30:], labels[30:])], CLASSES, 0.0)
+    assert share.shape == (CLASSES + 1, BANDS)
+    torch.testing.assert_close(share[:, 4:], torch.ones(CLASSES + 1, BANDS - 4), atol=0.1, rtol=0)
+
+
+def test_bursts_count_for_little_between_the_beats() -> None:
+    x, labels = noise(60), torch.zeros(60, dtype=torch.long)
+    labels[30:] = 1
+    x[:30, :, ::100] *= 20
+    share = model().steadiness([(x, labels)], CLASSES, 0.0)[:, -1]
+    assert share[0] < 0.5 < 0.9 < share[1]
+    assert share[0] < share[-1] < share[1]
+    # With shrinkage, a class is drawn to what all have; one without records has that.
+    drawn = model().steadiness([(x, labels)], CLASSES, 60.0)[:, -1]
+    assert share[0] < drawn[0] < drawn[2]
+    assert float(drawn[2]) == pytest.approx(float(drawn[-1]))
+
+
+def test_the_spectrum_between_beats_is_that_of_the_noise() -> None:
+    x, labels = noise(200), torch.zeros(200, dtype=torch.long)
+    medians = x.abs().median(dim=-1).values.mean() / NORMAL_MEDIAN
+    x[..., ::50] *= 12
+    made = model()
+    every = estimate_class_spectra([(x, labels)], CLASSES, 0.0)
+    scale = x.square().mean()
+    known_noise = made.between_beats(every, made.steadiness([(x, labels)], CLASSES, 0.0))
+    assert float(scale) > 3
+    between = float((known_noise.variance[0, :, 200:] * scale).mean())
+    assert between == pytest.approx(float(medians) ** 2, rel=0.5)
