@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecgpipe.generate.drafts.detection import detect
-from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, no_plans
+from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, atrial_turns, between, no_plans
 
 BEFORE, BEHIND = 0.38, 0.52
 """How far a mean beat reaches before and behind the R peak, s: from a P wave of long PR interval to the end of T."""
@@ -30,6 +30,10 @@ GRID_STEP = 0.005
 GRID = np.arange(round((BEFORE + BEHIND) / GRID_STEP) + 1) * GRID_STEP - BEFORE
 """Times of the nodes after the R peak, s."""
 NODES = len(GRID)
+HARMONICS = 3
+"""Harmonics of atrial waves."""
+_AFTER_T, _BEFORE_QRS, _FREE = 0.40, 0.06, 0.08
+"""Where waves are free of beats: s behind and before an R peak; and the share of a record that has to be."""
 FEWEST = 3
 """A record with fewer beats has no mean beat."""
 _CURVATURE, _RIDGE = 0.3, 0.05
@@ -110,6 +114,8 @@ class Analysed:
     """``(n, 8, NODES)``, mV, float32; zero where no beats were found."""
     ectopic_beats: np.ndarray
     """Mean of each record's ectopic beats, as ``mean_beats``; zero where there are none."""
+    waves: np.ndarray
+    """Atrial waves as coefficients of :func:`harmonics`, ``(n, 8, 2 HARMONICS)``, mV, float32; zero where none are."""
     reasons: list[str]
     """Why no plan was found; empty where one was."""
 
@@ -136,6 +142,7 @@ def analyse(signals: np.ndarray, rate: float) -> Analysed:
     number, leads, length = signals.shape
     plans = no_plans(number, length / rate)
     beats = np.zeros((2, number, leads, NODES), dtype=np.float32)
+    waves = np.zeros((number, leads, 2 * HARMONICS), dtype=np.float32)
     reasons = [""] * number
     smooth = steady(signals, rate)
     # The systems are small: threads would wait for one another longer than they compute.
@@ -143,8 +150,8 @@ def analyse(signals: np.ndarray, rate: float) -> Analysed:
         for row, times in enumerate(detect(signals, rate)):
             reasons[row] = _why_not(times, length / rate)
             if not reasons[row]:
-                reasons[row] = _analyse_one(smooth[row], times, rate, plans, beats[:, row], row)
-    return Analysed(plans, beats[0], beats[1], reasons)
+                reasons[row] = _analyse_one(smooth[row], times, rate, plans, beats[:, row], waves[row], row)
+    return Analysed(plans, beats[0], beats[1], waves, reasons)
 
 
 def _why_not(times: np.ndarray, seconds: float) -> str:
@@ -154,8 +161,13 @@ def _why_not(times: np.ndarray, seconds: float) -> str:
     return f"no beat for {longest:.1f} s" if longest > 5 else ""
 
 
-def _analyse_one(record: np.ndarray, times: np.ndarray, rate: float, plans: Plans, beats: np.ndarray, row: int) -> str:
-    """Fill one row of the plans and its mean beats ``(2, leads, NODES)``; return why that cannot be done, or ""."""
+def _analyse_one(
+    record: np.ndarray, times: np.ndarray, rate: float, plans: Plans, beats: np.ndarray, waves: np.ndarray, row: int
+) -> str:
+    """Fill one row of the plans, its mean beats ``(2, leads, NODES)`` and waves ``(leads, 2 HARMONICS)``.
+
+    Return why that cannot be done, or "".
+    """
     length = record.shape[-1]
     weight = window(*reach(times))
     beat = solve(record, design(times, np.ones(len(times)), length, rate), weight, np.ones(length))
@@ -194,7 +206,61 @@ def _analyse_one(record: np.ndarray, times: np.ndarray, rate: float, plans: Plan
     beats[0] = beat
     rate_of_atria, phase, locked = atrial_waves(rest, beat, usual, rate)
     plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate_of_atria, phase, float(locked)
+    if rate_of_atria:
+        ectopic = beats[1] @ design(early, np.ones(len(early)), length, rate).T
+        matrix = design(usual, sizes, length, rate)
+        clean, weight = record - ectopic, window(*reach(times))
+        beats[0], waves[:], turned = _apart(clean, beat, matrix, weight, seen, plans[row : row + 1], rate)
+        plans.atrial_phase[row] = (phase + turned) % 1
     return ""
+
+
+def harmonics(turns: np.ndarray) -> np.ndarray:
+    """Return cosines and then sines of the first :data:`HARMONICS` harmonics at phases in turns, ``(2 H, ...)``."""
+    angle = 2 * np.pi * np.arange(1, HARMONICS + 1).reshape(-1, *[1] * turns.ndim) * turns
+    return np.concatenate([np.cos(angle), np.sin(angle)])
+
+
+def _apart(
+    record: np.ndarray,
+    beat: np.ndarray,
+    matrix: scipy.sparse.csr_array,
+    weight: np.ndarray,
+    seen: np.ndarray,
+    plan: Plans,
+    rate: float,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Tell atrial waves from the mean beat, which holds what of them keeps its place before a beat.
+
+    They are seen first where no beat is, then beat and waves are fitted in turn.
+
+    Returns:
+        The mean beat without waves, the waves' coefficients ``(leads, 2 HARMONICS)``, and by how much the phase has to
+        be turned for the first harmonic of lead II to be a positive cosine. All as they were if no place is free.
+    """
+    length = record.shape[-1]
+    moments = torch.arange(length) / rate
+    where = between(plan, moments)
+    basis = harmonics(atrial_turns(plan, moments, where)[0].double().numpy())
+    free = seen * ((where.since[0] > _AFTER_T) & (where.until[0] > _BEFORE_QRS)).numpy()
+    nothing = np.zeros((len(record), 2 * HARMONICS))
+    if free.sum() < _FREE * length:
+        return beat, nothing, 0.0
+    waves = _regressed(record, basis, free)
+    for _ in range(3):
+        beat = solve(record - waves @ basis, matrix, weight, seen)
+        waves = _regressed(record - beat @ matrix.T, basis, seen)
+    first = waves[1, 0] - 1j * waves[1, HARMONICS]
+    angle = float(np.angle(first))
+    turned = (waves[:, :HARMONICS] - 1j * waves[:, HARMONICS:]) * np.exp(-1j * angle * np.arange(1, HARMONICS + 1))
+    return beat, np.concatenate([turned.real, -turned.imag], axis=1), angle / (2 * np.pi)
+
+
+def _regressed(record: np.ndarray, basis: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the coefficients ``(leads, k)`` of a basis ``(k, length)``, beside a level, by least squares."""
+    x = np.concatenate([basis, np.ones((1, basis.shape[1]))]) * seen
+    left = x @ x.T + 1e-3 * seen.sum() * np.eye(len(x))
+    return np.asarray(scipy.linalg.solve(left, x @ (record * seen).T, assume_a="pos").T[:, :-1])
 
 
 def _around(record: np.ndarray, beat: np.ndarray, time: float, half: float, rate: float) -> tuple[np.ndarray, ...]:

@@ -1,7 +1,7 @@
 """The draft as a whole: what generators use of this package.
 
-A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats, levels of
-what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
+A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats and of
+its atrial waves, levels of what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
 :meth:`DraftModel.render` makes drafts and channels of them there.
 
     model = DraftModel(settings, spec)
@@ -28,15 +28,16 @@ from pydantic import Field
 from torch import Tensor
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.drafts.analysis import Analysed, analyse
+from ecgpipe.generate.drafts.analysis import HARMONICS, NODES, Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
-from ecgpipe.generate.drafts.ectopic import COMPONENTS, EctopicModel
+from ecgpipe.generate.drafts.forms import COMPONENTS, GaussianForms
 from ecgpipe.generate.drafts.levels import BANDS, LevelsModel
 from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
 from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
 from ecgpipe.generate.drafts.rendering import (
     PHASES,
     PULSES,
+    atrial_waves,
     drafts,
     median_interval,
     phase_channels,
@@ -78,8 +79,8 @@ class State(NamedTuple):
     """The parts of ``n`` states."""
 
     plans: Plans
-    ectopic: Tensor
-    """Components of ectopic beats, ``(n, d)``."""
+    forms: Tensor
+    """Components of ectopic beats and of atrial waves, ``(n, 2 d)``."""
     levels: Tensor
     """``(n, BANDS)``."""
     mean_beats: Tensor
@@ -96,7 +97,9 @@ class DraftModel:
         self.settings, self.spec = settings, spec
         self.beats = BeatsModel(settings.beats, spec)
         self.mean_beats = MeanBeatModel(settings.mean_beat, spec)
-        self.ectopic = EctopicModel()
+        self.ectopic = GaussianForms(LEADS * NODES, 0xBEA9)
+        self.waves = [GaussianForms(LEADS * 2 * HARMONICS, 0xBEAC) for _ in range(2)]
+        """Atrial waves that are free of the beats, and locked to them."""
         self.levels = LevelsModel(spec.length, spec.rate, len(spec.classes), used=settings.levels)
         self.planned = torch.ones(len(spec.classes))
         """1 for classes of which a training record has a plan; others are drawn without, ``(classes,)``."""
@@ -112,10 +115,10 @@ class DraftModel:
             x, _ = signals.batch(np.arange(first, min(first + _BATCH, len(signals))))
             found.append(analyse(independent_from_twelve(x.numpy()), self.spec.rate))
         packed = torch.cat([f.plans.pack() for f in found])
-        mean_beats, ectopic = (
-            np.concatenate([getattr(f, part) for f in found]) for part in ("mean_beats", "ectopic_beats")
+        beats, ectopic, waves = (
+            np.concatenate([getattr(f, part) for f in found]) for part in ("mean_beats", "ectopic_beats", "waves")
         )
-        return Analysed(Plans.unpack(packed), mean_beats, ectopic, [r for f in found for r in f.reasons])
+        return Analysed(Plans.unpack(packed), beats, ectopic, waves, [r for f in found for r in f.reasons])
 
     def fit(
         self, train: Signals, validation: Signals, *, seed: int, state_dir: Path, device: str, progress: bool
@@ -148,6 +151,9 @@ class DraftModel:
             self.found.plans[rows], train.labels[rows], held_out.plans[others], validation.labels[others], **both
         )
         self.ectopic.fit(torch.from_numpy(self.found.ectopic_beats[self.found.has_ectopic]))
+        seen, locked = np.abs(self.found.waves).max(axis=(1, 2)) > 0, self.found.plans.atrial_locked.numpy() > 0
+        for kind, forms in enumerate(self.waves):
+            forms.fit(torch.from_numpy(self.found.waves[seen & (locked == kind)]))
         found, watched = (torch.from_numpy(a.mean_beats) for a in (self.found, held_out))
         figures, watched_figures = (rhythm_figures(a.plans) for a in (self.found, held_out))
         more = self.mean_beats.fit(
@@ -163,15 +169,22 @@ class DraftModel:
 
     def _levels(self, signals: Signals, found: Analysed, components: Tensor) -> tuple[Tensor, Tensor]:
         """Return the levels of what drafts leave of records ``(n, BANDS)``, and the size of drafts, mV, ``(n,)``."""
-        ectopic = self.ectopic.encode(torch.from_numpy(found.ectopic_beats))
+        forms = self._forms(found)
         levels, sizes = [], []
         for first in range(0, len(signals), _BATCH):
             rows = np.arange(first, min(first + _BATCH, len(signals)))
             x = torch.from_numpy(independent_from_twelve(signals.batch(rows)[0].numpy()))
-            draft = self._rendered(found.plans[rows], ectopic[rows], components[rows])
+            draft = self._rendered(found.plans[rows], forms[rows], components[rows])
             levels.append(self.levels.measure(x - draft))
             sizes.append(draft.square().mean(dim=(1, 2)).sqrt())
         return torch.cat(levels), torch.cat(sizes)
+
+    def _forms(self, found: Analysed) -> Tensor:
+        """Return components of ectopic beats and of atrial waves ``(n, 2 d)``."""
+        waves = torch.from_numpy(found.waves)
+        free, locked = (forms.encode(waves) for forms in self.waves)
+        own = torch.where(found.plans.atrial_locked[:, None] > 0, locked, free)
+        return torch.cat([self.ectopic.encode(torch.from_numpy(found.ectopic_beats)), own], dim=1)
 
     @staticmethod
     def _level_figures(plans: Plans, sizes: Tensor) -> Tensor:
@@ -180,37 +193,40 @@ class DraftModel:
     def states(self, signals: Signals, found: Analysed) -> Tensor:
         """Return the states of records ``(n, d)``; those without a plan have the mean levels."""
         components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
-        ectopic = self.ectopic.encode(torch.from_numpy(found.ectopic_beats))
         levels = torch.where(
             found.plans.known[:, None] > 0, self._levels(signals, found, components)[0], self.levels.middle
         )
-        return torch.cat([found.plans.pack(), ectopic, levels, components], dim=1)
+        return torch.cat([found.plans.pack(), self._forms(found), levels, components], dim=1)
 
     def draw(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
         """Draw the states of new records ``(n, d)``, one a label, each from its own seed, on the CPU."""
         plans = self.beats.draw(labels, seeds)
         plans.known.mul_(self.planned[torch.from_numpy(labels)])
         beats = self.mean_beats.draw(labels, rhythm_figures(plans), seeds)
-        ectopic = self.ectopic.draw(seeds)
-        sizes = self._rendered(plans, ectopic, beats).square().mean(dim=(1, 2)).sqrt()
+        forms = torch.cat([self.ectopic.draw(seeds), self.waves[0].draw(seeds)], dim=1)
+        sizes = self._rendered(plans, forms, beats).square().mean(dim=(1, 2)).sqrt()
         levels = self.levels.draw(labels, self._level_figures(plans, sizes), seeds)
         levels = torch.where(plans.known[:, None] > 0, levels, self.levels.middle)
-        return torch.cat([plans.pack(), ectopic, levels, beats], dim=1)
+        return torch.cat([plans.pack(), forms, levels, beats], dim=1)
 
     def split(self, states: Tensor) -> State:
         """Return the parts of states."""
-        widths = [3 * slots(self.spec.length / self.spec.rate) + 4, COMPONENTS, BANDS]
-        plans, ectopic, levels, beats = states.tensor_split(np.cumsum(widths).tolist(), dim=1)
-        return State(Plans.unpack(plans), ectopic, levels, beats)
+        widths = [3 * slots(self.spec.length / self.spec.rate) + 4, 2 * COMPONENTS, BANDS]
+        plans, forms, levels, beats = states.tensor_split(np.cumsum(widths).tolist(), dim=1)
+        return State(Plans.unpack(plans), forms, levels, beats)
 
-    def _rendered(self, plans: Plans, ectopic: Tensor, components: Tensor) -> Tensor:
-        beats = torch.stack([self.mean_beats.decode(components), self.ectopic.decode(ectopic)], dim=1)
-        return drafts(plans, beats, self.spec.length, self.spec.rate)
+    def _rendered(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
+        ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
+        beats = torch.stack([self.mean_beats.decode(components), ectopic], dim=1)
+        free, locked = (kind.decode(forms[:, COMPONENTS:]) for kind in self.waves)
+        waves = torch.where(plans.atrial_locked[:, None] > 0, locked, free).view(-1, LEADS, 2 * HARMONICS)
+        length, rate = self.spec.length, self.spec.rate
+        return drafts(plans, beats, length, rate) + atrial_waves(plans, waves, length, rate)
 
     def drafts(self, states: Tensor) -> Tensor:
         """Return the drafts of states, ``(n, 8, length)``, mV."""
         state = self.split(states)
-        return self._rendered(state.plans, state.ectopic, state.mean_beats)
+        return self._rendered(state.plans, state.forms, state.mean_beats)
 
     def undrafted(self, signals: Tensor, states: Tensor, draft: Tensor) -> Tensor:
         """Return what drafts leave of signals, both ``(n, 8, length)`` in mV, less its levels."""
@@ -250,12 +266,17 @@ class DraftModel:
         levels = self.levels.shown(state.levels)[:, :, None].expand(-1, -1, len(moments))
         return torch.cat([phase_channels(state.plans, moments), levels], dim=1)
 
+    @property
+    def _kinds(self) -> dict[str, GaussianForms]:
+        return dict(zip(("free_waves", "locked_waves"), self.waves, strict=True))
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all that :meth:`load_tensors` needs, for a model file."""
         return {
             **{f"beats.{k}": v for k, v in self.beats.tensors().items()},
             **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
             **{f"ectopic.{k}": v for k, v in self.ectopic.tensors().items()},
+            **{f"{kind}.{k}": v for kind, forms in self._kinds.items() for k, v in forms.tensors().items()},
             **{f"levels.{k}": v for k, v in self.levels.tensors().items()},
             "planned": self.planned,
             "deviation": self.deviation,
@@ -264,7 +285,8 @@ class DraftModel:
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take what :meth:`tensors` gave."""
         self.planned, self.deviation = tensors["planned"], tensors["deviation"]
-        parts = {"beats": self.beats, "mean_beat": self.mean_beats, "ectopic": self.ectopic, "levels": self.levels}
+        named: dict[str, Any] = {"beats": self.beats, "mean_beat": self.mean_beats, "levels": self.levels}
+        parts = {**named, "ectopic": self.ectopic, **self._kinds}
         for name, part in parts.items():
             own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-            part.load_tensors(own)  # type: ignore[attr-defined]  # all have it
+            part.load_tensors(own)

@@ -34,10 +34,9 @@ class GaussianForms:
         if len(forms) < FEWEST:
             return
         flat = forms.flatten(1).double()
-        number = min(COMPONENTS, len(flat) - 1)
+        number = min(COMPONENTS, len(flat) - 1, flat.shape[1])
         self.mean = flat.mean(dim=0).float()
         _, deviations, rows = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)
-        number = min(number, len(rows))
         self.basis[:number] = (rows * deviations[:, None] / math.sqrt(len(flat)))[:number].float()
 
     def encode(self, forms: Tensor) -> Tensor:

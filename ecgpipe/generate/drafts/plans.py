@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -81,6 +82,55 @@ def no_plans(number: int, seconds: float) -> Plans:
     """Return plans of records of which nothing is known."""
     shape, nothing = (number, slots(seconds)), torch.zeros(number)
     return Plans(torch.full(shape, NEVER), torch.zeros(shape), torch.ones(shape), *(nothing.clone() for _ in range(4)))
+
+
+class Between(NamedTuple):
+    """Where moments lie between two beats, each ``(n, m)``, s."""
+
+    since: Tensor
+    """The last beat."""
+    until: Tensor
+    """The next beat."""
+
+
+_MARGIN = 0.02
+
+
+def between(plans: Plans, moments: Tensor) -> Between:
+    """Return the time since the last and until the next beat at moments ``(m,)``, s from the start, ascending.
+
+    Before the first and behind the last beat one is supposed, as far away as the nearest interval says, but outside the
+    record.
+    """
+    n, m = len(plans), len(moments)
+    times, number = plans.times, plans.happens.sum(dim=1)
+    seconds = float(moments[-1] + moments[0])
+    first = times[:, :1]
+    last = times.gather(1, (number - 1).clamp(min=0)[:, None])
+    some = number[:, None] > 1
+    first_gap = torch.where(some, times[:, 1:2] - first, 1.0)
+    last_gap = torch.where(some, last - times.gather(1, (number - 2).clamp(min=0)[:, None]), 1.0)
+    first_gap = torch.maximum(first_gap, first + _MARGIN)
+    last_gap = torch.maximum(last_gap, seconds + _MARGIN - last)
+    middle = torch.where(plans.happens, times, last + last_gap)
+    edges = torch.cat([first - 2 * first_gap, first - first_gap, middle, last + last_gap, last + 2 * last_gap], dim=1)
+    edges = edges.contiguous()
+    at = moments.to(times.device).expand(n, m).contiguous()
+    k = (torch.searchsorted(edges, at, right=True) - 1).clamp(0, edges.shape[1] - 2)
+    return Between((at - edges.gather(1, k)).clamp(min=0), (edges.gather(1, k + 1) - at).clamp(min=0))
+
+
+def atrial_turns(plans: Plans, moments: Tensor, where: Between) -> Tensor:
+    """Return the phase of the atrial waves, in turns, ``(n, m)``.
+
+    Free waves run at their own rate. Locked ones make a whole number of turns between two beats, at whatever moment the
+    beats lie: each begins with the same phase.
+    """
+    interval = (where.since + where.until).clamp(min=0.05)
+    whole = (interval * plans.atrial_rate[:, None]).round()
+    locked = plans.atrial_phase[:, None] + where.since / interval * whole
+    free = plans.atrial_phase[:, None] + moments.to(whole.device) * plans.atrial_rate[:, None]
+    return torch.where(plans.atrial_locked[:, None] > 0, locked, free)
 
 
 def rhythm_figures(plans: Plans) -> Tensor:

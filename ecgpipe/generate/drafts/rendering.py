@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, NODES, SHARES
-from ecgpipe.generate.drafts.plans import NEVER, Plans
+from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, HARMONICS, NODES, SHARES
+from ecgpipe.generate.drafts.plans import NEVER, Plans, atrial_turns, between
 
 PULSES = 2
 """Channels of :func:`pulse_channels`."""
@@ -22,7 +22,6 @@ _FARTHEST = 1.6
 PHASES = 4 * len(_FREQUENCIES) + 4 + 3 + 2 + 1
 """Channels of :func:`phase_channels`."""
 _PULSE = 0.02
-_MARGIN = 0.02
 
 
 def windows(plans: Plans) -> Tensor:
@@ -76,6 +75,16 @@ def drafts(plans: Plans, beats: Tensor, length: int, rate: float) -> Tensor:
     return out.view(n, length, leads).transpose(1, 2)
 
 
+def atrial_waves(plans: Plans, coefficients: Tensor, length: int, rate: float) -> Tensor:
+    """Return atrial waves ``(n, leads, length)``, mV, of coefficients ``(n, leads, 2 HARMONICS)``; 0 where none are."""
+    moments = torch.arange(length, device=coefficients.device) / rate
+    turns = atrial_turns(plans, moments, between(plans, moments))
+    harmonic = torch.arange(1, HARMONICS + 1, device=turns.device)[:, None]
+    angle = 2 * math.pi * harmonic * turns[:, None]
+    some = (plans.known * (plans.atrial_rate > 0))[:, None, None]
+    return coefficients @ torch.cat([angle.cos(), angle.sin()], dim=1) * some
+
+
 def pulse_channels(plans: Plans, length: int, rate: float) -> Tensor:
     """Return two channels ``(n, 2, length)``: a narrow pulse at every normal, and at every ectopic beat."""
     n = len(plans)
@@ -104,24 +113,8 @@ def phase_channels(plans: Plans, moments: Tensor) -> Tensor:
         between them; the log interval; exponentials of both times; sine and cosine of the atrial phase; a flag. All are
         zero for a record without a plan.
     """
-    n, m = len(plans), len(moments)
-    times, number = plans.times, plans.happens.sum(dim=1)
-    seconds = float(moments[-1] + moments[0])
-    first = times[:, :1]
-    last = times.gather(1, (number - 1).clamp(min=0)[:, None])
-    some = number[:, None] > 1
-    first_gap = torch.where(some, times[:, 1:2] - first, 1.0)
-    last_gap = torch.where(some, last - times.gather(1, (number - 2).clamp(min=0)[:, None]), 1.0)
-    # Beats beyond both ends, as far away as the nearest interval says, but outside the record.
-    first_gap = torch.maximum(first_gap, first + _MARGIN)
-    last_gap = torch.maximum(last_gap, seconds + _MARGIN - last)
-    middle = torch.where(plans.happens, times, last + last_gap)
-    edges = torch.cat([first - 2 * first_gap, first - first_gap, middle, last + last_gap, last + 2 * last_gap], dim=1)
-    edges = edges.contiguous()
-    at = moments.to(times.device).expand(n, m).contiguous()
-    k = (torch.searchsorted(edges, at, right=True) - 1).clamp(0, edges.shape[1] - 2)
-    since = (at - edges.gather(1, k)).clamp(min=0)
-    until = (edges.gather(1, k + 1) - at).clamp(min=0)
+    where = between(plans, moments)
+    since, until = where
     interval = (since + until).clamp(min=0.05)
     phase = since / interval
     channels = []
@@ -133,23 +126,11 @@ def phase_channels(plans: Plans, moments: Tensor) -> Tensor:
         angle = 2 * math.pi * harmonic * phase
         channels += [angle.sin(), angle.cos()]
     channels += [interval.log() / 0.4, torch.exp(-since / 0.15), torch.exp(-until / 0.15)]
-    turns = atrial_turns(plans, at, phase, interval)
+    turns = atrial_turns(plans, moments, where)
     waves = (plans.atrial_rate > 0)[:, None]
     channels += [
         torch.where(waves, (2 * math.pi * turns).sin(), 0.0),
         torch.where(waves, (2 * math.pi * turns).cos(), 0.0),
     ]
-    channels += [torch.ones_like(at)]
+    channels += [torch.ones_like(phase)]
     return torch.stack(channels, dim=1) * plans.known[:, None, None]
-
-
-def atrial_turns(plans: Plans, at: Tensor, phase: Tensor, interval: Tensor) -> Tensor:
-    """Return the phase of the atrial waves, in turns, ``(n, m)``.
-
-    Free waves run at their own rate. Locked ones make a whole number of turns between two beats, at whatever moment the
-    beats lie: each begins with the same phase.
-    """
-    whole = (interval * plans.atrial_rate[:, None]).round()
-    locked = plans.atrial_phase[:, None] + phase * whole
-    free = plans.atrial_phase[:, None] + at * plans.atrial_rate[:, None]
-    return torch.where(plans.atrial_locked[:, None] > 0, locked, free)

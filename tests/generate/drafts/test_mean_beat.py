@@ -7,11 +7,22 @@ import pytest
 import torch
 from generate.drafts.conftest import Records
 
-from ecgpipe.generate.drafts.analysis import GRID, NODES, analyse, design, reach, solve, steady, window
+from ecgpipe.generate.drafts.analysis import (
+    GRID,
+    HARMONICS,
+    NODES,
+    analyse,
+    design,
+    harmonics,
+    reach,
+    solve,
+    steady,
+    window,
+)
 from ecgpipe.generate.drafts.draft import DraftModel
-from ecgpipe.generate.drafts.ectopic import COMPONENTS, EctopicModel
+from ecgpipe.generate.drafts.forms import COMPONENTS, GaussianForms
 from ecgpipe.generate.drafts.plans import ECTOPIC, no_plans
-from ecgpipe.generate.drafts.rendering import PHASES, drafts, phase_channels, pulse_channels, windows
+from ecgpipe.generate.drafts.rendering import PHASES, atrial_waves, drafts, phase_channels, pulse_channels, windows
 from ecgpipe.leads import limb_lead_residual, twelve_from_independent
 
 TIMES = np.array([0.413, 1.207, 2.031, 2.778, 3.602, 4.449, 5.211, 6.043, 6.816, 7.634, 8.421, 9.237])
@@ -189,25 +200,71 @@ def test_the_form_of_ectopic_beats_is_found_and_put_back() -> None:
     assert not analyse(record[None, :, :200], 100.0).ectopic_beats.any()  # before the first of them
 
 
+def flutter(ratios: list[int], cycle: float = 0.21, first: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Return beats of flutter that conducts with these ratios, and its waves in eight leads ``(8, 1000)``, mV."""
+    times = first + cycle * np.concatenate([[0], np.cumsum(ratios)])
+    turns = (np.arange(1000) / 100 - first) / cycle + 0.3
+    shape = 0.15 * np.cos(2 * np.pi * turns) + 0.05 * np.sin(4 * np.pi * turns)
+    return times[times < 9.9], np.linspace(-0.5, 1.5, 8)[:, None] * shape
+
+
+def test_flutter_waves_are_told_from_the_beats() -> None:
+    times, waves = flutter([2, 4, 3, 4, 2, 4, 4, 3, 4, 2, 4, 3, 4, 4, 2, 4])
+    record = known_beat() * window(*reach(times)) @ design(times, np.ones(len(times)), 1000, 100.0).T + waves
+    found = analyse(record[None], 100.0)
+    assert found.plans.atrial_locked[0] == 1
+    coefficients = torch.from_numpy(found.waves)
+    back = atrial_waves(found.plans, coefficients, 1000, 100.0)[0].numpy()
+    assert np.square(back - waves).mean() < 0.1 * np.square(waves).mean()
+    # In a phase of their own: lead II has a positive cosine, so that forms of several records can be compared.
+    assert coefficients[0, 1, 0] > 0.02
+    assert abs(coefficients[0, 1, HARMONICS]) < 1e-3
+    beats = torch.from_numpy(np.stack([found.mean_beats, found.ectopic_beats], axis=1))
+    left = steady(record[None], 100.0)[0] - drafts(found.plans, beats, 1000, 100.0)[0].numpy() - back
+    assert np.square(left).mean() < 0.05 * np.square(record).mean()
+
+
+def test_without_waves_there_are_none() -> None:
+    record = known_beat() * window(*reach(TIMES)) @ design(TIMES, np.ones(len(TIMES)), 1000, 100.0).T
+    found = analyse(record[None], 100.0)
+    assert not found.waves.any()
+    coefficients = torch.ones(1, 8, 2 * HARMONICS)
+    assert not atrial_waves(found.plans, coefficients, 1000, 100.0).any()
+    free = plans_of(TIMES)
+    free.atrial_rate[:] = 5.0
+    assert atrial_waves(free, coefficients, 1000, 100.0).abs().max() > 0.5
+    free.known[:] = 0
+    assert not atrial_waves(free, coefficients, 1000, 100.0).any()
+
+
+def test_harmonics_are_those_that_are_rendered() -> None:
+    free = plans_of(TIMES)
+    free.atrial_rate[:], free.atrial_phase[:] = 4.6, 0.2
+    coefficients = np.random.default_rng(0).normal(size=(8, 2 * HARMONICS))
+    expected = coefficients @ harmonics(0.2 + 4.6 * np.arange(1000) / 100)
+    got = atrial_waves(free, torch.from_numpy(coefficients).float()[None], 1000, 100.0)[0]
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+
+
 def test_ectopic_beats_are_drawn_as_they_vary() -> None:
     rng = np.random.default_rng(0)
     forms = torch.from_numpy(rng.standard_normal((2, 8, NODES))).float()
     weights = torch.from_numpy(rng.standard_normal((40, 2)) * [1.0, 0.3]).float()
     beats = 0.2 + torch.einsum("nk,kij->nij", weights, forms)
-    model = EctopicModel()
+    model = GaussianForms(8 * NODES, 5)
     model.fit(beats)
-    torch.testing.assert_close(model.decode(model.encode(beats)), beats, atol=1e-3, rtol=1e-3)
-    drawn = model.decode(model.draw(np.arange(2000)))
+    torch.testing.assert_close(model.decode(model.encode(beats)).view_as(beats), beats, atol=1e-3, rtol=1e-3)
+    drawn = model.decode(model.draw(np.arange(2000))).view(-1, 8, NODES)
     torch.testing.assert_close(drawn.mean(dim=0), beats.mean(dim=0), atol=0.15, rtol=0)
     assert float(drawn.var(dim=0).sum() / beats.var(dim=0).sum()) == pytest.approx(1, abs=0.1)
     assert torch.equal(model.draw(np.array([3, 5]))[1], model.draw(np.array([5]))[0])
-    again = EctopicModel()
+    again = GaussianForms(8 * NODES, 5)
     again.load_tensors(model.tensors())
     assert torch.equal(again.decode(model.draw(np.arange(3))), model.decode(model.draw(np.arange(3))))
 
 
 def test_too_few_ectopic_beats_are_left_out() -> None:
-    model = EctopicModel()
+    model = GaussianForms(8 * NODES, 5)
     model.fit(torch.ones(7, 8, NODES))
     assert not model.decode(model.draw(np.arange(4))).any()
     assert model.encode(torch.ones(2, 8, NODES)).shape == (2, COMPONENTS)
