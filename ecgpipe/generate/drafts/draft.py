@@ -1,7 +1,7 @@
 """The draft as a whole: what generators use of this package.
 
-A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats and of
-its atrial waves, levels of what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
+A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats and of its
+atrial waves, levels of what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
 :meth:`DraftModel.render` makes drafts and channels of them there.
 
     model = DraftModel(settings, spec)
