@@ -25,6 +25,7 @@ from results_share import section as share_section
 from results_short import SECOND, answer
 from results_text import Tables, between, committed, copying, judged, of, percent, table
 
+from ecgpipe.closeness.privacy import judged as privacy_of
 from ecgpipe.config import Config, load
 from ecgpipe.files import write_text
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
@@ -306,6 +307,15 @@ def git(folder: Path, *command: str) -> str:
     return subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def judged_again(privacy: pd.DataFrame) -> pd.DataFrame:
+    """Return what was found of the privacy of a run's samples, with the verdicts and reasons of the present code."""
+    found = [
+        rows.assign(**dict(zip(("verdict", "reason"), privacy_of(rows), strict=True)))
+        for _, rows in privacy.groupby(["dataset", "generator"], sort=False)
+    ]
+    return pd.concat(found)
+
+
 def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Path | None = None) -> None:
     """Copy what the page is made of from a run's tables.
 
@@ -322,12 +332,14 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Pat
     made = work / "results" / "tables"
     if not (made / "closeness.parquet").exists() or not (made / "comparisons.parquet").exists():
         raise FileNotFoundError(f"{made} lacks tables: run `snakemake all --configfile {config}` in {work} first")
-    measured = {"closeness", "privacy"}  # not judged again
+    measured = {"closeness", "privacy"}  # judge_again.py measures nothing
     read = {
         name: pd.read_parquet((made if again is None or name in measured else again) / f"{name}.parquet")
         for name in names
         if name != "about"
     }
+    if again is not None:
+        read["privacy"] = judged_again(read["privacy"])
     read["summary"] = read["summary"][read["summary"]["metric"].isin(["f1", "roc_auc", "balanced_accuracy"])]
     if (closeness := read.get("closeness")) is not None:
         whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
