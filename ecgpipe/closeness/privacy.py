@@ -197,7 +197,8 @@ def judged(table: pd.DataFrame) -> tuple[str, str]:
         table: what was found of a generator's samples, a row a class and measure with value, low, floor and note.
     """
     pooled = table[table["class"] == ALL].set_index("measure")
-    exact, near = (int(pooled.loc[f"{kind}_copies", "value"]) for kind in ("exact", "near"))
+    values = pooled["value"].astype(float)
+    exact, near = (int(values[f"{kind}_copies"]) for kind in ("exact", "near"))
     if exact or near:
         return COPIES, f"{exact} exact and {near} near copies of training records were found"
     above = _above(pooled)

@@ -1,0 +1,197 @@
+"""The parts of docs/results.md about seven rhythms and about rotated folds, from runs of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from results_short import CONTROL, answer
+from results_tables import by_share
+from results_text import Tables, between, committed, judged, of, percent, table
+
+from ecgpipe.config import Config
+from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
+from ecgpipe.tables.influence import FEWEST
+from ecgpipe.vocabulary import (
+    AGAINST_BASELINE,
+    AUGMENTATION,
+    AUGMENTED,
+    CANNOT_TELL,
+    PRIMARY,
+    REAL,
+    SIMPLE_BASELINE,
+)
+
+SEVEN_CONFIG = "configs/ptbxl_derived_seven.yaml"
+ROTATED_CONFIG = "configs/ptbxl_derived_rotated.yaml"
+
+SEVEN = """## All seven rhythms
+
+Above, the rhythms are merged to four. In a run of its own (`{config}`, commit {commit}, {hours} hours of CPU time)
+generators and classifiers learn the study's seven rhythms from the same records, in the same splits.{judged} It is a
+smaller run: {seeds} seeds, the shares {shares}, each generator trained once, with all training records.
+
+{rare}
+
+"""
+
+RARE = (
+    "**Whether synthetic records help to recognise {rhythms}, these records cannot tell**: {numbers}. They are learnt "
+    "and drawn like the others, but a rhythm needs {fewest} test patients for a verdict. The macro averages that are "
+    "compared below, in this section, are those of the other {others}."
+)
+
+RHYTHMS = (
+    "F1 by rhythm of networks that learn from all real records, and of those to which all synthetic records are added, "
+    "with intervals over seeds and patients. No test compares these rows. *Cannot tell*: the rhythm has too few test "
+    "patients for any statement.\n\n"
+)
+
+ROTATED = """## Every record tested
+
+Above, {once} of the {kept} records are tested. In a run of its own (`{config}`, commit {commit}, {hours} hours of CPU
+time) the folds rotate {number} times, so that all {all} records of {patients} patients are tested, each by networks,
+and with a generator, that saw no record of its patient.{judged} A rotation learns from about {learnt} records, which
+is more than the {before} above: the two runs do not ask quite the same question. There are {seeds} seeds and one
+generator (`{generator}`), all training records are used, and the only simple baseline is {baselines}. The patients'
+part of the variance is corrected for the overlap of training sets ([rotated folds](statistics.md#rotated-folds)). The
+generator was trained once in each rotation, which averages its chance, but no interval covers it.
+
+"""
+
+
+def _hours(tables: Tables) -> str:
+    return f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}"
+
+
+def _by_class(tables: Tables, column: str) -> pd.DataFrame:
+    """Return records or patients by rhythm and split."""
+    data = tables["data"]
+    return data[(data["class"] != "all")].pivot(index="class", columns="split", values=column)
+
+
+def rare(tables: Tables) -> dict[str, int]:
+    """Return the test patients of the rhythms that have too few for a verdict."""
+    patients = _by_class(tables, "patients")["test"]
+    return {str(name): int(n) for name, n in patients.items() if n < FEWEST}
+
+
+def _told_of(few: Mapping[str, int], others: int) -> str:
+    """Say which rhythms have too few test patients, ``others`` being the number of those that have enough."""
+    if not few:
+        return f"All rhythms have {FEWEST} test patients or more."
+    numbers = listed([f"{name} has {n} test patient{'' if n == 1 else 's'}" for name, n in few.items()])
+    return RARE.format(rhythms=listed([*few]), numbers=numbers, fewest=FEWEST, others=others)
+
+
+def by_rhythm(tables: Tables, config: Config) -> str:
+    """Return the table of single rhythms: records, and F1 without and with synthetic records at the full share."""
+    records, patients = _by_class(tables, "records"), _by_class(tables, "patients")
+    summary = tables["summary"]
+    summary = summary[(summary["fraction"] == 1) & (summary["metric"] == "f1") & (summary["tested"] == "ptbxl")]
+    generators = [name for name in config.generators if name != CONTROL]
+    few = rare(tables)
+    lines = []
+    for name in records.index:
+        own = summary[summary["class"] == name]
+        real = own[own["setting"] == REAL].iloc[0]
+        cells = [between(real)]
+        for generator in generators:
+            [row] = own[(own["setting"] == AUGMENTED) & (own["generator"] == generator)].to_dict("records")
+            cells.append(between(row))
+        counts = [str(records.loc[name, split]) for split in ("train", "validation", "test")]
+        told = CANNOT_TELL if name in few else "compared"
+        lines.append([str(name), *counts, str(patients.loc[name, "test"]), told, *cells])
+    heads = ["rhythm", "train", "validation", "test", "test patients", "", "F1 real only"]
+    return RHYTHMS + table([*heads, *(f"F1 + `{name}`" for name in generators)], lines)
+
+
+def seven(tables: Tables, config: Config) -> str:
+    """Return the section about seven rhythms."""
+    about, few = tables["about"].set_index("key")["value"], rare(tables)
+    shares = listed([percent(share) for share in config.experiments.fractions])
+    others = len(_by_class(tables, "records")) - len(few)
+    text = SEVEN.format(
+        config=SEVEN_CONFIG,
+        commit=committed(about),
+        judged=judged(about),
+        hours=_hours(tables),
+        seeds=len(config.experiments.seeds),
+        shares=shares,
+        rare=_told_of(few, others),
+    )
+    claims = [[str(r["conclusion"]), r["claim"], r["verdict"]] for r in tables["verdicts"].to_dict("records")]
+    return (
+        text
+        + answer(tables)
+        + by_share(tables, "[comparisons.csv](data/results_seven/comparisons.csv)")
+        + by_rhythm(tables, config)
+        + "The paper's conclusions on these seven rhythms, over the rhythms that are compared; the evidence is in "
+        "[verdicts.csv](data/results_seven/verdicts.csv):\n\n" + table(["", "arXiv 2411.18456", "this run"], claims)
+    )
+
+
+def _network(row: Mapping[str, object]) -> str:
+    if row["experiment"] == SIMPLE_BASELINE:
+        return BASELINE_NAMES[str(row["setting"])]
+    return f"+ `{row['generator']}`, {row['ratio']}"
+
+
+def rotated(tables: Tables, whole: Tables, config: Config) -> str:
+    """Return the section about rotated folds.
+
+    Args:
+        tables: of the run.
+        whole: of the page's own run, with one test split.
+        config: of the run.
+    """
+    about, data = tables["about"].set_index("key")["value"], tables["data"]
+    counts = data[data["class"] == "all"].set_index("split")
+    once = whole["data"][whole["data"]["class"] == "all"].set_index("split")["records"]
+    rows = of(tables["comparisons"], AUGMENTATION, SIMPLE_BASELINE, AGAINST_BASELINE)
+    [number_of] = [settings.rotate or 1 for name, settings in config.dataset_settings.items()]
+    text = ROTATED.format(
+        config=ROTATED_CONFIG,
+        commit=committed(about),
+        judged=judged(about),
+        hours=_hours(tables),
+        once=f"{once['test']:,}",
+        kept=f"{once['all']:,}",
+        all=f"{rows['support'].iloc[0]:,.0f}",
+        patients=f"{rows['patients'].iloc[0]:,.0f}",
+        number=number_of,
+        learnt=f"{counts['records']['train']:,}",
+        before=f"{once['train']:,}",
+        seeds=len(config.experiments.seeds),
+        generator=config.generators[0],
+        baselines=listed([BASELINE_NAMES[name] for name in config.experiments.baselines]),
+    )
+    before = whole["comparisons"]
+    before = before[(before["metric"] == PRIMARY) & (before["fraction"] == 1)]
+    keys = ["experiment", "setting", "generator", "ratio", "against"]
+    before = before.set_index(keys)[["difference", "low", "high", "smallest_effect"]]
+    lines = []
+    for row in rows.to_dict("records"):
+        key = tuple(row[name] for name in keys)
+        split = before.loc[key] if key in before.index else None
+        cells = (
+            [f"{signed(split['difference'], 3)} {bounds(split['low'], split['high'])}"] if split is not None else ["–"]
+        )
+        cells.append(number(split["smallest_effect"], 3) if split is not None else "–")
+        lines.append(
+            [
+                _network(row),
+                BASELINE_NAMES.get(row["against"], str(row["against"])),
+                f"{number(row['reference'], 2)} → {number(row['value'], 2)}",
+                f"{signed(row['difference'], 3)} {bounds(row['low'], row['high'])}",
+                number(row["smallest_effect"], 3),
+                str(row["verdict"]),
+                *cells,
+            ]
+        )
+    heads = ["network", "against", "from → to", "difference", "smallest effect", "verdict"]
+    heads += ["difference, one test split", "smallest effect, one test split"]
+    return (
+        f"{text}{METRIC_NAMES[PRIMARY]}, all training records; on the right the same comparison of the page's own run."
+        "\n\n" + table(heads, lines)
+    )
