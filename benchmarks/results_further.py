@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from results_short import CONTROL, answer
 from results_tables import by_share
-from results_text import Tables, between, committed, judged, of, percent, table
+from results_text import Tables, between, committed, copying, judged, of, percent, table
 
 from ecgpipe.config import Config
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
@@ -126,6 +126,8 @@ def seven(tables: Tables, config: Config) -> str:
         + answer(tables)
         + by_share(tables, "[comparisons.csv](data/results_seven/comparisons.csv)")
         + by_rhythm(tables, config)
+        + "Are the samples copies of training records?\n\n"
+        + copying(tables["privacy"])
         + "The paper's conclusions on these seven rhythms, over the rhythms that are compared; the evidence is in "
         "[verdicts.csv](data/results_seven/verdicts.csv):\n\n" + table(["", "arXiv 2411.18456", "this run"], claims)
     )

@@ -77,6 +77,15 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
         "data": counts(TEST_PATIENTS),
         "summary": by_rhythm(seven_config.generators),
         "verdicts": pd.DataFrame([{"conclusion": 1, "claim": "A gain.", "verdict": "agrees", "evidence": "+0.030"}]),
+        "privacy": pd.DataFrame(
+            [
+                ("ptbxl", "diffwave", "exact_copies", 0.0, None, None, "copies"),
+                ("ptbxl", "diffwave", "near_copies", 3.0, None, None, "copies"),
+                ("ptbxl", "diffwave", "near_share_signal", 0.05, 0.01, 0.1, "copies"),
+                ("ptbxl", "diffwave", "membership_auc_signal", 0.52, 0.46, 0.56, "copies"),
+            ],
+            columns=["dataset", "generator", "measure", "value", "low", "high", "verdict"],
+        ),
         "runtime": RUNTIME,
         "about": ABOUT,
     }
@@ -92,6 +101,7 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
         "* **No gain by synthetic records was shown** at any share of the real training records.",
         "| SVTAC | 2 | 2 | 2 | 1 | cannot tell | 0.50 [0.40, 0.60] | 0.60 [0.50, 0.70] |",
         "| AFIB | 102 | 102 | 102 | 51 | compared | 0.50 [0.40, 0.60] |",
+        "| diffwave | 0 | 3 | 0.05 [0.01, 0.10] | 0.52 [0.46, 0.56] | copies |",
         "| 1 | A gain. | agrees |",
         "(data/results_seven/comparisons.csv)",
     ):
