@@ -10,6 +10,7 @@ from results_tables import by_share
 from results_text import Tables, between, committed, copying, judged, of, percent, table
 
 from ecgpipe.config import Config
+from ecgpipe.prose.findings import plural
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.tables.influence import FEWEST
 from ecgpipe.vocabulary import (
@@ -37,8 +38,9 @@ smaller run: {seeds} seeds, the shares {shares}, each generator trained once, wi
 
 RARE = (
     "**Whether synthetic records help to recognise {rhythms}, these records cannot tell**: {numbers}. They are learnt "
-    "and drawn like the others, but a rhythm needs {fewest} test patients for a verdict. The macro averages that are "
-    "compared below, in this section, are those of the other {others}."
+    "and drawn like the others, but a rhythm needs {fewest} test patients for a verdict. A generator that knows a "
+    "record or two of a rhythm can hardly draw anything else than these. The macro averages that are compared below, "
+    "in this section, are those of the other {others}."
 )
 
 RHYTHMS = (
@@ -76,12 +78,17 @@ def rare(tables: Tables) -> dict[str, int]:
     return {str(name): int(n) for name, n in patients.items() if n < FEWEST}
 
 
-def _told_of(few: Mapping[str, int], others: int) -> str:
-    """Say which rhythms have too few test patients, ``others`` being the number of those that have enough."""
+def _told_of(tables: Tables, few: Mapping[str, int]) -> str:
+    """Say which rhythms have too few test patients."""
     if not few:
         return f"All rhythms have {FEWEST} test patients or more."
-    numbers = listed([f"{name} has {n} test patient{'' if n == 1 else 's'}" for name, n in few.items()])
-    return RARE.format(rhythms=listed([*few]), numbers=numbers, fewest=FEWEST, others=others)
+    learnt = _by_class(tables, "records")["train"]
+    numbers = [
+        f"{name} has {plural(int(learnt[name]), 'training record')} and {plural(n, 'test patient')}"
+        for name, n in few.items()
+    ]
+    others = len(learnt) - len(few)
+    return RARE.format(rhythms=listed([*few]), numbers=listed(numbers), fewest=FEWEST, others=others)
 
 
 def by_rhythm(tables: Tables, config: Config) -> str:
@@ -110,7 +117,6 @@ def seven(tables: Tables, config: Config) -> str:
     """Return the section about seven rhythms."""
     about, few = tables["about"].set_index("key")["value"], rare(tables)
     shares = listed([percent(share) for share in config.experiments.fractions])
-    others = len(_by_class(tables, "records")) - len(few)
     text = SEVEN.format(
         config=SEVEN_CONFIG,
         commit=committed(about),
@@ -118,7 +124,7 @@ def seven(tables: Tables, config: Config) -> str:
         hours=_hours(tables),
         seeds=len(config.experiments.seeds),
         shares=shares,
-        rare=_told_of(few, others),
+        rare=_told_of(tables, few),
     )
     claims = [[str(r["conclusion"]), r["claim"], r["verdict"]] for r in tables["verdicts"].to_dict("records")]
     return (

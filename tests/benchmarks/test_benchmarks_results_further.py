@@ -94,10 +94,10 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
     for sentence in (
         "`configs/ptbxl_derived_seven.yaml`, commit abc1234, 1.0 hours of CPU time)",
         "5 seeds, the shares 20 % and 100 %",
-        "**Whether synthetic records help to recognise AFLT and SVTAC, these records cannot tell**: AFLT has 3 test "
-        "patients and SVTAC has 1 test patient.",
-        "a rhythm needs 10 test patients for a verdict. The macro averages that are compared below, in this section, "
-        "are those of the other 2.",
+        "**Whether synthetic records help to recognise AFLT and SVTAC, these records cannot tell**: AFLT has 6 "
+        "training records and 3 test patients and SVTAC has 2 training records and 1 test patient.",
+        "a rhythm needs 10 test patients for a verdict.",
+        "The macro averages that are compared below, in this section, are those of the other 2.",
         "* **No gain by synthetic records was shown** at any share of the real training records.",
         "| SVTAC | 2 | 2 | 2 | 1 | cannot tell | 0.50 [0.40, 0.60] | 0.60 [0.50, 0.70] |",
         "| AFIB | 102 | 102 | 102 | 51 | compared | 0.50 [0.40, 0.60] |",
