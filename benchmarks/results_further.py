@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from results_kept import COUNTED
 from results_short import CONTROL, answer
 from results_tables import by_share
 from results_text import Tables, between, committed, copying, judged, of, percent, table
@@ -18,6 +19,8 @@ from ecgpipe.vocabulary import (
     AUGMENTATION,
     AUGMENTED,
     CANNOT_TELL,
+    HARMS,
+    HELPS,
     PRIMARY,
     REAL,
     SIMPLE_BASELINE,
@@ -60,6 +63,9 @@ part of the variance is corrected for the overlap of training sets ([rotated fol
 generator was trained once in each rotation, which averages its chance, but no interval covers it.
 
 """
+
+
+SHOWN = {HELPS: "better", HARMS: "worse"}
 
 
 def _hours(tables: Tables) -> str:
@@ -113,6 +119,17 @@ def by_rhythm(tables: Tables, config: Config) -> str:
     return RHYTHMS + table([*heads, *(f"F1 + `{name}`" for name in generators)], lines)
 
 
+def copied(tables: Tables) -> str:
+    """Say how many of the copies are of rhythms that have too few records to be told of."""
+    found = tables["privacy"][tables["privacy"]["measure"].isin(COUNTED)]
+    every = int(found[found["class"] == "all"]["value"].sum())
+    few = rare(tables)
+    if not every or not few:
+        return ""
+    mine = int(found[found["class"].isin(few)]["value"].sum())
+    return f"Of the {every:,} exact and near copies, {mine:,} are samples of {listed([*few])}.\n\n"
+
+
 def seven(tables: Tables, config: Config) -> str:
     """Return the section about seven rhythms."""
     about, few = tables["about"].set_index("key")["value"], rare(tables)
@@ -134,6 +151,7 @@ def seven(tables: Tables, config: Config) -> str:
         + by_rhythm(tables, config)
         + "Are the samples copies of training records?\n\n"
         + copying(tables["privacy"])
+        + copied(tables)
         + "The paper's conclusions on these seven rhythms, over the rhythms that are compared; the evidence is in "
         "[verdicts.csv](data/results_seven/verdicts.csv):\n\n" + table(["", "arXiv 2411.18456", "this run"], claims)
     )
@@ -200,6 +218,35 @@ def rotated(tables: Tables, whole: Tables, config: Config) -> str:
     heads = ["network", "against", "from → to", "difference", "smallest effect", "verdict"]
     heads += ["difference, one test split", "smallest effect, one test split"]
     return (
-        f"{text}{METRIC_NAMES[PRIMARY]}, all training records; on the right the same comparison of the page's own run."
-        "\n\n" + table(heads, lines)
+        text
+        + _gain(rows)
+        + f"{METRIC_NAMES[PRIMARY]}, all training records; on the right the same comparison of the page's own run.\n\n"
+        + table(heads, lines)
+        + _elsewhere(tables["comparisons"])
     )
+
+
+def _gain(rows: pd.DataFrame) -> str:
+    """Say what adding synthetic records did, and which gain the intervals leave."""
+    lines = []
+    for row in of(rows, AUGMENTATION).to_dict("records"):
+        lines.append(
+            f"* Adding the synthetic records of `{row['generator']}` to all real ones of the rotation: "
+            f"{signed(row['difference'], 3)} {bounds(row['low'], row['high'])}, {row['verdict']}. A gain above "
+            f"{number(row['high'], 3)} lies outside of the 95 % interval.\n"
+        )
+    return "".join(lines) + "\n"
+
+
+def _elsewhere(comparisons: pd.DataFrame) -> str:
+    """Return what was shown in other metrics than the primary one."""
+    told = comparisons[(comparisons["metric"] != PRIMARY) & comparisons["verdict"].isin([HELPS, HARMS])]
+    if told.empty:
+        return "In the four other metrics no difference was shown.\n\n"
+    lines = [
+        f"* {METRIC_NAMES[row['metric']]}, {_network(row)} against "
+        f"{BASELINE_NAMES.get(row['against'], row['against'])}: "
+        f"{signed(row['difference'], 3)} {bounds(row['low'], row['high'])}, {SHOWN[row['verdict']]}.\n"
+        for row in told.to_dict("records")
+    ]
+    return "Differences that were shown in other metrics:\n\n" + "".join(lines) + "\n"

@@ -12,7 +12,9 @@ from measuring import ROOT
 
 from ecgpipe.closeness.privacy import judged as judge_privacy
 
-COPIES = ("exact_copies", "near_copies", "near_share_signal", "membership_auc_signal")
+COUNTED = ("exact_copies", "near_copies")
+"""Kept by rhythm, too."""
+COPIES = (*COUNTED, "near_share_signal", "membership_auc_signal")
 CLOSENESS = {
     "frechet_classifier": "Fréchet distance, classifier's features",
     "class_fidelity": "read as the rhythm asked for",
@@ -61,12 +63,13 @@ def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Pat
     if (closeness := read.get("closeness")) is not None:
         whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
         read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
-    read["privacy"] = read["privacy"][(read["privacy"]["class"] == "all") & read["privacy"]["measure"].isin(COPIES)]
+    pooled = (read["privacy"]["class"] == "all") & read["privacy"]["measure"].isin(COPIES)
+    read["privacy"] = read["privacy"][pooled | read["privacy"]["measure"].isin(COUNTED)]
 
     def ended(tables: Path) -> str:
         return str(pd.read_json(tables / "tables.provenance.json", typ="series")["ended"])[:10]
 
-    about = {"commit": git(work, "describe", "--always"), "ended": ended(made)}
+    about = {"commit": git(work, "describe", "--always", "--exclude", "*"), "ended": ended(made)}
     if changed := git(work, "diff", "--name-only", "HEAD"):
         about["changed"] = ", ".join(changed.split())
     if again is not None:
