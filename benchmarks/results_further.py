@@ -8,7 +8,7 @@ import pandas as pd
 from results_kept import COUNTED
 from results_short import CONTROL, answer
 from results_tables import by_share
-from results_text import Tables, between, committed, copying, judged, of, percent, table
+from results_text import Tables, between, committed, copying, judged, of, percent, table, tally
 
 from ecgpipe.config import Config
 from ecgpipe.prose.findings import plural
@@ -82,6 +82,28 @@ def rare(tables: Tables) -> dict[str, int]:
     """Return the test patients of the rhythms that have too few for a verdict."""
     patients = _by_class(tables, "patients")["test"]
     return {str(name): int(n) for name, n in patients.items() if n < FEWEST}
+
+
+def in_short(further: Mapping[str, Tables]) -> list[str]:
+    """Return a sentence about each of the runs that there are."""
+    lines = []
+    if "seven" in further:
+        own = of(further["seven"]["comparisons"], AUGMENTATION)
+        own = own[own["generator"] != CONTROL]
+        told = f"; {listed([*few])} are too rare to tell" if (few := rare(further["seven"])) else ""
+        lines.append(
+            "**With all seven rhythms** ([a run of its own](#all-seven-rhythms)), adding synthetic records "
+            f"{tally(own['verdict'])} of {len(own)} against real records alone{told}."
+        )
+    if "rotated" in further:
+        own = of(further["rotated"]["comparisons"], AUGMENTATION)
+        for row in own.to_dict("records"):
+            lines.append(
+                "**With every record tested** ([a run of its own](#every-record-tested)), adding the synthetic records "
+                f"of `{row['generator']}` to all real ones changes {METRIC_NAMES[PRIMARY]} by "
+                f"{signed(row['difference'], 3)} {bounds(row['low'], row['high'])}: {row['verdict']}."
+            )
+    return lines
 
 
 def _told_of(tables: Tables, few: Mapping[str, int]) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 from measuring import DATA, DOCS
-from results_further import ROTATED_CONFIG, SEVEN_CONFIG, rotated, seven
+from results_further import ROTATED_CONFIG, SEVEN_CONFIG, in_short, rotated, seven
 from results_kept import CLOSENESS, keep, kept_tables
 from results_share import CONFIG as SHARE_CONFIG
 from results_share import section as share_section
@@ -210,7 +210,9 @@ def render(tables: Tables, config: Config, further: Mapping[str, Tables]) -> str
         times="once" if (repetitions := config.experiments.generator_repetitions) == 1 else f"{repetitions} times",
     )
     first = of(comparisons, AUGMENTATION).sort_values("fraction").iloc[0]
-    page += answer(tables, share) + by_share(tables, "[the table of all comparisons](#all-comparisons-in-macro-f1)")
+    page += answer(tables, share, in_short(further)) + by_share(
+        tables, "[the table of all comparisons](#all-comparisons-in-macro-f1)"
+    )
     page += LIMITS.format(
         once=ONCE if repetitions == 1 else "",
         unbalanced=unbalanced(of(comparisons, AUGMENTATION)),

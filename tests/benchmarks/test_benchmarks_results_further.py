@@ -110,6 +110,10 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
     ):
         assert sentence in text, sentence
     assert "F1 + `class_mean_pca`" not in text
+    assert further.in_short({"seven": run}) == [
+        "**With all seven rhythms** ([a run of its own](#all-seven-rhythms)), adding synthetic records is not shown to "
+        "differ in 1 of 1 against real records alone; AFLT and SVTAC are too rare to tell."
+    ]
     enough = counts(dict.fromkeys(TEST_PATIENTS, 20))
     with_all = further.seven({**run, "data": enough}, seven_config)
     assert "All rhythms have 10 test patients or more" in with_all
@@ -159,6 +163,8 @@ def test_rotated_folds_stand_beside_one_test_split(load: Callable[[str], ModuleT
     ]
     assert rows[0].split(" | ")[4] == "0.030"
     assert rows[2].endswith("| – | – |")  # the page's run of this test has no such comparison
+    [short] = further.in_short({"rotated": run})
+    assert "to all real ones changes macro F1 by +0.004 [−0.010, +0.012]: no difference shown." in short
     primary = run["comparisons"][run["comparisons"]["metric"] == "macro_f1"]
     told = further.rotated({**run, "comparisons": primary}, whole, config)
     assert "In the four other metrics no difference was shown." in told
