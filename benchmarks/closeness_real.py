@@ -96,7 +96,7 @@ def render(table: pd.DataFrame) -> str:
     lines = [
         "PTB-XL's and Chapman-Shaoxing-Ningbo's records at hand together "
         f"({first['train']} training, {first['held_out']} held-out records), beside samples of generators trained on "
-        "them, networks at their preset `small`. "
+        "them, networks without drafts, as the preset `small` was before there were any. "
         "Bold: beyond the floor, the 95 % intervals apart. The last columns are the controls. So few records "
         "and minutes of training say what the measures make of real ECGs, not how good generators are. "
         "Written by `python benchmarks/closeness_real.py` from "

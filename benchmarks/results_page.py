@@ -2,27 +2,32 @@
 
     export ECGPIPE_PHYSIONET=...   # a folder with the derived records of PTB-XL
     snakemake all --cores 1 --configfile configs/ptbxl_derived.yaml
-    python benchmarks/results_page.py --work .    # the folder that holds results/
-    python benchmarks/results_page.py --share .   # the folder of a run of configs/ptbxl_derived_share.yaml
+    python benchmarks/results_page.py --work .      # the folder that holds results/
+    python benchmarks/results_page.py --share .     # the folder of a run of configs/ptbxl_derived_share.yaml
+    python benchmarks/results_page.py --seven .     # of configs/ptbxl_derived_seven.yaml
+    python benchmarks/results_page.py --rotated .   # of configs/ptbxl_derived_rotated.yaml
 
-Each of the two may be given alone; the other part of the page stays. The tables that the page is made of are kept in
-docs/data/results/ and docs/data/results_share/. ``--render`` writes the page from them alone. Where the statistics have
-changed since a run, ``benchmarks/judge_again.py`` makes its tables again and ``--tables FOLDER`` takes these.
+Each may be given alone; the other parts of the page stay. The tables that the page is made of are kept in
+docs/data/results/ and docs/data/results_{share,seven,rotated}/. ``--render`` writes the page from them alone. Where the
+statistics have changed since a run, ``benchmarks/judge_again.py`` makes its tables again and ``--tables FOLDER`` takes
+these.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from measuring import DATA, DOCS, ROOT
+from measuring import DATA, DOCS
+from results_further import ROTATED_CONFIG, SEVEN_CONFIG, in_short, rotated, seven
+from results_kept import CLOSENESS, keep, kept_tables
 from results_share import CONFIG as SHARE_CONFIG
 from results_share import section as share_section
 from results_short import SECOND, answer
+from results_tables import by_share, learnt, one_answer
 from results_text import Tables, between, committed, copying, judged, of, percent, table
 
 from ecgpipe.config import Config, load
@@ -30,24 +35,35 @@ from ecgpipe.files import write_text
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
 from ecgpipe.vocabulary import (
     AUGMENTATION,
-    BASELINES,
     BETWEEN,
-    COMPARED,
     PRIMARY,
-    REAL,
-    SIMPLE_BASELINE,
 )
 
 CONFIG = "configs/ptbxl_derived.yaml"
-FOLDER, SHARE_FOLDER = DATA / "results", DATA / "results_share"
 PAGE = DOCS / "results.md"
-TABLES = ("comparisons", "summary", "verdicts", "data", "closeness", "privacy", "runtime", "about")
-SHARE_TABLES = ("comparisons", "summary", "data", "privacy", "runtime", "about")
-COPIES = ("exact_copies", "near_copies", "near_share_signal", "membership_auc_signal")
-CLOSENESS = {
-    "frechet_classifier": "Fréchet distance, classifier's features",
-    "class_fidelity": "read as the rhythm asked for",
+FURTHER = ("comparisons", "summary", "data", "privacy", "runtime", "about")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that the page tells of: its config, where its tables are kept, and which."""
+
+    config: str
+    folder: Path
+    tables: tuple[str, ...] = FURTHER
+
+    def kept(self) -> Tables | None:
+        """Return its tables, if there are any."""
+        return kept_tables(self.folder, self.tables) if self.folder.exists() else None
+
+
+RUNS = {
+    "work": Run(CONFIG, DATA / "results", (*FURTHER, "verdicts", "closeness")),
+    "share": Run(SHARE_CONFIG, DATA / "results_share"),
+    "seven": Run(SEVEN_CONFIG, DATA / "results_seven", (*FURTHER, "verdicts")),
+    "rotated": Run(ROTATED_CONFIG, DATA / "results_rotated"),
 }
+"""By the option that names the folder of the run."""
 
 HEAD = """# Do synthetic ECGs help on {kept} real records?
 
@@ -115,70 +131,6 @@ def unbalanced(augmented: pd.DataFrame) -> str:
     )
 
 
-def one_answer(counts: pd.Series) -> float:
-    """Return macro F1 of always predicting the most frequent class of the test records."""
-    present = counts[counts > 0]
-    share = present.max() / present.sum()
-    return float(2 * share / (1 + share) / len(present))
-
-
-def by_share(tables: Tables) -> str:
-    """Return the table of what each generator and baseline adds at each share."""
-    comparisons = tables["comparisons"]
-    rows = of(comparisons, AUGMENTATION, SIMPLE_BASELINE)
-    shares = sorted(rows["fraction"].unique())
-    first = rows.drop_duplicates("fraction").set_index("fraction")
-    lines = [["real records", *(f"{first.loc[share, 'n_real']:.0f}" for share in shares)]]
-    lines.append(["real only", *(number(first.loc[share, "reference"], 2) for share in shares)])
-
-    def cell(row: Mapping[str, object]) -> str:
-        text = f"{signed(row['difference'], 2)} {row['verdict']}"  # type: ignore[arg-type]
-        if row["experiment"] == AUGMENTATION and row["best_baseline"]:
-            text += f"; beside {BASELINE_NAMES[str(row['best_baseline'])]}: {row['against_best_baseline']}"
-        return text
-
-    for (_, setting, generator, ratio), mine in rows.fillna({"best_baseline": ""}).groupby(
-        ["experiment", "setting", "generator", "ratio"], sort=False
-    ):
-        name = BASELINE_NAMES[setting] if setting in BASELINES else f"+ `{generator}`, {ratio}"
-        cells = {row["fraction"]: cell(row) for row in mine.to_dict("records")}
-        lines.append([name, *(cells.get(share, "–") for share in shares)])
-    smallest = rows.groupby("fraction")["smallest_effect"].median()
-    lines.append(
-        ["smallest effect against real only, median", *(number(float(smallest[share]), 2) for share in shares)]
-    )
-    heads = [METRIC_NAMES[PRIMARY], *(f"{percent(share)}" for share in shares)]
-    return (
-        "Difference from real records only, by share of the real training records; after the semicolon the verdict of "
-        "the comparison with the best simple baseline there. *All*: all synthetic records are added; *balance*: as "
-        "many as each rhythm lacks. The smallest effect would have been shown with a probability of 80 % if it were "
-        "the first of its family. Intervals are in [the table of all comparisons](#all-comparisons-in-macro-f1); one "
-        "that leaves out zero may still be *no difference shown*, because verdicts are corrected for the number of "
-        "comparisons.\n\n" + table(heads, lines)
-    )
-
-
-def learnt(tables: Tables) -> str:
-    """Return what networks learn from real records alone, beside one answer for all."""
-    summary, data = tables["summary"], tables["data"]
-    tested = data[(data["split"] == "test") & (data["class"] != "all")].set_index("class")
-    real = summary[(summary["setting"] == REAL) & (summary["tested"] == summary["dataset"])]
-    lines = []
-    for share, mine in real.groupby("fraction"):
-        values = {(row["class"], row["metric"]): row for row in mine.to_dict("records")}
-        named = [between(values[COMPARED[name]]) for name in (PRIMARY, SECOND, "balanced_accuracy")]
-        rhythms = [number(values[name, "f1"]["mean"], 2) for name in tested.index]
-        lines.append([percent(float(share)), *named, *rhythms])  # type: ignore[arg-type]
-    heads = ["share", *(METRIC_NAMES[name] for name in (PRIMARY, SECOND, "balanced_accuracy"))]
-    heads += [f"F1 {name} (n = {row['records']})" for name, row in tested.iterrows()]
-    return (
-        "## What networks learn from the real records alone\n\nAlways answering with the most frequent rhythm has a "
-        f"macro F1 of {number(one_answer(tested['records']), 2)}. For comparison: xresnet1d101 reaches a macro ROC-AUC "
-        "of 0.957 on PTB-XL's twelve rhythm statements with the whole set (Strodthoff et al., arXiv 2004.13701); "
-        "rhythms and test records are others, so this is a rough guide.\n\n" + table(heads, lines)
-    )
-
-
 def samples_are(tables: Tables) -> str:
     """Return how close the samples come to held-out real records."""
     measured = tables["closeness"]
@@ -231,8 +183,9 @@ def compared(rows: pd.DataFrame) -> str:
     return table([*heads, "smallest effect", "verdict"], lines)
 
 
-def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
-    """Return the page; ``share`` are the tables of the run whose generators know only the share, if there is one."""
+def render(tables: Tables, config: Config, further: Mapping[str, Tables]) -> str:
+    """Return the page; ``further`` are the tables of the other runs, by name, as far as there are any."""
+    share = further.get("share")
     about = tables["about"].set_index("key")["value"]
     data, comparisons = tables["data"], tables["comparisons"]
     whole = data[(data["class"] == "all")].set_index("split")["records"]
@@ -257,7 +210,9 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
         times="once" if (repetitions := config.experiments.generator_repetitions) == 1 else f"{repetitions} times",
     )
     first = of(comparisons, AUGMENTATION).sort_values("fraction").iloc[0]
-    page += answer(tables, share) + by_share(tables)
+    page += answer(tables, share, in_short(further)) + by_share(
+        tables, "[the table of all comparisons](#all-comparisons-in-macro-f1)"
+    )
     page += LIMITS.format(
         once=ONCE if repetitions == 1 else "",
         unbalanced=unbalanced(of(comparisons, AUGMENTATION)),
@@ -270,6 +225,10 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     )
     if share is not None:
         page += share_section(share, tables, load(SHARE_CONFIG))
+    if "seven" in further:
+        page += seven(further["seven"], load(SEVEN_CONFIG))
+    if "rotated" in further:
+        page += rotated(further["rotated"], tables, load(ROTATED_CONFIG))
     page += PAPER
     claims = [
         [str(r["conclusion"]), r["claim"], r["verdict"], r["evidence"]] for r in tables["verdicts"].to_dict("records")
@@ -301,87 +260,27 @@ def render(tables: Tables, config: Config, share: Tables | None = None) -> str:
     return page.replace("data set", "dataset").rstrip() + "\n"  # claims of a run as they were worded then
 
 
-def git(folder: Path, *command: str) -> str:
-    """Return what a git command says in a folder."""
-    return subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def keep(work: Path, folder: Path, names: Sequence[str], config: str, again: Path | None = None) -> None:
-    """Copy what the page is made of from a run's tables.
-
-    Args:
-        work: folder of the run.
-        folder: where to copy them, as CSV.
-        names: of the tables.
-        config: of the run, for the message.
-        again: folder of the run's tables made again with the present code; None: the run's own.
-
-    Raises:
-        FileNotFoundError: if the run has not made its tables.
-    """
-    made = work / "results" / "tables"
-    if not (made / "closeness.parquet").exists() or not (made / "comparisons.parquet").exists():
-        raise FileNotFoundError(f"{made} lacks tables: run `snakemake all --configfile {config}` in {work} first")
-    measured = {"closeness", "privacy"}  # not judged again
-    read = {
-        name: pd.read_parquet((made if again is None or name in measured else again) / f"{name}.parquet")
-        for name in names
-        if name != "about"
-    }
-    read["summary"] = read["summary"][read["summary"]["metric"].isin(["f1", "roc_auc", "balanced_accuracy"])]
-    if (closeness := read.get("closeness")) is not None:
-        whole = (closeness["class"] == "all") & (closeness["lead"] == "all")
-        read["closeness"] = closeness[whole & closeness["measure"].isin(CLOSENESS)]
-    read["privacy"] = read["privacy"][(read["privacy"]["class"] == "all") & read["privacy"]["measure"].isin(COPIES)]
-
-    def ended(tables: Path) -> str:
-        return str(pd.read_json(tables / "tables.provenance.json", typ="series")["ended"])[:10]
-
-    about = {"commit": git(work, "describe", "--always"), "ended": ended(made)}
-    if changed := git(work, "diff", "--name-only", "HEAD"):
-        about["changed"] = ", ".join(changed.split())
-    if again is not None:
-        judging = ("ecgpipe", "workflow_scripts")
-        if git(ROOT, "status", "--porcelain", "--", *judging):
-            raise ValueError("ecgpipe/ differs from its last commit: commit it, and make the tables again")
-        about["judged"] = git(ROOT, "rev-parse", "--short", "HEAD")
-        about["judged_on"] = ended(again)
-    read["about"] = pd.DataFrame({"key": list(about), "value": list(about.values())})
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, kept in read.items():
-        kept.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
-
-
-def kept_tables(folder: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Read the tables that :func:`keep` wrote; empty texts are empty, and missing numbers NaN."""
-    read = {name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in names}
-    for frame in read.values():
-        for column in frame.columns[frame.dtypes == np.dtype(object)]:
-            frame[column] = frame[column].fillna("")
-    return read
-
-
 def page() -> str:
     """Return the page, from the kept tables."""
-    share = kept_tables(SHARE_FOLDER, SHARE_TABLES) if SHARE_FOLDER.exists() else None
-    return render(kept_tables(FOLDER, TABLES), load(CONFIG), share)
+    kept = {name: tables for name, run in RUNS.items() if (tables := run.kept()) is not None}
+    return render(kept.pop("work"), load(CONFIG), kept)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--work", type=Path, help="folder of the run, with results/")
-    arguments.add_argument("--share", type=Path, help="folder of the run whose generators know only the share")
+    for name, run in RUNS.items():
+        arguments.add_argument(f"--{name}", type=Path, help=f"folder of the run of {run.config}, with results/")
     arguments.add_argument("--render", action="store_true", help="write the page from docs/data/ only")
     arguments.add_argument("--tables", type=Path, help="with one of these: its tables, made again by judge_again.py")
     args = arguments.parse_args()
-    if args.tables is not None and (args.work is None) == (args.share is None):
-        arguments.error("--tables needs either --work or --share")
-    if args.work is None and args.share is None and not args.render:
-        arguments.error("--work, --share or --render is needed")
-    if args.work is not None:
-        keep(args.work, FOLDER, TABLES, CONFIG, args.tables)
-    if args.share is not None:
-        keep(args.share, SHARE_FOLDER, SHARE_TABLES, SHARE_CONFIG, args.tables)
+    given = {name: folder for name in RUNS if (folder := getattr(args, name)) is not None}
+    options = ", ".join(f"--{name}" for name in RUNS)
+    if args.tables is not None and len(given) != 1:
+        arguments.error(f"--tables needs one of {options}")
+    if not given and not args.render:
+        arguments.error(f"one of {options} or --render is needed")
+    for name, folder in given.items():
+        keep(folder, RUNS[name].folder, RUNS[name].tables, RUNS[name].config, args.tables)
     write_text(PAGE, page())
 
 

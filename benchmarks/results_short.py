@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from results_share import in_short
 from results_text import FOUND, Tables, of, percent, tally
@@ -95,8 +97,8 @@ def pre_trained(comparisons: pd.DataFrame) -> list[str]:
     return lines
 
 
-def answer(tables: Tables, share: Tables | None = None) -> str:
-    """Say in a few sentences what synthetic records did, and against which bar."""
+def answer(tables: Tables, share: Tables | None = None, further: Sequence[str] = ()) -> str:
+    """Say in a few sentences what synthetic records did, and against which bar; ``further`` tells of other runs."""
     comparisons = tables["comparisons"]
     augmented = of(comparisons, AUGMENTATION)
     own, control = augmented[augmented["generator"] != CONTROL], augmented[augmented["generator"] == CONTROL]
@@ -109,6 +111,7 @@ def answer(tables: Tables, share: Tables | None = None) -> str:
         lines += beside_baselines(comparisons, own)
     if share is not None:
         lines.append(in_short(share))
+    lines += further
     simple = of(comparisons, SIMPLE_BASELINE)
     for name in BASELINES:
         rows = simple[simple["setting"] == name]

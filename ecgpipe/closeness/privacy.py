@@ -33,6 +33,8 @@ SPACES = ("signal", "features")
 
 NEAR_SHARE, AUC = "near_share", "membership_auc"
 
+_NAMES = {NEAR_SHARE: "near share", AUC: "membership AUC"}
+
 TABLE_COLUMNS = (
     *("class", "measure", "value", "low", "high", "floor", "direction", "unit", "n", "note", "verdict", "reason"),
 )
@@ -119,10 +121,7 @@ def assess(real: FeatureCache, synthetic: FeatureCache, train: FeatureCache, set
             found += _shares(space, own, settings)
         rows += [{"class": label, **row} for row in found]
     table = pd.DataFrame(rows).assign(direction="lower", unit="")
-    pooled = table[table["class"] == ALL].set_index("measure")
-    exact, near = (int((pairs["kind"] == kind).sum()) for kind in ("exact", "near"))
-    memorised = [space for space in SPACES if _beyond(pooled, space)]
-    verdict, reason = _verdict(exact, near, memorised, min(len(real), len(synthetic)))
+    verdict, reason = judged(table)
     table = table.assign(verdict=verdict, reason=reason).reindex(columns=list(TABLE_COLUMNS))
     pairs_table = copies.pairs_table(pairs, synthetic.records, train.records)
     return Privacy(table.astype({"value": float, "floor": float}), pairs_table)
@@ -184,21 +183,40 @@ def expected_near_share(held_out: int) -> float:
     return math.ceil(NEAR * held_out - 1e-9) / (held_out + 1)
 
 
-def _beyond(pooled: pd.DataFrame, space: str) -> bool:
-    """Say whether near share and AUC in one space both lie above what is expected, with their intervals."""
-    rows = pooled.loc[[f"{NEAR_SHARE}_{space}", f"{AUC}_{space}"]].reindex(columns=["low", "floor"])
-    return bool((rows["low"] > rows["floor"]).all())
+def _above(pooled: pd.DataFrame) -> dict[str, list[str]]:
+    """Return, by space, which of near share and AUC lie above what is expected, with their intervals."""
+    rows = pooled.reindex(columns=["low", "floor"])
+    above = rows["low"] > rows["floor"]
+    return {space: [name for name in (NEAR_SHARE, AUC) if above[f"{name}_{space}"]] for space in SPACES}
 
 
-def _verdict(exact: int, near: int, memorised: list[str], fewest: int) -> tuple[str, str]:
-    """Return the plain verdict and what it rests on."""
+def judged(table: pd.DataFrame) -> tuple[str, str]:
+    """Return the plain verdict and what it rests on.
+
+    Args:
+        table: what was found of a generator's samples, a row a class and measure with value, low, floor and note.
+    """
+    pooled = table[table["class"] == ALL].set_index("measure")
+    values = pooled["value"].astype(float)
+    exact, near = (int(values[f"{kind}_copies"]) for kind in ("exact", "near"))
     if exact or near:
         return COPIES, f"{exact} exact and {near} near copies of training records were found"
-    if memorised:
+    above = _above(pooled)
+    if memorised := [f"by {space}" for space, names in above.items() if len(names) == 2]:
         return MEMORISES, (
-            "synthetic records lie nearer to training records than held-out ones do, and tell who was in the training "
-            f"set (by {' and by '.join(memorised)})"
+            "more synthetic records than expected lie nearer to training records than 99 % of the held-out ones do, "
+            "and training records tend to be nearer to synthetic ones than held-out ones are "
+            f"({' and '.join(memorised)})"
         )
-    if fewest < FEWEST:
-        return CANNOT_TELL, f"no copy was found, but {fewest} records are too few to compare distances"
-    return NO_SIGN, "no copy was found, and distances to the training records are those of held-out records or beyond"
+    rows = pooled.loc[[f"{name}_{space}" for space in SPACES for name in (NEAR_SHARE, AUC)]]
+    if len(notes := rows.loc[rows["value"].isna(), "note"].unique()):
+        return CANNOT_TELL, f"no copy was found, but records are too few to compare distances: {'; '.join(notes)}"
+    if signs := [f"{_NAMES[name]} by {space}" for space, names in above.items() for name in names]:
+        return NO_SIGN, (
+            f"no copy was found, but the {' and the '.join(signs)} {'is' if len(signs) == 1 else 'are'} above what is "
+            "expected without memorisation; memorisation takes both measures by the same distance"
+        )
+    return NO_SIGN, (
+        "no copy was found, and near share and membership AUC, by signal and by features, are not shown to be above "
+        "what is expected without memorisation"
+    )

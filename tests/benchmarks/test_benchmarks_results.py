@@ -105,10 +105,10 @@ def tables() -> dict[str, pd.DataFrame]:
 def test_the_page_says_what_the_tables_say(
     load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = load("results_page")
-    place = tmp_path / "kept", page.TABLES
+    page, kept = load("results_page"), load("results_kept")
+    place = tmp_path / "kept", page.RUNS["work"].tables
     with pytest.raises(FileNotFoundError, match=r"run `snakemake all --configfile configs/ptbxl_derived.yaml`"):
-        page.keep(tmp_path, *place, page.CONFIG)
+        kept.keep(tmp_path, *place, page.CONFIG)
     folder = tmp_path / "results" / "tables"
     for name, frame in tables().items():
         write_parquet(folder / f"{name}.parquet", frame)
@@ -117,9 +117,9 @@ def test_the_page_says_what_the_tables_say(
     def git(command: list[str], **_: object) -> object:
         return type("Done", (), {"stdout": "abc1234\n" if {"describe", "rev-parse"} & {*command} else ""})
 
-    monkeypatch.setattr(page.subprocess, "run", git)
-    page.keep(tmp_path, *place, page.CONFIG)
-    text = page.render(page.kept_tables(*place), load_config(ROOT / page.CONFIG))
+    monkeypatch.setattr(kept.subprocess, "run", git)
+    kept.keep(tmp_path, *place, page.CONFIG)
+    text = page.render(kept.kept_tables(*place), load_config(ROOT / page.CONFIG), {})
     for sentence in (
         "**Synthetic records help, and more than the best simple baseline,** at 5 % of the real training records",
         "(commit abc1234, 1.0 hours of CPU",
@@ -149,7 +149,7 @@ def test_the_page_says_what_the_tables_say(
 def test_tables_made_again_take_the_place_of_the_runs_own(
     load: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = load("results_page")
+    page, kept = load("results_page"), load("results_kept")
     own, again = tmp_path / "results" / "tables", tmp_path / "again"
     for folder, ended in ((own, "2026-11-26T04:00:00+00:00"), (again, "2026-11-28T04:00:00+00:00")):
         for name, frame in tables().items():
@@ -157,17 +157,21 @@ def test_tables_made_again_take_the_place_of_the_runs_own(
                 write_parquet(folder / f"{name}.parquet", frame)
         write_json(folder / "tables.provenance.json", {"ended": ended})
     write_parquet(again / "comparisons.parquet", tables()["comparisons"].assign(verdict="no difference shown"))
+    write_parquet(own / "privacy.parquet", tables()["privacy"].assign(verdict="no sign of copying", reason="none"))
     said = {"describe": "abc1234\n", "rev-parse": "def5678\n", "diff": "configs/a.yaml\n", "status": ""}
-    monkeypatch.setattr(page.subprocess, "run", lambda words, **_: type("Done", (), {"stdout": said[words[1]]}))
-    place = tmp_path / "kept", page.TABLES
-    page.keep(tmp_path, *place, page.CONFIG, again)
-    text = page.render(page.kept_tables(*place), load_config(ROOT / page.CONFIG))
+    monkeypatch.setattr(kept.subprocess, "run", lambda words, **_: type("Done", (), {"stdout": said[words[1]]}))
+    place = tmp_path / "kept", page.RUNS["work"].tables
+    kept.keep(tmp_path, *place, page.CONFIG, again)
+    text = page.render(kept.kept_tables(*place), load_config(ROOT / page.CONFIG), {})
     assert "(commit abc1234 with changes in configs/a.yaml, 1.0 hours" in text
     assert "made again on 2026-11-28 with the statistics of commit def5678 (`benchmarks/judge_again.py`)" in text
     assert "**No gain by synthetic records was shown**" in text
+    assert "0.52 [0.46, 0.56] | copies |" in text  # judged by the present code from what was measured then
+    found = kept.kept_tables(*place)["privacy"]
+    assert set(found["reason"]) == {"0 exact and 3 near copies of training records were found"}
     said["status"] = " M ecgpipe/tables/run.py\n"
     with pytest.raises(ValueError, match="ecgpipe/ differs from its last commit"):
-        page.keep(tmp_path, *place, page.CONFIG, again)
+        kept.keep(tmp_path, *place, page.CONFIG, again)
 
 
 def test_a_run_is_judged_again_from_the_files_that_it_read(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
@@ -202,7 +206,7 @@ def test_the_headline_claims_no_more_than_the_verdicts(load: Callable[[str], Mod
 
 def test_the_committed_page_is_made_of_the_kept_tables(load: Callable[[str], ModuleType]) -> None:
     page = load("results_page")
-    if not page.FOLDER.exists():
+    if not page.RUNS["work"].folder.exists():
         pytest.skip("docs/results.md is of a run before configs/ptbxl_derived.yaml; no table of a newer one is kept")
     assert page.PAGE.read_text(encoding="utf-8") == page.page()
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -13,6 +14,7 @@ from ecgpipe.closeness.privacy import (
     TABLE_COLUMNS,
     assess,
     expected_near_share,
+    judged,
     membership_auc,
     near_share,
 )
@@ -147,3 +149,68 @@ def test_near_share_counts_below_the_first_percentile():
     held_out = np.arange(1000, 0, -1.0)
     ones = [np.ones((1, 4)), np.ones((1, 1000))]
     assert near_share(np.array([1.0, 9.5, 10.0, 500.0]), held_out, *ones)[0] == 0.5
+
+
+def measured(exact=0, near=0, **lows):
+    """Rows of what was found, with these lower ends of intervals; 0.005 and 0.4 are below what is expected."""
+    rows = [{"measure": f"{kind}_copies", "value": n, "note": ""} for kind, n in (("exact", exact), ("near", near))]
+    for space in ("signal", "features"):
+        for name, floor, expected in (("near_share", 0.01, 0.005), ("membership_auc", 0.5, 0.4)):
+            low = lows.get(f"{name}_{space}", expected)
+            rows.append({"measure": f"{name}_{space}", "value": low + 0.01, "low": low, "floor": floor, "note": ""})
+    own = pd.DataFrame(rows).assign(**{"class": ALL})
+    return pd.concat([own, own.assign(**{"class": "AFIB", "low": 0.9})])  # verdicts are on all records
+
+
+NEITHER = (
+    "no copy was found, and near share and membership AUC, by signal and by features, are not shown to be above what "
+    "is expected without memorisation"
+)
+ONE_MEASURE = "expected without memorisation; memorisation takes both measures by the same distance"
+BOTH = (
+    "more synthetic records than expected lie nearer to training records than 99 % of the held-out ones do, and "
+    "training records tend to be nearer to synthetic ones than held-out ones are ({})"
+)
+
+
+@pytest.mark.parametrize(
+    ("lows", "verdict", "reason"),
+    [
+        ({}, NO_SIGN, NEITHER),
+        (
+            {"near_share_signal": 0.076, "near_share_features": 0.2},  # as of a generator that knew 55 records
+            NO_SIGN,
+            f"no copy was found, but the near share by signal and the near share by features are above what is "
+            f"{ONE_MEASURE}",
+        ),
+        (
+            {"membership_auc_signal": 0.71},
+            NO_SIGN,
+            f"no copy was found, but the membership AUC by signal is above what is {ONE_MEASURE}",
+        ),
+        (
+            {"near_share_signal": 0.076, "membership_auc_features": 0.6},  # not by the same distance
+            NO_SIGN,
+            f"no copy was found, but the near share by signal and the membership AUC by features are above what is "
+            f"{ONE_MEASURE}",
+        ),
+        ({"near_share_signal": 0.076, "membership_auc_signal": 0.6}, MEMORISES, BOTH.format("by signal")),
+        (
+            {f"{name}_{space}": 0.6 for name in ("near_share", "membership_auc") for space in ("signal", "features")},
+            MEMORISES,
+            BOTH.format("by signal and by features"),
+        ),
+    ],
+)
+def test_the_reason_says_which_measures_are_above_what_is_expected(lows, verdict, reason):
+    assert judged(measured(**lows)) == (verdict, reason)
+    assert judged(measured(1, 2, **lows)) == (COPIES, "1 exact and 2 near copies of training records were found")
+
+
+def test_too_few_training_records_for_membership_cannot_tell(held_out, fresh, train, maps):
+    found = assessed(held_out, fresh, train.take(np.arange(12)), maps)
+    assert verdict(found) == CANNOT_TELL
+    assert set(found.table["reason"]) == {
+        "no copy was found, but records are too few to compare distances: "
+        f"needs 20 held-out and 20 training records, has {len(held_out)} and 12"
+    }
