@@ -59,7 +59,7 @@ CHANGES = [
         ("white start", {}, {"coloured_start": False}),
         ("guidance of 2", {}, {"guidance": 2.0}),
         ("guidance of 2 between levels", {}, {"guidance": 2.0, "guidance_levels": [0.1, 3.0]}),
-        ("ancestral sampler", {}, {"sampler": "ancestral"}),
+        ("DPM-Solver++(2M)", {}, {"sampler": "dpmpp_2m"}),
         ("60 evaluations", {}, {"evaluations": 60}),
         ("one spectrum for all classes", {"class_spectrum": None}, {}),
         ("no spectral preconditioning", {"spectral": False, "class_spectrum": None}, {"coloured_start": False}),

@@ -34,7 +34,7 @@ class Way:
         return {**self.train, **drafts, **self.budgets[budget]}
 
 
-DRAWN_WITH_DRAFTS: dict[str, Any] = {}
+DRAWN_WITH_DRAFTS = {"sampler": "ancestral"}
 DRAWN_WHOLE = {"sampler": "ancestral", "guidance": 4.0}
 
 
@@ -60,7 +60,7 @@ WAYS: dict[tuple[str, str], Way] = {
     ),
     ("time_diffusion", "beats"): Way({}, DRAWN_WITH_DRAFTS, _steps(350, 2300, 28000)),
     ("diffwave", "beats"): Way({}, DRAWN_WITH_DRAFTS, _steps(260, 1800, 23000)),
-    ("time_vqvae", "beats"): Way({}, DRAWN_WITH_DRAFTS, _stages((100, 100, 40), (200, 1350, 150), (1500, 17000, 2000))),
+    ("time_vqvae", "beats"): Way({}, {}, _stages((100, 100, 40), (200, 1350, 150), (1500, 17000, 2000))),
 }
 """What is measured. Without drafts, the diffusion models are what the preset `small` was before there were drafts."""
 

@@ -266,23 +266,20 @@ class DiffusionGenerator(DraftedGenerator):
         super().measure_training_set(train, data_deviation, seed)
         if not self.settings.spectral:
             return
-        parts = np.array_split(np.arange(len(train)), math.ceil(len(train) / 256))
-        classes, shrinkage = len(self.spec.classes), self.settings.class_spectrum
+        every, shrinkage = np.arange(len(train)), self.settings.class_spectrum
 
-        def read() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        def read(rows: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            parts = np.array_split(rows, math.ceil(len(rows) / 256))
             return ((self.to_network(x), y) for x, y in (train.batch(part) for part in parts))
 
         if shrinkage is None:
-            self.spectrum = estimate_spectrum(x for x, _ in read())
+            self.spectrum = estimate_spectrum(x for x, _ in read(every))
         else:
-            self.spectrum = estimate_class_spectra(read(), classes, shrinkage)
-        if self.draft is not None:
+            self.spectrum = estimate_class_spectra(read(every), len(self.spec.classes), shrinkage)
+        if self.draft is not None and isinstance(train, Residuals):
             # Sampling starts from the spectrum, and a network that has not learned enough yet draws noise of it: it is
-            # that of what lies between the beats. Drafts leave more of the beats.
-            levels = self.draft.levels
-            directions, variance = levels.between_beats(
-                self.spectrum, levels.steadiness(read(), classes, shrinkage or 0.0)
-            )
+            # that of what lies between the beats. What drafts leave is larger at the beats.
+            directions, variance = self.draft.between_beats(self.spectrum, read(train.with_draft()), shrinkage or 0.0)
             unit = float((variance[-1] if variance.dim() == 3 else variance)[:, :-1].mean())
             self.spectrum = Spectrum(directions, (variance / unit).clamp(min=FLOOR))
             self.scale = self._fitted_scale() * math.sqrt(unit)
@@ -292,9 +289,7 @@ class DiffusionGenerator(DraftedGenerator):
         assert self.draft is not None
         return self.draft.render(states, getattr(self.settings, "patch", 1))
 
-    def _undrafted(
-        self, rows: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def _undrafted(self, rows: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Return what the network is to learn, ``(b, channels, length)``, and what it is shown of the drafts."""
         if self.draft is None:
             return self.to_network(rows), ()
@@ -310,7 +305,7 @@ class DiffusionGenerator(DraftedGenerator):
 
         ``signals`` are records, or with drafts rows of :class:`~ecgpipe.generate.drafted.DraftedSignals`.
         """
-        x0, shown = self._undrafted(signals, generator)
+        x0, shown = self._undrafted(signals)
         number = len(labels)
         # One draw for the batch, spread evenly, covers the levels better than single draws (arXiv 2107.00630).
         shift = torch.rand((), generator=generator, device=x0.device)

@@ -1,7 +1,7 @@
 """What generators that use drafts share: settings, training records with their drafts, saving and loading.
 
 A drafted generator models what a draft (:mod:`ecgpipe.generate.drafts`) leaves of a record, and is shown the draft and
-the plan behind it. Sampling draws a plan and a mean beat first, then what they leave, and adds the two.
+the plan behind it. Sampling draws a draft first, and the levels of what it leaves; then what it leaves, which is added.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DraftedSettings(PresetSettings):
         " learns what their draft leaves of a record; `none`: it learns whole records, as published.",
     )
     draft_models: DraftSettings = Field(
-        default_factory=DraftSettings, description="`draft: beats`: the models of beats and of mean beats."
+        default_factory=DraftSettings, description="`draft: beats`: the models that make drafts."
     )
 
     @classmethod
@@ -94,6 +94,10 @@ class Residuals(Signals):
         eight = torch.from_numpy(independent_from_twelve(x.numpy()))
         left = self.model.undrafted(eight, states, self.model.drafts(states))
         return torch.from_numpy(twelve_from_independent(left.numpy())), y
+
+    def with_draft(self) -> np.ndarray:
+        """Return the places of the records that have a draft."""
+        return np.flatnonzero(self.model.split(self.states).plans.known.numpy() > 0)
 
     def error(self, error: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Return the errors in mV of records whose errors here are ``error``; both ``(b, 12, length)``."""

@@ -12,7 +12,8 @@ learn the priors p(LF | class) and p(HF | LF, class) by predicting masked tokens
 arXiv 2202.04200). Samples are decoded in a few rounds, each of which keeps the most confident tokens. Stage 2 does not
 start if stage 1 does not reconstruct: no prior over tokens that do not describe the record can be good.
 
-Stage 3, optional: a fidelity enhancer, a small 1-D U-Net from reconstructions to the originals.
+Stage 3, optional: a fidelity enhancer, a small 1-D U-Net from reconstructions to the originals. With drafts there may
+be noise of the spectrum of what stage 1 loses instead (``lost_noise``), which is not the paper's.
 
 Here the first convolution folds a band's frequencies into channels (and the last unfolds them), so that a band has one
 token a position in time. On 12 leads the reconstruction is limited by the number of tokens a second, not by the size of
@@ -29,7 +30,7 @@ import hashlib
 import itertools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -260,6 +261,8 @@ class TimeVQVAESettings(DraftedSettings):
             )
         if self.lost_noise and self.draft == "none":
             raise ValueError("`lost_noise` is for `draft: beats`: its levels are those of what drafts leave")
+        if self.lost_noise and self.enhancer is not None:
+            raise ValueError("`lost_noise` and `enhancer` both give back what stage 1 loses; choose one")
         return self
 
 
@@ -687,7 +690,7 @@ class TimeVQVAE(DraftedGenerator):
             self._init_codebooks(train)
         history.append(self._fit_tokenizer(train, validation, state_dir / "stage1", how))
         self.check_reconstruction(validation, device, whole)
-        if self.settings.lost_noise:
+        if self.settings.lost_noise and isinstance(train, Residuals):
             self._measure_lost(train, device)
         tokens = self.tokens(train, device), self.tokens(validation, device)
         history += [self._fit_prior("lf", *tokens, state_dir, how), self._fit_prior("hf", *tokens, state_dir, how)]
@@ -783,20 +786,25 @@ class TimeVQVAE(DraftedGenerator):
             )
 
     @torch.no_grad()
-    def _measure_lost(self, train: Signals, device: str) -> None:
+    def _measure_lost(self, train: Residuals, device: str) -> None:
         """Set the spectrum, by class and between the beats, of what stage 1 loses of training records."""
         assert self.draft is not None
-        tokenizer, levels = self.module.tokenizer.to(device).eval(), self.draft.levels
-        lost = []
-        for x, y in batches(train, BATCH):
-            whole = self.to_network(x.to(device))
-            lost.append(((whole - tokenizer.reconstruct(whole)).cpu(), y))
-        scale = torch.cat([x for x, _ in lost]).std()
-        unit, classes = [(x / scale, y) for x, y in lost], len(self.spec.classes)
-        known = levels.between_beats(
-            estimate_class_spectra(unit, classes, SHRINKAGE), levels.steadiness(unit, classes, SHRINKAGE)
-        )
-        self.module.lost_directions, self.module.lost_variance = known.directions, known.variance * scale.square()
+        tokenizer = self.module.tokenizer.to(device).eval()
+        squares, numbers = 0.0, 0
+
+        def lost(rows: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+            nonlocal squares, numbers
+            for part in np.array_split(rows, math.ceil(len(rows) / BATCH)):
+                x, y = train.batch(part)
+                whole = self.to_network(x.to(device))
+                error = (whole - tokenizer.reconstruct(whole)).cpu()
+                squares, numbers = squares + float(error.double().square().sum()), numbers + error.numel()
+                yield error, y
+
+        spectrum = estimate_class_spectra(lost(np.arange(len(train))), len(self.spec.classes), SHRINKAGE)
+        power = squares / numbers
+        known = self.draft.between_beats(spectrum, lost(train.with_draft()), SHRINKAGE)
+        self.module.lost_directions, self.module.lost_variance = known.directions, known.variance * power
 
     def _lost(self, labels: Tensor, seeds: np.ndarray) -> Tensor:
         """Draw what stage 1 would have lost, ``(b, channels, length)``, each record's from its own seed."""

@@ -509,6 +509,7 @@ def test_the_presets_grow() -> None:
         ({"lf_prior": {"width": 30, "heads": 4}}, "must divide by twice"),
         ({"hf_prior": {"depth": 3}}, "depth"),
         ({"draft": "none", "lost_noise": True}, "`lost_noise` is for `draft: beats`"),
+        ({"draft": "beats", "lost_noise": True, "enhancer": {}}, "choose one"),
         ("small", "dictionary"),
     ],
 )

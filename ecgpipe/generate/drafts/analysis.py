@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecgpipe.generate.drafts.detection import detect
-from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, atrial_turns, between, no_plans
+from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, atrial_turns, between, free_places, no_plans
 
 BEFORE, BEHIND = 0.38, 0.52
 """How far a mean beat reaches before and behind the R peak, s: from a P wave of long PR interval to the end of T."""
@@ -30,10 +30,10 @@ GRID_STEP = 0.005
 GRID = np.arange(round((BEFORE + BEHIND) / GRID_STEP) + 1) * GRID_STEP - BEFORE
 """Times of the nodes after the R peak, s."""
 NODES = len(GRID)
+LEAD_II = 1
+"""Its place among the eight leads; the phase of atrial waves is that of its first harmonic."""
 HARMONICS = 3
 """Harmonics of atrial waves."""
-_AFTER_T, _BEFORE_QRS, _FREE = 0.40, 0.06, 0.08
-"""Where waves are free of beats: s behind and before an R peak; and the share of a record that has to be."""
 FEWEST = 3
 """A record with fewer beats has no mean beat."""
 _CURVATURE, _RIDGE = 0.3, 0.05
@@ -242,15 +242,15 @@ def _apart(
     moments = torch.arange(length) / rate
     where = between(plan, moments)
     basis = harmonics(atrial_turns(plan, moments, where)[0].double().numpy())
-    free = seen * ((where.since[0] > _AFTER_T) & (where.until[0] > _BEFORE_QRS)).numpy()
+    free = seen * free_places(plan, where)[0].numpy()
     nothing = np.zeros((len(record), 2 * HARMONICS))
-    if free.sum() < _FREE * length:
+    if not free.any():
         return beat, nothing, 0.0
     waves = _regressed(record, basis, free)
     for _ in range(3):
         beat = solve(record - waves @ basis, matrix, weight, seen)
         waves = _regressed(record - beat @ matrix.T, basis, seen)
-    first = waves[1, 0] - 1j * waves[1, HARMONICS]
+    first = waves[LEAD_II, 0] - 1j * waves[LEAD_II, HARMONICS]
     angle = float(np.angle(first))
     turned = (waves[:, :HARMONICS] - 1j * waves[:, HARMONICS:]) * np.exp(-1j * angle * np.arange(1, HARMONICS + 1))
     return beat, np.concatenate([turned.real, -turned.imag], axis=1), angle / (2 * np.pi)
@@ -354,10 +354,9 @@ def conduction(times: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _phase_at_beats(beat: np.ndarray, rate: float) -> float:
-    """Return the phase at the R peak, in turns, of what a mean beat ``(leads, NODES)`` has at a rate beside its QRS."""
-    beside = np.where(np.abs(GRID) > _WIDE, beat, 0.0)
-    waves = beside @ np.exp(-2j * np.pi * rate * GRID)
-    return float((np.angle(waves[np.argmax(np.abs(waves))]) / (2 * np.pi)) % 1)
+    """Return the phase at the R peak, in turns, of what a mean beat ``(leads, NODES)`` has in lead II beside QRS."""
+    beside = np.where(np.abs(GRID) > _WIDE, beat[LEAD_II], 0.0)
+    return float((np.angle(beside @ np.exp(-2j * np.pi * rate * GRID)) / (2 * np.pi)) % 1)
 
 
 def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: float) -> tuple[float, float, bool]:
@@ -370,8 +369,8 @@ def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: fl
         rate: Hz.
 
     Returns:
-        Rate in Hz (0 if there are none), phase in turns (at the start of the record, or at each beat if locked), and
-        whether the beats are locked to the waves.
+        Rate in Hz (0 if there are none), phase in turns in lead II (at the start of the record, or at each beat if
+        locked), and whether the beats are locked to the waves.
     """
     flutter, _ = conduction(times)
     if flutter:
@@ -391,8 +390,7 @@ def atrial_waves(rest: np.ndarray, beat: np.ndarray, times: np.ndarray, rate: fl
     if share < 3.2 * even:
         return 0.0, 0.0, False
     found = float(frequency[peak])
-    lead = int(np.argmax(np.abs(spectrum[:, peak])))
-    phase = float((np.angle(spectrum[lead, peak]) / (2 * np.pi)) % 1)
+    phase = float((np.angle(spectrum[LEAD_II, peak]) / (2 * np.pi)) % 1)
     # With a constant number of waves between two beats the mean beat holds the waves, and what is left at this rate is
     # only what differs from beat to beat.
     waves = np.diff(times) * found

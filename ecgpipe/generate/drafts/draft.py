@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -43,6 +44,7 @@ from ecgpipe.generate.drafts.rendering import (
     phase_channels,
     pulse_channels,
 )
+from ecgpipe.generate.preconditioning import Spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.leads import independent_from_twelve
 
@@ -216,12 +218,13 @@ class DraftModel:
         return State(Plans.unpack(plans), forms, levels, beats)
 
     def _rendered(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
-        ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
-        beats = torch.stack([self.mean_beats.decode(components), ectopic], dim=1)
-        free, locked = (kind.decode(forms[:, COMPONENTS:]) for kind in self.waves)
-        waves = torch.where(plans.atrial_locked[:, None] > 0, locked, free).view(-1, LEADS, 2 * HARMONICS)
         length, rate = self.spec.length, self.spec.rate
-        return drafts(plans, beats, length, rate) + atrial_waves(plans, waves, length, rate)
+        with torch.autocast(forms.device.type, enabled=False):  # millivolts need full precision
+            ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
+            beats = torch.stack([self.mean_beats.decode(components), ectopic], dim=1)
+            free, locked = (kind.decode(forms[:, COMPONENTS:]) for kind in self.waves)
+            waves = torch.where(plans.atrial_locked[:, None] > 0, locked, free).view(-1, LEADS, 2 * HARMONICS)
+            return drafts(plans, beats, length, rate) + atrial_waves(plans, waves, length, rate)
 
     def drafts(self, states: Tensor) -> Tensor:
         """Return the drafts of states, ``(n, 8, length)``, mV."""
@@ -231,6 +234,20 @@ class DraftModel:
     def undrafted(self, signals: Tensor, states: Tensor, draft: Tensor) -> Tensor:
         """Return what drafts leave of signals, both ``(n, 8, length)`` in mV, less its levels."""
         return self.levels.evened(signals - draft, self.split(states).levels)
+
+    def between_beats(self, spectrum: Spectrum, left: Iterable[tuple[Tensor, Tensor]], shrinkage: float) -> Spectrum:
+        """Return the spectrum of what lies between the beats, as beats are where most of what drafts leave lies.
+
+        Classes that are drawn without drafts keep theirs, since there the beats are to be drawn.
+
+        Args:
+            spectrum: of what drafts leave, of all or of each class.
+            left: the same records with class ids, in batches, ``(b, 8, length)`` and ``(b,)``; those with drafts.
+            shrinkage: see :meth:`ecgpipe.generate.drafts.levels.LevelsModel.steadiness`.
+        """
+        share = self.levels.steadiness(left, len(self.spec.classes), shrinkage)
+        share[:-1][self.planned == 0] = 1.0
+        return self.levels.between_beats(spectrum, share)
 
     def whole(self, left: Tensor, states: Tensor) -> Tensor:
         """Return signals ``(n, 8, length)`` in mV of what was drawn in the place of :meth:`undrafted`."""

@@ -99,14 +99,15 @@ class LevelsModel:
         left = [
             np.interp(scipy.special.ndtr(z), grid, q) for z, q in zip(normal.T, self.quantiles.numpy(), strict=True)
         ]
-        known = self.middle + self._design(labels, figures) @ self.slopes
-        return known + torch.from_numpy(np.stack(left, axis=1)).float()
+        # In double precision: what is drawn then does not depend on the company in a batch.
+        expected = self.middle.double() + self._design(labels, figures).double() @ self.slopes.double()
+        return (expected + torch.from_numpy(np.stack(left, axis=1))).float()
 
     def steadiness(self, evened: Iterable[tuple[Tensor, Tensor]], classes: int, shrinkage: float) -> Tensor:
         """Return which share of a band's variance a Gaussian of the same median size has, ``(classes + 1, BANDS)``.
 
-        It is 1 for steady noise, and less the more of the variance comes in bursts, as at beats that the draft misses.
-        Of each class, and last of all.
+        It is 1 for steady white noise, and less the more of the variance comes in bursts, as at beats that the draft
+        misses. Of each class, and last of all. A class without records has that of all.
 
         Args:
             evened: of :meth:`evened` with class ids, in batches, ``(b, leads, length)`` and ``(b,)``.
@@ -115,23 +116,30 @@ class LevelsModel:
         """
         sums, number = torch.zeros(2, classes, BANDS, dtype=torch.float64), 0
         for x, labels in evened:
-            coefficients = mirrored_rfft(x)
-            for band, weight in enumerate(self.weights.to(x.device)):
-                one = mirrored_irfft(coefficients * weight)
-                median = (one.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1)
-                sums[0, :, band].index_add_(0, labels, median.double())
-                sums[1, :, band].index_add_(0, labels, one.square().mean(dim=(1, 2)).double())
+            for one, sizes in zip(sums, self._sizes(x), strict=True):
+                one.index_add_(0, labels, sizes)
             number += len(labels)
         every = sums.sum(dim=1, keepdim=True)
-        medians, powers = torch.cat([sums + every * shrinkage / number, every], dim=1)
-        share: Tensor = (medians / powers.clamp(min=1e-12)).float()
+        medians, powers = torch.cat([sums + every * max(shrinkage, 1e-6) / number, every], dim=1)
+        # In a slow band a record is too short for its median to be that of a Gaussian.
+        noise = torch.randn(64, 8, self.weights.shape[1] - 1, generator=torch.Generator().manual_seed(0))
+        white = torch.div(*(sizes.mean(dim=0) for sizes in self._sizes(noise)))
+        share: Tensor = (medians / powers.clamp(min=1e-12) / white).float()
         return share
 
-    def between_beats(self, known: Spectrum, share: Tensor) -> Spectrum:
+    def _sizes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the variance in bands that the median size suggests, and the variance, ``(n, BANDS)`` float64 each."""
+        coefficients = mirrored_rfft(x)
+        bands = [mirrored_irfft(coefficients * weight) for weight in self.weights]
+        medians = [(one.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1) for one in bands]
+        powers = [one.square().mean(dim=(1, 2)) for one in bands]
+        return torch.stack(medians, dim=1).double(), torch.stack(powers, dim=1).double()
+
+    def between_beats(self, spectrum: Spectrum, share: Tensor) -> Spectrum:
         """Return a spectrum of what lies between the beats, given :meth:`steadiness`."""
         weights = torch.exp(share.clamp(1e-3, 1.0).log() @ self.weights)
-        by_class = known.variance.dim() == 3
-        return Spectrum(known.directions, known.variance * (weights[:, None] if by_class else weights[-1]))
+        by_class = spectrum.variance.dim() == 3
+        return Spectrum(spectrum.directions, spectrum.variance * (weights[:, None] if by_class else weights[-1]))
 
     def shown(self, levels: Tensor) -> Tensor:
         """Return how far levels are from the mean ones, within limits, ``(n, BANDS)``."""
@@ -141,7 +149,7 @@ class LevelsModel:
     def _filtered(self, rest: Tensor, levels: Tensor, sign: float) -> Tensor:
         # Full precision: Fourier transforms have no bfloat16.
         with torch.autocast(rest.device.type, enabled=False):
-            gain = torch.exp(sign * self.shown(levels) @ self.weights.to(rest.device))
+            gain = torch.exp(sign * (self.shown(levels)[:, :, None] * self.weights.to(rest.device)).sum(dim=1))
             out: Tensor = mirrored_irfft(mirrored_rfft(rest.float()) * gain[:, None])
             return out
 

@@ -133,6 +133,17 @@ def atrial_turns(plans: Plans, moments: Tensor, where: Between) -> Tensor:
     return torch.where(plans.atrial_locked[:, None] > 0, locked, free)
 
 
+AFTER_T, BEFORE_QRS, FREE = 0.40, 0.06, 0.08
+"""Atrial waves are seen alone from so many s behind an R peak to so many before the next, if that is such a share of a
+record. In faster hearts the mean beat holds them."""
+
+
+def free_places(plans: Plans, where: Between) -> Tensor:
+    """Return which moments lie between T wave and QRS complex, ``(n, m)``: none in records with too few of them."""
+    free = (where.since > AFTER_T) & (where.until > BEFORE_QRS)
+    return free & (free.float().mean(dim=1, keepdim=True) >= FREE) & (plans.atrial_rate[:, None] > 0)
+
+
 def rhythm_figures(plans: Plans) -> Tensor:
     """Return three figures of each rhythm that the form of beats depends on: ``(n, 3)``, of order 1.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ecgpipe.generate.drafts.analysis import BEFORE, BEHIND, GRID, GRID_STEP, HARMONICS, NODES, SHARES
-from ecgpipe.generate.drafts.plans import NEVER, Plans, atrial_turns, between
+from ecgpipe.generate.drafts.plans import NEVER, Plans, atrial_turns, between, free_places
 
 PULSES = 2
 """Channels of :func:`pulse_channels`."""
@@ -76,12 +76,16 @@ def drafts(plans: Plans, beats: Tensor, length: int, rate: float) -> Tensor:
 
 
 def atrial_waves(plans: Plans, coefficients: Tensor, length: int, rate: float) -> Tensor:
-    """Return atrial waves ``(n, leads, length)``, mV, of coefficients ``(n, leads, 2 HARMONICS)``; 0 where none are."""
+    """Return atrial waves ``(n, leads, length)``, mV, of coefficients ``(n, leads, 2 HARMONICS)``.
+
+    They are 0 in records that have none, or nowhere alone: see :func:`ecgpipe.generate.drafts.plans.free_places`.
+    """
     moments = torch.arange(length, device=coefficients.device) / rate
-    turns = atrial_turns(plans, moments, between(plans, moments))
+    where = between(plans, moments)
+    turns = atrial_turns(plans, moments, where)
     harmonic = torch.arange(1, HARMONICS + 1, device=turns.device)[:, None]
     angle = 2 * math.pi * harmonic * turns[:, None]
-    some = (plans.known * (plans.atrial_rate > 0))[:, None, None]
+    some = (plans.known * free_places(plans, where).any(dim=1))[:, None, None]
     return coefficients @ torch.cat([angle.cos(), angle.sin()], dim=1) * some
 
 

@@ -16,6 +16,7 @@ from ecgpipe.files import read_json, sha256
 from ecgpipe.generate import training
 from ecgpipe.generate.base import load_generator
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSignals, Residuals
+from ecgpipe.generate.preconditioning import white_spectrum
 from ecgpipe.generate.protocol import Signals
 from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.run import train_generator
@@ -121,6 +122,19 @@ def test_tokens_get_the_noise_that_they_lose(
     wanted = model.module.lost_variance[torch.from_numpy(LABELS)][..., :-1].mean(dim=(1, 2)).sqrt()  # type: ignore[index]
     torch.testing.assert_close(evened.square().mean(dim=(1, 2)).sqrt(), wanted, rtol=0.25, atol=0)
     assert float((noise[0] - noise[7]).abs().max()) > 0.01  # one class, two seeds
+
+
+def test_classes_that_are_drawn_without_drafts_keep_their_spectrum(
+    name: str, model: DraftedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model.draft is not None
+    spectrum = white_spectrum(8, 1000, 7)
+    x, labels = torch.randn(21, 8, 1000), torch.arange(21) % 7
+    x[..., ::80] *= 30
+    monkeypatch.setattr(model.draft, "planned", torch.tensor([1.0, 1, 1, 0, 1, 1, 1]))
+    got = model.draft.between_beats(spectrum, [(x, labels)], 0.0).variance
+    torch.testing.assert_close(got[3], spectrum.variance[3])
+    assert float(got[2, :, 500:].mean()) < 0.7
 
 
 def test_the_error_of_a_reconstruction_is_in_millivolts(name: str, model: DraftedGenerator, records: Records) -> None:

@@ -30,12 +30,20 @@ def known(number: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
     return torch.from_numpy(levels).float(), labels, torch.from_numpy(figures).float()
 
 
-def test_bands_share_every_frequency() -> None:
-    weights = model().weights
-    assert weights.shape == (BANDS, LENGTH + 1)
-    torch.testing.assert_close(weights.sum(dim=0), torch.ones(LENGTH + 1))
-    for weight, centre in zip(weights, CENTRES, strict=True):
-        assert float(weight[round(centre * 2 * LENGTH / RATE)]) > 0.9
+@pytest.mark.parametrize(("rate", "length"), [(50.0, 500), (100.0, 1000), (100.0, 250), (500.0, 5000)])
+def test_bands_share_every_frequency(rate: float, length: int) -> None:
+    made = LevelsModel(length, rate, CLASSES)
+    assert made.weights.shape == (BANDS, length + 1)
+    torch.testing.assert_close(made.weights.sum(dim=0), torch.ones(length + 1))
+    for weight, centre in zip(made.weights, CENTRES, strict=True):
+        place = round(centre * 2 * length / rate)
+        assert place > length or float(weight[place]) > 0.75
+    x = torch.randn(12, 8, length, generator=torch.Generator().manual_seed(1))
+    levels = made.measure(x)
+    made.fit(levels, np.arange(12) % CLASSES, torch.zeros(12, 2))
+    drawn = made.draw(np.arange(12) % CLASSES, torch.zeros(12, 2), np.arange(12))
+    assert torch.isfinite(drawn).all()
+    torch.testing.assert_close(made.restored(made.evened(x, drawn), drawn), x, atol=1e-4, rtol=0)
 
 
 def test_a_larger_record_has_higher_levels_in_all_bands() -> None:
@@ -49,7 +57,7 @@ def test_a_level_passes_over_beats() -> None:
     bursts = x.clone()
     for start in range(20, LENGTH, 100):
         bursts[..., start : start + 8] *= 20
-    changed = (model().measure(bursts) - model().measure(x))[:, -3:]  # wider than the bursts are short
+    changed = (model().measure(bursts) - model().measure(x))[:, -3:]  # bands in which bursts stay as short
     assert float(changed.abs().max()) < 0.35
     assert float((bursts.std() / x.std()).log()) > 1.5
 
@@ -101,7 +109,7 @@ def test_each_record_has_its_own_stream() -> None:
     made.fit(levels, labels, figures)
     together = made.draw(labels[:8], figures[:8], np.arange(8))
     alone = made.draw(labels[5:6], figures[5:6], np.array([5]))
-    torch.testing.assert_close(alone, together[5:6], atol=1e-6, rtol=0)
+    torch.testing.assert_close(alone, together[5:6], atol=0, rtol=0)
     assert (made.draw(labels[:8], figures[:8], np.arange(8) + 100) != together).any(dim=1).all()
 
 
@@ -118,7 +126,8 @@ def test_steady_noise_has_its_whole_variance_between_the_beats() -> None:
     x, labels = noise(60), torch.arange(60) % CLASSES
     share = model().steadiness([(x[:30], labels[:30]), (x[30:], labels[30:])], CLASSES, 0.0)
     assert share.shape == (CLASSES + 1, BANDS)
-    torch.testing.assert_close(share[:, 4:], torch.ones(CLASSES + 1, BANDS - 4), atol=0.1, rtol=0)
+    torch.testing.assert_close(share[:, 2:], torch.ones(CLASSES + 1, BANDS - 2), atol=0.15, rtol=0)
+    torch.testing.assert_close(share[-1], torch.ones(BANDS), atol=0.2, rtol=0)  # few slow waves fit into a record
 
 
 def test_bursts_count_for_little_between_the_beats() -> None:
@@ -141,7 +150,7 @@ def test_the_spectrum_between_beats_is_that_of_the_noise() -> None:
     made = model()
     every = estimate_class_spectra([(x, labels)], CLASSES, 0.0)
     scale = x.square().mean()
-    known_noise = made.between_beats(every, made.steadiness([(x, labels)], CLASSES, 0.0))
+    between = made.between_beats(every, made.steadiness([(x, labels)], CLASSES, 0.0))
     assert float(scale) > 3
-    between = float((known_noise.variance[0, :, 200:] * scale).mean())
-    assert between == pytest.approx(float(medians) ** 2, rel=0.5)
+    found = float((between.variance[0, :, 200:] * scale).mean())
+    assert found == pytest.approx(float(medians) ** 2, rel=0.5)

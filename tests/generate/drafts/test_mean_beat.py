@@ -237,6 +237,15 @@ def test_without_waves_there_are_none() -> None:
     assert not atrial_waves(free, coefficients, 1000, 100.0).any()
 
 
+def test_waves_that_are_nowhere_alone_stay_in_the_mean_beat() -> None:
+    times, waves = flutter([2, 2, 2, 3, 2, 2, 3, 2, 2, 2, 3, 2, 2, 2, 2, 3, 2, 2, 2, 3, 2, 2, 2], cycle=0.19)
+    record = known_beat() * window(*reach(times)) @ design(times, np.ones(len(times)), 1000, 100.0).T + waves
+    found = analyse(record[None], 100.0)
+    assert found.plans.atrial_locked[0] == 1
+    assert not found.waves.any()
+    assert not atrial_waves(found.plans, torch.ones(1, 8, 2 * HARMONICS), 1000, 100.0).any()
+
+
 def test_harmonics_are_those_that_are_rendered() -> None:
     free = plans_of(TIMES)
     free.atrial_rate[:], free.atrial_phase[:] = 4.6, 0.2
