@@ -15,6 +15,7 @@ the velocity v = (alpha x - D) / sigma, with which the model is trained and samp
     v_k = alpha sigma (1 - S_k) / T_k x_k - sqrt(S_k / T_k) N_k.
 
 The variances may be those of each class (``S_k`` then depends on the record's class; "no class" has those of all).
+With drafts they are those of what lies between the beats, and the data are larger at the beats.
 
 With S_k = 1 this is v = -N: EDM. The network's input is sqrt(S_k / T_k) x_k, which at every noise level has the
 variances of the data. (At high noise the linear estimate itself is little but baseline wander, in which no beat can be

@@ -1,6 +1,6 @@
 """From a record to its plan and its mean beat, by least squares.
 
-A record (high-passed) is taken as a level and a sum of copies of one beat at the beats found. The beat is piecewise
+A record (high-passed) is taken as an offset and a sum of copies of one beat at the beats found. The beat is piecewise
 linear in each lead, on a grid finer than the samples: beats fall between samples, and so several of them see more than
 one does. Least squares with a penalty on curvature then tells overlapping beats apart, as averaging cannot. What this
 leaves shows ectopic beats (broad ones escape the detector's band) and atrial waves that are not locked to the beats.
@@ -97,11 +97,11 @@ def solve(record: np.ndarray, matrix: scipy.sparse.csr_array, weight: np.ndarray
         seen: which samples count, ``(length,)``, 0 or 1.
     """
     columns = matrix.multiply(seen[:, None]).tocsr() @ scipy.sparse.diags_array(weight)
-    level = seen / np.sqrt(seen.sum())
-    # The level between beats, which is no part of a beat, is fitted beside it: projected out of both sides.
-    shared = columns.T @ level
+    offset = seen / np.sqrt(seen.sum())
+    # The offset between beats, which is no part of a beat, is fitted beside it: projected out of both sides.
+    shared = columns.T @ offset
     left = (columns.T @ columns).toarray() - np.outer(shared, shared) + _penalty()
-    right = columns.T @ record.T - np.outer(shared, level @ record.T)
+    right = columns.T @ record.T - np.outer(shared, offset @ record.T)
     return np.asarray(scipy.linalg.solve(left, right, assume_a="pos").T * weight)
 
 
@@ -257,7 +257,7 @@ def _apart(
 
 
 def _regressed(record: np.ndarray, basis: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the coefficients ``(leads, k)`` of a basis ``(k, length)``, beside a level, by least squares."""
+    """Return the coefficients ``(leads, k)`` of a basis ``(k, length)``, beside an offset, by least squares."""
     x = np.concatenate([basis, np.ones((1, basis.shape[1]))]) * seen
     left = x @ x.T + 1e-3 * seen.sum() * np.eye(len(x))
     return np.asarray(scipy.linalg.solve(left, x @ (record * seen).T, assume_a="pos").T[:, :-1])

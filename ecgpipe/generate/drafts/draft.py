@@ -62,7 +62,7 @@ class DraftSettings(Settings):
     mean_beat: MeanBeatSettings = Field(MeanBeatSettings(), description="The model of what a beat looks like.")
     levels: bool = Field(
         True,
-        description="Take the levels of noise and baseline wander off what drafts leave, and draw them apart.",
+        description="Take the levels of noise and baseline wander off what drafts leave, and draw them separately.",
     )
 
 

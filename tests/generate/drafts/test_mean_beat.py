@@ -76,11 +76,11 @@ def test_the_mean_beat_reaches_back_to_the_p_wave(beats_a_minute: int, pr: float
     assert np.median(heights[:, 0] - heights[:, 1]) > 0.07
 
 
-def test_a_level_between_the_beats_is_no_part_of_them() -> None:
+def test_an_offset_between_the_beats_is_no_part_of_them() -> None:
     weight = window(*reach(TIMES))
     matrix = design(TIMES, np.ones(len(TIMES)), 1000, 100.0)
     record = known_beat() * weight @ matrix.T
-    alone, raised = (solve(record + level, matrix, weight, np.ones(1000)) for level in (0.0, -0.2))
+    alone, raised = (solve(record + offset, matrix, weight, np.ones(1000)) for offset in (0.0, -0.2))
     np.testing.assert_allclose(raised, alone, atol=1e-6)
 
 
