@@ -17,7 +17,16 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from ecgpipe.classify.inputs import Inputs
-from ecgpipe.classify.training import DROPOUT, EVALUATION_BATCH, Course, Fit, Losses, Optimizer, seeded
+from ecgpipe.classify.training import (
+    DROPOUT,
+    EVALUATION_BATCH,
+    Course,
+    Fit,
+    Losses,
+    NeverFiniteError,
+    Optimizer,
+    seeded,
+)
 from ecgpipe.config import ClassifierTraining
 
 
@@ -140,6 +149,13 @@ class _Stack:
             moments.update({name: moments[name][chosen] for name in ("exp_avg", "exp_avg_sq")})
 
 
+def _end(course: Course, model: nn.Module) -> Fit | NeverFiniteError:
+    try:
+        return course.end(model)
+    except NeverFiniteError as error:
+        return error.with_traceback(None)
+
+
 def fit_together(
     models: Sequence[nn.Module],
     trains: Sequence[Inputs],
@@ -148,7 +164,7 @@ def fit_together(
     seeds: Sequence[int],
     device: torch.device,
     baseline: str | None = None,
-) -> list[Fit]:
+) -> list[Fit | NeverFiniteError]:
     """Train networks in place, each as :func:`ecgpipe.classify.training.fit` would with its own inputs and seed.
 
     A network that stops early leaves the stack. On CPUs this is slower than one after another.
@@ -162,8 +178,12 @@ def fit_together(
         device: where to train; the inputs are there already.
         baseline: as for one network.
 
+    Returns:
+        How each training went; of a network whose validation loss was never finite the error, so that the others are
+        not lost.
+
     Raises:
-        ValueError: as for one network, or if numbers of records differ.
+        ValueError: if there is no training or validation record, or numbers of records differ.
     """
     counts = {tuple(torch.bincount(train.labels).tolist()) for train in trains}
     if len(counts) > 1 or len({len(validation.labels) for validation in validations}) > 1:
@@ -189,4 +209,4 @@ def fit_together(
             if len(places) < len(going):
                 stack.keep(places)
                 going = [going[place] for place in places]
-    return [course.end(model.to(device)) for course, model in zip(courses, models, strict=True)]
+    return [_end(course, model.to(device)) for course, model in zip(courses, models, strict=True)]

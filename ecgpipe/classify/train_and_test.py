@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import time
@@ -20,7 +21,7 @@ from ecgpipe.classify.pretrained import Pretrained, network_tensors
 from ecgpipe.classify.records import RealData, TestSet, TrainingRecords
 from ecgpipe.classify.results import Outcome
 from ecgpipe.classify.stacked import fit_together
-from ecgpipe.classify.training import Fit, build, convolution_features, fit, linear_probe, predict
+from ecgpipe.classify.training import Fit, NeverFiniteError, build, convolution_features, fit, linear_probe, predict
 from ecgpipe.config import OwnClassifierSettings
 from ecgpipe.vocabulary import BASELINES, FROZEN, PROBE, TRAINING_RECORDS
 
@@ -156,34 +157,78 @@ def _inputs(members: Sequence[_Member], parts: Sequence[Selection], device: torc
     return shared(parts, [member.standardizer for member in members], device)
 
 
-def _train(tasks: Sequence[Task], data: RealData, experiment: Experiment) -> Iterator[tuple[Training, Outcome]]:
-    """Train networks, together if there are several, and test each."""
-    started, device, settings = time.perf_counter(), torch.device(experiment.device), experiment.classifier
+def _others(tasks: Sequence[Task]) -> str:
+    return "seeds " + ", ".join(str(task.training.seed) for task in tasks[1:])
+
+
+def _fit(
+    tasks: Sequence[Task], data: RealData, experiment: Experiment
+) -> list[tuple[_Member, Fit | NeverFiniteError]] | None:
+    """Train networks, together if there are several; None if the signals of all do not fit into memory."""
+    device, settings, first = torch.device(experiment.device), experiment.classifier, tasks[0].training
     standardizers = _z_scores([task.records.train for task in tasks])
     members = [_Member(task, own, data, experiment) for task, own in zip(tasks, standardizers, strict=True)]
     trains = _inputs(members, [task.records.train for task in tasks], device)
-    validations = _inputs(members, [task.records.validation for task in tasks], device)
-    first, others = tasks[0].training, ", ".join(str(task.training.seed) for task in tasks[1:])
+    validations = _inputs(members, [task.records.validation for task in tasks], device) if trains else None
     if trains is None or validations is None:
-        log.info("%s: trained alone, since its records and those of seeds %s do not fit into memory", first, others)
-        for task in tasks:
-            yield from _train([task], data, experiment)
-        return
+        return None
     if first.setting == PROBE:
         for member, train in zip(members, trains, strict=True):
             member.trained = linear_probe(train, data.dataset.spec, member.task.training.seed)
     baseline = first.setting if first.setting in BASELINES else None
     seeds, models = [task.training.seed for task in tasks], [member.trained for member in members]
-    if len(tasks) == 1:
-        results = [fit(models[0], trains[0], validations[0], settings, seeds[0], device, baseline)]
+    results: list[Fit | NeverFiniteError]
+    if len(tasks) > 1:
+        log.info("%s: trained together with %s", first, _others(tasks))
+        results = fit_together(models, trains, validations, settings, seeds, device, baseline)
     else:
-        log.info("%s: trained together with seeds %s", first, others)
         try:
-            results = fit_together(models, trains, validations, settings, seeds, device, baseline)
-        except torch.OutOfMemoryError as error:
+            results = [fit(models[0], trains[0], validations[0], settings, seeds[0], device, baseline)]
+        except NeverFiniteError as error:
+            results = [error]
+    return list(zip(members, results, strict=True))
+
+
+def _fit_several(
+    tasks: Sequence[Task], data: RealData, experiment: Experiment
+) -> list[tuple[_Member, Fit | NeverFiniteError]] | None:
+    """Train several networks together; None, with nothing of them left in memory, if that is too small.
+
+    Raises:
+        ValueError: if the device's memory runs out, and the user said how many to train together.
+    """
+    first, what = tasks[0].training, "records"
+    try:
+        if (found := _fit(tasks, data, experiment)) is not None:
+            return found
+    except torch.OutOfMemoryError as error:
+        if experiment.stacked:
             raise ValueError(
                 f"{first}: {len(tasks)} networks together do not fit into the GPU's memory: lower `compute.stacked`"
             ) from error
+        what = "network"
+    log.info("%s: trained alone, since its %s and those of %s do not fit into memory", first, what, _others(tasks))
+    gc.collect()  # of what the error led to, too
+    torch.cuda.empty_cache()
+    return None
+
+
+def _train(tasks: Sequence[Task], data: RealData, experiment: Experiment) -> Iterator[tuple[Training, Outcome]]:
+    """Train networks, together if there are several and memory lasts, and test each.
+
+    Raises:
+        NeverFiniteError: of the first network whose validation loss was never finite, after the others.
+    """
+    started = time.perf_counter()
+    found = _fit(tasks, data, experiment) if len(tasks) == 1 else _fit_several(tasks, data, experiment)
+    if found is None:
+        for task in tasks:
+            yield from _train([task], data, experiment)
+        return
     seconds = (time.perf_counter() - started) / len(tasks)
-    for member, result in zip(members, results, strict=True):
-        yield member.task.training, member.outcome(data, result, seconds)
+    for member, result in found:
+        if not isinstance(result, NeverFiniteError):
+            yield member.task.training, member.outcome(data, result, seconds)
+    for member, result in found:
+        if isinstance(result, NeverFiniteError):
+            raise NeverFiniteError(f"{member.task.training}: {result}") from result

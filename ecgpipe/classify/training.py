@@ -57,6 +57,10 @@ class Fit:
     validation_loss: float
 
 
+class NeverFiniteError(ValueError):
+    """The validation loss of a network was never finite."""
+
+
 @contextlib.contextmanager
 def seeded(device: torch.device, *entropy: int) -> Iterator[None]:
     """Seed torch's own generators within the block and leave them as they were after it."""
@@ -248,11 +252,11 @@ class Course:
         """Give the network its best weights, and tell how the training went.
 
         Raises:
-            ValueError: if the validation loss was never finite.
+            NeverFiniteError: if the validation loss was never finite.
         """
         stopping, steps = self.stopping, self.steps
         if not stopping.best:
-            raise ValueError(
+            raise NeverFiniteError(
                 f"the validation loss was never finite in {steps[stopping.validation]} steps (learning rate "
                 f"{self._learning_rate}): lower the learning rate, or look for NaN in the validation records"
             )
@@ -314,7 +318,8 @@ def fit(
         baseline: one of :data:`ecgpipe.vocabulary.BASELINES`; None for plain training.
 
     Raises:
-        ValueError: if there is no training or validation record, or the validation loss was never finite.
+        ValueError: if there is no training or validation record.
+        NeverFiniteError: if the validation loss was never finite.
     """
     course = Course(train, validation, settings, seed, baseline)
     optimizer = Optimizer(model.to(device).parameters(), settings)

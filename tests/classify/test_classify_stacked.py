@@ -12,15 +12,18 @@ from sine_classes import signals_of
 from torch import nn
 
 from ecgpipe.arrays import SignalReader
+from ecgpipe.classify import cnn
 from ecgpipe.classify.inputs import InMemory, Selection, Standardizer, standardized
+from ecgpipe.classify.network import columns
 from ecgpipe.classify.stacked import fit_together
-from ecgpipe.classify.training import build, convolution_features, fit, predict
+from ecgpipe.classify.training import Fit, NeverFiniteError, build, convolution_features, fit, predict
 from ecgpipe.config import AnyClassifier, ClassifierSettings, WangSettings, XResNetSettings
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.vocabulary import BASELINES
 
 pytestmark = pytest.mark.usefixtures("double")
 
+CPU = torch.device("cpu")
 CLOSE = 1e-6
 SEEDS = [4, 9, 2]
 TRAINING = {"learning_rate": 0.01, "batch": 8, "epochs": 12, "patience": 2}
@@ -69,16 +72,17 @@ class Both:
             for model, train, validation, seed in zip(self.alone, trains, self.validations, SEEDS, strict=True)
         ]
 
-    def check(self) -> None:
+    def check(self, close: float = CLOSE) -> None:
         for fit_alone, found in zip(self.fits_alone, self.fits, strict=True):
+            assert isinstance(found, Fit)
             assert (found.steps, found.best_step) == (fit_alone.steps, fit_alone.best_step)
-            assert found.validation_loss == pytest.approx(fit_alone.validation_loss, rel=CLOSE)
+            assert found.validation_loss == pytest.approx(fit_alone.validation_loss, rel=close)
         for alone, together, validation in zip(self.alone, self.together, self.validations, strict=True):
             assert not together.training
             state = together.state_dict()
             for name, value in alone.state_dict().items():
-                torch.testing.assert_close(state[name], value, rtol=CLOSE, atol=CLOSE)
-            np.testing.assert_allclose(predict(together, validation), predict(alone, validation), atol=CLOSE)
+                torch.testing.assert_close(state[name], value, rtol=close, atol=close)
+            np.testing.assert_allclose(predict(together, validation), predict(alone, validation), atol=close)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -86,8 +90,9 @@ class Both:
 def test_each_network_becomes_what_it_becomes_alone(spec: SignalSpec, name: str, device: str) -> None:
     both = Both(spec, CLASSIFIERS[name], device)
     both.check()
-    assert len({fit.steps for fit in both.fits}) > 1  # they stop at different steps
-    assert all(fit.best_step < fit.steps for fit in both.fits)
+    fits = both.fits_alone
+    assert len({fit.steps for fit in fits}) > 1  # they stop at different steps
+    assert all(fit.best_step < fit.steps for fit in fits)
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -109,9 +114,32 @@ def test_networks_need_as_many_records(spec: SignalSpec) -> None:
             fit_together(models, trains, validations, settings, [0, 1], torch.device("cpu"))
 
 
-def test_a_network_that_never_has_a_finite_loss_is_told(spec: SignalSpec) -> None:
-    settings, sound = CLASSIFIERS["cnn"], labelled(30, 1, "cpu")
-    models = [build(spec, settings, seed) for seed in (0, 1)]
-    bad = InMemory(torch.full_like(sound.values, torch.nan), sound.labels)
-    with pytest.raises(ValueError, match="validation loss was never finite"):
-        fit_together(models, [sound, sound], [sound, bad], settings, [0, 1], torch.device("cpu"))
+def test_a_network_that_never_has_a_finite_loss_leaves_the_others_as_they_are_alone(spec: SignalSpec) -> None:
+    settings, sets = CLASSIFIERS["cnn"], [labelled(30, seed, "cpu") for seed in SEEDS]
+    sets[1] = InMemory(torch.full_like(sets[1].values, torch.nan), sets[1].labels)
+    alone, together = ([build(spec, settings, seed) for seed in SEEDS] for _ in range(2))
+    found = fit_together(together, sets, sets, settings, SEEDS, CPU)
+    assert isinstance(found[1], NeverFiniteError)
+    assert "validation loss was never finite" in str(found[1])
+    for network in (0, 2):
+        wanted = fit(alone[network], sets[network], sets[network], settings, SEEDS[network], CPU)
+        result = found[network]
+        assert isinstance(result, Fit)
+        assert (result.steps, result.best_step) == (wanted.steps, wanted.best_step)
+        assert result.validation_loss == pytest.approx(wanted.validation_loss, rel=CLOSE)
+        state = together[network].state_dict()
+        for name, value in alone[network].state_dict().items():
+            torch.testing.assert_close(state[name], value, rtol=CLOSE, atol=CLOSE)
+
+
+def test_single_precision(spec: SignalSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in jobs, with dropout: a mask of another network would be far off, rounding is not after a few steps."""
+    monkeypatch.setattr(cnn, "columns", columns)
+    torch.set_default_dtype(torch.float32)
+    try:
+        settings = CLASSIFIERS["cnn"].model_copy(update={"steps": 6, "learning_rate": 0.001})
+        both = Both(spec, settings, "cpu")
+        assert {value.dtype for value in both.together[0].parameters()} == {torch.float32}
+        both.check(close=1e-3)
+    finally:
+        torch.set_default_dtype(torch.float64)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 from sine_classes import CLASSES, signals_of
 
 from ecgpipe.arrays import SignalReader
-from ecgpipe.classify import inputs, train_and_test
+from ecgpipe.classify import inputs, train_and_test, training
+from ecgpipe.classify import stacked as stacked_module
 from ecgpipe.classify.experiments import STACK, Experiment
 from ecgpipe.classify.inputs import Selection, Standardizer, shared, standardized
 from ecgpipe.classify.pretrained import Pretrained
@@ -111,13 +114,87 @@ def test_records_that_do_not_fit_are_not_shared(folders, one_by_one, tmp_path, s
     assert (tmp_path / path).read_bytes() == (one_by_one / path).read_bytes()
 
 
-def test_a_stack_that_is_too_large_for_the_gpu_is_told(folders, tmp_path, settings, monkeypatch) -> None:
+def test_what_was_loaded_in_vain_is_freed(folders, one_by_one, tmp_path, settings, monkeypatch) -> None:
+    loaded, fit, trained = [], train_and_test.fit, []
+
+    def shared_trains_alone(*arguments):
+        if len(loaded) % 2:
+            loaded.append(None)
+            return None
+        found = shared(*arguments)
+        loaded.append(weakref.ref(found[0].signals))
+        return found
+
+    def fit_with_memory_free(*arguments):
+        assert loaded[-2]() is None
+        trained.append(arguments)
+        return fit(*arguments)
+
+    monkeypatch.setattr(train_and_test, "shared", shared_trains_alone)
+    monkeypatch.setattr(train_and_test, "fit", fit_with_memory_free)
+    run_real(Experiment(folders[0], tmp_path / "real", settings, [0.5, 1.0], SEEDS, tmp_path / "s", stacked=8))
+    assert (len(loaded), len(trained)) == (4, 2 * len(SEEDS))
+    path = Path("real", "predictions.parquet")
+    assert (tmp_path / path).read_bytes() == (one_by_one / path).read_bytes()
+
+
+def too_small(where: str, monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[torch.Tensor]]:
+    """Let the memory run out in a function of a stack; return what is then allocated."""
+    allocated = []
+
     def full(*arguments):
+        tensor = torch.zeros(3)
+        allocated.append(weakref.ref(tensor))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(train_and_test, "fit_together", full)
+    monkeypatch.setattr(train_and_test, where, full)
+    return allocated
+
+
+@pytest.mark.parametrize("where", ["shared", "fit_together"])
+def test_a_stack_that_is_too_large_for_the_gpu_is_told(where, folders, tmp_path, settings, monkeypatch) -> None:
+    too_small(where, monkeypatch)
     with pytest.raises(ValueError, match=r"TrRTeR none fraction 1\.0 seed 2: 3 networks .* lower `compute\.stacked`"):
         run_real(Experiment(folders[0], tmp_path / "real", settings, [1.0], SEEDS, tmp_path / "state", stacked=8))
+
+
+@pytest.mark.parametrize("where", ["shared", "fit_together"])
+def test_a_stack_that_nobody_asked_for_is_not_needed(
+    where, folders, one_by_one, tmp_path, settings, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(Experiment, "stack_size", STACK)  # as on a GPU
+    allocated, fit = too_small(where, monkeypatch), train_and_test.fit
+
+    def fit_with_memory_free(*arguments):
+        assert allocated[-1]() is None
+        return fit(*arguments)
+
+    monkeypatch.setattr(train_and_test, "fit", fit_with_memory_free)
+    with caplog.at_level(logging.INFO):
+        run_real(Experiment(folders[0], tmp_path / "real", settings, [0.5, 1.0], SEEDS, tmp_path / "s"))
+    assert caplog.text.count("seed 2: trained alone, since its network and those of seeds 4, 9 do not fit") == 2
+    path = Path("real", "predictions.parquet")
+    assert (tmp_path / path).read_bytes() == (one_by_one / path).read_bytes()
+
+
+@pytest.mark.parametrize("stacked", [1, 3])
+def test_a_network_that_cannot_learn_is_named_and_the_others_are_kept(
+    stacked, folders, tmp_path, settings, monkeypatch
+) -> None:
+    class Spoilt(training.Course):
+        def __init__(self, train, validation, settings, seed, baseline) -> None:
+            super().__init__(train, validation, settings, seed, baseline)
+            if seed == 4:
+                update = self.stopping.update
+                self.stopping.update = lambda loss, weights: update(math.nan, weights)
+
+    for module in (stacked_module, training):
+        monkeypatch.setattr(module, "Course", Spoilt)
+    state = tmp_path / "state"
+    with pytest.raises(ValueError, match=r"TrRTeR none fraction 1\.0 seed 4: the validation loss was never finite"):
+        run_real(Experiment(folders[0], tmp_path / "real", settings, [1.0], SEEDS, state, stacked=stacked))
+    kept = {path.name.rpartition("-")[2].partition(".")[0] for path in state.glob("*.safetensors")}
+    assert kept == ({"2"} if stacked == 1 else {"2", "9"})
 
 
 def test_how_many_are_trained_together(settings, tmp_path) -> None:

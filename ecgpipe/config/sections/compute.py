@@ -8,8 +8,8 @@ from ecgpipe.config.sections.base import Section
 
 
 class Compute(Section):
-    """How jobs use the machine. Results do not depend on the number of cores Snakemake is given, as long as there are \
-``threads``."""
+    """Results do not depend on the number of cores Snakemake is given, as long as there are ``threads``. They differ \
+by rounding between a CPU and a GPU, and with ``processes`` and ``stacked``."""
 
     threads: int = Field(
         1,
@@ -29,5 +29,6 @@ class Compute(Section):
         ge=1,
         description="Most repetitions of a classifier (networks that differ in the seed alone) that a job trains "
         "together; null: on a GPU 25 of the network `cnn`, otherwise 1. Together is faster on a GPU and slower on a "
-        "CPU, and needs memory for all of them. Results differ by rounding, as between a CPU and a GPU.",
+        "CPU, and needs memory for all of them: with a number a job ends if memory runs out, with null it trains one "
+        "after another. Results differ by rounding.",
     )
