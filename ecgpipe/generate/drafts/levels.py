@@ -1,9 +1,8 @@
 """How large what a draft leaves of a record is: baseline wander, tremor and noise, in bands of frequency.
 
-Recordings differ more in their noise than in anything else: at 20 Hz the quietest of twenty is ten times quieter than
-the noisiest. A short training makes all of them alike, as noisy as their mean, and in that noise P waves drown. So the
-*levels* of a record are taken off before a generator learns, and are given back to what it draws: what is learned is
-:meth:`LevelsModel.evened`, about equally large in all records and bands.
+Recordings differ much in their noise. A short training makes all of them alike, as noisy as their mean, and in that
+noise P waves drown. So the *levels* of a record are taken off before a generator learns, and are given back to what it
+draws: what is learned is :meth:`LevelsModel.evened`, about equally large in all records and bands.
 
 A level is the logarithm of the median size in a band. The median passes over QRS complexes, where a draft errs most.
 Levels to be drawn follow a linear regression on class, size of the draft and heart rate; what that leaves has the
