@@ -66,9 +66,14 @@ def _run(folder: Path, out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ecgpipe", "run", "--cores", "1", TARGET]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     with out.open("wb") as said:
-        return subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        # A shell that runs the tests in the background has them ignore interrupts; a terminal does not.
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.long
@@ -89,7 +94,7 @@ def test_an_interrupted_run_says_one_line_and_goes_on(tmp_path: Path) -> None:
             assert process.poll() is None, out.read_text()
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
-        assert process.wait() == 130
+        assert process.wait() == 130, out.read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
