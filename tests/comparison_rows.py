@@ -1,4 +1,4 @@
-"""Rows of the comparisons table with each verdict, for whatever reads it."""
+"""Rows of the comparisons table with each verdict, and columns of the summary, for whatever reads them."""
 
 import pandas as pd
 from scipy import stats
@@ -27,6 +27,8 @@ BASE = {
     "best_baseline": "",
     "against_best_baseline": "",
 }
+SUMMARY = ["dataset", "setting", "generator", "fraction", "ratio", "tested", "class", "metric", "mean", "low", "high"]
+"""Columns of the summary table that the results page reads."""
 HARMS = {"value": 0.45, "difference": -0.05, "low": -0.08, "high": -0.02, "verdict": "harms"}
 NONE = {
     "value": 0.501,

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from comparison_rows import HARMS, NONE, table
+from comparison_rows import HARMS, NONE, SUMMARY, table
 
 from ecgpipe.config import load as load_config
 from ecgpipe.files import write_json, write_parquet
@@ -50,19 +50,7 @@ def tables() -> dict[str, pd.DataFrame]:
             for share in (0.05, 1.0)
             for name in metrics
         ],
-        columns=[
-            "dataset",
-            "setting",
-            "generator",
-            "fraction",
-            "ratio",
-            "tested",
-            "class",
-            "metric",
-            "mean",
-            "low",
-            "high",
-        ],
+        columns=SUMMARY,
     )
     closeness = pd.DataFrame(
         [

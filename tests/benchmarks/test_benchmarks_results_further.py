@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from comparison_rows import HARMS, NONE, table
+from comparison_rows import HARMS, NONE, SUMMARY, table
 
 from ecgpipe.config import Config
 from ecgpipe.config import load as load_config
@@ -43,20 +43,7 @@ def by_rhythm(generators: list[str]) -> pd.DataFrame:
         )
         for name in TEST_PATIENTS
     ]
-    columns = [
-        "dataset",
-        "setting",
-        "generator",
-        "fraction",
-        "ratio",
-        "tested",
-        "class",
-        "metric",
-        "mean",
-        "low",
-        "high",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SUMMARY)
 
 
 @pytest.fixture

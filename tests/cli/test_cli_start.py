@@ -75,30 +75,33 @@ def passes_its_test_and_the_check(run: Command, tests: int) -> None:
     assert out == "config.yaml: every key is known and every value allowed.\n"
 
 
-def test_a_new_generator_passes_its_own_test_and_the_studys_check(
-    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "name", "tests", "key", "wrong", "told"),
+    [
+        ("generator", "my_noise", 6, "smoothness: 4", "smooth: 4", "generator_settings.my_noise.train.smooth"),
+        ("classifier", "my_net", 4, "channels: 8", "channel: 8", "classifiers.my_net.network.channel"),
+    ],
+)
+def test_a_new_folder_passes_its_own_test_and_the_studys_check(
+    kind: str,
+    name: str,
+    tests: int,
+    key: str,
+    wrong: str,
+    told: str,
+    run: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("new", "generator", "my_noise")[0] == 0
-    monkeypatch.chdir("my_noise")
-    passes_its_test_and_the_check(run, 6)
-    Path("config.yaml").write_text(Path("config.yaml").read_text().replace("smoothness: 4", "smooth: 4"))
+    assert run("new", kind, name)[0] == 0
+    monkeypatch.chdir(name)
+    passes_its_test_and_the_check(run, tests)
+    config = Path("config.yaml")
+    config.write_text(config.read_text().replace(key, wrong))
     code, _, err = run("check")
     assert code == 2
-    assert "generator_settings.my_noise.train.smooth" in err
-
-
-def test_a_new_classifier_passes_its_own_test_and_the_studys_check(
-    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run("new", "classifier", "my_net")[0] == 0
-    monkeypatch.chdir("my_net")
-    passes_its_test_and_the_check(run, 4)
-    Path("config.yaml").write_text(Path("config.yaml").read_text().replace("channels: 8", "channel: 8"))
-    code, _, err = run("check")
-    assert code == 2
-    assert "classifiers.my_net.network.channel" in err
+    assert told in err
 
 
 @pytest.mark.parametrize("kind", ["generator", "classifier"])
