@@ -70,6 +70,10 @@ INTERVALS = (0.2, 5.0)
 """Shortest and longest interval drawn, s."""
 _TRIALS = 16
 """Most draws of a first beat."""
+CANDIDATES = 8
+"""Sequences drawn for each record, of which the one is taken that is nearest to the record's figures."""
+FIT = (0.05, 0.3)
+"""Units in which figures of :func:`rhythm` are near: log interval, and log irregularity."""
 _STREAM = 0xBEA7
 
 
@@ -158,7 +162,9 @@ class BeatsNet(nn.Module):
                 bias[:-1].view(2, 3, COMPONENTS)[:, 1] = means
                 bias[-1] = -2.0  # ectopic beats are rare, even in records that have some
 
-    def forward(self, logs: Tensor, kinds: Tensor, label: Tensor, facts: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, logs: Tensor, kinds: Tensor, label: Tensor, facts: Tensor, *, latest: bool = False
+    ) -> tuple[Tensor, ...]:
         """Return the mixture of each beat given those before it; see :class:`Mixture`.
 
         Args:
@@ -167,6 +173,7 @@ class BeatsNet(nn.Module):
             label: ``(b,)``.
             facts: of the records, ``(b, 5)``: 1 if the beats are locked to atrial waves; the log of the atrial cycle in
                 s (0 if not locked); 1 if there are ectopic beats; the two of :func:`rhythm`.
+            latest: of the beats from the third on, return only the last one's.
 
         Returns:
             Of the beats 1 ... n + 1.
@@ -191,11 +198,13 @@ class BeatsNet(nn.Module):
             *(fact.expand(-1, n - 1) for fact in torch.split(of_record, 1, dim=1)),
         ]
         shown = torch.cat([torch.asinh(away / 0.03), away / 0.3, torch.stack(about, dim=-1)], dim=-1)
-        later = self.body(torch.cat([shown, c[:, None].expand(-1, n - 1, -1)], dim=-1))
+        places = slice(n - 2, None) if latest else slice(None)
+        shown = shown[:, places]
+        later = self.body(torch.cat([shown, c[:, None].expand(-1, shown.shape[1], -1)], dim=-1))
         zero = torch.zeros_like(mean)
         atrial = [torch.where(locked > 0, cycle + math.log(q) - mean, zero) for q in (2, 3, 4)]
         anchors = torch.stack([zero, lags[..., 0] - mean, away[..., 1], low, high, median - mean, *atrial], dim=-1)
-        anchors = F.pad(anchors[..., list(ANCHORS)], (0, 0, 2, 0))[..., None, :]
+        anchors = F.pad(anchors[:, places, list(ANCHORS)], (0, 0, 2, 0))[..., None, :]
 
         raw = torch.cat(
             [
@@ -205,10 +214,11 @@ class BeatsNet(nn.Module):
             ],
             dim=1,
         )
+        mean = mean[:, places]
         ones = torch.ones_like(logs[:, :1])
         unit = torch.cat([ones * FIRST_UNIT, ones * SECOND_UNIT, torch.full_like(mean, UNIT)], dim=1)[..., None, None]
         middle = torch.cat([(OFFSET + median.exp() / 2).log(), median, mean], dim=1)[..., None, None]
-        weights, means, widths = raw[..., :-1].view(b, n + 1, 2, 3, COMPONENTS).unbind(dim=3)
+        weights, means, widths = raw[..., :-1].view(b, -1, 2, 3, COMPONENTS).unbind(dim=3)
         least = math.log(NARROWEST)
         widths = least + F.softplus(widths - least) + unit.log()
         closed = F.pad(torch.zeros_like(anchors[..., :-_ATRIAL]), (0, _ATRIAL), value=-1e4)
@@ -364,27 +374,49 @@ class BeatsModel:
             labels: class ids ``(n,)``.
             seeds: ``(n,)``; a plan depends on its own only.
         """
-        # In double precision, so that rounding, which depends on the company in a batch, hardly ever shows.
-        module = copy.deepcopy(self.module).cpu().double().eval()
-        n = len(labels)
-        plans = no_plans(n, self.seconds)
-        places = plans.times.shape[1]
         streams = [np.random.default_rng([_STREAM, int(seed)]) for seed in seeds]
+        plans = no_plans(len(labels), self.seconds)
         for row, (label, rng) in enumerate(zip(labels, streams, strict=True)):
             rate, phase, locked = self.atria.draw(int(label), rng)
             plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
         of_record = zip(labels, plans.atrial_locked.tolist(), streams, strict=True)
         known = torch.tensor([self.rhythms.draw(int(label), int(locked), rng) for label, locked, rng in of_record])
-        size = _TRIALS + places
-        chance = torch.from_numpy(np.stack([rng.random((size, 2), dtype=np.float32) for rng in streams]))
-        normal = torch.from_numpy(np.stack([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
+        every = np.repeat(np.arange(len(labels)), CANDIDATES)
+        candidates = self._sequences(plans[every], labels[every], known[every], streams)
+        # Intervals one after another need not come out as irregular as was drawn: the nearest of a few does.
+        away = ((rhythm(candidates) - known[every, 1:]).abs() / torch.tensor(FIT)).sum(dim=1)
+        best = torch.from_numpy(every[::CANDIDATES] * CANDIDATES) + away.view(-1, CANDIDATES).argmin(dim=1)
+        plans = candidates[best.numpy()]
+        for row, rng in enumerate(streams):
+            times = plans.beats(row)
+            normal_beats = plans.kinds[row, : len(times)].numpy() != ECTOPIC
+            plans.gains[row, : len(times)] = torch.from_numpy(
+                np.where(normal_beats, self.sizes.draw(times, rng), 1.0)
+            ).float()
+        return plans
+
+    def _sequences(self, plans: Plans, labels: np.ndarray, known: Tensor, streams: list[np.random.Generator]) -> Plans:
+        """Return plans with beats, one interval drawn after another.
+
+        Args:
+            plans: ``n`` of them, without beats.
+            labels: class ids ``(n,)``.
+            known: see :func:`encode`.
+            streams: random numbers, each for as many rows, one after the other.
+        """
+        # In double precision, so that rounding, which depends on the company in a batch, hardly ever shows.
+        module = copy.deepcopy(self.module).cpu().double().eval()
+        n, places = plans.times.shape
+        size = n // len(streams), _TRIALS + places
+        chance = torch.from_numpy(np.concatenate([rng.random((*size, 2), dtype=np.float32) for rng in streams]))
+        normal = torch.from_numpy(np.concatenate([rng.standard_normal(size, dtype=np.float32) for rng in streams]))
         chance, normal = chance.double(), normal.double()
         y, facts = torch.from_numpy(labels), encode(plans, known)[2].double()
         logs, kinds = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(n, 2, dtype=torch.float64)
         clock = torch.zeros(n, dtype=torch.float64)
         going = torch.ones(n, dtype=torch.bool)
         for i in range(places):
-            mixture = Mixture(*module(logs, kinds, y, facts)).at(i)
+            mixture = Mixture(*module(logs, kinds, y, facts, latest=True)).at(min(i, 2))
             if i == 0:
                 # A first beat before the record's start is drawn again.
                 kind, value = mixture.draw(chance[:, 0], normal[:, 0])
@@ -406,12 +438,6 @@ class BeatsModel:
                 logs, kinds = F.pad(logs, (0, 1)), F.pad(kinds, (0, 1))
             logs[:, i], kinds[:, i] = value, kind.double()
         plans.known[:] = plans.happens.any(dim=1).float()
-        for row, rng in enumerate(streams):
-            times = plans.beats(row)
-            normal_beats = plans.kinds[row, : len(times)].numpy() != ECTOPIC
-            plans.gains[row, : len(times)] = torch.from_numpy(
-                np.where(normal_beats, self.sizes.draw(times, rng), 1.0)
-            ).float()
         return plans
 
     def tensors(self) -> dict[str, Tensor]:

@@ -32,8 +32,9 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.drafts.analysis import HARMONICS, NODES, Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
 from ecgpipe.generate.drafts.forms import COMPONENTS, GaussianForms
-from ecgpipe.generate.drafts.levels import BANDS, LevelsModel
+from ecgpipe.generate.drafts.levels import BANDS, LEVELS, LevelsModel
 from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
+from ecgpipe.generate.drafts.offsets import OffsetModel
 from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
 from ecgpipe.generate.drafts.rendering import (
     PHASES,
@@ -84,7 +85,7 @@ class State(NamedTuple):
     forms: Tensor
     """Components of ectopic beats and of atrial waves, ``(n, 2 d)``."""
     levels: Tensor
-    """``(n, BANDS)``."""
+    """``(n, LEVELS)``."""
     mean_beats: Tensor
     """Components of mean beats, ``(n, d)``."""
 
@@ -102,6 +103,7 @@ class DraftModel:
         self.ectopic = GaussianForms(LEADS * NODES, 0xBEA9)
         self.waves = [GaussianForms(LEADS * 2 * HARMONICS, 0xBEAC) for _ in range(2)]
         """Atrial waves that are free of the beats, and locked to them."""
+        self.offsets = OffsetModel(settings.mean_beat.components, LEADS)
         self.levels = LevelsModel(spec.length, spec.rate, len(spec.classes), used=settings.levels)
         self.planned = torch.ones(len(spec.classes))
         """1 for classes of which a training record has a plan; others are drawn without, ``(classes,)``."""
@@ -165,12 +167,26 @@ class DraftModel:
             (watched[others], validation.labels[others], watched_figures[others]),
             **both,
         )
-        levels, sizes = self._levels(train, self.found, self.mean_beats.encode(found))
+        components = self.mean_beats.encode(found)
+        self._fit_offsets(train, rows, components[rows])
+        levels, sizes = self._levels(train, self.found, components)
         self.levels.fit(levels[rows], train.labels[rows], self._level_figures(self.found.plans[rows], sizes[rows]))
         return pd.concat([history, more], ignore_index=True)
 
+    def _fit_offsets(self, train: Signals, rows: np.ndarray, components: Tensor) -> None:
+        """Learn the offsets of drafts from some training records, given the components of their mean beats."""
+        forms = self._forms(self.found)
+        means, offsets = [], []
+        for first in range(0, len(rows), _BATCH):
+            some = rows[first : first + _BATCH]
+            x = torch.from_numpy(independent_from_twelve(train.batch(some)[0].numpy()))
+            draft = self._without_offset(self.found.plans[some], forms[some], components[first : first + _BATCH])
+            means.append(draft.mean(dim=-1))
+            offsets.append(x.mean(dim=-1) - means[-1])
+        self.offsets.fit(components, torch.cat(means), torch.cat(offsets))
+
     def _levels(self, signals: Signals, found: Analysed, components: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the levels of what drafts leave of records ``(n, BANDS)``, and the size of drafts, mV, ``(n,)``."""
+        """Return the levels of what drafts leave of records ``(n, LEVELS)``, and the size of drafts, mV, ``(n,)``."""
         forms = self._forms(found)
         levels, sizes = [], []
         for first in range(0, len(signals), _BATCH):
@@ -213,11 +229,17 @@ class DraftModel:
 
     def split(self, states: Tensor) -> State:
         """Return the parts of states."""
-        widths = [3 * slots(self.spec.length / self.spec.rate) + 4, 2 * COMPONENTS, BANDS]
+        widths = [3 * slots(self.spec.length / self.spec.rate) + 4, 2 * COMPONENTS, LEVELS]
         plans, forms, levels, beats = states.tensor_split(np.cumsum(widths).tolist(), dim=1)
         return State(Plans.unpack(plans), forms, levels, beats)
 
     def _rendered(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
+        draft = self._without_offset(plans, forms, components)
+        with torch.autocast(draft.device.type, enabled=False):
+            offsets = self.offsets(components.float(), draft.mean(dim=-1))
+            return draft + (offsets * plans.known[:, None])[:, :, None]
+
+    def _without_offset(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
         length, rate = self.spec.length, self.spec.rate
         with torch.autocast(forms.device.type, enabled=False):  # millivolts need full precision
             ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
@@ -294,6 +316,7 @@ class DraftModel:
             **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
             **{f"ectopic.{k}": v for k, v in self.ectopic.tensors().items()},
             **{f"{kind}.{k}": v for kind, forms in self._kinds.items() for k, v in forms.tensors().items()},
+            **{f"offsets.{k}": v for k, v in self.offsets.tensors().items()},
             **{f"levels.{k}": v for k, v in self.levels.tensors().items()},
             "planned": self.planned,
             "deviation": self.deviation,
@@ -302,8 +325,8 @@ class DraftModel:
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take what :meth:`tensors` gave."""
         self.planned, self.deviation = tensors["planned"], tensors["deviation"]
-        named: dict[str, Any] = {"beats": self.beats, "mean_beat": self.mean_beats, "levels": self.levels}
-        parts = {**named, "ectopic": self.ectopic, **self._kinds}
+        named: dict[str, Any] = {"beats": self.beats, "mean_beat": self.mean_beats, "offsets": self.offsets}
+        parts = {**named, "levels": self.levels, "ectopic": self.ectopic, **self._kinds}
         for name, part in parts.items():
             own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
             part.load_tensors(own)

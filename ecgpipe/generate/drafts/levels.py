@@ -5,6 +5,9 @@ noise P waves drown. So the *levels* of a record are taken off before a generato
 draws: what is learned is :meth:`LevelsModel.evened`, about equally large in all records and bands.
 
 A level is the logarithm of the median size in a band. The median passes over QRS complexes, where a draft errs most.
+Noise is stronger in some leads than in others (a loose electrode, a trembling arm): how much so is two more levels for
+each lead, of slow and of fast noise. In the bands between, where drafts err, there are none.
+
 Levels to be drawn follow a linear regression on class, size of the draft and heart rate; what that leaves has the
 quantiles of the training records, joined by a Gaussian copula.
 """
@@ -23,6 +26,11 @@ from ecgpipe.generate.preconditioning import Spectrum, mirrored_irfft, mirrored_
 CENTRES = (0.1, 0.3, 1.0, 3.0, 8.0, 15.0, 25.0, 35.0, 45.0)
 """Middles of the bands, Hz. Each falls to nothing at the next one's; the outer ones go on to the ends."""
 BANDS = len(CENTRES)
+SLOW, FAST = slice(0, 2), slice(5, BANDS)
+"""Bands in which leads have levels of their own."""
+LEADS = 8
+LEVELS = BANDS + 2 * LEADS
+"""Levels of a record: of the bands, of slow noise in each lead, and of fast noise in each lead."""
 NORMAL_MEDIAN = 0.6745
 """Median size of a standard normal number."""
 SMALLEST = 5e-4
@@ -32,6 +40,8 @@ _RIDGE = 5.0
 """A class's levels are averaged with those of all, which weigh as much as so many records."""
 _LIMIT = 1.6
 """Levels count as at most so far from the mean: what a quiet record has of QRS complexes would become too large."""
+_LEAD_LIMIT = 1.0
+"""The same for a lead's own levels."""
 _STREAM = 0xBEAA
 
 
@@ -47,30 +57,35 @@ class LevelsModel:
 
     def __init__(self, length: int, rate: float, classes: int, *, used: bool = True) -> None:
         """Take length and rate of records and the number of classes; ``used``: False leaves all records as they are."""
-        self.limit = _LIMIT if used else 0.0
+        self.limit = torch.tensor([_LIMIT] * BANDS + [_LEAD_LIMIT] * (2 * LEADS)) * used
         self.weights = bands(length, rate)
-        self.middle = torch.zeros(BANDS)
+        self.middle = torch.zeros(LEVELS)
         """Mean levels of training records: a record that has these is left as it is."""
-        self.slopes = torch.zeros(classes + 2, BANDS)
+        self.slopes = torch.zeros(classes + 2, LEVELS)
         """Of the regression: on each class, on the draft's log size, and on the log median interval."""
         self.centre = torch.zeros(2)
         """Means of the last two."""
-        self.quantiles = torch.zeros(BANDS, QUANTILES)
+        self.quantiles = torch.zeros(LEVELS, QUANTILES)
         """Of what the regression leaves."""
-        self.factor = torch.eye(BANDS)
+        self.factor = torch.eye(LEVELS)
         """Cholesky factor of the copula's correlation."""
 
+    def _split(self, x: Tensor) -> list[Tensor]:
+        """Return what records ``(n, leads, length)`` hold in each band, of the same shape."""
+        coefficients = mirrored_rfft(x)
+        return [mirrored_irfft(coefficients * weight) for weight in self.weights.to(x.device)]
+
     def measure(self, rest: Tensor) -> Tensor:
-        """Return the levels ``(n, BANDS)`` of what drafts leave, ``(n, leads, length)`` mV."""
-        coefficients = mirrored_rfft(rest)
-        sizes = [
-            mirrored_irfft(coefficients * w).abs().median(dim=-1).values.mean(dim=1)
-            for w in self.weights.to(rest.device)
-        ]
-        return (torch.stack(sizes, dim=1) + SMALLEST).log()
+        """Return the levels ``(n, LEVELS)`` of what drafts leave, ``(n, 8, length)`` mV."""
+        sizes = torch.stack([band.abs().median(dim=-1).values for band in self._split(rest)], dim=2)
+        each = (sizes + SMALLEST).log()
+        each = each - each.mean(dim=1, keepdim=True)
+        return torch.cat(
+            [(sizes.mean(dim=1) + SMALLEST).log(), each[..., SLOW].mean(dim=2), each[..., FAST].mean(dim=2)], dim=1
+        )
 
     def fit(self, levels: Tensor, labels: np.ndarray, figures: Tensor) -> None:
-        """Learn from levels ``(n, BANDS)`` of records, their class ids ``(n,)`` and figures ``(n, 2)``.
+        """Learn from levels ``(n, LEVELS)`` of records, their class ids ``(n,)`` and figures ``(n, 2)``.
 
         The figures are the logarithms of a draft's size in mV and of its median interval in s.
         """
@@ -83,17 +98,17 @@ class LevelsModel:
         self.quantiles = torch.quantile(left, torch.linspace(0, 1, QUANTILES).double(), dim=0).T.float()
         ranks = left.argsort(dim=0).argsort(dim=0)
         normal = torch.special.ndtri((ranks + 0.5) / len(ranks))
-        correlation = torch.corrcoef(normal.T) if len(normal) > 2 * BANDS else torch.eye(BANDS).double()
-        self.factor = torch.linalg.cholesky(0.98 * correlation + 0.02 * torch.eye(BANDS)).float()
+        correlation = torch.corrcoef(normal.T) if len(normal) > 2 * LEVELS else torch.eye(LEVELS).double()
+        self.factor = torch.linalg.cholesky(0.98 * correlation + 0.02 * torch.eye(LEVELS)).float()
 
     def _design(self, labels: np.ndarray, figures: Tensor) -> Tensor:
         classes = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), len(self.slopes) - 2)
         return torch.cat([classes.float(), figures - self.centre], dim=1)
 
     def draw(self, labels: np.ndarray, figures: Tensor, seeds: np.ndarray) -> Tensor:
-        """Draw levels ``(n, BANDS)`` for class ids and figures, each record's from its own seed."""
+        """Draw levels ``(n, LEVELS)`` for class ids and figures, each record's from its own seed."""
         streams = (np.random.default_rng([_STREAM, int(seed)]) for seed in seeds)
-        normal = np.stack([s.standard_normal(BANDS) for s in streams]) @ self.factor.double().numpy().T
+        normal = np.stack([s.standard_normal(LEVELS) for s in streams]) @ self.factor.double().numpy().T
         grid = np.linspace(0, 1, QUANTILES)
         left = [
             np.interp(scipy.special.ndtr(z), grid, q) for z, q in zip(normal.T, self.quantiles.numpy(), strict=True)
@@ -128,8 +143,7 @@ class LevelsModel:
 
     def _sizes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the variance in bands that the median size suggests, and the variance, ``(n, BANDS)`` float64 each."""
-        coefficients = mirrored_rfft(x)
-        bands = [mirrored_irfft(coefficients * weight) for weight in self.weights]
+        bands = self._split(x)
         medians = [(one.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1) for one in bands]
         powers = [one.square().mean(dim=(1, 2)) for one in bands]
         return torch.stack(medians, dim=1).double(), torch.stack(powers, dim=1).double()
@@ -141,19 +155,26 @@ class LevelsModel:
         return Spectrum(spectrum.directions, spectrum.variance * (weights[:, None] if by_class else weights[-1]))
 
     def shown(self, levels: Tensor) -> Tensor:
-        """Return how far levels are from the mean ones, within limits, ``(n, BANDS)``."""
-        out: Tensor = (levels - self.middle.to(levels.device)).clamp(-self.limit, self.limit)
+        """Return how far the levels of bands are from the mean ones, within limits, ``(n, BANDS)``."""
+        return self._away(levels)[:, :BANDS]
+
+    def _away(self, levels: Tensor) -> Tensor:
+        limit = self.limit.to(levels.device)
+        out: Tensor = torch.clamp(levels - self.middle.to(levels.device), -limit, limit)
         return out
 
     def _filtered(self, rest: Tensor, levels: Tensor, sign: float) -> Tensor:
         # Full precision: Fourier transforms have no bfloat16.
         with torch.autocast(rest.device.type, enabled=False):
-            gain = torch.exp(sign * (self.shown(levels)[:, :, None] * self.weights.to(rest.device)).sum(dim=1))
-            out: Tensor = mirrored_irfft(mirrored_rfft(rest.float()) * gain[:, None])
+            weights = self.weights.to(rest.device)
+            every, slow, fast = self._away(levels).tensor_split([BANDS, BANDS + LEADS], dim=1)
+            gain = (every @ weights)[:, None] + slow[:, :, None] * weights[SLOW].sum(dim=0)
+            gain = gain + fast[:, :, None] * weights[FAST].sum(dim=0)
+            out: Tensor = mirrored_irfft(mirrored_rfft(rest.float()) * torch.exp(sign * gain))
             return out
 
     def evened(self, rest: Tensor, levels: Tensor) -> Tensor:
-        """Take levels ``(n, BANDS)`` off what drafts leave, ``(n, leads, length)``: what has the mean levels stays."""
+        """Take levels ``(n, LEVELS)`` off what drafts leave, ``(n, 8, length)``: what has the mean levels stays."""
         return self._filtered(rest, levels, -1.0)
 
     def restored(self, evened: Tensor, levels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from generate.drafts.conftest import QUICK, Records, fitted
 
 from ecgpipe.dataset import SignalSpec
+from ecgpipe.generate.drafts import beats
 from ecgpipe.generate.drafts.beats import (
     ANCHORS,
     COMPONENTS,
@@ -196,6 +197,44 @@ def test_beats_drawn_of_a_trained_model_are_those_of_their_class(records: Record
     assert irregular > 3 * regular
     intervals = np.concatenate([np.diff(drawn.beats(r)) for r in range(140)])
     assert intervals.min() >= INTERVALS[0] - 1e-4
+
+
+def test_of_some_sequences_the_one_like_the_record_is_taken(
+    records: Records, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dataset, times, _ = records
+    plans = Plans(*(t.float() for t in plans_of([list(t) for t in times])._tensors()))
+    model = BeatsModel(BeatsSettings(steps=60, batch=32, validate_every=60), dataset.spec)
+    model.fit(plans, dataset.labels, plans, dataset.labels, seed=1, state_dir=tmp_path, device="cpu", progress=False)
+    labels, seeds = np.arange(140) % 7, np.arange(140)
+    asked = []
+    for label, seed in zip(labels, seeds, strict=True):
+        rng = np.random.default_rng([beats._STREAM, int(seed)])
+        locked = model.atria.draw(int(label), rng)[2]
+        asked.append(model.rhythms.draw(int(label), int(locked), rng)[1:])
+
+    def misfit(candidates: int) -> np.ndarray:
+        monkeypatch.setattr(beats, "CANDIDATES", candidates)
+        return np.abs(rhythm(model.draw(labels, seeds)).numpy() - np.array(asked)).mean(axis=0)
+
+    one, some = misfit(1), misfit(8)
+    assert some[1] < 0.5 * one[1]
+    assert some[0] < one[0]
+
+
+@pytest.mark.parametrize("beats_so_far", [0, 1, 2, 5])
+def test_the_latest_beat_alone_is_what_it_is_among_all(beats_so_far: int) -> None:
+    module, rng = net(), np.random.default_rng(beats_so_far)
+    plans = plans_of([list(0.3 + np.cumsum(rng.uniform(0.5, 1.0, beats_so_far))) for _ in range(3)])
+    n = max(2, beats_so_far)
+    logs, kinds, facts = encode(plans, torch.rand(3, 3).double())
+    args = logs[:, :n], kinds[:, :n], torch.arange(3), facts
+    every, latest = (
+        Mixture(*module(*args)).at(beats_so_far),
+        Mixture(*module(*args, latest=True)).at(min(beats_so_far, 2)),
+    )
+    for one, other in zip(every, latest, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_sizes_are_fitted_and_drawn_alike() -> None:

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
-from ecgpipe.generate.drafts.levels import BANDS, CENTRES, NORMAL_MEDIAN, LevelsModel
+from ecgpipe.generate.drafts.levels import BANDS, CENTRES, LEVELS, NORMAL_MEDIAN, LevelsModel
 from ecgpipe.generate.preconditioning import estimate_class_spectra
 
 LENGTH, RATE, CLASSES = 1000, 100.0, 3
@@ -25,7 +25,7 @@ def known(number: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
     """Levels that depend on class and figures, and correlate otherwise; class ids and figures."""
     rng = np.random.default_rng(0)
     labels, figures = np.arange(number) % CLASSES, rng.normal(0, 0.4, (number, 2))
-    shared, own = rng.normal(0, 1, (number, 1)), rng.normal(0, 1, (number, BANDS))
+    shared, own = rng.normal(0, 1, (number, 1)), rng.normal(0, 1, (number, LEVELS))
     levels = -4 + 0.5 * labels[:, None] - 0.8 * figures[:, :1] + 0.3 * (0.8 * shared + 0.6 * own)
     return torch.from_numpy(levels).float(), labels, torch.from_numpy(figures).float()
 
@@ -49,7 +49,25 @@ def test_bands_share_every_frequency(rate: float, length: int) -> None:
 def test_a_larger_record_has_higher_levels_in_all_bands() -> None:
     x = noise(6)
     one, two = model().measure(x), model().measure(2 * x)
-    torch.testing.assert_close(two - one, torch.full_like(one, np.log(2)), atol=0.05, rtol=0)
+    torch.testing.assert_close((two - one)[:, :BANDS], torch.full((6, BANDS), np.log(2)), atol=0.05, rtol=0)
+    torch.testing.assert_close(two[:, BANDS:], one[:, BANDS:], atol=0.05, rtol=0)
+
+
+def test_a_lead_has_levels_of_its_own() -> None:
+    x = noise(30)
+    louder = x.clone()
+    louder[:15, 2] *= 2
+    one, two = model().measure(x), model().measure(louder)
+    change = (two - one)[:15, BANDS:].view(15, 2, 8).mean(dim=0)
+    expected = torch.full((2, 8), -np.log(2) / 8)
+    expected[:, 2] += np.log(2)
+    torch.testing.assert_close(change, expected, atol=0.03, rtol=0)
+    made = model()
+    made.fit(two, np.zeros(30, dtype=np.int64), torch.zeros(30, 2))
+    rest = made.evened(louder, two)
+    filtered = torch.fft.rfft(rest)[..., 200:].abs().square().mean(dim=-1).sqrt()  # above 20 Hz
+    assert 0.9 < float(filtered[:15, 2].mean() / filtered[15:, 2].mean()) < 1.1
+    torch.testing.assert_close(made.restored(rest, two), louder, atol=1e-4, rtol=0)
 
 
 def test_a_level_passes_over_beats() -> None:
@@ -57,7 +75,9 @@ def test_a_level_passes_over_beats() -> None:
     bursts = x.clone()
     for start in range(20, LENGTH, 100):
         bursts[..., start : start + 8] *= 20
-    changed = (model().measure(bursts) - model().measure(x))[:, -3:]  # bands in which bursts stay as short
+    changed = (model().measure(bursts) - model().measure(x))[
+        :, BANDS - 3 : BANDS
+    ]  # bands in which bursts stay as short
     assert float(changed.abs().max()) < 0.35
     assert float((bursts.std() / x.std()).log()) > 1.5
 
@@ -78,8 +98,8 @@ def test_evened_records_are_alike() -> None:
     made = model()
     levels = made.measure(x)
     made.fit(levels, np.zeros(30, dtype=np.int64), torch.zeros(30, 2))
-    assert float(levels.std(dim=0).min()) > 0.4
-    assert float(made.measure(made.evened(x, levels)).std(dim=0)[4:].max()) < 0.05
+    assert float(levels.std(dim=0)[:BANDS].min()) > 0.4
+    assert float(made.measure(made.evened(x, levels)).std(dim=0)[4:BANDS].max()) < 0.05
     off = LevelsModel(LENGTH, RATE, CLASSES, used=False)
     off.fit(levels, np.zeros(30, dtype=np.int64), torch.zeros(30, 2))
     torch.testing.assert_close(off.evened(x, levels), x, atol=1e-5, rtol=0)
