@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecgpipe.generate.drafts.detection import detect
 from ecgpipe.generate.drafts.plans import ECTOPIC, Plans, atrial_turns, between, free_places, no_plans
+from ecgpipe.leads import INDEPENDENT
 
 BEFORE, BEHIND = 0.38, 0.52
 """How far a mean beat reaches before and behind the R peak, s: from a P wave of long PR interval to the end of T."""
@@ -30,8 +31,9 @@ GRID_STEP = 0.005
 GRID = np.arange(round((BEFORE + BEHIND) / GRID_STEP) + 1) * GRID_STEP - BEFORE
 """Times of the nodes after the R peak, s."""
 NODES = len(GRID)
-LEAD_II = 1
-"""Its place among the eight leads; the phase of atrial waves is that of its first harmonic."""
+LEADS = len(INDEPENDENT)
+LEAD_II = INDEPENDENT.index("II")
+"""Its place among these leads; the phase of atrial waves is that of its first harmonic."""
 HARMONICS = 3
 """Harmonics of atrial waves."""
 FEWEST = 3

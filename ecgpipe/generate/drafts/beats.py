@@ -9,7 +9,8 @@ or ectopic; each kind has its own mixture.
 
 What concerns a record as a whole (:mod:`.rhythms`) is drawn first, for its class: the median interval and how irregular
 the intervals are, whether there are ectopic beats, and the atrial waves. A short training then cannot draw a
-tachycardia that is too slow: rates are those of the class from the first step.
+tachycardia that is too slow: rates are those of the class from the first step. Intervals may still come out more or
+less irregular than was drawn, so of :data:`CANDIDATES` sequences the one is taken that is nearest to its record.
 
 A record ends before its next beat. That it has not come by then is evidence too (without it, slow rhythms are learned
 too fast): the likelihood of a record with beats t_1 ... t_n of kinds k_1 ... k_n, seen until T, is
@@ -72,8 +73,8 @@ _TRIALS = 16
 """Most draws of a first beat."""
 CANDIDATES = 8
 """Sequences drawn for each record, of which the one is taken that is nearest to the record's figures."""
-FIT = (0.05, 0.3)
-"""Units in which figures of :func:`rhythm` are near: log interval, and log irregularity."""
+TOLERANCES = (0.05, 0.3)
+"""Differences of log interval and of log irregularity that count equally."""
 _STREAM = 0xBEA7
 
 
@@ -381,12 +382,14 @@ class BeatsModel:
             plans.atrial_rate[row], plans.atrial_phase[row], plans.atrial_locked[row] = rate, phase, locked
         of_record = zip(labels, plans.atrial_locked.tolist(), streams, strict=True)
         known = torch.tensor([self.rhythms.draw(int(label), int(locked), rng) for label, locked, rng in of_record])
-        every = np.repeat(np.arange(len(labels)), CANDIDATES)
-        candidates = self._sequences(plans[every], labels[every], known[every], streams)
-        # Intervals one after another need not come out as irregular as was drawn: the nearest of a few does.
-        away = ((rhythm(candidates) - known[every, 1:]).abs() / torch.tensor(FIT)).sum(dim=1)
-        best = torch.from_numpy(every[::CANDIDATES] * CANDIDATES) + away.view(-1, CANDIDATES).argmin(dim=1)
-        plans = candidates[best.numpy()]
+        rows = np.repeat(np.arange(len(labels)), CANDIDATES)
+        candidates = self._sequences(plans[rows], labels[rows], known[rows], streams)
+        # A sequence may come out more or less regular than was drawn for its record, so the nearest is taken.
+        away = ((rhythm(candidates) - known[rows, 1:]).abs() / torch.tensor(TOLERANCES)).sum(dim=1)
+        # One interval is neither regular nor irregular.
+        away += torch.where(candidates.happens.sum(dim=1) < 3, 1e3, 0.0)
+        best = torch.arange(len(labels)) * CANDIDATES + away.view(-1, CANDIDATES).argmin(dim=1)
+        plans = candidates[best]
         for row, rng in enumerate(streams):
             times = plans.beats(row)
             normal_beats = plans.kinds[row, : len(times)].numpy() != ECTOPIC
@@ -396,7 +399,7 @@ class BeatsModel:
         return plans
 
     def _sequences(self, plans: Plans, labels: np.ndarray, known: Tensor, streams: list[np.random.Generator]) -> Plans:
-        """Return plans with beats, one interval drawn after another.
+        """Fill plans with beats, one interval drawn after another, and return them.
 
         Args:
             plans: ``n`` of them, without beats.

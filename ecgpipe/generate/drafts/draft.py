@@ -29,11 +29,11 @@ from pydantic import Field
 from torch import Tensor
 
 from ecgpipe.dataset import SignalSpec
-from ecgpipe.generate.drafts.analysis import HARMONICS, NODES, Analysed, analyse
+from ecgpipe.generate.drafts.analysis import HARMONICS, LEADS, NODES, Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
 from ecgpipe.generate.drafts.forms import COMPONENTS, GaussianForms
 from ecgpipe.generate.drafts.levels import BANDS, LEVELS, LevelsModel
-from ecgpipe.generate.drafts.mean_beat import LEADS, MeanBeatModel, MeanBeatSettings
+from ecgpipe.generate.drafts.mean_beat import MeanBeatModel, MeanBeatSettings
 from ecgpipe.generate.drafts.offsets import OffsetModel
 from ecgpipe.generate.drafts.plans import Plans, rhythm_figures, slots
 from ecgpipe.generate.drafts.rendering import (
@@ -236,7 +236,7 @@ class DraftModel:
     def _rendered(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
         draft = self._without_offset(plans, forms, components)
         with torch.autocast(draft.device.type, enabled=False):
-            offsets = self.offsets(components.float(), draft.mean(dim=-1))
+            offsets = self.offsets(components, draft.mean(dim=-1))
             return draft + (offsets * plans.known[:, None])[:, :, None]
 
     def _without_offset(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
@@ -300,7 +300,7 @@ class DraftModel:
         return Rendered(draft, shown, self.phases(states, moments))
 
     def phases(self, states: Tensor, moments: Tensor) -> Tensor:
-        """Return what is shown at some moments, s, ``(m,)``: phases of the plan, and the levels; ``(n, PHASES, m)``."""
+        """Return what is shown at some moments, s, ``(m,)``: phases of the plan, levels of bands; ``(n, PHASES, m)``."""
         state = self.split(states)
         levels = self.levels.shown(state.levels)[:, :, None].expand(-1, -1, len(moments))
         return torch.cat([phase_channels(state.plans, moments), levels], dim=1)

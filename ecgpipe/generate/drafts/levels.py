@@ -5,8 +5,9 @@ noise P waves drown. So the *levels* of a record are taken off before a generato
 draws: what is learned is :meth:`LevelsModel.evened`, about equally large in all records and bands.
 
 A level is the logarithm of the median size in a band. The median passes over QRS complexes, where a draft errs most.
-Noise is stronger in some leads than in others (a loose electrode, a trembling arm): how much so is two more levels for
-each lead, of slow and of fast noise. In the bands between, where drafts err, there are none.
+Noise is stronger in some leads than in others (a loose electrode, a trembling arm). Each lead has two more levels: the
+logarithms of its slow and of its fast noise, relative to the mean of the leads. In the bands between, where drafts err,
+leads have none.
 
 Levels to be drawn follow a linear regression on class, size of the draft and heart rate; what that leaves has the
 quantiles of the training records, joined by a Gaussian copula.
@@ -14,13 +15,14 @@ quantiles of the training records, joined by a Gaussian copula.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import scipy.special
 import torch
 from torch import Tensor
 
+from ecgpipe.generate.drafts.analysis import LEADS
 from ecgpipe.generate.preconditioning import Spectrum, mirrored_irfft, mirrored_rfft
 
 CENTRES = (0.1, 0.3, 1.0, 3.0, 8.0, 15.0, 25.0, 35.0, 45.0)
@@ -28,7 +30,6 @@ CENTRES = (0.1, 0.3, 1.0, 3.0, 8.0, 15.0, 25.0, 35.0, 45.0)
 BANDS = len(CENTRES)
 SLOW, FAST = slice(0, 2), slice(5, BANDS)
 """Bands in which leads have levels of their own."""
-LEADS = 8
 LEVELS = BANDS + 2 * LEADS
 """Levels of a record: of the bands, of slow noise in each lead, and of fast noise in each lead."""
 NORMAL_MEDIAN = 0.6745
@@ -70,19 +71,21 @@ class LevelsModel:
         self.factor = torch.eye(LEVELS)
         """Cholesky factor of the copula's correlation."""
 
-    def _split(self, x: Tensor) -> list[Tensor]:
-        """Return what records ``(n, leads, length)`` hold in each band, of the same shape."""
+    def _split(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield what records ``(n, leads, length)`` hold in each band, of the same shape."""
         coefficients = mirrored_rfft(x)
-        return [mirrored_irfft(coefficients * weight) for weight in self.weights.to(x.device)]
+        return (mirrored_irfft(coefficients * weight) for weight in self.weights.to(x.device))
 
     def measure(self, rest: Tensor) -> Tensor:
-        """Return the levels ``(n, LEVELS)`` of what drafts leave, ``(n, 8, length)`` mV."""
+        """Return the levels ``(n, LEVELS)`` of what drafts leave, ``(n, 8, length)`` mV.
+
+        First those of the bands, the mean over leads; then the slow and the fast levels of each lead, less their mean.
+        """
         sizes = torch.stack([band.abs().median(dim=-1).values for band in self._split(rest)], dim=2)
-        each = (sizes + SMALLEST).log()
-        each = each - each.mean(dim=1, keepdim=True)
-        return torch.cat(
-            [(sizes.mean(dim=1) + SMALLEST).log(), each[..., SLOW].mean(dim=2), each[..., FAST].mean(dim=2)], dim=1
-        )
+        logs = (sizes + SMALLEST).log()
+        every = logs.mean(dim=1)
+        each = logs - every[:, None]
+        return torch.cat([every, each[..., SLOW].mean(dim=2), each[..., FAST].mean(dim=2)], dim=1)
 
     def fit(self, levels: Tensor, labels: np.ndarray, figures: Tensor) -> None:
         """Learn from levels ``(n, LEVELS)`` of records, their class ids ``(n,)`` and figures ``(n, 2)``.
@@ -98,8 +101,10 @@ class LevelsModel:
         self.quantiles = torch.quantile(left, torch.linspace(0, 1, QUANTILES).double(), dim=0).T.float()
         ranks = left.argsort(dim=0).argsort(dim=0)
         normal = torch.special.ndtri((ranks + 0.5) / len(ranks))
-        correlation = torch.corrcoef(normal.T) if len(normal) > 2 * LEVELS else torch.eye(LEVELS).double()
-        self.factor = torch.linalg.cholesky(0.98 * correlation + 0.02 * torch.eye(LEVELS)).float()
+        # Few records tell little of the correlation.
+        kept = 0.98 * len(normal) / (len(normal) + LEVELS)
+        correlation = torch.corrcoef(normal.T) if len(normal) > 2 else torch.eye(LEVELS).double()
+        self.factor = torch.linalg.cholesky(kept * correlation + (1 - kept) * torch.eye(LEVELS)).float()
 
     def _design(self, labels: np.ndarray, figures: Tensor) -> Tensor:
         classes = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), len(self.slopes) - 2)
@@ -143,9 +148,10 @@ class LevelsModel:
 
     def _sizes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the variance in bands that the median size suggests, and the variance, ``(n, BANDS)`` float64 each."""
-        bands = self._split(x)
-        medians = [(one.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1) for one in bands]
-        powers = [one.square().mean(dim=(1, 2)) for one in bands]
+        medians, powers = [], []
+        for band in self._split(x):
+            medians.append((band.abs().median(dim=-1).values / NORMAL_MEDIAN).square().mean(dim=1))
+            powers.append(band.square().mean(dim=(1, 2)))
         return torch.stack(medians, dim=1).double(), torch.stack(powers, dim=1).double()
 
     def between_beats(self, spectrum: Spectrum, share: Tensor) -> Spectrum:
@@ -155,7 +161,10 @@ class LevelsModel:
         return Spectrum(spectrum.directions, spectrum.variance * (weights[:, None] if by_class else weights[-1]))
 
     def shown(self, levels: Tensor) -> Tensor:
-        """Return how far the levels of bands are from the mean ones, within limits, ``(n, BANDS)``."""
+        """Return how far the levels of bands are from the mean ones, within limits, ``(n, BANDS)``.
+
+        Those of leads are not shown to networks: they are taken off, and do not change what drafts leave.
+        """
         return self._away(levels)[:, :BANDS]
 
     def _away(self, levels: Tensor) -> Tensor:

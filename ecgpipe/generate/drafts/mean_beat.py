@@ -25,14 +25,13 @@ from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.drafts.analysis import NODES
+from ecgpipe.generate.drafts.analysis import LEADS, NODES
 from ecgpipe.generate.drafts.beats import Rows
 from ecgpipe.generate.layers import FREQUENCIES, sinusoidal_embedding
 from ecgpipe.generate.training import TrainingSettings
 
 FIGURES = 3
 """Figures of the rhythm that a mean beat depends on; see :func:`ecgpipe.generate.drafts.plans.rhythm_figures`."""
-LEADS = 8
 HIGHEST, LOWEST = 30.0, 0.01
 """First and last noise level of drawing."""
 _STREAM = 0xBEA8

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_RIDGE = 1.0
+_RIDGE = 10.0
 """Weight of the penalty, in records."""
 
 
@@ -27,14 +27,17 @@ class OffsetModel:
         """Of components, of means in their unit, and a constant; mV."""
 
     def fit(self, components: Tensor, means: Tensor, offsets: Tensor) -> None:
-        """Learn from components ``(n, d)``, means of drafts without offset, and of what these leave, ``(n, leads)`` mV.
+        """Learn from training records.
 
-        The latter are the offsets.
+        Args:
+            components: of mean beats, ``(n, d)``.
+            means: of drafts without offset, over time, ``(n, leads)`` mV.
+            offsets: means of records less those, ``(n, leads)`` mV.
         """
         self.unit = means.std().clamp(min=1e-6)
         x, y = self._design(components, means).double(), offsets.double()
         penalty = _RIDGE * torch.eye(x.shape[1], dtype=x.dtype)
-        penalty[-1, -1] = 1e-6  # the mean of all is known
+        penalty[-1, -1] = 1e-6  # the constant is not shrunk
         self.weights = torch.linalg.solve(x.T @ x + penalty, x.T @ y).float().contiguous()
 
     def _design(self, components: Tensor, means: Tensor) -> Tensor:

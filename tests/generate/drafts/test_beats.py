@@ -199,7 +199,7 @@ def test_beats_drawn_of_a_trained_model_are_those_of_their_class(records: Record
     assert intervals.min() >= INTERVALS[0] - 1e-4
 
 
-def test_of_some_sequences_the_one_like_the_record_is_taken(
+def test_the_candidate_nearest_to_the_drawn_figures_is_taken(
     records: Records, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     dataset, times, _ = records
@@ -222,12 +222,15 @@ def test_of_some_sequences_the_one_like_the_record_is_taken(
     assert some[0] < one[0]
 
 
-@pytest.mark.parametrize("beats_so_far", [0, 1, 2, 5])
+@pytest.mark.parametrize("beats_so_far", [2, 3, 5, 9])
 def test_the_latest_beat_alone_is_what_it_is_among_all(beats_so_far: int) -> None:
     module, rng = net(), np.random.default_rng(beats_so_far)
     plans = plans_of([list(0.3 + np.cumsum(rng.uniform(0.5, 1.0, beats_so_far))) for _ in range(3)])
-    n = max(2, beats_so_far)
-    logs, kinds, facts = encode(plans, torch.rand(3, 3).double())
+    n = beats_so_far
+    plans.atrial_rate[1], plans.atrial_locked[1] = 5.0, 1.0
+    plans.kinds[:, 1] = torch.tensor([0.0, 1.0, 1.0])
+    known = torch.tensor([[0.0, -0.3, -3.0], [1.0, -0.4, -2.0], [1.0, -0.2, -1.0]]).double()
+    logs, kinds, facts = encode(plans, known)
     args = logs[:, :n], kinds[:, :n], torch.arange(3), facts
     every, latest = (
         Mixture(*module(*args)).at(beats_so_far),
