@@ -300,7 +300,7 @@ class DraftModel:
         return Rendered(draft, shown, self.phases(states, moments))
 
     def phases(self, states: Tensor, moments: Tensor) -> Tensor:
-        """Return what is shown at some moments, s, ``(m,)``: phases of the plan, levels of bands; ``(n, PHASES, m)``."""
+        """Return what is shown at some moments, s, ``(m,)``: phases of the plan, levels; ``(n, PHASES, m)``."""
         state = self.split(states)
         levels = self.levels.shown(state.levels)[:, :, None].expand(-1, -1, len(moments))
         return torch.cat([phase_channels(state.plans, moments), levels], dim=1)
