@@ -44,7 +44,7 @@ from learning_cells import BUDGETS, CONTROL, DATASETS, NEURAL, SEEDS, Cell, cell
 from learning_measures import Measure
 from learning_records import DRAWN, Set, hospital_records, real_judge, real_records, simulated_judge
 from learning_tables import CSV, DOCUMENT, LOSSES, LOSSES_CSV, losses_table, table
-from measuring import learning_parser, processor, write_section
+from measuring import learning_parser, processor, write_section, writes_tables
 
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import atomic_path, read_json, write_json
@@ -258,6 +258,8 @@ def main() -> None:
                 if dataset != "real" or os.environ.get("ECGPIPE_PHYSIONET"):
                     measure(args.work, dataset)  # makes records and judges, once for all processes
         in_processes(args.workers, compute, [(args.work, [cell], args.again, args.device) for cell in wanted])
+    if not (args.confirm or writes_tables(args)):
+        return
     if not args.render:
         collect(args.work).to_csv(CSV, index=False, float_format="%.6g")
         collect_losses(args.work).to_csv(LOSSES_CSV, index=False, float_format="%.6g")

@@ -7,6 +7,7 @@ A benchmark writes what it measured to CSV files in ``docs/data`` and then a sec
 from __future__ import annotations
 
 import argparse
+import logging
 import pickle
 import platform
 import re
@@ -80,11 +81,25 @@ def remembered(folder: Path | None, name: str, make: Callable[[], Made]) -> Made
     return found
 
 
+LEARNING = ROOT / "results" / "learning"
+"""The working folder of learning.py."""
+
+
+def writes_tables(args: argparse.Namespace) -> bool:
+    """Say whether a call writes tables into the documents: a trial in a folder of its own does not, unless asked to."""
+    if args.collect or args.render or args.work == LEARNING:
+        return True
+    logging.getLogger(__name__).info("measured in %s; --collect writes the tables of it", args.work)
+    return False
+
+
 def learning_parser(description: str | None) -> argparse.ArgumentParser:
     """Return the argument parser of a benchmark that keeps its measurements in the working folder of learning.py."""
     arguments = parser(description)
-    work = ROOT / "results" / "learning"
-    arguments.add_argument("--work", type=Path, default=work, help="working folder, that of learning.py")
+    text = (
+        "working folder, that of learning.py; with another one than the default, tables are written with --collect only"
+    )
+    arguments.add_argument("--work", type=Path, default=LEARNING, help=text)
     arguments.add_argument("--collect", action="store_true", help="compute nothing; the tables of what is in --work")
     return arguments
 
@@ -99,6 +114,8 @@ def publish(
 ) -> None:
     """Write what is in the working folder to the CSV file, unless only asked to render, and then the section of it.
 
+    Nothing is written for a trial; see :func:`writes_tables`.
+
     Args:
         args: of :func:`learning_parser`.
         csv: file in ``docs/data``, whose name is the section's.
@@ -107,6 +124,8 @@ def publish(
         render: from the CSV's table to the section.
         form: of floating-point numbers in the CSV.
     """
+    if not writes_tables(args):
+        return
     if not args.render:
         collect(args.work).to_csv(csv, index=False, float_format=form)
     write_section(document, csv.stem, render(pd.read_csv(csv)))

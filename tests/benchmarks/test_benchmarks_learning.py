@@ -107,6 +107,21 @@ def test_finished_cells_are_not_computed_again(learning: ModuleType, tmp_path: P
     assert learning.collect(tmp_path)[["agreement", "stale"]].values.tolist() == [[0.5, 1]]
 
 
+@pytest.mark.parametrize(("more", "written"), [([], False), (["--collect"], True)])
+def test_a_trial_in_a_folder_of_its_own_changes_no_document(
+    load: Callable[[str], ModuleType], tmp_path: Path, more: list[str], written: bool
+) -> None:
+    measuring = load("measuring")
+    csv, document = tmp_path / "figures.csv", tmp_path / "page.md"
+    document.write_text("# Page\n")
+    args = measuring.learning_parser("").parse_args(["--work", str(tmp_path), *more])
+    rows = pd.DataFrame({"a": [1]})
+    measuring.publish(args, csv, document, lambda _: rows, lambda found: f"{len(found)} rows")
+    assert csv.exists() == written
+    assert ("1 rows" in document.read_text()) == written
+    assert measuring.writes_tables(measuring.learning_parser("").parse_args([]))  # the default folder
+
+
 def test_the_document_names_the_cells_that_are_missing(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
     tables, csv = load("learning_tables"), tmp_path / "learning.csv"
     every = pd.DataFrame([cell._asdict() for cell in tables.cells()])
