@@ -30,6 +30,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -112,15 +113,21 @@ def machine_of(device: str) -> str:
 def learned(
     name: str, trained: dict[str, Any], seed: int, data: Set, folder: Path, device: str
 ) -> tuple[dict[str, Any], Any]:
-    """Train a generator; save the model and its losses. Return what it cost, and the generator."""
+    """Train a generator; save the model and its losses. Return what it cost, and the generator.
+
+    A training that was killed goes on from its checkpoints in the folder; what it cost is then not known.
+    """
     cls: Any = load_class(name, None)
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
     generator = cls(cls.Settings.model_validate(trained), data.dataset.spec)
+    state = folder / f"state-{code_of(name, trained.get('draft', 'none'))}"
+    resumed = state.exists()
+    state.mkdir(parents=True, exist_ok=True)
     clock = time.process_time()
-    with tempfile.TemporaryDirectory() as state:  # a resumed training would not know its earlier cost
-        history = generator.fit(train, validation, seed=seed, state_dir=Path(state), device=device, progress=True)
-    seconds = time.process_time() - clock
+    history = generator.fit(train, validation, seed=seed, state_dir=state, device=device, progress=True)
+    seconds = None if resumed else time.process_time() - clock
     generator.save(folder)
+    shutil.rmtree(state)
     steps = 0
     if "stage" in history:
         history[LOSSES].to_csv(folder / "losses.csv", index=False, float_format="%.6g")

@@ -107,6 +107,39 @@ def test_finished_cells_are_not_computed_again(learning: ModuleType, tmp_path: P
     assert learning.collect(tmp_path)[["agreement", "stale"]].values.tolist() == [[0.5, 1]]
 
 
+def test_a_killed_training_goes_on(learning: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = SignalSpec(100.0, 100, ("a",))
+    table = pd.DataFrame({"label": ["a"] * 4, "split": ["train"] * 3 + ["validation"]})
+    data = SimpleNamespace(dataset=Dataset(np.zeros((4, 12, 100), dtype=np.float32), table, spec))
+    seen = []
+
+    class Killable:
+        class Settings:
+            model_validate = staticmethod(dict)
+
+        def __init__(self, settings: dict[str, object], spec: SignalSpec) -> None:
+            pass
+
+        def fit(self, train: object, validation: object, *, state_dir: Path, **how: object) -> pd.DataFrame:
+            seen.append(sorted(p.name for p in state_dir.iterdir()))
+            (state_dir / "checkpoint").touch()
+            if len(seen) == 1:
+                raise KeyboardInterrupt
+            return pd.DataFrame()
+
+        def save(self, folder: Path) -> None:
+            (folder / "model.json").touch()
+
+    monkeypatch.setattr(learning, "load_class", lambda name, path: Killable)
+    monkeypatch.setattr(learning, "code_of", lambda name, draft: "code")
+    with pytest.raises(KeyboardInterrupt):
+        learning.learned("any", {}, 1, data, tmp_path, "cpu")
+    assert learning.learned("any", {}, 1, data, tmp_path, "cpu")[0]["cpu_seconds"] is None
+    assert learning.learned("any", {}, 1, data, tmp_path, "cpu")[0]["cpu_seconds"] >= 0
+    assert seen == [[], ["checkpoint"], []]
+    assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
+
+
 @pytest.mark.parametrize(("more", "written"), [([], False), (["--collect"], True)])
 def test_a_trial_in_a_folder_of_its_own_changes_no_document(
     load: Callable[[str], ModuleType], tmp_path: Path, more: list[str], written: bool
