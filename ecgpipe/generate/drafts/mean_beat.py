@@ -49,7 +49,7 @@ class MeanBeatSettings(TrainingSettings):
     lead_mixing: float = Field(0.06, ge=0, description="Deviation of the random mixing of leads in training.")
     amplitude_jitter: float = Field(0.1, ge=0, description="Deviation of the log of the random size in training.")
     evaluations: int = Field(40, ge=1, description="Noise levels visited in drawing.")
-    guidance: float = Field(1.4, ge=0, description="Guidance scale in drawing, at noise levels of 0.1 to 3; 1 is none.")
+    guidance: float = Field(1.7, ge=0, description="Guidance scale in drawing, at noise levels of 0.1 to 3; 1 is none.")
     steps: int = Field(600, ge=1, description="Training steps.")
     batch: int = Field(256, ge=1, description="Mean beats a training step.")
     learning_rate: float = Field(2.5e-3, gt=0, description="Highest learning rate.")

@@ -23,7 +23,7 @@ USUAL_INTERVAL = 0.8
 """Median interval of a record without intervals, s."""
 EVEN = 0.005
 """Added to the deviation of log intervals: below it, no rhythm is more regular than another."""
-QUANTILES = 17
+QUANTILES = 65
 
 
 def rhythm(plans: Plans) -> Tensor:
