@@ -316,6 +316,15 @@ def test_drawn_rhythms_keep_the_limits_of_their_class() -> None:
     assert rhythms.draw(1, 0, rng)[1] == pytest.approx(math.log(0.8))  # a class without records
 
 
+def test_one_irregular_record_of_a_class_stays_one() -> None:
+    rng = np.random.default_rng(0)
+    jitter = [0.3] + [0.01] * 99
+    plans = plans_of([list(np.cumsum(0.8 * np.exp(j * rng.standard_normal(11)))) for j in jitter])
+    rhythms = fit_rhythms(plans, np.zeros(100, dtype=int), 1)
+    drawn = np.array([rhythms.draw(0, 0, rng)[2] for _ in range(2000)])
+    assert (drawn > math.log(0.03)).mean() < 0.025
+
+
 def test_locked_records_have_rhythms_of_their_own() -> None:
     plans = plans_of([[0.4 * i + 0.1 for i in range(20)]] * 5 + [[0.1, 0.5, 1.1, 1.5, 2.1, 2.5, 3.1]] * 5)
     plans.atrial_locked[5:] = 1
