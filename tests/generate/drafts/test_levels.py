@@ -76,9 +76,8 @@ def test_a_level_passes_over_beats() -> None:
     bursts = x.clone()
     for start in range(20, LENGTH, 100):
         bursts[..., start : start + 8] *= 20
-    changed = (model().measure(bursts) - model().measure(x))[
-        :, BANDS - 3 : BANDS
-    ]  # bands in which bursts stay as short
+    # Bands in which bursts stay as short.
+    changed = (model().measure(bursts) - model().measure(x))[:, BANDS - 3 : BANDS]
     assert float(changed.abs().max()) < 0.35
     assert float((bursts.std() / x.std()).log()) > 1.5
 
