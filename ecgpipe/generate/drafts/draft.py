@@ -1,8 +1,8 @@
 """The draft as a whole: what generators use of this package.
 
 A training record is described by a *state*, one row of numbers: its plan, components of its ectopic beats and of its
-atrial waves, levels of what its draft leaves, and components of its mean beat. Rows travel with the training's batches;
-:meth:`DraftModel.render` makes drafts and channels of them there.
+atrial waves, levels of what its draft leaves, and components of its mean beat and of that beat's details. Rows travel
+with the training's batches; :meth:`DraftModel.render` makes drafts and channels of them there.
 
     model = DraftModel(settings, spec)
     history = model.fit(train, validation, seed=1, state_dir=folder, device="cpu", progress=True)
@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -31,7 +31,7 @@ from torch import Tensor
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate.drafts.analysis import HARMONICS, LEADS, NODES, Analysed, analyse
 from ecgpipe.generate.drafts.beats import BeatsModel, BeatsSettings
-from ecgpipe.generate.drafts.forms import COMPONENTS, GaussianForms
+from ecgpipe.generate.drafts.forms import COMPONENTS, DetailForms, GaussianForms
 from ecgpipe.generate.drafts.levels import BANDS, LEVELS, LevelsModel
 from ecgpipe.generate.drafts.mean_beat import MeanBeatModel, MeanBeatSettings
 from ecgpipe.generate.drafts.offsets import OffsetModel
@@ -61,6 +61,12 @@ class DraftSettings(Settings):
 
     beats: BeatsSettings = Field(BeatsSettings(), description="The model of when the heart beats.")
     mean_beat: MeanBeatSettings = Field(MeanBeatSettings(), description="The model of what a beat looks like.")
+    details: int = Field(
+        192,
+        ge=0,
+        description="Principal components of mean beats, at most, after those that the model of mean beats learns;"
+        " these follow a Gaussian.",
+    )
     levels: bool = Field(
         True,
         description="Take the levels of noise and baseline wander off what drafts leave, and draw them separately.",
@@ -87,7 +93,7 @@ class State(NamedTuple):
     levels: Tensor
     """``(n, LEVELS)``."""
     mean_beats: Tensor
-    """Components of mean beats, ``(n, d)``."""
+    """Components of mean beats, then of their details, ``(n, d)``."""
 
 
 class DraftModel:
@@ -100,6 +106,7 @@ class DraftModel:
         self.settings, self.spec = settings, spec
         self.beats = BeatsModel(settings.beats, spec)
         self.mean_beats = MeanBeatModel(settings.mean_beat, spec)
+        self.details = DetailForms(LEADS * NODES, 0xBEAD, settings.details)
         self.ectopic = GaussianForms(LEADS * NODES, 0xBEA9)
         self.waves = [GaussianForms(LEADS * 2 * HARMONICS, 0xBEAC) for _ in range(2)]
         """Atrial waves that are free of the beats, and locked to them."""
@@ -167,35 +174,51 @@ class DraftModel:
             (watched[others], validation.labels[others], watched_figures[others]),
             **both,
         )
-        components = self.mean_beats.encode(found)
-        self._fit_offsets(train, rows, components[rows])
+        leading = self.mean_beats.encode(found[rows])
+        left = found[rows] - self.mean_beats.decode(leading)
+        self.details.fit(left)
+        self.details.fit_sizes(leading, self.details.encode(left))
+        components = self._encoded(self.found)
+        self._fit_offsets(train, rows, components)
         levels, sizes = self._levels(train, self.found, components)
         self.levels.fit(levels[rows], train.labels[rows], self._level_figures(self.found.plans[rows], sizes[rows]))
         return pd.concat([history, more], ignore_index=True)
 
     def _fit_offsets(self, train: Signals, rows: np.ndarray, components: Tensor) -> None:
-        """Learn the offsets of drafts from some training records, given the components of their mean beats."""
-        forms = self._forms(self.found)
+        """Learn the offsets of drafts from some training records, given the components of all mean beats."""
         means, offsets = [], []
-        for first in range(0, len(rows), _BATCH):
-            some = rows[first : first + _BATCH]
-            x = torch.from_numpy(independent_from_twelve(train.batch(some)[0].numpy()))
-            draft = self._without_offset(self.found.plans[some], forms[some], components[first : first + _BATCH])
+        for x, draft in self._with_drafts(train, self.found, components):
             means.append(draft.mean(dim=-1))
             offsets.append(x.mean(dim=-1) - means[-1])
-        self.offsets.fit(components, torch.cat(means), torch.cat(offsets))
+        self.offsets.fit(self._leading(components)[rows], torch.cat(means)[rows], torch.cat(offsets)[rows])
 
     def _levels(self, signals: Signals, found: Analysed, components: Tensor) -> tuple[Tensor, Tensor]:
         """Return the levels of what drafts leave of records ``(n, LEVELS)``, and the size of drafts, mV, ``(n,)``."""
-        forms = self._forms(found)
-        levels, sizes = [], []
-        for first in range(0, len(signals), _BATCH):
-            rows = np.arange(first, min(first + _BATCH, len(signals)))
-            x = torch.from_numpy(independent_from_twelve(signals.batch(rows)[0].numpy()))
-            draft = self._rendered(found.plans[rows], forms[rows], components[rows])
+        levels, sizes, first = [], [], 0
+        for x, draft in self._with_drafts(signals, found, components):
+            some = slice(first, first + len(x))
+            first += len(x)
+            draft = self._with_offset(draft, components[some], found.plans.known[some])
             levels.append(self.levels.measure(x - draft))
             sizes.append(draft.square().mean(dim=(1, 2)).sqrt())
         return torch.cat(levels), torch.cat(sizes)
+
+    def _with_drafts(self, signals: Signals, found: Analysed, components: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield records and their drafts without offset, in batches, each ``(b, 8, length)``, mV."""
+        forms = self._forms(found)
+        for first in range(0, len(signals), _BATCH):
+            rows = np.arange(first, min(first + _BATCH, len(signals)))
+            x = torch.from_numpy(independent_from_twelve(signals.batch(rows)[0].numpy()))
+            yield x, self._without_offset(found.plans[rows], forms[rows], components[rows])
+
+    def _encoded(self, found: Analysed) -> Tensor:
+        """Return components of mean beats and of their details, ``(n, d)``."""
+        beats = torch.from_numpy(found.mean_beats)
+        leading = self.mean_beats.encode(beats)
+        return torch.cat([leading, self.details.encode(beats - self.mean_beats.decode(leading))], dim=1)
+
+    def _leading(self, components: Tensor) -> Tensor:
+        return components[:, : components.shape[1] - self.settings.details]
 
     def _forms(self, found: Analysed) -> Tensor:
         """Return components of ectopic beats and of atrial waves ``(n, 2 d)``."""
@@ -210,7 +233,7 @@ class DraftModel:
 
     def states(self, signals: Signals, found: Analysed) -> Tensor:
         """Return the states of records ``(n, d)``; those without a plan have the mean levels."""
-        components = self.mean_beats.encode(torch.from_numpy(found.mean_beats))
+        components = self._encoded(found)
         levels = torch.where(
             found.plans.known[:, None] > 0, self._levels(signals, found, components)[0], self.levels.middle
         )
@@ -220,7 +243,8 @@ class DraftModel:
         """Draw the states of new records ``(n, d)``, one a label, each from its own seed, on the CPU."""
         plans = self.beats.draw(labels, seeds)
         plans.known.mul_(self.planned[torch.from_numpy(labels)])
-        beats = self.mean_beats.draw(labels, rhythm_figures(plans), seeds)
+        leading = self.mean_beats.draw(labels, rhythm_figures(plans), seeds)
+        beats = torch.cat([leading, self.details.draw_sized(leading, seeds)], dim=1)
         forms = torch.cat([self.ectopic.draw(seeds), self.waves[0].draw(seeds)], dim=1)
         sizes = self._rendered(plans, forms, beats).square().mean(dim=(1, 2)).sqrt()
         levels = self.levels.draw(labels, self._level_figures(plans, sizes), seeds)
@@ -234,16 +258,20 @@ class DraftModel:
         return State(Plans.unpack(plans), forms, levels, beats)
 
     def _rendered(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
-        draft = self._without_offset(plans, forms, components)
+        return self._with_offset(self._without_offset(plans, forms, components), components, plans.known)
+
+    def _with_offset(self, draft: Tensor, components: Tensor, known: Tensor) -> Tensor:
         with torch.autocast(draft.device.type, enabled=False):
-            offsets = self.offsets(components, draft.mean(dim=-1))
-            return draft + (offsets * plans.known[:, None])[:, :, None]
+            offsets = self.offsets(self._leading(components), draft.mean(dim=-1))
+            return draft + (offsets * known[:, None])[:, :, None]
 
     def _without_offset(self, plans: Plans, forms: Tensor, components: Tensor) -> Tensor:
         length, rate = self.spec.length, self.spec.rate
         with torch.autocast(forms.device.type, enabled=False):  # millivolts need full precision
             ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
-            beats = torch.stack([self.mean_beats.decode(components), ectopic], dim=1)
+            leading = self._leading(components)
+            details = self.details.decode(components[:, leading.shape[1] :]).view(-1, LEADS, NODES)
+            beats = torch.stack([self.mean_beats.decode(leading) + details, ectopic], dim=1)
             free, locked = (kind.decode(forms[:, COMPONENTS:]) for kind in self.waves)
             waves = torch.where(plans.atrial_locked[:, None] > 0, locked, free).view(-1, LEADS, 2 * HARMONICS)
             return drafts(plans, beats, length, rate) + atrial_waves(plans, waves, length, rate)
@@ -307,14 +335,14 @@ class DraftModel:
 
     @property
     def _kinds(self) -> dict[str, GaussianForms]:
-        return dict(zip(("free_waves", "locked_waves"), self.waves, strict=True))
+        waves = dict(zip(("free_waves", "locked_waves"), self.waves, strict=True))
+        return {"details": self.details, "ectopic": self.ectopic, **waves}
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that :meth:`load_tensors` needs, for a model file."""
         return {
             **{f"beats.{k}": v for k, v in self.beats.tensors().items()},
             **{f"mean_beat.{k}": v for k, v in self.mean_beats.tensors().items()},
-            **{f"ectopic.{k}": v for k, v in self.ectopic.tensors().items()},
             **{f"{kind}.{k}": v for kind, forms in self._kinds.items() for k, v in forms.tensors().items()},
             **{f"offsets.{k}": v for k, v in self.offsets.tensors().items()},
             **{f"levels.{k}": v for k, v in self.levels.tensors().items()},
@@ -326,7 +354,7 @@ class DraftModel:
         """Take what :meth:`tensors` gave."""
         self.planned, self.deviation = tensors["planned"], tensors["deviation"]
         named: dict[str, Any] = {"beats": self.beats, "mean_beat": self.mean_beats, "offsets": self.offsets}
-        parts = {**named, "levels": self.levels, "ectopic": self.ectopic, **self._kinds}
+        parts = {**named, "levels": self.levels, **self._kinds}
         for name, part in parts.items():
             own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
             part.load_tensors(own)
