@@ -44,6 +44,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "mean beat: 2,000 steps": {"mean_beat": {"steps": 2000}},
     "mean beat: 24 components": {"mean_beat": {"components": 24}},
     "mean beat: no mixing of leads": {"mean_beat": {"lead_mixing": 0.0}},
+    "mean beat: no details": {"details": 0},
+    "mean beat: 192 components": {"mean_beat": {"components": 192}, "details": 64},
 }
 """Settings of ``draft_models`` that are changed, each alone."""
 
@@ -94,12 +96,11 @@ class Bench:
 
     def nearest(self, model: DraftModel, drawn: torch.Tensor) -> dict[str, float]:
         """Return how near drawn mean beats are to training ones, and how wide, over those of held-out records."""
-        beats = model.mean_beats
         own, train, others = (
-            beats.decode(drawn),
+            model.decode(drawn),
             *(torch.from_numpy(a.mean_beats)[a.plans.known > 0] for a in (self.found, self.held_out)),
         )
-        others = beats.decode(beats.encode(others))
+        others = model.decode(model.encode(others))
         near, far = (torch.cdist(x.flatten(1).double(), train.flatten(1).double()).amin(dim=1) for x in (own, others))
         spread = [float(x.std(dim=0).square().mean().sqrt()) for x in (own, others)]
         return {

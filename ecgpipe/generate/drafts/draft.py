@@ -178,7 +178,7 @@ class DraftModel:
         left = found[rows] - self.mean_beats.decode(leading)
         self.details.fit(left)
         self.details.fit_sizes(leading, self.details.encode(left))
-        components = self._encoded(self.found)
+        components = self.encode(found)
         self._fit_offsets(train, rows, components)
         levels, sizes = self._levels(train, self.found, components)
         self.levels.fit(levels[rows], train.labels[rows], self._level_figures(self.found.plans[rows], sizes[rows]))
@@ -211,11 +211,16 @@ class DraftModel:
             x = torch.from_numpy(independent_from_twelve(signals.batch(rows)[0].numpy()))
             yield x, self._without_offset(found.plans[rows], forms[rows], components[rows])
 
-    def _encoded(self, found: Analysed) -> Tensor:
-        """Return components of mean beats and of their details, ``(n, d)``."""
-        beats = torch.from_numpy(found.mean_beats)
-        leading = self.mean_beats.encode(beats)
-        return torch.cat([leading, self.details.encode(beats - self.mean_beats.decode(leading))], dim=1)
+    def encode(self, mean_beats: Tensor) -> Tensor:
+        """Return components of mean beats ``(n, 8, NODES)``, mV, and of their details: ``(n, d)``."""
+        leading = self.mean_beats.encode(mean_beats)
+        return torch.cat([leading, self.details.encode(mean_beats - self.mean_beats.decode(leading))], dim=1)
+
+    def decode(self, components: Tensor) -> Tensor:
+        """Return mean beats ``(n, 8, NODES)``, mV, of :attr:`State.mean_beats`."""
+        leading = self._leading(components)
+        details = self.details.decode(components[:, leading.shape[1] :])
+        return self.mean_beats.decode(leading) + details.view(-1, LEADS, NODES)
 
     def _leading(self, components: Tensor) -> Tensor:
         return components[:, : components.shape[1] - self.settings.details]
@@ -233,7 +238,7 @@ class DraftModel:
 
     def states(self, signals: Signals, found: Analysed) -> Tensor:
         """Return the states of records ``(n, d)``; those without a plan have the mean levels."""
-        components = self._encoded(found)
+        components = self.encode(torch.from_numpy(found.mean_beats))
         levels = torch.where(
             found.plans.known[:, None] > 0, self._levels(signals, found, components)[0], self.levels.middle
         )
@@ -269,9 +274,7 @@ class DraftModel:
         length, rate = self.spec.length, self.spec.rate
         with torch.autocast(forms.device.type, enabled=False):  # millivolts need full precision
             ectopic = self.ectopic.decode(forms[:, :COMPONENTS]).view(-1, LEADS, NODES)
-            leading = self._leading(components)
-            details = self.details.decode(components[:, leading.shape[1] :]).view(-1, LEADS, NODES)
-            beats = torch.stack([self.mean_beats.decode(leading) + details, ectopic], dim=1)
+            beats = torch.stack([self.decode(components), ectopic], dim=1)
             free, locked = (kind.decode(forms[:, COMPONENTS:]) for kind in self.waves)
             waves = torch.where(plans.atrial_locked[:, None] > 0, locked, free).view(-1, LEADS, 2 * HARMONICS)
             return drafts(plans, beats, length, rate) + atrial_waves(plans, waves, length, rate)
