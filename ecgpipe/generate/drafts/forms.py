@@ -82,7 +82,7 @@ class DetailForms(GaussianForms):
 
     def fit_sizes(self, leading: Tensor, details: Tensor) -> None:
         """Learn how large details ``(n, d)`` are, given the leading components of the same mean beats ``(n, k)``."""
-        if len(details) < FEWEST:
+        if len(details) < FEWEST or not self.components:
             return
         y = _log_size(details)
         x = torch.stack([torch.ones_like(y), _log_size(leading)], dim=1)
