@@ -12,11 +12,12 @@ that differences are paired. Finished chunks are kept; an interrupted run resume
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ import torch
 from learning_cells import WAYS as TRAINED
 from learning_cells import Cell
 from learning_records import DRAWN, Judge, Set, hospital_records, simulated_judge
-from measuring import DATA, DOCS, ROOT, machine, parser, write_section
+from measuring import DATA, DOCS, learning_parser, machine, publish
 from tqdm import tqdm
 
 from ecgpipe.closeness.bootstrap import bootstrap_interval, bootstrap_weights
@@ -66,16 +67,30 @@ WAYS: tuple[Way, ...] = (
 """What is drawn. The first way of a generator and guidance is the reference that the others are compared with."""
 
 
-def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
-    """Draw samples in one way.
+class Drawn(NamedTuple):
+    """What was drawn in one way."""
 
-    Other work on the machine makes CPU time longer, too; the fastest chunk was disturbed least.
+    signals: np.ndarray
+    """``(DRAWN, 12, 1000)``, mV."""
+    cost: float
+    """CPU milliseconds a record, of the fastest chunk: other work on the machine, which makes CPU time longer, disturbed it
+    least.
+    """
+    evaluations: int
+    load: float = 0.0
+    """The highest load average of the machine when a chunk began."""
 
-    Returns:
-        The records ``(DRAWN, 12, 1000)``, the CPU milliseconds per record of the fastest chunk, and the evaluations.
+
+def drawn(work: Path, way: Way, *, missing: bool = True) -> Drawn:
+    """Draw samples in one way. Chunks are kept beside a digest of the model that drew them.
+
+    Args:
+        work: working folder of learning.py.
+        way: how to draw.
+        missing: draw the chunks that are not there.
 
     Raises:
-        FileNotFoundError: if the generator is not trained yet.
+        FileNotFoundError: if the generator is not trained yet, or a chunk is not there and not to be drawn.
     """
     model = work / "models" / str(Cell("hospital_a", way.generator, "beats", BUDGET))
     if not (model / "model.json").exists():
@@ -86,23 +101,27 @@ def drawn(work: Path, way: Way) -> tuple[np.ndarray, float, int]:
     generator, settings = found.load(model), found.SampleSettings.model_validate(way.settings)
     classes = len(generator.spec.classes)
     title = f"{way.generator} {way.name} {settings.evaluations} guidance {settings.guidance:g}"
-    parts, costs = [], []
+    digest = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:12]
+    parts, costs, loads = [], [], []
     for first in tqdm(range(0, DRAWN, CHUNK), desc=title, unit="chunk", disable=None):
-        note = work / "sampling" / title.replace(" ", "_") / f"{first}.npz"
+        note = work / "sampling" / f"{title.replace(' ', '_')}-{digest}" / f"{first}.npz"
         if not note.exists():
-            places = np.arange(first, min(first + CHUNK, DRAWN))
+            if not missing:
+                raise FileNotFoundError(f"{note} is not there: run `python benchmarks/sampling.py` without --collect")
+            places, load = np.arange(first, min(first + CHUNK, DRAWN)), os.getloadavg()[0]
             began = time.process_time()
             signals = generator.sample(places % classes, settings=settings, seeds=places, device="cpu")
             taken = time.process_time() - began
             with atomic_path(note) as temporary, open(temporary, "wb") as handle:
-                np.savez(handle, signals=signals, seconds=taken)
+                np.savez(handle, signals=signals, seconds=taken, load=load)
         with np.load(note) as kept:
             parts.append(kept["signals"])
             costs.append(1000 * float(kept["seconds"]) / len(kept["signals"]))
-    return np.concatenate(parts), min(costs), settings.evaluations
+            loads.append(float(kept["load"]))
+    return Drawn(np.concatenate(parts), min(costs), settings.evaluations, max(loads))
 
 
-def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, float, int]]]) -> pd.DataFrame:
+def compare(judge: Judge, data: Set, sets: list[tuple[Way, Drawn]]) -> pd.DataFrame:
     """Return a row for each way, after a first row for real records in the samples' place.
 
     ``frechet``, ``agreement``, ``lost`` and ``missed`` come with ``_low`` and ``_high``. ``amplitude`` is the standard
@@ -128,7 +147,7 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, tuple[np.ndarray, flo
     rows: list[dict[str, Any]] = [{"generator": "real", **row(read(data.more.signals, data.more.labels))}]
     faithful: dict[tuple[str, float], tuple[dict[str, np.ndarray], float]] = {}
     labels = np.arange(DRAWN) % len(data.reference.spec.classes)
-    for way, (signals, cost, evaluations) in sets:
+    for way, (signals, cost, evaluations, _) in sets:
         values, key = read(signals, labels), (way.generator, way.settings.get("guidance", 1.0))
         first, most = faithful.setdefault(key, (values, cost))
         amplitude = float(signals.std() / data.more.signals.std())
@@ -193,22 +212,21 @@ def render(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def collect(work: Path) -> pd.DataFrame:
+    """Return :func:`compare` of what is in the working folder, with the machine and the day."""
+    sets = [(way, drawn(work, way, missing=False)) for way in WAYS]
+    found = compare(simulated_judge(work), hospital_records(work, "a"), sets)
+    load, day = max(kept.load for _, kept in sets), time.strftime("%Y-%m-%d", time.gmtime())
+    return found.assign(machine=machine(), date=day, load=load, trained=TRAINING)
+
+
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument(
-        "--work", type=Path, default=ROOT / "results" / "learning", help="the folder --work of learning.py"
-    )
-    args = arguments.parse_args()
-    if not args.render:
-        torch.set_num_threads(1)
-        load = os.getloadavg()[0]
-        sets = [(way, drawn(args.work, way)) for way in WAYS]
-        found = compare(simulated_judge(args.work), hospital_records(args.work, "a"), sets)
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        found.assign(machine=machine(), date=day, load=load, trained=TRAINING).to_csv(
-            CSV, index=False, float_format="%.6g"
-        )
-    write_section(DOCS / "performance.md", "sampling", render(pd.read_csv(CSV)))
+    args = learning_parser(__doc__).parse_args()
+    torch.set_num_threads(1)
+    if not (args.render or args.collect):
+        for way in WAYS:
+            drawn(args.work, way)
+    publish(args, CSV, DOCS / "performance.md", collect, render)
 
 
 if __name__ == "__main__":

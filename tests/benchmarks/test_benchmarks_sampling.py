@@ -29,7 +29,10 @@ def test_a_loss_is_found_and_its_lack_is_not(sampling: ModuleType) -> None:
         ("fast", features + 0.01 * rng.standard_normal((number, 4)), 10.0, 20),
         ("hasty", features + 1.0, 5.0, 10),
     ]
-    sets = [(sampling.Way("g", name, {"guidance": 1.0}), (x, ms, evaluations)) for name, x, ms, evaluations in drawn]
+    sets = [
+        (sampling.Way("g", name, {"guidance": 1.0}), sampling.Drawn(x, ms, evaluations))
+        for name, x, ms, evaluations in drawn
+    ]
     table = sampling.compare(judge, SimpleNamespace(reference=real, more=more), sets)
     rows = table.set_index("way", drop=False)
     assert rows["times"].iloc[1:].tolist() == [1.0, 10.0, 20.0]
