@@ -55,6 +55,7 @@ CHANGES = [
     *_of(
         "time_diffusion",
         "beats",
+        ("mean beats without details", {"draft_models": {"details": 0}}, {}),
         ("levels of the rest as they come", {"draft_models": {"levels": False}}, {}),
         ("white start", {}, {"coloured_start": False}),
         ("guidance of 2", {}, {"guidance": 2.0}),

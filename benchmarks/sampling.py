@@ -73,9 +73,7 @@ class Drawn(NamedTuple):
     signals: np.ndarray
     """``(DRAWN, 12, 1000)``, mV."""
     cost: float
-    """CPU milliseconds a record, of the fastest chunk: other work on the machine, which makes CPU time longer, disturbed it
-    least.
-    """
+    """CPU milliseconds a record, of the fastest chunk, which other work on the machine disturbed least."""
     evaluations: int
     load: float = 0.0
     """The highest load average of the machine when a chunk began."""
