@@ -119,8 +119,9 @@ def learned(
     """
     cls: Any = load_class(name, None)
     train, validation = Signals.of(data.dataset, "train"), Signals.of(data.dataset, "validation")
-    generator = cls(cls.Settings.model_validate(trained), data.dataset.spec)
-    state = folder / f"state-{code_of(name, trained.get('draft', 'none'))}"
+    settings = cls.Settings.model_validate(trained)
+    generator = cls(settings, data.dataset.spec)
+    state = folder / f"state-{code_of(name, getattr(settings, 'draft', 'none'))}"
     resumed = state.exists()
     state.mkdir(parents=True, exist_ok=True)
     clock = time.process_time()

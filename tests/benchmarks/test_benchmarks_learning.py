@@ -115,13 +115,14 @@ def test_a_killed_training_goes_on(learning: ModuleType, monkeypatch: pytest.Mon
 
     class Killable:
         class Settings:
-            model_validate = staticmethod(dict)
+            draft = "beats"  # of the preset: it is not among the settings that are given
+            model_validate = staticmethod(lambda given: Killable.Settings)
 
         def __init__(self, settings: dict[str, object], spec: SignalSpec) -> None:
             pass
 
         def fit(self, train: object, validation: object, *, state_dir: Path, **how: object) -> pd.DataFrame:
-            seen.append(sorted(p.name for p in state_dir.iterdir()))
+            seen.append([state_dir.name, *(p.name for p in state_dir.iterdir())])
             (state_dir / "checkpoint").touch()
             if len(seen) == 1:
                 raise KeyboardInterrupt
@@ -131,12 +132,12 @@ def test_a_killed_training_goes_on(learning: ModuleType, monkeypatch: pytest.Mon
             (folder / "model.json").touch()
 
     monkeypatch.setattr(learning, "load_class", lambda name, path: Killable)
-    monkeypatch.setattr(learning, "code_of", lambda name, draft: "code")
+    monkeypatch.setattr(learning, "code_of", lambda name, draft: draft)
     with pytest.raises(KeyboardInterrupt):
         learning.learned("any", {}, 1, data, tmp_path, "cpu")
     assert learning.learned("any", {}, 1, data, tmp_path, "cpu")[0]["cpu_seconds"] is None
     assert learning.learned("any", {}, 1, data, tmp_path, "cpu")[0]["cpu_seconds"] >= 0
-    assert seen == [[], ["checkpoint"], []]
+    assert seen == [["state-beats"], ["state-beats", "checkpoint"], ["state-beats"]]
     assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
 
 
