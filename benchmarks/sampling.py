@@ -2,12 +2,14 @@
 
     python benchmarks/learning.py            # trains the generators and the judge, once
     python benchmarks/sampling.py            # draws what is missing in --work (that of learning.py), then the section
-    python benchmarks/sampling.py --render   # writes the section of docs/performance.md again
+    python benchmarks/sampling.py --collect  # the section, of what is in --work
+    python benchmarks/sampling.py --render   # the section of docs/performance.md, of the CSV file
 
 The models are those with drafts that learning.py trained on hospital a for a minute. Fréchet distances are between the
 judge's features of samples and of real records. Agreement is the share of samples in which the judge reads the
 requested rhythm. Every bootstrap draw takes the same real records, and the same positions in every set of samples, so
-that differences are paired. Finished chunks are kept; an interrupted run resumes.
+that differences are paired. Finished chunks are kept; an interrupted run resumes. With another --work than the default,
+the section is written with --collect only.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from learning import code_of
 from learning_cells import WAYS as TRAINED
 from learning_cells import Cell
 from learning_records import DRAWN, Judge, Set, hospital_records, simulated_judge
@@ -77,10 +80,13 @@ class Drawn(NamedTuple):
     evaluations: int
     load: float = 0.0
     """The highest load average of the machine when a chunk began."""
+    machine: str = ""
+    date: str = ""
+    """Of the last chunk."""
 
 
 def drawn(work: Path, way: Way, *, missing: bool = True) -> Drawn:
-    """Draw samples in one way. Chunks are kept beside a digest of the model that drew them.
+    """Draw samples in one way. Chunks are kept beside a digest of the model and of the code that drew them.
 
     Args:
         work: working folder of learning.py.
@@ -99,8 +105,11 @@ def drawn(work: Path, way: Way, *, missing: bool = True) -> Drawn:
     generator, settings = found.load(model), found.SampleSettings.model_validate(way.settings)
     classes = len(generator.spec.classes)
     title = f"{way.generator} {way.name} {settings.evaluations} guidance {settings.guidance:g}"
-    digest = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:12]
+    code = code_of(way.generator, "beats")
+    # The model's file names the digest of its weights.
+    digest = hashlib.sha256((model / "model.json").read_bytes() + code.encode()).hexdigest()[:12]
     parts, costs, loads = [], [], []
+    where, day = "", ""
     for first in tqdm(range(0, DRAWN, CHUNK), desc=title, unit="chunk", disable=None):
         note = work / "sampling" / f"{title.replace(' ', '_')}-{digest}" / f"{first}.npz"
         if not note.exists():
@@ -111,12 +120,20 @@ def drawn(work: Path, way: Way, *, missing: bool = True) -> Drawn:
             signals = generator.sample(places % classes, settings=settings, seeds=places, device="cpu")
             taken = time.process_time() - began
             with atomic_path(note) as temporary, open(temporary, "wb") as handle:
-                np.savez(handle, signals=signals, seconds=taken, load=load)
+                np.savez(
+                    handle,
+                    signals=signals,
+                    seconds=taken,
+                    load=load,
+                    machine=machine(),
+                    date=time.strftime("%Y-%m-%d", time.gmtime()),
+                )
         with np.load(note) as kept:
             parts.append(kept["signals"])
             costs.append(1000 * float(kept["seconds"]) / len(kept["signals"]))
             loads.append(float(kept["load"]))
-    return Drawn(np.concatenate(parts), min(costs), settings.evaluations, max(loads))
+            where, day = str(kept["machine"]), str(kept["date"])
+    return Drawn(np.concatenate(parts), min(costs), settings.evaluations, max(loads), where, day)
 
 
 def compare(judge: Judge, data: Set, sets: list[tuple[Way, Drawn]]) -> pd.DataFrame:
@@ -145,21 +162,23 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, Drawn]]) -> pd.DataFr
     rows: list[dict[str, Any]] = [{"generator": "real", **row(read(data.more.signals, data.more.labels))}]
     faithful: dict[tuple[str, float], tuple[dict[str, np.ndarray], float]] = {}
     labels = np.arange(DRAWN) % len(data.reference.spec.classes)
-    for way, (signals, cost, evaluations, _) in sets:
-        values, key = read(signals, labels), (way.generator, way.settings.get("guidance", 1.0))
-        first, most = faithful.setdefault(key, (values, cost))
-        amplitude = float(signals.std() / data.more.signals.std())
+    for way, own in sets:
+        values, key = read(own.signals, labels), (way.generator, way.settings.get("guidance", 1.0))
+        first, most = faithful.setdefault(key, (values, own.cost))
+        amplitude = float(own.signals.std() / data.more.signals.std())
         facts = {
             "amplitude": amplitude,
             "generator": way.generator,
             "way": way.name,
             "guidance": key[1],
-            EVALUATIONS: evaluations,
-            "ms": cost,
+            EVALUATIONS: own.evaluations,
+            "ms": own.cost,
         }
         lost = stated("lost", values["frechet"] - first["frechet"], -np.inf, np.inf)
         missed = stated("missed", first["agreement"] - values["agreement"], -1, 1)
-        rows.append({**facts, **row(values), "times": most / cost, **({} if first is values else {**lost, **missed})})
+        rows.append(
+            {**facts, **row(values), "times": most / own.cost, **({} if first is values else {**lost, **missed})}
+        )
     return pd.DataFrame(rows)
 
 
@@ -211,11 +230,13 @@ def render(table: pd.DataFrame) -> str:
 
 
 def collect(work: Path) -> pd.DataFrame:
-    """Return :func:`compare` of what is in the working folder, with the machine and the day."""
+    """Return :func:`compare` of what is in the working folder, with machine and day of its measurement."""
     sets = [(way, drawn(work, way, missing=False)) for way in WAYS]
     found = compare(simulated_judge(work), hospital_records(work, "a"), sets)
-    load, day = max(kept.load for _, kept in sets), time.strftime("%Y-%m-%d", time.gmtime())
-    return found.assign(machine=machine(), date=day, load=load, trained=TRAINING)
+    every = [kept for _, kept in sets]
+    machines = " and ".join(sorted({kept.machine for kept in every}))
+    day, load = max(kept.date for kept in every), max(kept.load for kept in every)
+    return found.assign(machine=machines, date=day, load=load, trained=TRAINING)
 
 
 def main() -> None:

@@ -360,4 +360,6 @@ class DraftModel:
         parts = {**named, "levels": self.levels, **self._kinds}
         for name, part in parts.items():
             own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            if not own:
+                raise ValueError(f"its weights have no `{name}` of drafts")
             part.load_tensors(own)

@@ -17,9 +17,16 @@ import torch
 from torch import Tensor
 
 COMPONENTS = 12
-"""Principal components, at most."""
+"""Principal components of ectopic beats and of atrial waves, at most."""
 FEWEST = 8
 """Forms to learn from; with fewer, drafts leave them out."""
+_RECORDS = 2
+"""Records for each component, leading ones among them, from which sizes of details are learned: with fewer, components
+fit their own records so closely that sizes of other records cannot be told.
+"""
+
+_NOTHING = 1e-12
+"""Variance below which a component counts as none, mV^2."""
 
 
 class GaussianForms:
@@ -49,7 +56,7 @@ class GaussianForms:
     def encode(self, forms: Tensor) -> Tensor:
         """Return components of forms ``(n, ...)``, mV, in standard deviations: ``(n, d)``."""
         squares = self.basis.square().sum(dim=1)
-        reading = torch.where(squares[:, None] > 1e-12, self.basis / squares.clamp(min=1e-12)[:, None], 0.0)
+        reading = torch.where(squares[:, None] > _NOTHING, self.basis / squares.clamp(min=_NOTHING)[:, None], 0.0)
         return (forms.flatten(1) - self.mean) @ reading.T
 
     def decode(self, components: Tensor) -> Tensor:
@@ -72,7 +79,7 @@ class GaussianForms:
 
 
 class DetailForms(GaussianForms):
-    """Details of mean beats. How large those of a record are, follows from how far its beat is from the mean one."""
+    """Details of mean beats. Their size in a record depends on how far its beat is from the mean one, and on chance."""
 
     def __init__(self, size: int, stream: int, components: int) -> None:
         """Take the same as the other forms."""
@@ -81,10 +88,17 @@ class DetailForms(GaussianForms):
         """Of the log size of details: constant, slope on the log size of the leading components, deviation."""
 
     def fit_sizes(self, leading: Tensor, details: Tensor) -> None:
-        """Learn how large details ``(n, d)`` are, given the leading components of the same mean beats ``(n, k)``."""
-        if len(details) < FEWEST or not self.components:
+        """Learn how large details are, unless records are too few: then all are as large as the mean.
+
+        Args:
+            leading: the leading components of mean beats ``(n, k)``.
+            details: components of their details, in standard deviations, ``(n, d)``.
+        """
+        self.sizes = torch.zeros(3)
+        active = self.basis.square().sum(dim=1) > _NOTHING
+        if not active.any() or len(details) < _RECORDS * (leading.shape[1] + self.components):
             return
-        y = _log_size(details)
+        y = _log_size(details[:, active])
         x = torch.stack([torch.ones_like(y), _log_size(leading)], dim=1)
         found = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
         self.sizes = torch.cat([found, (y - x @ found).std()[None]]).float()

@@ -4,7 +4,8 @@ Mean beats are found in records without their slow part, so a draft says nothing
 direct current give every record the mean zero: a large T wave in every beat then lies over a lower zero line. Without
 the offset a generator would have to draw that, differently for every mean beat.
 
-It is a linear regression, by ridge, on the components of the mean beat and on the mean of the draft in each lead.
+It is a linear regression, by ridge, on the leading components of the mean beat and on the mean of the draft in each
+lead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class OffsetModel:
     """Offsets of drafts, mV, in each lead."""
 
     def __init__(self, components: int, leads: int) -> None:
-        """Take the number of components of a mean beat, and of leads."""
+        """Take the number of leading components of a mean beat, and of leads."""
         self.unit = torch.ones(())
         """Standard deviation of the means of training drafts, mV."""
         self.weights = torch.zeros(components + leads + 1, leads)
@@ -30,7 +31,7 @@ class OffsetModel:
         """Learn from training records.
 
         Args:
-            components: of mean beats, ``(n, d)``.
+            components: the leading ones of mean beats, ``(n, d)``.
             means: of drafts without offset, over time, ``(n, leads)`` mV.
             offsets: means of records less those, ``(n, leads)`` mV.
         """

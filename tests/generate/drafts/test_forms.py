@@ -51,6 +51,18 @@ def test_details_are_as_large_as_those_of_records_with_such_a_beat(
         assert float(new / own) == pytest.approx(1.0, abs=0.12)
 
 
+@pytest.mark.parametrize(("number", "components"), [(500, 30), (20, DETAILS), (12, 30)])
+def test_details_of_few_records_or_of_low_rank_are_as_large_as_theirs(
+    known: tuple[torch.Tensor, torch.Tensor], number: int, components: int
+) -> None:
+    leading, details = (x[:number] for x in known)
+    model = DetailForms(SIZE, 1, components)
+    model.fit(details)
+    model.fit_sizes(leading, model.encode(details))
+    drawn = model.decode(model.draw_sized(leading.repeat(40, 1), np.arange(40 * number)))
+    assert float(drawn.square().mean().sqrt() / details.square().mean().sqrt()) == pytest.approx(1.0, abs=0.12)
+
+
 def test_drawn_details_depend_on_beat_and_seed_alone(
     known: tuple[torch.Tensor, torch.Tensor], fitted: DetailForms
 ) -> None:
@@ -86,6 +98,24 @@ def test_drafts_without_details(records: Records, tmp_path: Path) -> None:
     model = DraftModel(DraftSettings.model_validate({**QUICK, "details": 0}), records[0].spec)
     train, validation = (Signals.of(records[0], split) for split in ("train", "validation"))
     model.fit(train, validation, seed=3, state_dir=tmp_path, device="cpu", progress=False)
-    drafts = model.drafts(model.draw(np.arange(7), np.arange(7)))
-    assert torch.isfinite(drafts).all()
-    assert float(drafts.abs().max()) > 0.2
+    states = model.draw(np.arange(7), np.arange(7))
+    components = model.split(states).mean_beats
+    assert components.shape == (7, len(model.mean_beats.basis))
+    torch.testing.assert_close(model.decode(components), model.mean_beats.decode(components), atol=1e-6, rtol=0)
+    assert float(model.drafts(states).abs().max()) > 0.2
+
+
+def test_drawn_details_are_as_large_as_those_found(trained: DraftModel) -> None:
+    number = len(trained.mean_beats.basis)
+    states = trained.draw(np.arange(210) % 7, np.arange(210))
+    drawn = trained.split(states).mean_beats[:, number:]
+    found = trained.encode(torch.from_numpy(trained.found.mean_beats)[trained.found.plans.known > 0])[:, number:]
+    own, new = (trained.details.decode(x).sub(trained.details.mean).square().mean().sqrt() for x in (found, drawn))
+    assert float(new / own) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_model_without_details_is_refused(trained: DraftModel) -> None:
+    older = {name: x for name, x in trained.tensors().items() if not name.startswith("details.")}
+    model = DraftModel(trained.settings, trained.spec)
+    with pytest.raises(ValueError, match="its weights have no `details` of drafts"):
+        model.load_tensors(older)
