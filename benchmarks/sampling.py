@@ -183,7 +183,7 @@ def compare(judge: Judge, data: Set, sets: list[tuple[Way, Drawn]]) -> pd.DataFr
 
 
 def _between(row: Any, name: str, form: str) -> str:
-    value, low, high = (format(row[f"{name}{end}"], form) for end in ("", "_low", "_high"))
+    value, low, high = (format(row[f"{name}{end}"], f"z{form}") for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
 
@@ -196,7 +196,7 @@ def render(table: pd.DataFrame) -> str:
         "",
         f"Measured by `python benchmarks/sampling.py` on {real['machine']}, {real['date']}, one thread, load average "
         f"{real['load']:.0f}. The generators are those of [generators.md](generators.md#what-small-reaches): preset "
-        f"`small` {trained}, trained on simulated records. Each way draws {DRAWN} records from the same weights, "
+        f"`small`, trained {trained}, on simulated records. Each way draws {DRAWN} records from the same weights, "
         "labels and seeds. CPU time is that of the fastest of six chunks. *Fréchet distance* and *agreement* are "
         "defined there; "
         "their 95 % intervals come from a bootstrap over records. *Amplitude* is the standard deviation of the "
