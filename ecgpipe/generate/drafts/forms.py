@@ -24,7 +24,6 @@ _RECORDS = 2
 """Records for each component, leading ones among them, from which sizes of details are learned: with fewer, components
 fit their own records so closely that sizes of other records cannot be told.
 """
-
 _NOTHING = 1e-12
 """Variance below which a component counts as none, mV^2."""
 
