@@ -70,8 +70,8 @@ HEAD = """# Do synthetic ECGs help on {kept} real records?
 `python benchmarks/results_page.py` writes this page from a run of `{config}` (commit {commit}, {hours} hours of CPU
 time); do not edit it by hand.{judged}
 All runs of this page are of generators as they were at their commits. Since then drafts reach the P wave and have
-levels, details, a zero line and atrial waves of their own ([generators](generators.md#drafts)), and the configs draw without
-guidance.
+levels, details, a zero line and atrial waves of their own ([generators](generators.md#drafts)), and the configs draw
+without guidance.
 The runs have not been repeated with these.
 
 ## In short
