@@ -51,6 +51,9 @@ def _of(generator: str, draft: str, *changes: tuple[str, dict[str, Any], dict[st
     return [Change(name, generator, draft, *how) for name, *how in changes]
 
 
+GRIDS = {"lf_levels": [8, 5, 4], "hf_levels": [8, 8, 4]}
+"""As many codes as the learned codebooks have."""
+
 CHANGES = [
     *_of(
         "time_diffusion",
@@ -88,6 +91,16 @@ CHANGES = [
         ("without the noise that tokens lose", {"lost_noise": False}, {}),
         ("guidance of 2", {}, {"guidance": 2.0}),
         ("five rounds", {}, {"lf_rounds": 5, "hf_rounds": 5}),
+        ("finite scalar quantisation", GRIDS, {}),
+        ("causal prior of low frequencies", {"lf_prior": {"order": "causal"}}, {}),
+    ),
+    *_of(
+        "time_vqvae",
+        "none",
+        ("guidance of 1", {}, {"guidance": 1.0}),
+        ("guidance while 10 to 90 % are masked", {}, {"guidance_levels": [0.1, 0.9]}),
+        ("finite scalar quantisation", GRIDS, {}),
+        ("causal prior of low frequencies", {"lf_prior": {"order": "causal"}}, {}),
     ),
 ]
 
@@ -112,9 +125,8 @@ def stale(work: Path, kept: dict[str, Any], change: Change, dataset: str) -> boo
 def settings(change: Change, dataset: str) -> list[dict[str, Any]]:
     """Return the settings of training and drawing, as JSON has them."""
     trained, sampling = cell_of(change, dataset, 1).settings()
-    drafts = {**trained.get("draft_models", {}), **change.train.get("draft_models", {})}
-    more = {"draft_models": drafts} if drafts else {}
-    return [{**trained, **change.train, **more}, {**sampling, **change.sample}]
+    changed = {k: {**trained.get(k, {}), **v} if isinstance(v, dict) else v for k, v in change.train.items()}
+    return [{**trained, **changed}, {**sampling, **change.sample}]
 
 
 def compute(work: Path, change: Change, dataset: str, seed: int) -> None:

@@ -56,7 +56,7 @@ WAYS: dict[tuple[str, str], Way] = {
     ),
     ("diffwave", "none"): Way({"draft": "none", "class_spectrum": None}, DRAWN_WHOLE, _steps(360, 1800, 21000)),
     ("time_vqvae", "none"): Way(
-        {"draft": "none"}, {"guidance": 2.0}, _stages((100, 250, 50), (200, 1500, 150), (1500, 18000, 2000))
+        {"draft": "none"}, {"guidance": 2.0}, _stages((150, 300, 50), (200, 1500, 150), (1500, 18000, 2000))
     ),
     ("time_diffusion", "beats"): Way({}, DRAWN_WITH_DRAFTS, _steps(350, 2300, 28000)),
     ("diffwave", "beats"): Way({}, DRAWN_WITH_DRAFTS, _steps(260, 1800, 23000)),

@@ -37,7 +37,7 @@ def apply_rotary_embedding(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
 
 
-def rotary_attention(qkv: Tensor) -> Tensor:
+def rotary_attention(qkv: Tensor, causal: bool = False) -> Tensor:
     """Scaled dot-product attention with a rotary embedding of queries, keys and values.
 
     Queries and keys are rotated by their positions, so that their products depend on distances alone (RoPE, arXiv
@@ -46,6 +46,7 @@ def rotary_attention(qkv: Tensor) -> Tensor:
 
     Args:
         qkv: queries, keys and values, ``(3, b, heads, positions, d)``.
+        causal: let a position see none after it.
 
     Returns:
         ``(b, heads, positions, d)``.
@@ -53,22 +54,24 @@ def rotary_attention(qkv: Tensor) -> Tensor:
     heads, positions, d = qkv.shape[2:]
     cos, sin = rotary_embedding(heads, positions, d // 2, qkv.device).to(qkv.dtype)
     query, key, value = apply_rotary_embedding(qkv, cos, sin).unbind()
-    return apply_rotary_embedding(F.scaled_dot_product_attention(query, key, value), cos, -sin)
+    gathered = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    return apply_rotary_embedding(gathered, cos, -sin)
 
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention with a rotary embedding."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape ``(b, positions, width)``."""
         b, n, width = x.shape
-        mixed = rotary_attention(self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4))
+        qkv = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = rotary_attention(qkv, self.causal)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(b, n, width))
         return out
 
@@ -76,10 +79,10 @@ class SelfAttention(nn.Module):
 class TransformerBlock(nn.Module):
     """Pre-norm transformer block: self-attention, then a feed-forward network, each with a residual connection."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, causal: bool = False) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.attention = SelfAttention(width, heads)
+        self.attention = SelfAttention(width, heads, causal)
         self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 

@@ -70,7 +70,12 @@ SMALL: dict[str, Any] = {
 }
 """What the presets ``small`` of the diffusion generators share: a few minutes on one CPU core."""
 
-SMALL_PURE: dict[str, Any] = {"noise_log_mean": 1.7, "noise_log_deviation": 0.8, "noise_largest": 80.0}
+SMALL_PURE: dict[str, Any] = {
+    "class_spectrum": None,
+    "noise_log_mean": 1.7,
+    "noise_log_deviation": 0.8,
+    "noise_largest": 80.0,
+}
 """What ``draft: none`` changes in them: without a draft the rhythm has to be found, which is decided at high noise."""
 
 FULL: dict[str, Any] = {

@@ -9,8 +9,9 @@ band has an encoder (which halves the number of frames), a vector quantiser and 
 
 Stage 2. A record is now two short sequences of tokens, indices into the two codebooks. Two bidirectional transformers
 learn the priors p(LF | class) and p(HF | LF, class) by predicting masked tokens (MaskGIT, Chang et al., CVPR 2022,
-arXiv 2202.04200). Samples are decoded in a few rounds, each of which keeps the most confident tokens. Stage 2 does not
-start if stage 1 does not reconstruct: no prior over tokens that do not describe the record can be good.
+arXiv 2202.04200). Samples are decoded in a few rounds, each of which keeps the most confident tokens. A prior may
+instead predict each token from those before it (``order: causal``). Stage 2 does not start if stage 1 does not
+reconstruct: no prior over tokens that do not describe the record can be good.
 
 Stage 3, optional: a fidelity enhancer, a small 1-D U-Net from reconstructions to the originals. With drafts there may
 be noise of the spectrum of what stage 1 loses instead (``lost_noise``), which is not the paper's.
@@ -52,7 +53,7 @@ from ecgpipe.generate.preconditioning import coloured, estimate_class_spectra, w
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.stft import BandSTFT
 from ecgpipe.generate.training import TrainingSettings, validation_rows
-from ecgpipe.generate.vector_quantizer import VectorQuantizer, codebook_usage
+from ecgpipe.generate.vector_quantizer import FiniteScalarQuantizer, Quantizer, VectorQuantizer, codebook_usage
 from ecgpipe.leads import LEADS
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ INITIAL_STD = 0.1
 
 _OF_STAGE_1 = {
     *("leads", "draft", "n_fft", "lf_bins", "lf_halvings", "hf_halvings", "hidden", "res_blocks"),
-    *("code_dim", "lf_codes", "hf_codes", "codebook_decay", "codebook_patience", "commitment"),
+    *("code_dim", "lf_codes", "hf_codes", "lf_levels", "hf_levels"),
+    *("codebook_decay", "codebook_patience", "commitment"),
 }
 """Settings besides ``stage1`` that stage 1 depends on: after a change of others, its checkpoint is still good."""
 
@@ -85,8 +87,13 @@ class ReconstructionError(RuntimeError):
 
 
 class PriorSettings(TrainingSettings):
-    """A masked transformer and its training."""
+    """A transformer over tokens, and its training."""
 
+    order: Literal["masked", "causal"] = Field(
+        "masked",
+        description="`masked`: predicts masked tokens from all others, and draws in rounds; `causal`: predicts each"
+        " token from those before it, and draws one after another.",
+    )
     width: int = Field(64, ge=8, description="Width of the transformer.")
     layers: int = Field(4, ge=1, description="Layers of the transformer.")
     heads: int = Field(4, ge=1, description="Attention heads; the width must divide by twice their number.")
@@ -223,6 +230,12 @@ class TimeVQVAESettings(DraftedSettings):
     code_dim: int = Field(8, ge=1, description="Dimension of the codes.")
     lf_codes: int = Field(160, ge=2, le=65536, description="Codes in the low-frequency codebook.")
     hf_codes: int = Field(256, ge=2, le=65536, description="Codes in the high-frequency codebook.")
+    lf_levels: list[int] | None = Field(
+        None,
+        description="Instead of a learned codebook, a fixed grid (finite scalar quantisation) with so many levels in"
+        " each dimension; their product must be `lf_codes`, and their number takes the place of `code_dim`.",
+    )
+    hf_levels: list[int] | None = Field(None, description="The same for the high-frequency band.")
     codebook_decay: float = Field(0.9, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
     codebook_patience: int | None = Field(
         50,
@@ -259,6 +272,11 @@ class TimeVQVAESettings(DraftedSettings):
                 f"`lf_bins` ({self.lf_bins}) leaves no frequency for the other band: `n_fft` {self.n_fft} has"
                 f" {self.n_fft // 2 + 1}"
             )
+        for band, levels, codes in (("lf", self.lf_levels, self.lf_codes), ("hf", self.hf_levels, self.hf_codes)):
+            if levels is not None and (min(levels, default=0) < 2 or math.prod(levels) != codes):
+                raise ValueError(
+                    f"`{band}_levels` {levels} must be numbers of 2 or more whose product is `{band}_codes` ({codes})"
+                )
         if self.lost_noise and self.draft == "none":
             raise ValueError("`lost_noise` is for `draft: beats`: its levels are those of what drafts leave")
         if self.lost_noise and self.enhancer is not None:
@@ -280,10 +298,28 @@ class TimeVQVAESampleSettings(Settings):
         ge=0,
         description="Classifier-free guidance scale; 1 is none, and costs one network pass a round instead of two.",
     )
+    guidance_levels: tuple[float, float] | None = Field(
+        None,
+        strict=False,
+        description="Shares of tokens still to draw, lowest and highest, that guidance is confined to; null: all. What"
+        " arXiv 2404.07724 does at noise levels.",
+    )
+
+    @model_validator(mode="after")
+    def _levels_ascend(self) -> TimeVQVAESampleSettings:
+        if self.guidance_levels is not None and not 0 <= self.guidance_levels[0] < self.guidance_levels[1] <= 1:
+            raise ValueError(f"`guidance_levels` must ascend between 0 and 1, not {list(self.guidance_levels)}")
+        return self
+
+    def guidance_at(self, left: float) -> float:
+        """Return the guidance scale where a share of the tokens is still to draw."""
+        if self.guidance_levels is None or self.guidance_levels[0] <= left <= self.guidance_levels[1]:
+            return self.guidance
+        return 1.0
 
     @property
     def evaluations(self) -> int:
-        """Rounds a record, of both priors."""
+        """Rounds a record, of both priors if they are masked ones."""
         return self.lf_rounds + self.hf_rounds
 
 
@@ -310,9 +346,17 @@ class BandVQVAE(nn.Module):
     Convolutions are two-dimensional on channels-last tensors, which on CPUs are twice as fast as one-dimensional ones.
     """
 
-    def __init__(self, channels: int, frames: int, halvings: int, codes: int, settings: TimeVQVAESettings) -> None:
+    def __init__(
+        self,
+        channels: int,
+        frames: int,
+        halvings: int,
+        codes: int,
+        levels: list[int] | None,
+        settings: TimeVQVAESettings,
+    ) -> None:
         super().__init__()
-        hidden, dim = settings.hidden, settings.code_dim
+        hidden, dim = settings.hidden, settings.code_dim if levels is None else len(levels)
         self.frames = frames
         self.padded = -(-frames // 2**halvings) * 2**halvings
         self.tokens = self.padded // 2**halvings
@@ -323,7 +367,11 @@ class BandVQVAE(nn.Module):
             up = [nn.LeakyReLU(), nn.ConvTranspose2d(inside, outside, (1, 4), stride=(1, 2), padding=(0, 1)), *up]
         blocks = [ResBlock(hidden) for _ in range(2 * settings.res_blocks)]
         self.encoder = nn.Sequential(*down, *blocks[: settings.res_blocks], nn.Conv2d(hidden, dim, 1))
-        self.quantizer = VectorQuantizer(codes, dim, settings.codebook_decay, settings.codebook_patience)
+        self.quantizer: Quantizer = (
+            VectorQuantizer(codes, dim, settings.codebook_decay, settings.codebook_patience)
+            if levels is None
+            else FiniteScalarQuantizer(levels)
+        )
         self.decoder = nn.Sequential(
             nn.Conv2d(dim, hidden, (1, 3), padding=(0, 1)), *blocks[settings.res_blocks :], *up
         )
@@ -332,7 +380,7 @@ class BandVQVAE(nn.Module):
     def encode(self, band: Tensor) -> Tensor:
         """Encode ``(b, frames, channels)`` to ``(b, tokens, dim)``."""
         vectors: Tensor = self.encoder(_to_image(F.pad(band, (0, 0, 0, self.padded - self.frames))))
-        return _from_image(vectors)
+        return self.quantizer.bound(_from_image(vectors))
 
     def decode(self, codes: Tensor) -> Tensor:
         """Decode ``(b, tokens, dim)`` to ``(b, frames, channels)``."""
@@ -349,10 +397,11 @@ class BandVQVAE(nn.Module):
         return self.decode(F.embedding(tokens, self.quantizer.codebook))
 
     def forward(self, band: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction of a band, and the commitment loss."""
+        """Return the reconstruction of a band, and the commitment loss (of a learned codebook)."""
         vectors = self.encode(band)
         codes = self.quantizer(vectors.flatten(0, 1)).reshape(vectors.shape)
-        commitment_loss = F.mse_loss(vectors.float(), codes)
+        learned = isinstance(self.quantizer, VectorQuantizer)
+        commitment_loss = F.mse_loss(vectors.float(), codes) if learned else vectors.new_zeros(())
         straight_through = vectors + (codes - vectors).detach()
         return self.decode(straight_through), commitment_loss
 
@@ -374,8 +423,9 @@ class Tokenizer(nn.Module):
         super().__init__()
         self.bands = BandSTFT(settings.n_fft, settings.lf_bins, length)
         frames, (low, high) = self.bands.frames, self.bands.bins
-        self.lf = BandVQVAE(2 * channels * low, frames, settings.lf_halvings, settings.lf_codes, settings)
-        self.hf = BandVQVAE(2 * channels * high, frames, settings.hf_halvings, settings.hf_codes, settings)
+        s = settings
+        self.lf = BandVQVAE(2 * channels * low, frames, s.lf_halvings, s.lf_codes, s.lf_levels, s)
+        self.hf = BandVQVAE(2 * channels * high, frames, s.hf_halvings, s.hf_codes, s.hf_levels, s)
 
     def forward(self, signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return each band's reconstruction error, ``(b, frames, channels)``, and the sum of the commitment losses."""
@@ -403,7 +453,10 @@ class Tokenizer(nn.Module):
 
 
 class Prior(nn.Module):
-    """A bidirectional transformer over partly masked tokens, given the class and, for HF, the LF tokens.
+    """A transformer over tokens, given the class and, for HF, the LF tokens.
+
+    A masked prior sees all tokens that are not masked. A causal one sees at each token those before it, and at the
+    first the mask token.
 
     Args:
         tokens: tokens a record.
@@ -427,6 +480,7 @@ class Prior(nn.Module):
     ) -> None:
         super().__init__()
         self.tokens, self.codes, self.no_class = tokens, codes, classes
+        self.causal = settings.order == "causal"
         self.token = nn.Embedding(codes + 1, settings.width)
         self.label = nn.Embedding(classes + 1, settings.width)
         self.given: nn.Embedding | None = None
@@ -440,7 +494,10 @@ class Prior(nn.Module):
             self.register_buffer("given_at", at, persistent=False)
         self.start = nn.Sequential(nn.LayerNorm(settings.width), nn.Dropout(settings.dropout))
         self.layers = nn.Sequential(
-            *[TransformerBlock(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)]
+            *[
+                TransformerBlock(settings.width, settings.heads, settings.dropout, self.causal)
+                for _ in range(settings.layers)
+            ]
         )
         self.end = nn.Sequential(
             nn.LayerNorm(settings.width),
@@ -481,6 +538,8 @@ class Prior(nn.Module):
             shown: for the prior of HF, LF tokens ``(b, m)`` of the same record; with drafts then the plan's phases at
                 the tokens, ``(b, phases, n)``.
         """
+        if self.causal:
+            tokens = F.pad(tokens[:, :-1], (1, 0), value=self.codes)
         x = self.token(tokens) + self.label(labels)[:, None]
         if self.plan is not None:
             x = x + INITIAL_STD * self.plan(shown[-1].transpose(1, 2))
@@ -502,14 +561,42 @@ def _random_fourier_features(codebook: Tensor, number: int) -> Tensor:
     return math.sqrt(2) * torch.cos(centred @ frequency + phase)
 
 
+def _inverse_cdf(p: Tensor, uniform: Tensor) -> Tensor:
+    """Draw tokens ``(...)`` from probabilities ``(..., codes)``, which may not quite add up to 1."""
+    return (p.cumsum(-1) < (uniform * p.sum(-1))[..., None]).sum(-1).clamp(max=p.shape[-1] - 1)
+
+
+Logits = Callable[[Tensor, float], Tensor]
+"""Maps tokens ``(b, n)``, and the share of them that is still to draw, to logits ``(b, n, codes)``."""
+
+
+@torch.no_grad()
+def autoregressive_decode(logits: Logits, masked: Tensor, uniform: Callable[[], Tensor]) -> Tensor:
+    """Draw one token after another, each given those before it.
+
+    Args:
+        logits: those of a token must not depend on it or on later ones.
+        masked: ``(b, n)``, all mask tokens.
+        uniform: returns ``(b, 2, n)`` uniform on (0, 1).
+
+    Returns:
+        Tokens ``(b, n)``.
+    """
+    tokens, drawn_with = masked.clone(), uniform()[:, 0]
+    for i in range(tokens.shape[1]):
+        p = logits(tokens, 1 - i / tokens.shape[1])[:, i].float().softmax(dim=-1)
+        tokens[:, i] = _inverse_cdf(p, drawn_with[:, i])
+    return tokens
+
+
 @torch.no_grad()
 def maskgit_decode(
-    logits: Callable[[Tensor], Tensor], masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]
+    logits: Logits, masked: Tensor, rounds: int, temperature: float, uniform: Callable[[], Tensor]
 ) -> Tensor:
     """Iterative decoding of masked tokens, the most confident first (MaskGIT, section 3.2).
 
     Args:
-        logits: maps tokens ``(b, n)`` to logits ``(b, n, codes)``.
+        logits: of all tokens.
         masked: ``(b, n)``, all mask tokens.
         rounds: T; after round k, a share cos(pi/2 k/T) of the tokens is masked again (cosine schedule).
         temperature: a token's confidence is log p + temperature (1 - k/T) times Gumbel noise.
@@ -519,11 +606,12 @@ def maskgit_decode(
         Tokens ``(b, n)``.
     """
     tokens = masked
+    mask_again = masked.shape[1]
     for k in range(1, rounds + 1):
         is_masked = tokens == masked
-        p = logits(tokens).float().softmax(dim=-1)
+        p = logits(tokens, mask_again / masked.shape[1]).float().softmax(dim=-1)
         for_token, for_gumbel = uniform().unbind(1)
-        drawn = (p.cumsum(-1) < (for_token * p.sum(-1))[..., None]).sum(-1).clamp(max=p.shape[-1] - 1)
+        drawn = _inverse_cdf(p, for_token)
         log_p = p.gather(-1, drawn[..., None])[..., 0].log()
         confidence = log_p - temperature * (1 - k / rounds) * (-for_gumbel.log()).log()
         confidence = confidence.masked_fill(~is_masked, math.inf)
@@ -705,7 +793,8 @@ class TimeVQVAE(DraftedGenerator):
         tokenizer = self.module.tokenizer
         x = self.to_network(signals.batch(validation_rows(signals.labels, 2 * BATCH))[0])
         for part, band in zip((tokenizer.lf, tokenizer.hf), tokenizer.bands.split(x), strict=True):
-            part.quantizer.kmeans_init(part.encode(band).flatten(0, 1))
+            if isinstance(part.quantizer, VectorQuantizer):
+                part.quantizer.kmeans_init(part.encode(band).flatten(0, 1))
 
     def tokenizer_loss(self, module: nn.Module, signals: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of stage 1 on signals ``(b, 12, length)`` in mV; see the module."""
@@ -837,6 +926,8 @@ class TimeVQVAE(DraftedGenerator):
     ) -> Tensor:
         """Cross-entropy on masked tokens; the share masked is the cosine of a uniform number (MaskGIT, section 3.1).
 
+        That of a causal prior is on all tokens.
+
         ``tokens`` are those of both bands, ``(b, LF tokens + HF tokens)``; ``band`` says which of them to predict. With
         drafts, states follow them.
         """
@@ -850,9 +941,11 @@ class TimeVQVAE(DraftedGenerator):
         share = torch.rand(b, 1, generator=generator, device=target.device)
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
         masked = order < (torch.cos(share * (math.pi / 2)) * n).ceil()
+        if prior.causal:
+            masked = torch.ones_like(masked)
         if module.training:
             labels = drop_classes(labels, prior.no_class, self.settings.class_dropout, generator)
-        logits = module(torch.where(masked, prior.codes, target), labels, *given)
+        logits = module(target if prior.causal else torch.where(masked, prior.codes, target), labels, *given)
         return F.cross_entropy(logits[masked].float(), target[masked])
 
     def _fit_prior(
@@ -928,12 +1021,14 @@ class TimeVQVAE(DraftedGenerator):
                 given = (*given, self.phases(states, prior.tokens))
             nothing = torch.full_like(y, prior.no_class)
 
-            def logits(tokens: Tensor) -> Tensor:
+            def logits(tokens: Tensor, left: float) -> Tensor:
                 return classifier_free_guidance(
-                    lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance
+                    lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance_at(left)
                 )
 
             masked = torch.full((len(y), prior.tokens), prior.codes, device=device)
+            if prior.causal:
+                return autoregressive_decode(logits, masked, lambda: uniform(prior.tokens))
             return maskgit_decode(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))
 
         lf = draw(module.lf_prior, settings.lf_rounds, settings.lf_temperature)

@@ -1,6 +1,13 @@
-"""Vector quantiser: a codebook learned by exponential moving averages (van den Oord et al. 2017, arXiv 1711.00937)."""
+"""Vector quantisers: a learned codebook (van den Oord et al. 2017, arXiv 1711.00937), and a fixed grid of codes.
+
+Both are called with an encoder's vectors and return the nearest codes, without gradient. The straight-through gradient
+is left to the caller.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +16,58 @@ from torch import Tensor, nn
 from ecgpipe.generate import distributed
 
 
-class VectorQuantizer(nn.Module):
+class Quantizer(nn.Module):
+    """Replaces vectors with the nearest of its codes, ``codebook (codes, dim)``."""
+
+    codebook: Tensor
+
+    def bound(self, vectors: Tensor) -> Tensor:
+        """Bring an encoder's vectors ``(..., dim)`` to where the codes are, with gradient."""
+        return vectors
+
+    def indices(self, vectors: Tensor) -> Tensor:
+        """Return the index of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
+        # In float32 even where the networks run in bfloat16, whose rounding is as large as the distance between codes.
+        with torch.autocast(vectors.device.type, enabled=False):
+            return (self.codebook.square().sum(1) - 2 * vectors.float() @ self.codebook.T).argmin(dim=1)
+
+    @torch.no_grad()
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Replace vectors ``(n, dim)`` with their nearest codes, without gradient."""
+        return F.embedding(self.indices(vectors.detach()), self.codebook)
+
+
+class FiniteScalarQuantizer(Quantizer):
+    """A grid of codes: each of the few dimensions has a number of levels (Mentzer et al. 2024, arXiv 2309.15505).
+
+    Nothing of it is learned, so that no code can die, and there is no commitment loss. The codes' levels are evenly
+    spaced from -1 to 1 in every dimension.
+    """
+
+    def __init__(self, levels: Sequence[int]) -> None:
+        """Take the number of levels of each dimension, 2 or more; their product is the number of codes."""
+        super().__init__()
+        grid = torch.cartesian_prod(*[torch.linspace(-1, 1, n) for n in levels])
+        self.register_buffer("codebook", grid.reshape(math.prod(levels), len(levels)))
+        # Each level's cell is equally wide, the outermost ones' too.
+        self.register_buffer("reach", torch.tensor([n / (n - 1) for n in levels]), persistent=False)
+
+    reach: Tensor
+
+    def bound(self, vectors: Tensor) -> Tensor:
+        """Squash vectors by a hyperbolic tangent to the grid's cells (section 3.1)."""
+        return self.reach * vectors.tanh()
+
+
+class VectorQuantizer(Quantizer):
     """Codebook that follows the encoder's vectors by moving averages (appendix A.1), with dead codes replaced.
 
     A code is dead when no vector has chosen it for ``patience`` steps. One that is chosen now and then, for what is
     rare in the records, stays.
 
-    The commitment loss and the straight-through gradient are left to the caller, who has the encoder's vectors.
+    The commitment loss is left to the caller, who has the encoder's vectors.
     """
 
-    codebook: Tensor
     count: Tensor
     total: Tensor
     idle: Tensor
@@ -35,12 +84,6 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("count", torch.ones(codes))
         self.register_buffer("total", codebook.clone())
         self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
-
-    def indices(self, vectors: Tensor) -> Tensor:
-        """Return the index of the nearest code: ``(n, dim)`` to ``(n,)``, int64."""
-        # In float32 even where the networks run in bfloat16, whose rounding is as large as the distance between codes.
-        with torch.autocast(vectors.device.type, enabled=False):
-            return (self.codebook.square().sum(1) - 2 * vectors.float() @ self.codebook.T).argmin(dim=1)
 
     @torch.no_grad()
     def kmeans_init(self, vectors: Tensor, iterations: int = 10) -> None:

@@ -27,9 +27,10 @@ from ecgpipe.generate.time_vqvae import (
     TimeVQVAE,
     TimeVQVAENetwork,
     Tokenizer,
+    autoregressive_decode,
     maskgit_decode,
 )
-from ecgpipe.generate.vector_quantizer import VectorQuantizer, codebook_usage
+from ecgpipe.generate.vector_quantizer import FiniteScalarQuantizer, VectorQuantizer, codebook_usage
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
 PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
@@ -189,6 +190,40 @@ def test_without_patience_codes_stay_where_they_are() -> None:
     assert quantizer.codebook.flatten().tolist() == [0.0, 9.0]
 
 
+def test_a_grid_has_each_combination_of_levels_and_learns_nothing() -> None:
+    quantizer = FiniteScalarQuantizer([3, 2]).train()
+    levels = [[a, b] for a in (-1.0, 0.0, 1.0) for b in (-1.0, 1.0)]
+    assert quantizer.codebook.tolist() == levels
+    far = quantizer.bound(torch.tensor([[-9.0, 9.0], [0.0, -9.0], [9.0, 9.0]]))
+    assert quantizer(far).tolist() == [[-1.0, 1.0], [0.0, -1.0], [1.0, 1.0]]
+    assert quantizer.codebook.tolist() == levels
+    assert not list(quantizer.parameters())
+    assert FiniteScalarQuantizer([5]).codebook.flatten().tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+
+
+def test_a_grids_cells_are_equally_wide() -> None:
+    quantizer = FiniteScalarQuantizer([4])
+    bounded = quantizer.bound(torch.atanh(torch.linspace(-0.9999, 0.9999, 40001))[:, None])
+    share = torch.bincount(quantizer.indices(bounded), minlength=4) / len(bounded)
+    torch.testing.assert_close(share, torch.full((4,), 0.25), atol=1e-3, rtol=0)
+
+
+def test_a_grid_takes_the_place_of_the_codebook(sines: Dataset, tmp_path: Path) -> None:
+    generator = untrained(sines, lf_levels=[4, 2], hf_levels=[2, 2, 2], lf_codes=8, hf_codes=8)
+    lf, hf = generator.module.tokenizer.lf, generator.module.tokenizer.hf
+    assert [part.quantizer.codebook.shape for part in (lf, hf)] == [(8, 2), (8, 3)]
+    x = torch.randn(2, lf.frames, lf.encoder[0].in_channels)
+    out, commitment_loss = lf(x)
+    assert float(commitment_loss) == 0
+    out.square().mean().backward()
+    gradient = lf.encoder[0].weight.grad
+    assert gradient is not None
+    assert float(gradient.abs().max()) > 0
+    fit(generator, sines, tmp_path / "state")
+    generator.save(tmp_path / "model")
+    assert np.array_equal(sample(TimeVQVAE.load(tmp_path / "model")), sample(generator))
+
+
 def test_codebook_usage() -> None:
     assert codebook_usage(torch.tensor([[0, 0], [3, 3]]), 9) == (2.0, pytest.approx(2.0))
     assert codebook_usage(torch.tensor([[4, 4, 4]]), 9) == (1.0, pytest.approx(1.0))
@@ -265,7 +300,8 @@ def uniform(number: int, tokens: int) -> Callable[[], torch.Tensor]:
 def test_rounds_keep_as_many_tokens_as_the_cosine_says_and_never_change_one() -> None:
     seen: list[torch.Tensor] = []
 
-    def logits(tokens: torch.Tensor) -> torch.Tensor:
+    def logits(tokens: torch.Tensor, left: float) -> torch.Tensor:
+        assert left == pytest.approx(float((tokens == 5).float().mean()))
         seen.append(tokens)
         return torch.zeros(*tokens.shape, 5)
 
@@ -279,7 +315,7 @@ def test_rounds_keep_as_many_tokens_as_the_cosine_says_and_never_change_one() ->
 
 def test_one_round_draws_from_the_distribution() -> None:
     p = torch.tensor([0.5, 0.0, 0.3, 0.2])
-    out = maskgit_decode(lambda t: p.log().expand(*t.shape, 4), torch.full((50, 400), 4), 1, 1.0, uniform(50, 400))
+    out = maskgit_decode(lambda t, _: p.log().expand(*t.shape, 4), torch.full((50, 400), 4), 1, 1.0, uniform(50, 400))
     torch.testing.assert_close(torch.bincount(out.flatten(), minlength=4) / 20000, p, atol=0.015, rtol=0)
 
 
@@ -288,7 +324,7 @@ def test_without_temperature_the_surest_token_is_kept_first() -> None:
     sharp[0, 7, 1] = 50.0
     seen: list[torch.Tensor] = []
 
-    def logits(tokens: torch.Tensor) -> torch.Tensor:
+    def logits(tokens: torch.Tensor, left: float) -> torch.Tensor:
         seen.append(tokens)
         return sharp
 
@@ -321,6 +357,52 @@ def test_the_loss_is_that_of_masked_tokens_only(model: TimeVQVAE, sines: Dataset
         dropped = seen["labels"] == 3
         assert bool(dropped.any()) == learning
         assert torch.equal(seen["labels"][~dropped], labels[~dropped])
+
+
+def causal_prior() -> Prior:
+    torch.manual_seed(0)
+    prior = Prior(9, 5, 2, PriorSettings(width=16, layers=2, heads=2, order="causal"))
+    torch.nn.init.normal_(prior.bias)
+    return prior.eval()
+
+
+def test_a_causal_prior_sees_the_past_only() -> None:
+    prior, labels = causal_prior(), torch.tensor([1])
+    tokens = torch.randint(5, (1, 9))
+    before = prior(tokens, labels)
+    for place in range(9):
+        changed = tokens.clone()
+        changed[0, place] = (tokens[0, place] + 1) % 5
+        moved = (prior(changed, labels) - before).abs().amax(dim=(0, 2)) > 1e-6
+        assert not moved[: place + 1].any()
+        assert bool(moved[place + 1 :].all())
+
+
+def test_a_causal_priors_loss_is_that_of_all_tokens(sines: Dataset, tmp_path: Path) -> None:
+    generator = untrained(sines, lf_prior={**PRIOR, "order": "causal"})
+    fit(generator, sines, tmp_path)
+    tokens, labels = generator.tokens(Signals.of(sines, "train"), "cpu").batch(np.arange(36))
+    prior = generator.module.lf_prior.eval()
+    lf = tokens[:, : prior.tokens]
+    value = generator.prior_loss("lf", prior, tokens, labels, torch.Generator().manual_seed(0))
+    log_p = prior(lf, labels).log_softmax(-1).gather(-1, lf[..., None])
+    assert value.item() == pytest.approx(-log_p.mean().item(), rel=1e-5)
+    together = sample(generator)
+    assert np.array_equal(sample(generator, slice(2, 4)), together[2:4])
+
+
+def test_tokens_are_drawn_one_after_another_from_their_distribution() -> None:
+    first, then = torch.tensor([0.7, 0.3]), torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+
+    def logits(tokens: torch.Tensor, left: float) -> torch.Tensor:
+        out = torch.zeros(*tokens.shape, 2)
+        out[:, 0] = first.log()
+        out[:, 1] = then[tokens[:, 0].clamp(max=1)].log()
+        return out
+
+    out = autoregressive_decode(logits, torch.full((20000, 2), 2), uniform(20000, 2))
+    share = torch.bincount(2 * out[:, 0] + out[:, 1], minlength=4) / len(out)
+    torch.testing.assert_close(share, (first[:, None] * then).flatten(), atol=0.015, rtol=0)
 
 
 def test_embeddings_start_alike_for_like_codes() -> None:
@@ -388,6 +470,20 @@ def test_guidance_one_is_one_conditional_pass(model: TimeVQVAE, monkeypatch: pyt
     close = sample(model, settings=PLAIN.model_copy(update={"guidance": 1.0 + 1e-6}))
     assert asked[5:] == [{3}, {0, 1, 2}] * 5
     np.testing.assert_allclose(close, plain, atol=1e-4)
+
+
+def test_guidance_is_confined_to_its_levels(model: TimeVQVAE) -> None:
+    def drawn(**settings: Any) -> np.ndarray:
+        return sample(model, settings=PLAIN.model_copy(update=settings))
+
+    everywhere, nowhere = drawn(guidance=4.0), drawn()
+    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 1.0)), everywhere)
+    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 0.01)), nowhere)
+    between = drawn(guidance=4.0, guidance_levels=(0.2, 0.9))
+    assert not np.array_equal(between, everywhere)
+    assert not np.array_equal(between, nowhere)
+    with pytest.raises(ValidationError, match="must ascend between 0 and 1"):
+        TimeVQVAE.SampleSettings(guidance_levels=(0.9, 0.2))
 
 
 def test_a_run_that_was_cut_off_in_any_stage_ends_in_the_same_weights(
@@ -507,6 +603,8 @@ def test_the_presets_grow() -> None:
         ({"n_fft": 10}, "n_fft"),
         ({"lf_bins": 9}, "leaves no frequency for the other band"),
         ({"lf_prior": {"width": 30, "heads": 4}}, "must divide by twice"),
+        ({"lf_levels": [8, 8], "lf_codes": 160}, r"product is `lf_codes` \(160\)"),
+        ({"hf_levels": [256, 1], "hf_codes": 256}, "numbers of 2 or more"),
         ({"hf_prior": {"depth": 3}}, "depth"),
         ({"draft": "none", "lost_noise": True}, "`lost_noise` is for `draft: beats`"),
         ({"draft": "beats", "lost_noise": True, "enhancer": {}}, "choose one"),

@@ -49,7 +49,12 @@ class MeanBeatSettings(TrainingSettings):
     lead_mixing: float = Field(0.06, ge=0, description="Deviation of the random mixing of leads in training.")
     amplitude_jitter: float = Field(0.1, ge=0, description="Deviation of the log of the random size in training.")
     evaluations: int = Field(40, ge=1, description="Noise levels visited in drawing.")
-    guidance: float = Field(1.7, ge=0, description="Guidance scale in drawing, at noise levels of 0.1 to 3; 1 is none.")
+    guidance: float = Field(1.7, ge=0, description="Guidance scale in drawing; 1 is none.")
+    guidance_levels: tuple[float, float] | None = Field(
+        (0.1, 3.0),
+        strict=False,
+        description="Noise deviations, lowest and highest, that guidance is confined to (arXiv 2404.07724); null: all.",
+    )
     steps: int = Field(600, ge=1, description="Training steps.")
     batch: int = Field(256, ge=1, description="Mean beats a training step.")
     learning_rate: float = Field(2.5e-3, gt=0, description="Highest learning rate.")
@@ -217,10 +222,11 @@ class MeanBeatModel:
         noise = _noise(seeds, (settings.evaluations + 1, len(self.basis))).double()
         levels = torch.exp(torch.linspace(math.log(HIGHEST), math.log(LOWEST), settings.evaluations)).double()
         x, figures, nothing = HIGHEST * noise[0], rhythm.double(), torch.full_like(y, len(self.spec.classes))
+        low, high = settings.guidance_levels or (0.0, math.inf)
         for s, after, fresh in zip(levels, [*levels[1:], torch.zeros(()).double()], noise[1:], strict=True):
             level = s.expand(len(y))
             clean = module(x, level, y, figures)
-            if settings.guidance != 1 and 0.1 < float(s) < 3:
+            if settings.guidance != 1 and low <= float(s) <= high:
                 clean = torch.lerp(module(x, level, nothing, figures), clean, settings.guidance)
             variance = after.square() * (s.square() - after.square()) / s.square()
             x = clean + (after.square() - variance).clamp(min=0).sqrt() / s * (x - clean) + variance.sqrt() * fresh

@@ -169,6 +169,25 @@ def test_draws_depend_on_class_and_seed_alone(trained: DraftModel) -> None:
     assert (other_class != together).any(dim=1).all()
 
 
+def test_guidance_is_confined_to_its_levels(trained: DraftModel) -> None:
+    model, labels, seeds = trained.mean_beats, np.arange(7), np.arange(7)
+    settings, rhythm = model.settings, torch.zeros(7, 3)
+
+    def drawn(guidance: float, levels: tuple[float, float] | None) -> torch.Tensor:
+        model.settings = settings.model_copy(update={"guidance": guidance, "guidance_levels": levels})
+        try:
+            return model.draw(labels, rhythm, seeds)
+        finally:
+            model.settings = settings
+
+    everywhere, nowhere = drawn(2.0, None), drawn(1.0, None)
+    assert torch.equal(drawn(2.0, (0.0, 1e6)), everywhere)
+    assert torch.equal(drawn(2.0, (1e5, 1e6)), nowhere)
+    between = drawn(2.0, (0.1, 3.0))
+    assert not torch.equal(between, everywhere)
+    assert not torch.equal(between, nowhere)
+
+
 @pytest.mark.parametrize("patch", [1, 8])
 def test_states_render_what_was_found(records: Records, trained: DraftModel, patch: int) -> None:
     from ecgpipe.generate.protocol import Signals
