@@ -2,6 +2,7 @@
 
     python benchmarks/learning_strips.py           # of the models in --work
     python benchmarks/learning_strips.py --only real-time_diffusion-beats-300s-1
+    python benchmarks/learning_strips.py --study .   # what the default study in this folder drew for its first dataset
 
 The strips are the first samples of each rhythm, those of the sampling seeds 0, 1, 2 ...: nobody chose them. Shown are
 the leads I, II, V1 and V5 over ten seconds, each about its median. Real records are not shown: they stay out of the
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from learning_cells import Cell, cells
+from learning_cells import NEURAL, Cell, cells
 from learning_records import SPEC
 from measuring import DOCS, ROOT, parser
 from PIL import Image
 
+from ecgpipe.config import load
+from ecgpipe.dataset import Dataset
 from ecgpipe.files import atomic_path
 from ecgpipe.leads import LEADS
 from ecgpipe.simulator.hospitals import RHYTHMS
@@ -72,11 +75,24 @@ def title_of(cell: Cell) -> str:
     return f"{cell.generator} {way}, trained on {trained}, budget {cell.budget} s, sampling seed 0 and following"
 
 
+def of_study(folder: Path) -> None:
+    """Draw what each neural generator of the default study drew for its first dataset."""
+    dataset = load(folder / "config.yaml").datasets[0]
+    for generator in NEURAL:
+        samples = Dataset.load(folder / "results" / "samples" / dataset / generator)
+        title = f"{generator} in the default study, trained on {dataset}, sampling seed 0 and following"
+        strips(samples.signals, samples.labels, IMAGES / f"strips-study-{generator}.png", title)
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--work", type=Path, default=ROOT / "results" / "learning", help="--work of learning.py")
     arguments.add_argument("--only", nargs="+", help="names of cells; else those of seed 1, five minutes, with drafts")
+    arguments.add_argument("--study", type=Path, help="folder of a finished default study, to show its samples instead")
     args = arguments.parse_args()
+    if args.study:
+        of_study(args.study)
+        return
     for cell in cells():
         wanted = cell.budget == 300 and cell.seed == 1 and cell.draft == "beats"
         path = args.work / "models" / str(cell) / "samples.npz"

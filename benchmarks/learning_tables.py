@@ -39,7 +39,13 @@ def per_rhythm(row: dict[str, Any]) -> str:
 def table(csv: Path = CSV) -> str:
     """Return the CSV as a Markdown table."""
     heads = ["dataset", "budget, s", "generator", "seed", "CPU s", "agreement [95 %]", " ".join(RHYTHMS)]
-    heads += ["Fréchet distance", "nearest training record, mV (nearer than 1 %)", "copies", "rate, /min", "RR CV"]
+    heads += [
+        "Fréchet distance",
+        "nearest training record, mV (nearer than 1 %)",
+        "copies (most alike)",
+        "rate, /min",
+        "RR CV",
+    ]
     heads += ["ectopic, pause, waves, %"]
     lines = []
     found = pd.read_csv(csv)
@@ -62,7 +68,7 @@ def table(csv: Path = CSV) -> str:
             per_rhythm(row),
             f"{row['frechet']:.1f}",
             near,
-            "" if pd.isna(row["copies"]) else f"{row['copies']:.0f}",
+            "" if pd.isna(row["copies"]) else f"{row['copies']:.0f} ({row['similarity']:.2f})",
             f"{row['rate_distance']:.1f}",
             f"{row['rr_cv_distance']:.3f}",
             " ".join(f"{100 * row[f'{name}_share']:.0f}" for name in ("ectopic", "pause", "waves")),

@@ -15,12 +15,15 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.mark.parametrize(
     ("name", "document", "section"),
     [
+        ("ablation", "generators.md", "ablation"),
         ("beat_detection", "generators.md", "beat_detection"),
         ("closeness", "performance.md", "closeness"),
         ("closeness_real", "closeness.md", "real"),
         ("codebook", "generators.md", "codebook"),
+        ("cpu_training", "performance.md", "cpu_training"),
         ("drafts", "generators.md", "drafts"),
         ("full_scale", "performance.md", "full-scale"),
+        ("learning_rhythms", "generators.md", "learning_rhythms"),
         ("matrix", "statistics.md", "matrix"),
         ("planted_patients", "closeness.md", "patients"),
         ("planted_rotations", "statistics.md", "rotations"),

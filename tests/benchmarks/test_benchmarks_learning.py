@@ -222,6 +222,31 @@ def test_rates_and_pauses_are_read_off_the_beats(measures: ModuleType) -> None:
     assert measures.rhythm_figures(found, found)["rate_distance"] == 0
 
 
+def test_rates_and_distances_by_rhythm(load: Callable[[str], ModuleType]) -> None:
+    of = load("learning_rhythms")
+    cell = load("learning_cells").Cell("real", "diffwave", "beats", 300, 1)
+    classes = load("ecgpipe.simulator.hospitals").RHYTHMS
+    signals = np.stack([regular(seconds) for seconds in (0.8, 0.8, 0.5, 0.5)])
+    labels = [classes[0], classes[0], classes[1], classes[1]]
+    spec = SignalSpec(100.0, 1000, classes)
+    training = Dataset(signals, pd.DataFrame({"label": labels}), spec)
+    moved = Dataset(signals + twelve_from_independent(np.full((1, 8, 1000), 0.1, np.float32)), training.records, spec)
+    found = of.of_samples(cell, moved, training, {0: np.array([0.2, 0.2])}).set_index("rhythm")
+    assert found["rate_50"].tolist() == pytest.approx([75, 120], rel=0.01)
+    assert found["rr_cv_90"].max() < 0.02
+    assert found["training_records"].tolist() == [2, 2]
+    assert found.loc[classes[0], "nearest_ratio"] == pytest.approx(0.5, rel=1e-3)
+    assert found.loc[classes[0], "nearer_than_tenth"] == 1
+    assert np.isnan(found.loc[classes[1], "nearest_ratio"]), "no held-out record of this rhythm"
+
+
+def regular(seconds: float) -> np.ndarray:
+    """Return a record ``(12, 1000)`` with a beat every so many seconds."""
+    moment = np.arange(1000) / 100
+    wave = sum(np.exp(-0.5 * ((moment - t) / 0.02) ** 2) for t in np.arange(0.5, 10, seconds))
+    return twelve_from_independent(np.tile(wave, (8, 1))[None])[0].astype(np.float32)
+
+
 def test_the_blinded_readings_scores_are_those_of_its_answers(load: Callable[[str], ModuleType]) -> None:
     reading = load("blind_reading")
     folder = reading.DATA / "blind_reading"
