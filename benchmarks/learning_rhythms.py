@@ -24,22 +24,39 @@ from ecgpipe.simulator.hospitals import RHYTHMS as CLASSES
 CSV = DATA / "learning_rhythms.csv"
 BUDGET, SEED = 300, 1
 QUANTILES = (0.1, 0.5, 0.9)
+DRAWS = 50
 SHOWN = "real"
 
 
-def of_samples(cell: Cell, samples: Dataset, training: Dataset, held_out: dict[int, np.ndarray]) -> pd.DataFrame:
-    """Return a row for each rhythm: quantiles of rate and RR variation, and distances to the nearest training record.
+def training_against_unseen(samples: np.ndarray, training: np.ndarray, unseen: np.ndarray) -> float:
+    """Return how far samples are from training records, over how far they are from as many unseen ones.
+
+    That is the ratio of the median distances to the nearest of each, the mean over draws of as many records of both.
+    Samples of a generator that memorises are nearer to what it learned from: the ratio is then well below 1.
+    """
+    rng, few = np.random.default_rng(0), min(len(training), len(unseen))
+    ratios = []
+    for _ in range(DRAWS):
+        one, other = (x[rng.permutation(len(x))[:few]] for x in (training, unseen))
+        ratios.append(np.median(nearest(samples, one)) / np.median(nearest(samples, other)))
+    return float(np.mean(ratios))
+
+
+def of_samples(cell: Cell, samples: Dataset, training: Dataset, unseen: Dataset) -> pd.DataFrame:
+    """Return a row for each rhythm: quantiles of rate and RR variation, and distances to training records.
 
     Args:
         cell: what the samples are.
         samples: to measure.
         training: the records that their generator learned from.
-        held_out: distance of each held-out record to the nearest training record, by class.
+        unseen: held-out records.
     """
     table, near = rhythm_table(samples), nearest(samples.signals, training.signals)
+    usual = nearest(unseen.signals, training.signals)
     rows = []
     for label in np.unique(samples.labels):
         own, distance = table[table["label"] == label], near[samples.labels == label]
+        of_unseen = usual[unseen.labels == label]
         row = {
             **cell._asdict(),
             "rhythm": CLASSES[label],
@@ -49,11 +66,13 @@ def of_samples(cell: Cell, samples: Dataset, training: Dataset, held_out: dict[i
         }
         for name in ("rate", "rr_cv"):
             row |= {f"{name}_{100 * q:.0f}": own[name].quantile(q) for q in QUANTILES}
-        ratio, few = np.nan, np.nan
-        if label in held_out:
-            ratio = float(np.median(distance) / np.median(held_out[label]))
-            few = float((distance < np.quantile(held_out[label], 0.1)).mean())
-        rows.append({**row, "nearest_ratio": ratio, "nearer_than_tenth": few})
+        if len(of_unseen):
+            row["nearest_ratio"] = float(np.median(distance) / np.median(of_unseen))
+            row["nearer_than_tenth"] = float((distance < np.quantile(of_unseen, 0.1)).mean())
+            if cell.budget:
+                parts = [np.asarray(d.signals)[d.labels == label] for d in (samples, training, unseen)]
+                row["training_against_unseen"] = training_against_unseen(*parts)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -62,9 +81,7 @@ def collect(work: Path) -> pd.DataFrame:
     found = []
     for dataset in DATASETS:
         of = measure(work, dataset)
-        more = of.data.more
-        held_out = {int(label): of.held_out[more.labels == label] for label in np.unique(more.labels)}
-        found.append(of_samples(Cell(dataset, "real"), more, of.train, held_out))
+        found.append(of_samples(Cell(dataset, "real"), of.data.more, of.train, of.data.more))
         for cell in cells():
             path = work / "models" / str(cell) / "samples.npz"
             if cell.dataset != dataset or (cell.budget, cell.seed) != (BUDGET, SEED) or not path.exists():
@@ -72,14 +89,14 @@ def collect(work: Path) -> pd.DataFrame:
             with np.load(path) as kept:
                 records = pd.DataFrame({"label": [CLASSES[label] for label in kept["labels"]]})
                 samples = Dataset(kept["signals"], records, of.data.dataset.spec)
-            found.append(of_samples(cell, samples, of.train, held_out))
+            found.append(of_samples(cell, samples, of.train, of.data.more))
     return pd.concat(found, ignore_index=True)
 
 
 def render(found: pd.DataFrame) -> str:
     """Return the rows of the real records as a Markdown table."""
     heads = ["rhythm (training records)", "what", "records", "rate, /min: 10, 50, 90 %", "RR CV: 10, 50, 90 %"]
-    heads += ["nearest training record, ratio", "nearer than 10 %"]
+    heads += ["nearest training record, ratio", "nearer than 10 %", "training against unseen"]
     lines = []
     found = found[found["dataset"] == SHOWN]
     for rhythm in [name for name in RHYTHMS if name in set(found["rhythm"])]:
@@ -95,6 +112,7 @@ def render(found: pd.DataFrame) -> str:
                     spread,
                     f"{row['nearest_ratio']:.2f}",
                     f"{100 * row['nearer_than_tenth']:.0f} %",
+                    "" if pd.isna(row["training_against_unseen"]) else f"{row['training_against_unseen']:.3f}",
                 ]
             )
     return markdown_table(heads, lines)

@@ -231,13 +231,18 @@ def test_rates_and_distances_by_rhythm(load: Callable[[str], ModuleType]) -> Non
     spec = SignalSpec(100.0, 1000, classes)
     training = Dataset(signals, pd.DataFrame({"label": labels}), spec)
     moved = Dataset(signals + twelve_from_independent(np.full((1, 8, 1000), 0.1, np.float32)), training.records, spec)
-    found = of.of_samples(cell, moved, training, {0: np.array([0.2, 0.2])}).set_index("rhythm")
+    further = signals[:2] + twelve_from_independent(np.full((1, 8, 1000), 0.2, np.float32))
+    unseen = Dataset(further, pd.DataFrame({"label": labels[:2]}), spec)
+    found = of.of_samples(cell, moved, training, unseen).set_index("rhythm")
     assert found["rate_50"].tolist() == pytest.approx([75, 120], rel=0.01)
     assert found["rr_cv_90"].max() < 0.02
     assert found["training_records"].tolist() == [2, 2]
     assert found.loc[classes[0], "nearest_ratio"] == pytest.approx(0.5, rel=1e-3)
     assert found.loc[classes[0], "nearer_than_tenth"] == 1
+    assert found.loc[classes[0], "training_against_unseen"] == pytest.approx(1, rel=1e-3), "0.1 mV from both"
     assert np.isnan(found.loc[classes[1], "nearest_ratio"]), "no held-out record of this rhythm"
+    copies = of.of_samples(cell, training, training, unseen).set_index("rhythm")
+    assert copies.loc[classes[0], "training_against_unseen"] == pytest.approx(0, abs=1e-6)
 
 
 def regular(seconds: float) -> np.ndarray:
