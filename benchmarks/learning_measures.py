@@ -20,7 +20,7 @@ from ecgpipe.simulator.hospitals import RHYTHMS
 
 PAUSE = 1.5
 """An interval of this many median intervals is a pause."""
-OF_RHYTHM = ("rate", "rr_cv", "ectopic", "pause", "waves")
+OF_RHYTHM = ("rate", "rr_cv", "size_cv", "ectopic", "pause", "waves")
 
 
 def balanced(labels: np.ndarray) -> np.ndarray:
@@ -70,8 +70,8 @@ def rhythm_table(dataset: Dataset) -> pd.DataFrame:
 
 
 def rhythm_rows(plans: Plans, labels: np.ndarray) -> pd.DataFrame:
-    """Return what the beats of each record say: rate (per minute), CV of RR intervals, whether there are ectopic beats,
-    pauses (of :data:`PAUSE`) and free or locked atrial waves.
+    """Return what the beats of each record say: rate (per minute), CV of RR intervals and of the sizes of normal beats,
+    whether there are ectopic beats, pauses (of :data:`PAUSE`) and free or locked atrial waves.
     """
     found = []
     for i in np.flatnonzero(plans.known.numpy() > 0):
@@ -80,11 +80,13 @@ def rhythm_rows(plans: Plans, labels: np.ndarray) -> pd.DataFrame:
         if not len(intervals):
             continue
         kinds = plans.kinds[int(i), : len(times)].numpy()
+        sizes = plans.gains[int(i), : len(times)].numpy()[kinds != ECTOPIC]
         found.append(
             {
                 "label": labels[i],
                 "rate": 60 / intervals.mean(),
                 "rr_cv": intervals.std() / intervals.mean(),
+                "size_cv": sizes.std() / sizes.mean(),
                 "ectopic": float((kinds == ECTOPIC).any()),
                 "pause": float(intervals.max() > PAUSE * np.median(intervals)),
                 "waves": float(plans.atrial_rate[int(i)] > 0),

@@ -64,7 +64,7 @@ def of_samples(cell: Cell, samples: Dataset, training: Dataset, unseen: Dataset)
             "with_beats": len(own),
             "training_records": int((training.labels == label).sum()),
         }
-        for name in ("rate", "rr_cv"):
+        for name in ("rate", "rr_cv", "size_cv"):
             row |= {f"{name}_{100 * q:.0f}": own[name].quantile(q) for q in QUANTILES}
         if len(of_unseen):
             row["nearest_ratio"] = float(np.median(distance) / np.median(of_unseen))
@@ -96,7 +96,7 @@ def collect(work: Path) -> pd.DataFrame:
 def render(found: pd.DataFrame) -> str:
     """Return the rows of the real records as a Markdown table."""
     heads = ["rhythm (training records)", "what", "records", "rate, /min: 10, 50, 90 %", "RR CV: 10, 50, 90 %"]
-    heads += ["nearest training record, ratio", "nearer than 10 %", "training against unseen"]
+    heads += ["beat size CV: median", "nearest training record, ratio", "nearer than 10 %", "training against unseen"]
     lines = []
     found = found[found["dataset"] == SHOWN]
     for rhythm in [name for name in RHYTHMS if name in set(found["rhythm"])]:
@@ -110,6 +110,7 @@ def render(found: pd.DataFrame) -> str:
                     row["records"],
                     rates,
                     spread,
+                    f"{row['size_cv_50']:.3f}",
                     f"{row['nearest_ratio']:.2f}",
                     f"{100 * row['nearer_than_tenth']:.0f} %",
                     "" if pd.isna(row["training_against_unseen"]) else f"{row['training_against_unseen']:.3f}",
