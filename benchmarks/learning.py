@@ -70,9 +70,18 @@ def code_of(generator: str, draft: str) -> str:
 
 
 def same_code(work: Path, old: str, generator: str, draft: str) -> bool:
-    """Say whether code of a digest is the present one, or draws the same samples as far as :func:`confirm` found."""
-    path, now = work / "same_code.json", code_of(generator, draft)
-    return old == now or (path.exists() and old in read_json(path).get(now, []))
+    """Say whether code of a digest is the present one, or draws the same samples as far as :func:`confirm` found.
+
+    If one code draws the samples of a second, and the second those of a third, so does the first.
+    """
+    path, same = work / "same_code.json", {code_of(generator, draft)}
+    groups = [{now, *olds} for now, olds in read_json(path).items()] if path.exists() else []
+    while old not in same:
+        more = set().union(*(group for group in groups if group & same))
+        if more <= same:
+            return False
+        same |= more
+    return True
 
 
 def stale(work: Path, cell: Cell, kept: dict[str, Any]) -> bool:

@@ -62,7 +62,10 @@ WAYS: dict[tuple[str, str], Way] = {
     ("diffwave", "beats"): Way({}, DRAWN_WITH_DRAFTS, _steps(260, 1800, 23000)),
     ("time_vqvae", "beats"): Way({}, {}, _stages((100, 100, 40), (200, 1350, 150), (1500, 17000, 2000))),
 }
-"""What is measured. Without drafts, the diffusion models are what the preset `small` was before there were drafts."""
+"""What is measured. Without drafts, the diffusion models are what the preset `small` was before there were drafts.
+
+``class_spectrum`` is spelled out, although it is now the preset's own without drafts: cells keep their settings.
+"""
 
 
 class Cell(NamedTuple):

@@ -28,7 +28,7 @@ from ecgpipe.generate import training
 from ecgpipe.generate.base import check_drawable
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, DraftedSignals, Residuals, digest_of
 from ecgpipe.generate.drafts.draft import Rendered
-from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.guidance import GuidanceLevels, check_guidance, classifier_free_guidance, drop_classes
 from ecgpipe.generate.preconditioning import (
     FLOOR,
     SpectralPreconditioning,
@@ -190,9 +190,8 @@ class DiffusionSampleSettings(Settings):
         description="Classifier-free guidance scale; 1 is none, and costs one network pass an evaluation instead of"
         " two.",
     )
-    guidance_levels: tuple[float, float] | None = Field(
+    guidance_levels: GuidanceLevels | None = Field(
         None,
-        strict=False,
         description="Noise deviations, lowest and highest, that guidance is confined to, signals having deviation 1"
         " (arXiv 2404.07724); null: all. At high noise guidance narrows what is drawn, at low noise it costs and does"
         " nothing.",
@@ -202,12 +201,6 @@ class DiffusionSampleSettings(Settings):
         description="Start from noise as wide as records are at the highest noise level, not from white noise, with"
         " which slow waves as baseline wander are drawn too small; for `spectral` networks. null: true with drafts.",
     )
-
-    @model_validator(mode="after")
-    def _levels_ascend(self) -> DiffusionSampleSettings:
-        if self.guidance_levels is not None and not 0 <= self.guidance_levels[0] < self.guidance_levels[1]:
-            raise ValueError(f"`guidance_levels` must ascend from 0 or more, not {list(self.guidance_levels)}")
-        return self
 
     def guidance_at(self, alpha: float, sigma: float) -> float:
         """Return the guidance scale at a noise level."""

@@ -7,8 +7,20 @@ with "no class". Samples are then drawn with the conditional prediction moved aw
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator, Field
+
+
+def _ascending(levels: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= levels[0] < levels[1]:
+        raise ValueError(f"`guidance_levels` must ascend from 0 or more, not {list(levels)}")
+    return levels
+
+
+GuidanceLevels = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ascending)]
+"""Lowest and highest level of noise at which there is guidance (Kynkäänniemi et al. 2024, arXiv 2404.07724)."""
 
 
 def drop_classes(labels: torch.Tensor, no_class: int, probability: float, generator: torch.Generator) -> torch.Tensor:

@@ -48,7 +48,7 @@ from ecgpipe.generate.attention import TransformerBlock
 from ecgpipe.generate.base import batches, check_drawable
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, Residuals
 from ecgpipe.generate.drafts.draft import DraftModel
-from ecgpipe.generate.guidance import check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.guidance import GuidanceLevels, check_guidance, classifier_free_guidance, drop_classes
 from ecgpipe.generate.preconditioning import coloured, estimate_class_spectra, white_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.stft import BandSTFT
@@ -92,7 +92,8 @@ class PriorSettings(TrainingSettings):
     order: Literal["masked", "causal"] = Field(
         "masked",
         description="`masked`: predicts masked tokens from all others, and draws in rounds; `causal`: predicts each"
-        " token from those before it, and draws one after another.",
+        " token from those before it, and draws one after another, whatever rounds and temperature are. A causal prior"
+        " of high frequencies knows the low ones up to its own time.",
     )
     width: int = Field(64, ge=8, description="Width of the transformer.")
     layers: int = Field(4, ge=1, description="Layers of the transformer.")
@@ -233,7 +234,8 @@ class TimeVQVAESettings(DraftedSettings):
     lf_levels: list[int] | None = Field(
         None,
         description="Instead of a learned codebook, a fixed grid (finite scalar quantisation) with so many levels in"
-        " each dimension; their product must be `lf_codes`, and their number takes the place of `code_dim`.",
+        " each dimension; their product must be `lf_codes`, and their number takes the place of `code_dim`. Settings of"
+        " learning a codebook and `commitment` do not count then.",
     )
     hf_levels: list[int] | None = Field(None, description="The same for the high-frequency band.")
     codebook_decay: float = Field(0.9, ge=0, lt=1, description="Decay of the codebooks' moving averages.")
@@ -298,18 +300,11 @@ class TimeVQVAESampleSettings(Settings):
         ge=0,
         description="Classifier-free guidance scale; 1 is none, and costs one network pass a round instead of two.",
     )
-    guidance_levels: tuple[float, float] | None = Field(
+    guidance_levels: GuidanceLevels | None = Field(
         None,
-        strict=False,
-        description="Shares of tokens still to draw, lowest and highest, that guidance is confined to; null: all. What"
-        " arXiv 2404.07724 does at noise levels.",
+        description="Shares of tokens still to draw, lowest and highest (1 is all), that guidance is confined to; null:"
+        " everywhere.",
     )
-
-    @model_validator(mode="after")
-    def _levels_ascend(self) -> TimeVQVAESampleSettings:
-        if self.guidance_levels is not None and not 0 <= self.guidance_levels[0] < self.guidance_levels[1] <= 1:
-            raise ValueError(f"`guidance_levels` must ascend between 0 and 1, not {list(self.guidance_levels)}")
-        return self
 
     def guidance_at(self, left: float) -> float:
         """Return the guidance scale where a share of the tokens is still to draw."""
@@ -456,7 +451,7 @@ class Prior(nn.Module):
     """A transformer over tokens, given the class and, for HF, the LF tokens.
 
     A masked prior sees all tokens that are not masked. A causal one sees at each token those before it, and at the
-    first the mask token.
+    first the mask token. Of given tokens and of the plan, it sees those up to the token's own span of time.
 
     Args:
         tokens: tokens a record.
@@ -940,12 +935,11 @@ class TimeVQVAE(DraftedGenerator):
         b, n = target.shape
         share = torch.rand(b, 1, generator=generator, device=target.device)
         order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
-        masked = order < (torch.cos(share * (math.pi / 2)) * n).ceil()
-        if prior.causal:
-            masked = torch.ones_like(masked)
+        masked = (order < (torch.cos(share * (math.pi / 2)) * n).ceil()) | prior.causal
         if module.training:
             labels = drop_classes(labels, prior.no_class, self.settings.class_dropout, generator)
-        logits = module(target if prior.causal else torch.where(masked, prior.codes, target), labels, *given)
+        shown = target if prior.causal else torch.where(masked, prior.codes, target)
+        logits = module(shown, labels, *given)
         return F.cross_entropy(logits[masked].float(), target[masked])
 
     def _fit_prior(

@@ -55,7 +55,10 @@ class FiniteScalarQuantizer(Quantizer):
     reach: Tensor
 
     def bound(self, vectors: Tensor) -> Tensor:
-        """Squash vectors by a hyperbolic tangent to the grid's cells (section 3.1)."""
+        """Squash vectors by a hyperbolic tangent to the grid's cells.
+
+        As in section 3.1, but the grid is symmetric about 0 for even numbers of levels, too.
+        """
         return self.reach * vectors.tanh()
 
 

@@ -93,6 +93,9 @@ def test_older_code_that_draws_the_same_samples_counts_as_the_present_one(
     learning.confirm(tmp_path)
     assert trained == [1]
     assert learning.stale(tmp_path, cell, kept) == (not equal)
+    known = learning.read_json(tmp_path / "same_code.json") if equal else {}
+    learning.write_json(tmp_path / "same_code.json", {**known, "older": ["oldest"]})
+    assert learning.stale(tmp_path, cell, {**kept, "code": "oldest"}) == (not equal), "the same as one that is the same"
     assert learning.stale(tmp_path, cell, {**kept, "settings": [{}, {}]})
 
 
@@ -239,10 +242,12 @@ def test_rates_and_distances_by_rhythm(load: Callable[[str], ModuleType]) -> Non
     assert found["training_records"].tolist() == [2, 2]
     assert found.loc[classes[0], "nearest_ratio"] == pytest.approx(0.5, rel=1e-3)
     assert found.loc[classes[0], "nearer_than_tenth"] == 1
-    assert found.loc[classes[0], "training_against_unseen"] == pytest.approx(1, rel=1e-3), "0.1 mV from both"
+    assert found.loc[classes[0], "by_chance"] == 0.5
     assert np.isnan(found.loc[classes[1], "nearest_ratio"]), "no held-out record of this rhythm"
     copies = of.of_samples(cell, training, training, unseen).set_index("rhythm")
-    assert copies.loc[classes[0], "training_against_unseen"] == pytest.approx(0, abs=1e-6)
+    assert copies.loc[classes[0], "nearest_is_training"] == 1
+    others = of.of_samples(cell, unseen, training, unseen).set_index("rhythm")
+    assert others.loc[classes[0], "nearest_is_training"] == 0
 
 
 def regular(seconds: float) -> np.ndarray:

@@ -27,6 +27,7 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.drafts.analysis import LEADS, NODES
 from ecgpipe.generate.drafts.beats import Rows
+from ecgpipe.generate.guidance import GuidanceLevels
 from ecgpipe.generate.layers import FREQUENCIES, sinusoidal_embedding
 from ecgpipe.generate.training import TrainingSettings
 
@@ -50,10 +51,8 @@ class MeanBeatSettings(TrainingSettings):
     amplitude_jitter: float = Field(0.1, ge=0, description="Deviation of the log of the random size in training.")
     evaluations: int = Field(40, ge=1, description="Noise levels visited in drawing.")
     guidance: float = Field(1.7, ge=0, description="Guidance scale in drawing; 1 is none.")
-    guidance_levels: tuple[float, float] | None = Field(
-        (0.1, 3.0),
-        strict=False,
-        description="Noise deviations, lowest and highest, that guidance is confined to (arXiv 2404.07724); null: all.",
+    guidance_levels: GuidanceLevels | None = Field(
+        (0.1, 3.0), description="Noise deviations, lowest and highest, that guidance is confined to; null: all."
     )
     steps: int = Field(600, ge=1, description="Training steps.")
     batch: int = Field(256, ge=1, description="Mean beats a training step.")

@@ -186,6 +186,8 @@ def test_guidance_is_confined_to_its_levels(trained: DraftModel) -> None:
     between = drawn(2.0, (0.1, 3.0))
     assert not torch.equal(between, everywhere)
     assert not torch.equal(between, nowhere)
+    with pytest.raises(ValueError, match="`guidance_levels` must ascend"):
+        type(settings).model_validate({"guidance_levels": [3.0, 0.1]})
 
 
 @pytest.mark.parametrize("patch", [1, 8])
