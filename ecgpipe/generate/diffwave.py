@@ -10,7 +10,7 @@ place of the dilated convolution, so that one layer sees the whole record.
 noise level. The norm replaces the factor sqrt(1/2) of the residual sum. Presets `small` and `full` have it; with
 ``backbone: dilated``, ``conditioning: added`` and ``patch: 1`` the network is DiffWave as published.
 
-Convolutions run as 2-D ones of height 1, which torch computes up to twice as fast on a CPU as 1-D ones.
+Convolutions run as 2-D ones of height 1, which torch computes faster on a CPU than 1-D ones.
 """
 
 from __future__ import annotations

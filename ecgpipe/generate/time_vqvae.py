@@ -338,7 +338,7 @@ class ResBlock(nn.Module):
 class BandVQVAE(nn.Module):
     """Encoder, quantiser and decoder of one band.
 
-    Convolutions are two-dimensional on channels-last tensors, which on CPUs are twice as fast as one-dimensional ones.
+    Convolutions are two-dimensional on channels-last tensors, which on CPUs are faster than one-dimensional ones.
     """
 
     def __init__(
