@@ -165,7 +165,7 @@ def render(found: pd.DataFrame) -> str:
         " simulated records. *Records/s* are a CPU second's, as the presets are (on this processor in bf16, which it"
         " multiplies in hardware). The other columns are the rate after one choice is changed, relative to that, the"
         f" median of {ROUNDS} rounds and in brackets the lowest and the highest. *Compiled* leaves out compilation,"
-        " whose time in seconds follows. Where a preset has the optimiser of a column already, the column shows how much"
+        " whose time in seconds follows. Where a preset has the optimiser of a column already, it shows how much"
         " two equal trainings differ.\n\n"
     )
     layouts = found["generator"] == CONVOLUTION
