@@ -8,7 +8,7 @@ import pandas as pd
 from results_kept import COUNTED
 from results_short import CONTROL, answer
 from results_tables import by_share
-from results_text import Tables, between, committed, copying, judged, of, percent, table, tally
+from results_text import Tables, between, committed, copying, judged, of, older, percent, table, tally
 
 from ecgpipe.config import Config
 from ecgpipe.prose.findings import plural
@@ -152,14 +152,20 @@ def copied(tables: Tables) -> str:
     return f"Of the {every:,} exact and near copies, {mine:,} are samples of {listed([*few])}.\n\n"
 
 
-def seven(tables: Tables, config: Config) -> str:
-    """Return the section about seven rhythms."""
+def seven(tables: Tables, whole: Tables, config: Config) -> str:
+    """Return the section about seven rhythms.
+
+    Args:
+        tables: of the run.
+        whole: of the page's own run, with four rhythms.
+        config: of the run.
+    """
     about, few = tables["about"].set_index("key")["value"], rare(tables)
     shares = listed([percent(share) for share in config.experiments.fractions])
     text = SEVEN.format(
         config=SEVEN_CONFIG,
         commit=committed(about),
-        judged=judged(about),
+        judged=judged(about) + older(about, whole["about"].set_index("key")["value"]),
         hours=_hours(tables),
         seeds=len(config.experiments.seeds),
         shares=shares,
@@ -201,7 +207,7 @@ def rotated(tables: Tables, whole: Tables, config: Config) -> str:
     text = ROTATED.format(
         config=ROTATED_CONFIG,
         commit=committed(about),
-        judged=judged(about),
+        judged=judged(about) + older(about, whole["about"].set_index("key")["value"]),
         hours=_hours(tables),
         once=f"{once['test']:,}",
         kept=f"{once['all']:,}",

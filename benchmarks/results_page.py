@@ -69,10 +69,6 @@ HEAD = """# Do synthetic ECGs help on {kept} real records?
 
 `python benchmarks/results_page.py` writes this page from a run of `{config}` (commit {commit}, {hours} hours of CPU
 time); do not edit it by hand.{judged}
-All runs of this page are of generators as they were at their commits. Since then drafts reach the P wave and have
-levels, details, a zero line and atrial waves of their own ([generators](generators.md#drafts)), and the configs draw
-without guidance.
-The runs have not been repeated with these.
 
 ## In short
 
@@ -230,7 +226,7 @@ def render(tables: Tables, config: Config, further: Mapping[str, Tables]) -> str
     if share is not None:
         page += share_section(share, tables, load(SHARE_CONFIG))
     if "seven" in further:
-        page += seven(further["seven"], load(SEVEN_CONFIG))
+        page += seven(further["seven"], tables, load(SEVEN_CONFIG))
     if "rotated" in further:
         page += rotated(further["rotated"], tables, load(ROTATED_CONFIG))
     page += PAPER

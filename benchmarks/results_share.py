@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from results_text import Tables, committed, copying, judged, of, percent, table, tally
+from results_text import Tables, committed, copying, judged, of, older, percent, table, tally
 
 from ecgpipe.config import Config
 from ecgpipe.prose.wording import BASELINE_NAMES, METRIC_NAMES, bounds, listed, number, signed
@@ -99,7 +99,7 @@ def section(tables: Tables, whole: Tables, config: Config) -> str:
     text = INTRO.format(
         config=CONFIG,
         commit=committed(about),
-        judged=judged(about),
+        judged=judged(about) + older(about, whole["about"].set_index("key")["value"]),
         hours=f"{tables['runtime']['cpu_seconds'].sum() / 3600:.1f}",
         generators=listed([f"`{name}`" for name in config.generators]),
         shares=" or ".join(percent(share) for share in shares.values()),

@@ -57,6 +57,16 @@ def judged(about: Mapping[str, str]) -> str:
     )
 
 
+def older(about: Mapping[str, str], above: Mapping[str, str]) -> str:
+    """Say of a further run that its generators are not those of the page's own run, if they are of another commit."""
+    if about["commit"] == above["commit"]:
+        return ""
+    return (
+        f" Its generators are those of commit {about['commit']}, not those of the run above ({above['commit']}): "
+        "`CHANGELOG.md` says what has changed."
+    )
+
+
 def copying(privacy: pd.DataFrame) -> str:
     """Return a table of what was found in the search for copies of training records."""
     lines = []

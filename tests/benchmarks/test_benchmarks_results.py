@@ -220,7 +220,7 @@ def test_generators_that_know_only_the_share_stand_beside_those_that_knew_all(
     about = pd.DataFrame({"key": ["commit", "ended"], "value": ["abc1234", "2026-11-26"]})
     privacy = pd.concat([whole["privacy"].assign(dataset=name) for name in ("ptbxl_5", "ptbxl_20")])
     run = {"comparisons": comparisons, "about": about, "runtime": whole["runtime"], "privacy": privacy}
-    text = section.section(run, whole, load_config(ROOT / section.CONFIG))
+    text = section.section(run, {**whole, "about": about}, load_config(ROOT / section.CONFIG))
     for sentence in (
         "commit abc1234, 1.0 hours of CPU time) `time_diffusion` and the classifiers learn from the",
         "5 % or 20 %. Each generator was trained and sampled from 3 times",

@@ -79,7 +79,11 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
         "about": ABOUT,
     }
     assert further.rare(run) == {"AFLT": 3, "SVTAC": 1}
-    text = further.seven(run, seven_config)
+    other = {"about": ABOUT.replace("abc1234", "def5678")}
+    said = "Its generators are those of commit abc1234, not those of the run above (def5678)"
+    assert said in further.seven(run, other, seven_config)
+    text = further.seven(run, {"about": ABOUT}, seven_config)
+    assert said not in text
     for sentence in (
         "`configs/ptbxl_derived_seven.yaml`, commit abc1234, 1.0 hours of CPU time)",
         "5 seeds, the shares 20 % and 100 %",
@@ -102,7 +106,7 @@ def test_rare_rhythms_cannot_be_told(load: Callable[[str], ModuleType], seven_co
         "differ in 1 of 1 against real records alone; AFLT and SVTAC are too rare to tell."
     ]
     enough = counts(dict.fromkeys(TEST_PATIENTS, 20))
-    with_all = further.seven({**run, "data": enough}, seven_config)
+    with_all = further.seven({**run, "data": enough}, {"about": ABOUT}, seven_config)
     assert "All rhythms have 10 test patients or more" in with_all
     assert "| cannot tell |" not in with_all
     assert "exact and near copies, " not in with_all
@@ -125,6 +129,7 @@ def test_rotated_folds_stand_beside_one_test_split(load: Callable[[str], ModuleT
         "about": ABOUT,
     }
     whole = {
+        "about": ABOUT,
         "comparisons": table({**every, "difference": -0.0123, "smallest_effect": 0.08}, {**every, "fraction": 0.05}),
         "data": counts({"AFIB": 20, "SR": 400}),
     }
