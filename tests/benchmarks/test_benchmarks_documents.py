@@ -21,6 +21,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("closeness_real", "closeness.md", "real"),
         ("codebook", "generators.md", "codebook"),
         ("cpu_training", "performance.md", "cpu_training"),
+        ("default_study", "generators.md", "default_study"),
         ("drafts", "generators.md", "drafts"),
         ("full_scale", "performance.md", "full-scale"),
         ("learning_rhythms", "generators.md", "learning_rhythms"),
