@@ -25,6 +25,7 @@ from learning_tables import DRAFTS
 from measuring import DATA, DOCS, learning_parser, markdown_table, publish
 
 from ecgpipe.files import read_json, write_json
+from ecgpipe.generate.base import ModelFileError
 from ecgpipe.generate.registry import load_class
 from ecgpipe.generate.time_vqvae import ReconstructionError
 
@@ -153,6 +154,9 @@ def compute(work: Path, change: Change, dataset: str, seed: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         more, samples = drawn(generator, sampling, seed, of.data, folder, "cpu")
         found.update({**more, **of.judged(samples)})
+    except ModelFileError as error:
+        log.warning("%s is left out: %s", path.stem, error)
+        return
     except ReconstructionError as error:
         found["refused"] = str(error).split(";")[0]
     write_json(
