@@ -60,8 +60,8 @@ def render(found: pd.DataFrame) -> str:
         lines.append(line)
     generators = [name for name in learned["generator"].unique() if name != "none"]
     heads = ["dataset", "test records", "seeds", "real records [95 %]", *(f"+ `{g}`, it alone" for g in generators)]
-    text = "Macro F1 on test records, of networks that learn from all real training records, these and the samples, "
-    text += "or the samples alone:\n\n" + markdown_table(heads, lines)
+    text = "Macro F1 on test records, of networks that learn from all real training records; with the samples added; "
+    text += "and from the samples alone:\n\n" + markdown_table(heads, lines)
     lines = []
     for (dataset, generator), rows in read.groupby(["dataset", "generator"], sort=False):
         rows = rows.set_index("class")
@@ -78,7 +78,7 @@ def render(found: pd.DataFrame) -> str:
         for experiment, rows in ended.groupby("setting", sort=False)
     ]
     total = int(ended["value"].sum())
-    return text + f"\nThe {plural(total, 'comparison')} in macro F1 ended as follows. {'; '.join(said)}.\n"
+    return text + f"\n{plural(total, 'comparison').capitalize()} in macro F1, by experiment: {'; '.join(said)}.\n"
 
 
 def main() -> None:
