@@ -219,7 +219,10 @@ def render(found: pd.DataFrame) -> str:
                     f"{own['rr_cv_distance'].mean():.3f}",
                 ]
             )
-    return markdown_table(heads, lines)
+    wanted = len(CHANGES) * len(DATASETS) * len(SEEDS)
+    left = wanted - int((found["change"] != UNCHANGED).sum())
+    note = f"\n{left} of {wanted} measurements have not been made yet; the column *seeds* shows which.\n" if left else ""
+    return markdown_table(heads, lines) + note
 
 
 def main() -> None:
