@@ -221,8 +221,8 @@ def render(found: pd.DataFrame) -> str:
             )
     wanted = len(CHANGES) * len(DATASETS) * len(SEEDS)
     left = wanted - int((found["change"] != UNCHANGED).sum())
-    note = f"\n{left} of {wanted} measurements have not been made yet; the column *seeds* shows which.\n" if left else ""
-    return markdown_table(heads, lines) + note
+    note = f"\n{left} of {wanted} measurements have not been made yet; the column *seeds* shows which.\n"
+    return markdown_table(heads, lines) + (note if left else "")
 
 
 def main() -> None:
