@@ -225,11 +225,11 @@ def render(table: pd.DataFrame) -> str:
         values = [f"{own.loc['all', c]:.3f}" for c in ("sensitivity", "ppv", "records_without_error")]
         hard = (f"{own.loc[k, 'records_without_error']:.2f}" if k in own.index else "–" for k in kinds)
         lines.append([data, detector, *values, *hard, f"{own.loc['all', 'cpu_ms_a_record']:.1f}"])
-    hard = []
+    numbers = []
     for data, rows in table.groupby("data", sort=False):
         number = rows.drop_duplicates("records").set_index("records")["number"]
-        hard.append(f"{data}: {', '.join(f'{number[k]} {k}' for k in kinds if k in number)} of {number['all']}")
-    counts = f"\nHard records: {'; '.join(hard)}.\n"
+        numbers.append(f"{data}: {', '.join(f'{number[k]} {k}' for k in kinds if k in number)} of {number['all']}")
+    counts = f"\nHard records: {'; '.join(numbers)}.\n"
     return markdown_table([*heads, *(f"of {kind}" for kind in kinds), "CPU ms a record"], lines) + counts
 
 

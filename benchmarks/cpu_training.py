@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import copy
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pandas as pd
 import torch
-from device_training import make, simulated_records
+from device_training import fit_with, make, simulated_records
 from measuring import DATA, DOCS, machine, markdown_table, parser, write_section
 from torch import nn
 
@@ -142,16 +139,7 @@ def measure(generator: str, records: Any) -> list[dict[str, Any]]:
         module.eval()
         return pd.DataFrame({"stage": [stage]})
 
-    made = make(generator, "small", records.spec, smoke=False)
-    with mock.patch.object(training, "train", timed), tempfile.TemporaryDirectory() as state:
-        made.fit(
-            Signals.of(records, "train"),
-            Signals.of(records, "validation"),
-            seed=1,
-            state_dir=Path(state),
-            device="cpu",
-            progress=False,
-        )
+    fit_with(timed, make(generator, "small", records.spec, smoke=False), records, "cpu")
     return rows
 
 

@@ -7,7 +7,7 @@ import gc
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,13 @@ def time_training(
 
     free(device)
     generator = make(cell.generator, cell.preset, dataset.spec, smoke)
-    with mock.patch.object(training, "train", timed), tempfile.TemporaryDirectory() as state:
+    fit_with(timed, generator, dataset, device)
+    return generator
+
+
+def fit_with(train: Callable[..., pd.DataFrame], generator: Generator, dataset: Dataset, device: str) -> None:
+    """Call a generator's ``fit`` with another training loop, ``train``, in the place of the package's."""
+    with mock.patch.object(training, "train", train), tempfile.TemporaryDirectory() as state:
         generator.fit(
             Signals.of(dataset, "train"),
             Signals.of(dataset, "validation"),
@@ -216,7 +222,6 @@ def time_training(
             device=device,
             progress=False,
         )
-    return generator
 
 
 def free(device: str) -> None:

@@ -37,7 +37,7 @@ def nearest_is_training(samples: np.ndarray, training: np.ndarray, unseen: np.nd
     return float(found.mean()), len(training) / (len(training) + len(unseen))
 
 
-def of_samples(cell: Cell, samples: Dataset, training: Dataset, unseen: Dataset) -> pd.DataFrame:
+def of_samples(cell: Cell, samples: Dataset, training: Dataset, unseen: Dataset, usual: np.ndarray) -> pd.DataFrame:
     """Return a row for each rhythm: quantiles of rate and RR variation, and distances to training records.
 
     Args:
@@ -45,9 +45,9 @@ def of_samples(cell: Cell, samples: Dataset, training: Dataset, unseen: Dataset)
         samples: to measure.
         training: the records that their generator learned from.
         unseen: held-out records.
+        usual: distance of each of these to the nearest training record.
     """
     table, near = rhythm_table(samples), nearest(samples.signals, training.signals)
-    usual = nearest(unseen.signals, training.signals)
     rows = []
     for label in np.unique(samples.labels):
         own, distance = table[table["label"] == label], near[samples.labels == label]
@@ -76,7 +76,7 @@ def collect(work: Path) -> pd.DataFrame:
     found = []
     for dataset in DATASETS:
         of = measure(work, dataset)
-        found.append(of_samples(Cell(dataset, "real"), of.data.more, of.train, of.data.more))
+        found.append(of_samples(Cell(dataset, "real"), of.data.more, of.train, of.data.more, of.held_out))
         for cell in cells():
             path = work / "models" / str(cell) / "samples.npz"
             if cell.dataset != dataset or (cell.budget, cell.seed) != (BUDGET, SEED) or not path.exists():
@@ -84,7 +84,7 @@ def collect(work: Path) -> pd.DataFrame:
             with np.load(path) as kept:
                 records = pd.DataFrame({"label": [CLASSES[label] for label in kept["labels"]]})
                 samples = Dataset(kept["signals"], records, of.data.dataset.spec)
-            found.append(of_samples(cell, samples, of.train, of.data.more))
+            found.append(of_samples(cell, samples, of.train, of.data.more, of.held_out))
     return pd.concat(found, ignore_index=True)
 
 

@@ -236,7 +236,8 @@ def test_rates_and_distances_by_rhythm(load: Callable[[str], ModuleType]) -> Non
     moved = Dataset(signals + twelve_from_independent(np.full((1, 8, 1000), 0.1, np.float32)), training.records, spec)
     further = signals[:2] + twelve_from_independent(np.full((1, 8, 1000), 0.2, np.float32))
     unseen = Dataset(further, pd.DataFrame({"label": labels[:2]}), spec)
-    found = of.of_samples(cell, moved, training, unseen).set_index("rhythm")
+    usual = of.nearest(unseen.signals, training.signals)
+    found = of.of_samples(cell, moved, training, unseen, usual).set_index("rhythm")
     assert found["rate_50"].tolist() == pytest.approx([75, 120], rel=0.01)
     assert found["rr_cv_90"].max() < 0.02
     assert found["training_records"].tolist() == [2, 2]
@@ -244,9 +245,9 @@ def test_rates_and_distances_by_rhythm(load: Callable[[str], ModuleType]) -> Non
     assert found.loc[classes[0], "nearer_than_tenth"] == 1
     assert found.loc[classes[0], "by_chance"] == 0.5
     assert np.isnan(found.loc[classes[1], "nearest_ratio"]), "no held-out record of this rhythm"
-    copies = of.of_samples(cell, training, training, unseen).set_index("rhythm")
+    copies = of.of_samples(cell, training, training, unseen, usual).set_index("rhythm")
     assert copies.loc[classes[0], "nearest_is_training"] == 1
-    others = of.of_samples(cell, unseen, training, unseen).set_index("rhythm")
+    others = of.of_samples(cell, unseen, training, unseen, usual).set_index("rhythm")
     assert others.loc[classes[0], "nearest_is_training"] == 0
 
 
