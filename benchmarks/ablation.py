@@ -99,9 +99,10 @@ CHANGES = [
         "time_vqvae",
         "none",
         ("guidance of 1", {}, {"guidance": 1.0}),
-        ("guidance while 10 to 90 % are masked", {}, {"guidance_levels": [0.1, 0.9]}),
+        ("guidance while 10 to 90 % are to draw", {}, {"guidance_levels": [0.1, 0.9]}),
         ("finite scalar quantisation", GRIDS, {}),
-        ("causal prior of low frequencies", {"lf_prior": {"order": "causal"}}, {}),
+        ("masked prior of low frequencies", {"lf_prior": {"order": "masked"}}, {}),
+        ("causal prior of high frequencies too", {"hf_prior": {"order": "causal"}}, {}),
     ),
 ]
 

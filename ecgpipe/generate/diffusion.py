@@ -28,7 +28,13 @@ from ecgpipe.generate import training
 from ecgpipe.generate.base import check_drawable
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, DraftedSignals, Residuals, digest_of
 from ecgpipe.generate.drafts.draft import Rendered
-from ecgpipe.generate.guidance import GuidanceLevels, check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.guidance import (
+    GuidanceLevels,
+    check_guidance,
+    classifier_free_guidance,
+    drop_classes,
+    guidance_at,
+)
 from ecgpipe.generate.preconditioning import (
     FLOOR,
     SpectralPreconditioning,
@@ -201,12 +207,6 @@ class DiffusionSampleSettings(Settings):
         description="Start from noise as wide as records are at the highest noise level, not from white noise, with"
         " which slow waves as baseline wander are drawn too small; for `spectral` networks. null: true with drafts.",
     )
-
-    def guidance_at(self, alpha: float, sigma: float) -> float:
-        """Return the guidance scale at a noise level."""
-        if self.guidance_levels is None or self.guidance_levels[0] * alpha <= sigma <= self.guidance_levels[1] * alpha:
-            return self.guidance
-        return 1.0
 
 
 class DiffusionGenerator(DraftedGenerator):
@@ -387,7 +387,7 @@ class DiffusionGenerator(DraftedGenerator):
             def denoised(classes: torch.Tensor) -> torch.Tensor:
                 return self.clean(x, module(x, time, classes, *shown).float(), alpha, sigma)
 
-            scale = settings.guidance_at(alpha, sigma)
+            scale = guidance_at(settings.guidance, settings.guidance_levels, sigma, unit=alpha)
             return classifier_free_guidance(lambda: denoised(y), lambda: denoised(nothing), scale)
 
         def start(noise: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,13 @@ GuidanceLevels = Annotated[tuple[float, float], Field(strict=False), AfterValida
 """Lowest and highest level of noise at which there is guidance (Kynkäänniemi et al. 2024, arXiv 2404.07724)."""
 
 
+def guidance_at(scale: float, levels: tuple[float, float] | None, level: float, unit: float = 1.0) -> float:
+    """Return the guidance scale at ``level``, in multiples of ``unit``: 1, which is none, outside ``levels``."""
+    if levels is None or levels[0] * unit <= level <= levels[1] * unit:
+        return scale
+    return 1.0
+
+
 def drop_classes(labels: torch.Tensor, no_class: int, probability: float, generator: torch.Generator) -> torch.Tensor:
     """Replace each class id of ``labels (b,)`` with ``no_class`` at random."""
     dropped = torch.rand(len(labels), generator=generator, device=labels.device) < probability

@@ -44,11 +44,17 @@ from torch import Tensor, nn
 
 from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
-from ecgpipe.generate.attention import TransformerBlock
+from ecgpipe.generate.attention import KeyValueCache, TransformerBlock
 from ecgpipe.generate.base import batches, check_drawable
 from ecgpipe.generate.drafted import DraftedGenerator, DraftedSettings, Residuals
 from ecgpipe.generate.drafts.draft import DraftModel
-from ecgpipe.generate.guidance import GuidanceLevels, check_guidance, classifier_free_guidance, drop_classes
+from ecgpipe.generate.guidance import (
+    GuidanceLevels,
+    check_guidance,
+    classifier_free_guidance,
+    drop_classes,
+    guidance_at,
+)
 from ecgpipe.generate.preconditioning import coloured, estimate_class_spectra, white_spectrum
 from ecgpipe.generate.protocol import Settings, Signals
 from ecgpipe.generate.stft import BandSTFT
@@ -128,6 +134,14 @@ _PAPER_PRIOR: dict[str, Any] = {
     "warmup": 100_000,
 }
 _SMALL_PRIOR: dict[str, Any] = {"batch": 16, "learning_rate": 2e-3, "balanced": True}
+_SMALL_LF_PRIOR: dict[str, Any] = {
+    **_SMALL_PRIOR,
+    "optimizer": "muon",
+    "steps": 1500,
+    "warmup": 50,
+    "ema_decay": 0.99,
+    "validate_every": 300,
+}
 _FULL_TRAINING: dict[str, Any] = {"validate_every": 1000, "validation_records": 1024}
 _FULL_PRIOR: dict[str, Any] = {
     **_FULL_TRAINING,
@@ -143,7 +157,9 @@ _FULL_PRIOR: dict[str, Any] = {
 class TimeVQVAESettings(DraftedSettings):
     """Settings of :class:`TimeVQVAE`."""
 
-    PURE: ClassVar[dict[str, dict[str, Any]]] = {"small": {"lost_noise": False}}
+    PURE: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {"lost_noise": False, "lf_prior": {**_SMALL_LF_PRIOR, "order": "causal"}}
+    }
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
@@ -158,14 +174,7 @@ class TimeVQVAESettings(DraftedSettings):
                 "ema_decay": 0.99,
                 "validate_every": 100,
             },
-            "lf_prior": {
-                **_SMALL_PRIOR,
-                "optimizer": "muon",
-                "steps": 1500,
-                "warmup": 50,
-                "ema_decay": 0.99,
-                "validate_every": 300,
-            },
+            "lf_prior": _SMALL_LF_PRIOR,
             "hf_prior": {
                 **_SMALL_PRIOR,
                 "layers": 1,
@@ -305,12 +314,6 @@ class TimeVQVAESampleSettings(Settings):
         description="Shares of tokens still to draw, lowest and highest (1 is all), that guidance is confined to; null:"
         " everywhere.",
     )
-
-    def guidance_at(self, left: float) -> float:
-        """Return the guidance scale where a share of the tokens is still to draw."""
-        if self.guidance_levels is None or self.guidance_levels[0] <= left <= self.guidance_levels[1]:
-            return self.guidance
-        return 1.0
 
     @property
     def evaluations(self) -> int:
@@ -535,15 +538,36 @@ class Prior(nn.Module):
         """
         if self.causal:
             tokens = F.pad(tokens[:, :-1], (1, 0), value=self.codes)
+        return self._logits(self.layers(self._embedded(tokens, labels, *shown)))
+
+    def following(self, before: Tensor, caches: list[KeyValueCache], labels: Tensor, *shown: Tensor) -> Tensor:
+        """Return a causal prior's logits ``(b, codes)`` of the token that follows those that ``caches`` have.
+
+        Args:
+            before: the token before it, ``(b,)``; for the first, the mask token.
+            caches: of the layers, for the tokens so far; new ones for the first. They are extended.
+            labels, shown: as for :meth:`forward`, of all tokens.
+        """
+        at = caches[0].positions
+        x = self._embedded(before[:, None], labels, *shown, at=slice(at, at + 1))
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x = layer(x, cache)
+        return self._logits(x)[:, 0]
+
+    def _embedded(self, tokens: Tensor, labels: Tensor, *shown: Tensor, at: slice = slice(None)) -> Tensor:
+        """Return what the layers see of the tokens in the places ``at``, ``(b, n, width)``."""
         x = self.token(tokens) + self.label(labels)[:, None]
         if self.plan is not None:
-            x = x + INITIAL_STD * self.plan(shown[-1].transpose(1, 2))
+            x = x + INITIAL_STD * self.plan(shown[-1][:, :, at].transpose(1, 2))
         if self.given is not None:
             given = shown[0]
-            rows = given[:, self.given_at] + self.given_codes * torch.arange(self.each, device=given.device)
+            rows = given[:, self.given_at[at]] + self.given_codes * torch.arange(self.each, device=given.device)
             x = x + self.given(rows).sum(2)
-        x = self.end(self.layers(self.start(x)))
-        logits: Tensor = x @ self.token.weight[: self.codes].T + self.bias
+        out: Tensor = self.start(x)
+        return out
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.end(x) @ self.token.weight[: self.codes].T + self.bias
         return logits
 
 
@@ -562,7 +586,7 @@ def _inverse_cdf(p: Tensor, uniform: Tensor) -> Tensor:
 
 
 Logits = Callable[[Tensor, float], Tensor]
-"""Maps tokens ``(b, n)``, and the share of them that is still to draw, to logits ``(b, n, codes)``."""
+"""Maps tokens, and the share of them that is still to draw, to logits."""
 
 
 @torch.no_grad()
@@ -570,18 +594,19 @@ def autoregressive_decode(logits: Logits, masked: Tensor, uniform: Callable[[], 
     """Draw one token after another, each given those before it.
 
     Args:
-        logits: those of a token must not depend on it or on later ones.
-        masked: ``(b, n)``, all mask tokens.
+        logits: maps the token before the next ``(b,)`` to the next one's logits ``(b, codes)``, and keeps the others.
+        masked: ``(b, n)``, all mask tokens; one is the token before the first.
         uniform: returns ``(b, 2, n)`` uniform on (0, 1).
 
     Returns:
         Tokens ``(b, n)``.
     """
-    tokens, drawn_with = masked.clone(), uniform()[:, 0]
-    for i in range(tokens.shape[1]):
-        p = logits(tokens, 1 - i / tokens.shape[1])[:, i].float().softmax(dim=-1)
-        tokens[:, i] = _inverse_cdf(p, drawn_with[:, i])
-    return tokens
+    before, drawn_with, tokens = masked[:, 0], uniform()[:, 0], []
+    for i in range(masked.shape[1]):
+        p = logits(before, 1 - i / masked.shape[1]).float().softmax(dim=-1)
+        before = _inverse_cdf(p, drawn_with[:, i])
+        tokens.append(before)
+    return torch.stack(tokens, dim=1)
 
 
 @torch.no_grad()
@@ -591,7 +616,7 @@ def maskgit_decode(
     """Iterative decoding of masked tokens, the most confident first (MaskGIT, section 3.2).
 
     Args:
-        logits: of all tokens.
+        logits: maps tokens ``(b, n)`` to the logits of all of them, ``(b, n, codes)``.
         masked: ``(b, n)``, all mask tokens.
         rounds: T; after round k, a share cos(pi/2 k/T) of the tokens is masked again (cosine schedule).
         temperature: a token's confidence is log p + temperature (1 - k/T) times Gumbel noise.
@@ -932,15 +957,18 @@ class TimeVQVAE(DraftedGenerator):
         target, given = (lf, ()) if band == "lf" else (hf, (lf,))
         if self.draft is not None:
             given = (*given, self.phases(tokens[:, sum(sizes) :], prior.tokens))
-        b, n = target.shape
-        share = torch.rand(b, 1, generator=generator, device=target.device)
-        order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
-        masked = (order < (torch.cos(share * (math.pi / 2)) * n).ceil()) | prior.causal
+        if prior.causal:
+            shown, predicted = target, torch.ones_like(target, dtype=torch.bool)
+        else:
+            b, n = target.shape
+            share = torch.rand(b, 1, generator=generator, device=target.device)
+            order = torch.rand(b, n, generator=generator, device=target.device).argsort(dim=1).argsort(dim=1)
+            predicted = order < (torch.cos(share * (math.pi / 2)) * n).ceil()
+            shown = torch.where(predicted, prior.codes, target)
         if module.training:
             labels = drop_classes(labels, prior.no_class, self.settings.class_dropout, generator)
-        shown = target if prior.causal else torch.where(masked, prior.codes, target)
         logits = module(shown, labels, *given)
-        return F.cross_entropy(logits[masked].float(), target[masked])
+        return F.cross_entropy(logits[predicted].float(), target[predicted])
 
     def _fit_prior(
         self,
@@ -1014,16 +1042,28 @@ class TimeVQVAE(DraftedGenerator):
             if states is not None:
                 given = (*given, self.phases(states, prior.tokens))
             nothing = torch.full_like(y, prior.no_class)
+            with_class, without = ([KeyValueCache() for _ in prior.layers] for _ in range(2))
 
-            def logits(tokens: Tensor, left: float) -> Tensor:
+            def scale(left: float) -> float:
+                return guidance_at(settings.guidance, settings.guidance_levels, left)
+
+            def of_all(tokens: Tensor, left: float) -> Tensor:
                 return classifier_free_guidance(
-                    lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), settings.guidance_at(left)
+                    lambda: prior(tokens, y, *given), lambda: prior(tokens, nothing, *given), scale(left)
                 )
+
+            def of_next(before: Tensor, left: float) -> Tensor:
+                conditional = prior.following(before, with_class, y, *given)
+                if settings.guidance == 1:
+                    return conditional
+                # Outside the levels of guidance, too: the cache is to have all tokens.
+                unconditional = prior.following(before, without, nothing, *given)
+                return torch.lerp(unconditional, conditional, scale(left))
 
             masked = torch.full((len(y), prior.tokens), prior.codes, device=device)
             if prior.causal:
-                return autoregressive_decode(logits, masked, lambda: uniform(prior.tokens))
-            return maskgit_decode(logits, masked, rounds, temperature, lambda: uniform(prior.tokens))
+                return autoregressive_decode(of_next, masked, lambda: uniform(prior.tokens))
+            return maskgit_decode(of_all, masked, rounds, temperature, lambda: uniform(prior.tokens))
 
         lf = draw(module.lf_prior, settings.lf_rounds, settings.lf_temperature)
         hf = draw(module.hf_prior, settings.hf_rounds, settings.hf_temperature, lf)

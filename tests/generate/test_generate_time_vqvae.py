@@ -18,6 +18,7 @@ from ecgpipe import checkpoints
 from ecgpipe.dataset import Dataset
 from ecgpipe.files import sha256
 from ecgpipe.generate import training
+from ecgpipe.generate.attention import KeyValueCache
 from ecgpipe.generate.protocol import Generator, Signals
 from ecgpipe.generate.stft import BandSTFT
 from ecgpipe.generate.time_vqvae import (
@@ -33,7 +34,7 @@ from ecgpipe.generate.time_vqvae import (
 from ecgpipe.generate.vector_quantizer import FiniteScalarQuantizer, VectorQuantizer, codebook_usage
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
-PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
+PRIOR = {**TRAINING, "order": "masked", "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, Any] = {
     **NETWORKS,
     "stage1": TRAINING,
@@ -378,6 +379,20 @@ def test_a_causal_prior_sees_the_past_only() -> None:
         assert bool(moved[place + 1 :].all())
 
 
+@torch.no_grad()
+def test_a_causal_prior_shown_one_token_after_another_gives_the_same_logits() -> None:
+    torch.manual_seed(0)
+    settings = PriorSettings(width=16, layers=2, heads=2, order="causal")
+    prior = Prior(9, 5, 2, settings, given=(18, 4), phases=3).double().eval()
+    tokens, labels = torch.randint(5, (4, 9)), torch.tensor([0, 1, 2, 0])
+    shown = torch.randint(4, (4, 18)), torch.randn(4, 3, 9).double()
+    caches = [KeyValueCache() for _ in prior.layers]
+    before = torch.cat([torch.full((4, 1), prior.codes), tokens[:, :-1]], dim=1)
+    found = [prior.following(before[:, i], caches, labels, *shown) for i in range(9)]
+    assert [cache.positions for cache in caches] == [9, 9]
+    torch.testing.assert_close(torch.stack(found, dim=1), prior(tokens, labels, *shown))
+
+
 def test_a_causal_priors_loss_is_that_of_all_tokens(sines: Dataset, tmp_path: Path) -> None:
     generator = untrained(sines, lf_prior={**PRIOR, "order": "causal"})
     fit(generator, sines, tmp_path)
@@ -396,12 +411,10 @@ def test_tokens_are_drawn_one_after_another_from_their_distribution() -> None:
 
     left_before: list[float] = []
 
-    def logits(tokens: torch.Tensor, left: float) -> torch.Tensor:
+    def logits(before: torch.Tensor, left: float) -> torch.Tensor:
         left_before.append(left)
-        out = torch.zeros(*tokens.shape, 2)
-        out[:, 0] = first.log()
-        out[:, 1] = then[tokens[:, 0].clamp(max=1)].log()
-        return out
+        table = torch.cat([then, first[None]])  # the mask token stands before the first
+        return table[before].log()
 
     out = autoregressive_decode(logits, torch.full((20000, 2), 2), uniform(20000, 2))
     assert left_before == [1.0, 0.5]
@@ -488,6 +501,30 @@ def test_guidance_is_confined_to_its_levels(model: TimeVQVAE) -> None:
     assert not np.array_equal(between, nowhere)
     with pytest.raises(ValidationError, match="must ascend"):
         TimeVQVAE.SampleSettings(guidance_levels=(0.9, 0.2))
+
+
+def test_guidance_of_a_causal_prior_is_confined_to_its_levels(sines: Dataset, tmp_path: Path) -> None:
+    model = untrained(sines, lf_prior={**PRIOR, "order": "causal"}, hf_prior={**PRIOR, "order": "causal"})
+    fit(model, sines, tmp_path)
+
+    def drawn(**settings: Any) -> np.ndarray:
+        return sample(model, settings=PLAIN.model_copy(update=settings))
+
+    everywhere, nowhere = drawn(guidance=4.0), drawn()
+    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 1.0)), everywhere)
+    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 0.01)), nowhere)
+    late = drawn(guidance=4.0, guidance_levels=(0.0, 0.5))
+    assert not np.array_equal(late, everywhere)
+    assert not np.array_equal(late, nowhere)
+
+
+def test_the_small_preset_without_drafts_has_a_causal_prior() -> None:
+    drafted, pure = TimeVQVAE.Settings(), TimeVQVAE.Settings(draft="none", lf_prior={"steps": 7})
+    assert (drafted.lf_prior.order, pure.lf_prior.order, pure.lf_prior.steps) == ("masked", "causal", 7)
+    assert TimeVQVAE.Settings(preset="paper").lf_prior.order == "masked"
+    same = {"order", "steps"}
+    assert pure.lf_prior.model_dump(exclude=same) == drafted.lf_prior.model_dump(exclude=same)
+    assert not pure.lost_noise
 
 
 CAUSAL: dict[str, Any] = {"lf_prior": {**PRIOR, "order": "causal"}, "hf_prior": {**PRIOR, "order": "causal"}}

@@ -27,7 +27,7 @@ from ecgpipe.dataset import SignalSpec
 from ecgpipe.generate import training
 from ecgpipe.generate.drafts.analysis import LEADS, NODES
 from ecgpipe.generate.drafts.beats import Rows
-from ecgpipe.generate.guidance import GuidanceLevels
+from ecgpipe.generate.guidance import GuidanceLevels, guidance_at
 from ecgpipe.generate.layers import FREQUENCIES, sinusoidal_embedding
 from ecgpipe.generate.training import TrainingSettings
 
@@ -221,12 +221,12 @@ class MeanBeatModel:
         noise = _noise(seeds, (settings.evaluations + 1, len(self.basis))).double()
         levels = torch.exp(torch.linspace(math.log(HIGHEST), math.log(LOWEST), settings.evaluations)).double()
         x, figures, nothing = HIGHEST * noise[0], rhythm.double(), torch.full_like(y, len(self.spec.classes))
-        low, high = settings.guidance_levels or (0.0, math.inf)
         for s, after, fresh in zip(levels, [*levels[1:], torch.zeros(()).double()], noise[1:], strict=True):
             level = s.expand(len(y))
             clean = module(x, level, y, figures)
-            if settings.guidance != 1 and low <= float(s) <= high:
-                clean = torch.lerp(module(x, level, nothing, figures), clean, settings.guidance)
+            scale = guidance_at(settings.guidance, settings.guidance_levels, float(s))
+            if scale != 1:
+                clean = torch.lerp(module(x, level, nothing, figures), clean, scale)
             variance = after.square() * (s.square() - after.square()) / s.square()
             x = clean + (after.square() - variance).clamp(min=0).sqrt() / s * (x - clean) + variance.sqrt() * fresh
         return x.float()
