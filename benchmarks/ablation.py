@@ -1,10 +1,10 @@
-"""What each setting of a network and its sampler brings: one changed at a time, after a minute of training.
+"""What each setting of a network and its sampler brings: one changed at a time, after a minute or five of training.
 
     python benchmarks/ablation.py                       # what is missing in --work, that of learning.py
     python benchmarks/ablation.py --datasets hospital_a --seeds 1 --workers 2
     python benchmarks/ablation.py --render              # the table of docs/generators.md, of the CSV file
 
-Records, judges and measures are those of learning.py, and its cells of the smallest budget are what the changes are
+Records, judges and measures are those of learning.py, and its cells of the same budget are what the changes are
 compared with: run that first. Where only drawing is changed, the model is the cell's.
 """
 
@@ -33,7 +33,7 @@ CSV = DATA / "ablation.csv"
 log = logging.getLogger(__name__)
 
 DOCUMENT = DOCS / "generators.md"
-BUDGET = 60
+BUDGET, LONG = 60, 300
 UNCHANGED = "as they are"
 
 
@@ -46,14 +46,24 @@ class Change:
     draft: str
     train: dict[str, Any] = dataclasses.field(default_factory=dict)
     sample: dict[str, Any] = dataclasses.field(default_factory=dict)
+    budget: int = BUDGET
+
+    @property
+    def of(self) -> tuple[str, str, int]:
+        """What it is compared with."""
+        return self.generator, self.draft, self.budget
 
 
-def _of(generator: str, draft: str, *changes: tuple[str, dict[str, Any], dict[str, Any]]) -> list[Change]:
-    return [Change(name, generator, draft, *how) for name, *how in changes]
+def _of(
+    generator: str, draft: str, *changes: tuple[str, dict[str, Any], dict[str, Any]], budget: int = BUDGET
+) -> list[Change]:
+    return [Change(name, generator, draft, *how, budget=budget) for name, *how in changes]
 
 
 GRIDS = {"lf_levels": [8, 5, 4], "hf_levels": [8, 8, 4]}
 """As many codes as the learned codebooks have."""
+
+CAUSAL = {"lf_prior": {"order": "causal"}}
 
 CHANGES = [
     *_of(
@@ -93,23 +103,29 @@ CHANGES = [
         ("guidance of 2", {}, {"guidance": 2.0}),
         ("five rounds", {}, {"lf_rounds": 5, "hf_rounds": 5}),
         ("finite scalar quantisation", GRIDS, {}),
-        ("causal prior of low frequencies", {"lf_prior": {"order": "causal"}}, {}),
+        ("causal prior of low frequencies", CAUSAL, {}),
     ),
     *_of(
         "time_vqvae",
         "none",
         ("guidance of 1", {}, {"guidance": 1.0}),
-        ("guidance while 10 to 90 % are to draw", {}, {"guidance_levels": [0.1, 0.9]}),
+        ("guidance while 10 to 90 % are masked", {}, {"guidance_levels": [0.1, 0.9]}),
         ("finite scalar quantisation", GRIDS, {}),
-        ("masked prior of low frequencies", {"lf_prior": {"order": "masked"}}, {}),
-        ("causal prior of high frequencies too", {"hf_prior": {"order": "causal"}}, {}),
+        ("causal prior of low frequencies", CAUSAL, {}),
+    ),
+    *_of(
+        "time_vqvae",
+        "none",
+        ("causal prior of low frequencies", CAUSAL, {}),
+        ("the same, with a dropout of 0.3", {"lf_prior": {"order": "causal", "dropout": 0.3}}, {}),
+        budget=LONG,
     ),
 ]
 
 
 def cell_of(change: Change, dataset: str, seed: int) -> Cell:
     """Return the cell of learning.py that a change starts from."""
-    return Cell(dataset, change.generator, change.draft, BUDGET, seed)
+    return Cell(dataset, change.generator, change.draft, change.budget, seed)
 
 
 def file_of(work: Path, change: Change, dataset: str, seed: int) -> Path:
@@ -175,12 +191,11 @@ def compute(work: Path, change: Change, dataset: str, seed: int) -> None:
 def collect(work: Path) -> pd.DataFrame:
     """Return a row for each finished measurement, after those of the cells that it is compared with."""
     cells = learning.collect(work)
-    cells = cells[cells["budget"] == BUDGET].assign(change=UNCHANGED)
+    groups = dict(list(cells.assign(change=UNCHANGED).groupby(["dataset", "generator", "draft", "budget"])))
     rows = []
     for dataset in DATASETS:
-        for pair, changes in itertools.groupby(CHANGES, key=lambda c: (c.generator, c.draft)):
-            own = (cells["dataset"] == dataset) & (cells["generator"] == pair[0]) & (cells["draft"] == pair[1])
-            rows += cells[own].to_dict("records")
+        for of, changes in itertools.groupby(CHANGES, key=lambda c: c.of):
+            rows += groups[dataset, *of].to_dict("records") if (dataset, *of) in groups else []
             for change, seed in itertools.product(changes, SEEDS):
                 path = file_of(work, change, dataset, seed)
                 if path.exists():
@@ -192,17 +207,17 @@ def collect(work: Path) -> pd.DataFrame:
 
 def render(found: pd.DataFrame) -> str:
     """Return the CSV as a Markdown table: the mean over seeds, and each seed's difference from *as they are*."""
-    heads = ["dataset", "generator", "what is changed", "seeds", "agreement", "difference, each seed"]
+    heads = ["dataset", "generator", "s", "what is changed", "seeds", "agreement", "difference, each seed"]
     heads += ["Fréchet distance", "ratio, each seed", "rate, /min", "RR CV"]
     lines = []
-    keys = ["dataset", "generator", "draft"]
+    keys = ["dataset", "generator", "draft", "budget"]
     for key, rows in found.groupby(keys, sort=False):
         base = rows[rows["change"] == UNCHANGED].set_index("seed")
         for name, own in rows.groupby("change", sort=False):
             own = own.set_index("seed")
             both = own.index.intersection(base.index)
             mark = " †" if own["stale"].any() else ""
-            line = [key[0], f"`{key[1]}`, {DRAFTS[key[2]]}", f"{name}{mark}", len(own)]
+            line = [key[0], f"`{key[1]}`, {DRAFTS[key[2]]}", key[3], f"{name}{mark}", len(own)]
             if "refused" in own and own["refused"].notna().any():
                 lines.append([*line, own["refused"].dropna().iloc[0], *[""] * 5])
                 continue

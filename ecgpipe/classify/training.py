@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -112,18 +113,18 @@ def _outputs(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Iterator[t
             yield function(inputs.batch(positions)), inputs.labels[start : start + EVALUATION_BATCH]
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits, labels, reduction="none")
+def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
 
-def _focal(logits: Tensor, labels: Tensor) -> Tensor:
+def _focal(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy that counts less the surer a right answer is: (1 - p)^2 times it (Lin et al., ICCV 2017)."""
-    loss = _cross_entropy(logits, labels)
-    focused: Tensor = (1 - torch.exp(-loss)) ** 2 * loss
+    p = torch.exp(-_cross_entropy(logits, labels))
+    focused: Tensor = (1 - p) ** 2 * _cross_entropy(logits, labels, smoothing)
     return focused
 
 
-def losses(kind: Loss, train: Tensor) -> Losses:
+def losses(kind: Loss, train: Tensor, smoothing: float = 0.0) -> Losses:
     """Return the loss of a record.
 
     Args:
@@ -131,16 +132,18 @@ def losses(kind: Loss, train: Tensor) -> Losses:
             training records (0 for a class without any), so that classes weigh alike and the mean weight is 1; or
             ``focal``.
         train: class ids of the training records, ``(n,)``.
+        smoothing: of the labels: a share of 1 that is spread evenly over all classes (Szegedy et al., CVPR 2016, arXiv
+            1512.00567, section 7).
     """
     if kind != "weighted":
-        return _focal if kind == "focal" else _cross_entropy
+        return functools.partial(_focal if kind == "focal" else _cross_entropy, smoothing=smoothing)
     counts = torch.bincount(train)
     present = counts > 0
     known = torch.where(present, len(train) / (counts.clamp(min=1) * present.sum()), 0.0)
 
     def weighted(logits: Tensor, labels: Tensor) -> Tensor:
         weights = F.pad(known, (0, logits.shape[1] - len(counts)))
-        return _cross_entropy(logits, labels) * weights[labels]
+        return _cross_entropy(logits, labels, smoothing) * weights[labels]
 
     return weighted
 
@@ -240,7 +243,8 @@ class Course:
         orders = passes(baseline, train.labels.cpu().numpy(), np.random.default_rng([seed, _SHUFFLE]))
         self._positions = (order[cut] for order in orders for cut in cuts)
         self._read = reader(baseline, train, np.random.default_rng([seed, _CHANGES]))
-        self.losses = losses("weighted" if baseline == CLASS_WEIGHTS else settings.loss, train.labels)
+        kind: Loss = "weighted" if baseline == CLASS_WEIGHTS else settings.loss
+        self.losses = losses(kind, train.labels, settings.label_smoothing)
         self.stopping = EarlyStopping(settings.patience, settings.min_delta)
 
     def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -28,6 +28,7 @@ CNN = ClassifierSettings(
     learning_rate=2e-3,
     batch=32,
     loss="cross_entropy",
+    label_smoothing=0.0,
     epochs=12,
     steps=None,
     patience=4,

@@ -134,14 +134,6 @@ _PAPER_PRIOR: dict[str, Any] = {
     "warmup": 100_000,
 }
 _SMALL_PRIOR: dict[str, Any] = {"batch": 16, "learning_rate": 2e-3, "balanced": True}
-_SMALL_LF_PRIOR: dict[str, Any] = {
-    **_SMALL_PRIOR,
-    "optimizer": "muon",
-    "steps": 1500,
-    "warmup": 50,
-    "ema_decay": 0.99,
-    "validate_every": 300,
-}
 _FULL_TRAINING: dict[str, Any] = {"validate_every": 1000, "validation_records": 1024}
 _FULL_PRIOR: dict[str, Any] = {
     **_FULL_TRAINING,
@@ -157,9 +149,7 @@ _FULL_PRIOR: dict[str, Any] = {
 class TimeVQVAESettings(DraftedSettings):
     """Settings of :class:`TimeVQVAE`."""
 
-    PURE: ClassVar[dict[str, dict[str, Any]]] = {
-        "small": {"lost_noise": False, "lf_prior": {**_SMALL_LF_PRIOR, "order": "causal"}}
-    }
+    PURE: ClassVar[dict[str, dict[str, Any]]] = {"small": {"lost_noise": False}}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
@@ -174,7 +164,14 @@ class TimeVQVAESettings(DraftedSettings):
                 "ema_decay": 0.99,
                 "validate_every": 100,
             },
-            "lf_prior": _SMALL_LF_PRIOR,
+            "lf_prior": {
+                **_SMALL_PRIOR,
+                "optimizer": "muon",
+                "steps": 1500,
+                "warmup": 50,
+                "ema_decay": 0.99,
+                "validate_every": 300,
+            },
             "hf_prior": {
                 **_SMALL_PRIOR,
                 "layers": 1,

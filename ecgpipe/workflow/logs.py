@@ -49,4 +49,5 @@ def start_logging(path: Path, rank: str | None) -> logging.Handler:
     to_terminal.setFormatter(_RedactingFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
     logging.captureWarnings(True)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # thousands of lines on the fonts of PDF figures
     return to_terminal

@@ -157,6 +157,30 @@ def test_losses():
     torch.testing.assert_close(losses("focal", labels)(logits, labels), -((1 - right) ** 2) * right.log())
 
 
+@pytest.mark.parametrize("kind", ["cross_entropy", "weighted", "focal"])
+def test_smoothed_labels_are_spread_over_all_classes(kind):
+    logits = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(50) % 5
+    log_p = logits.log_softmax(1)
+    right = log_p[torch.arange(50), labels]
+    smoothed = -0.8 * right - 0.2 * log_p.mean(1)
+    factor = (1 - right.exp()) ** 2 if kind == "focal" else 1
+    torch.testing.assert_close(losses(kind, labels, 0.2)(logits, labels), factor * smoothed)
+
+
+def test_training_and_its_validation_loss_have_smoothed_labels(spec, settings):
+    train, validation = labelled(30, 1), labelled(12, 2)
+    probabilities = {}
+    for smoothing in (0.0, 0.3):
+        own = settings.model_copy(update={"label_smoothing": smoothing, "steps": 8})
+        model = build(spec, settings, 0)
+        found = fit(model, train, validation, own, 0, CPU)
+        loss = losses("cross_entropy", train.labels, smoothing)
+        assert found.validation_loss == pytest.approx(mean_loss(model, validation, loss))
+        probabilities[smoothing] = predict(model, validation)
+    assert not np.array_equal(probabilities[0.0], probabilities[0.3])
+
+
 def test_rare_classes_are_found_more_often_with_weights(spec, settings):
     """Of overlapping classes, one 20 times as common."""
     rng = np.random.default_rng(0)

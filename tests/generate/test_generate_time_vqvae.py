@@ -34,7 +34,7 @@ from ecgpipe.generate.time_vqvae import (
 from ecgpipe.generate.vector_quantizer import FiniteScalarQuantizer, VectorQuantizer, codebook_usage
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
-PRIOR = {**TRAINING, "order": "masked", "width": 16, "layers": 1, "heads": 2}
+PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, Any] = {
     **NETWORKS,
     "stage1": TRAINING,
@@ -516,15 +516,6 @@ def test_guidance_of_a_causal_prior_is_confined_to_its_levels(sines: Dataset, tm
     late = drawn(guidance=4.0, guidance_levels=(0.0, 0.5))
     assert not np.array_equal(late, everywhere)
     assert not np.array_equal(late, nowhere)
-
-
-def test_the_small_preset_without_drafts_has_a_causal_prior() -> None:
-    drafted, pure = TimeVQVAE.Settings(), TimeVQVAE.Settings(draft="none", lf_prior={"steps": 7})
-    assert (drafted.lf_prior.order, pure.lf_prior.order, pure.lf_prior.steps) == ("masked", "causal", 7)
-    assert TimeVQVAE.Settings(preset="paper").lf_prior.order == "masked"
-    same = {"order", "steps"}
-    assert pure.lf_prior.model_dump(exclude=same) == drafted.lf_prior.model_dump(exclude=same)
-    assert not pure.lost_noise
 
 
 CAUSAL: dict[str, Any] = {"lf_prior": {**PRIOR, "order": "causal"}, "hf_prior": {**PRIOR, "order": "causal"}}

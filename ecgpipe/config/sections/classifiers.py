@@ -23,10 +23,18 @@ class ClassifierTraining(Section):
         description="`cross_entropy`, `weighted` (cross-entropy in which all classes have the same weight), or "
         "`focal` (exponent 2).",
     )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of each label that is spread evenly over all classes, in training and in the validation loss"
+        " (label smoothing, arXiv 1512.00567). It keeps networks that learn from few records from being too sure, which"
+        " the validation loss takes for worse than knowing nothing.",
+    )
     epochs: int = Field(1000, ge=1, description="Maximum number of epochs; ignored where `steps` is set.")
     steps: int | None = Field(
         None,
-        ge=1,
+        ge=5,
         description="Optimiser steps of every training, however many records it has, with a one-cycle learning rate "
         "and ten validations; null: `epochs` at a constant rate, with a validation after each.",
     )
