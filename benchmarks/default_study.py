@@ -14,13 +14,14 @@ from measuring import DATA, DOCS, markdown_table, parser, write_section
 from results_text import between
 
 from ecgpipe.prose.findings import plural
-from ecgpipe.prose.wording import number
+from ecgpipe.prose.wording import BASELINE_NAMES, number
 from ecgpipe.simulator.hospitals import RHYTHMS
-from ecgpipe.vocabulary import AUGMENTED, PRIMARY, REAL, SYNTHETIC
+from ecgpipe.vocabulary import AUGMENTED, BASELINES, FROZEN, HARMS, HELPS, PRIMARY, REAL, REAL_ONLY, SYNTHETIC
 
 CSV = DATA / "default_study.csv"
 CLASSIFIER, AGREEMENT, COMPARISONS = "classifier", "agreement", "comparisons"
 HELD_OUT = "held-out records"
+UP, DOWN = "↑", "↓"
 
 
 def collect(folder: Path) -> pd.DataFrame:
@@ -29,9 +30,12 @@ def collect(folder: Path) -> pd.DataFrame:
     summary, closeness = (pd.read_parquet(tables / f"{name}.parquet") for name in ("summary", "closeness"))
     comparisons = pd.read_parquet(tables / "comparisons.parquet")
     chosen = summary[(summary["metric"] == "f1") & (summary["class"] == "macro")]
-    chosen = chosen[chosen["setting"].isin([REAL, AUGMENTED, SYNTHETIC]) & ~chosen["fraction"].between(0.01, 0.99)]
-    names = ["dataset", "setting", "generator", "class", "value", "low", "high", "seeds", "n"]
+    names = ["dataset", "setting", "generator", "fraction", "class", "value", "low", "high", "seeds", "n"]
     learned = chosen.rename(columns={"mean": "value", "support": "n"})[names].assign(kind=CLASSIFIER)
+    shown = comparisons[(comparisons["metric"] == PRIMARY) & (comparisons["against"] == REAL_ONLY)]
+    shown = shown.assign(fraction=shown["fraction"].where(shown["setting"] != SYNTHETIC, 0.0))
+    keys = ["dataset", "setting", "generator", "fraction"]
+    learned = learned.merge(shown[[*keys, "verdict"]], how="left", on=keys, validate="one_to_one")
     fidelity = (closeness["measure"] == "class_fidelity") & ~closeness["generator"].str.startswith("control")
     read = closeness[fidelity].assign(kind=AGREEMENT, setting="")
     own = read[["kind", "dataset", "setting", "generator", "class", "value", "low", "high", "n"]]
@@ -47,21 +51,36 @@ def collect(folder: Path) -> pd.DataFrame:
     return pd.concat([learned, agreement, ended.assign(kind=COMPARISONS)], ignore_index=True)
 
 
+def _marked(row: pd.Series) -> str:
+    mark = {HELPS: f" {UP}", HARMS: f" {DOWN}"}.get(row["verdict"], "")
+    return f"{number(row['value'], 2)}{mark}"
+
+
 def render(found: pd.DataFrame) -> str:
     """Return the section."""
     learned, read = found[found["kind"] == CLASSIFIER], found[found["kind"] == AGREEMENT]
-    lines = []
-    for dataset, rows in learned.groupby("dataset", sort=False):
-        line = [dataset, f"{rows['n'].iloc[0]:.0f}", f"{rows['seeds'].iloc[0]:.0f}"]
-        line.append(between(rows[rows["setting"] == REAL].iloc[0], "value"))
-        for name in (names := list(rows["generator"].unique()))[names.index("none") + 1 :]:
-            own = rows[rows["generator"] == name].set_index("setting")
-            line.append(f"{number(own.loc[AUGMENTED, 'value'], 2)}, {number(own.loc[SYNTHETIC, 'value'], 2)}")
-        lines.append(line)
     generators = [name for name in learned["generator"].unique() if name != "none"]
-    heads = ["dataset", "test records", "seeds", "real records [95 %]", *(f"+ `{g}`, it alone" for g in generators)]
-    text = "Macro F1 on test records, of networks that learn from all real training records; with the samples added; "
-    text += "and from the samples alone:\n\n" + markdown_table(heads, lines)
+    lines = []
+    for (dataset, fraction), rows in learned.groupby(["dataset", "fraction"], sort=False):
+        at = rows.set_index(["setting", "generator"])
+        first = rows.iloc[0]
+        line = [dataset, f"{100 * fraction:g} %" if fraction else "none", f"{first['n']:.0f}", f"{first['seeds']:.0f}"]
+        if fraction:
+            line.append(between(at.loc[REAL, "none"], "value"))
+            line.append(", ".join(_marked(at.loc[name, "none"]) for name in BASELINES if name in at.index.levels[0]))
+            line += [", ".join(_marked(at.loc[how, name]) for how in (AUGMENTED, FROZEN)) for name in generators]
+        else:
+            line += ["", "", *(_marked(at.loc[SYNTHETIC, name]) for name in generators)]
+        lines.append(line)
+    kept = [BASELINE_NAMES[name] for name in BASELINES if name in set(learned["setting"])]
+    heads = ["dataset", "real records", "tested on", "seeds", "real records alone [95 %]", ", ".join(kept)]
+    text = (
+        "Macro F1 on test records, of networks that learn from a share of the real training records; with a simple"
+        " baseline; with the samples added, and pre-trained on them; and, where the share is none, of networks that"
+        f" learn from the samples alone. {UP} and {DOWN}: shown to be better or worse than the real records alone (than all"
+        " of them, where the share is none).\n\n"
+    )
+    text += markdown_table([*heads, *(f"`{g}`" for g in generators)], lines)
     lines = []
     for (dataset, generator), rows in read.groupby(["dataset", "generator"], sort=False):
         rows = rows.set_index("class")
