@@ -77,8 +77,8 @@ def render(found: pd.DataFrame) -> str:
     text = (
         "Macro F1 on test records, of networks that learn from a share of the real training records; with a simple"
         " baseline; with the samples added, and pre-trained on them; and, where the share is none, of networks that"
-        f" learn from the samples alone. {UP} and {DOWN}: shown to be better or worse than the real records alone (than all"
-        " of them, where the share is none).\n\n"
+        f" learn from the samples alone. {UP} and {DOWN}: shown to be better or worse than the real records alone (than"
+        " all of them, where the share is none).\n\n"
     )
     text += markdown_table([*heads, *(f"`{g}`" for g in generators)], lines)
     lines = []
