@@ -66,7 +66,7 @@ def judge(
     level: Annotated[Level, typer.Option(help="Set of measures.")] = Level.FULL,
     most: Annotated[int, typer.Option(min=2, help="Most records a side.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of choice, bootstrap, tests and trainings.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each training of --utility.")] = 400,
+    steps: Annotated[int, typer.Option(min=5, help="Steps of each training of --utility.")] = 400,
     repetitions: Annotated[int, typer.Option(min=2, help="Trainings of each kind of --utility.")] = 5,
 ) -> None:
     """Judge synthetic ECGs beside real ones: how close they come, whether they are copies, whether they help."""

@@ -180,7 +180,7 @@ def _training(own: AnyClassifier) -> str:
             "each epoch the one with the lowest loss gave the weights"
         )
     early = f", and training stopped after {own.patience} in a row without a lower one"
-    smoothed = f" with labels smoothed by {own.label_smoothing:g}" if own.label_smoothing else ""
+    smoothed = f", labels smoothed by {own.label_smoothing:g}" if own.label_smoothing else ""
     return (
         f"trained with AdamW ({_LOSSES[own.loss]}{smoothed}, batches of {own.batch}) {length}"
         f"{early if own.patience + 1 < number else ''}"

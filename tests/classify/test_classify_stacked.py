@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("double")
 CPU = torch.device("cpu")
 CLOSE = 1e-6
 SEEDS = [4, 9, 2]
-TRAINING = {"learning_rate": 0.01, "batch": 8, "epochs": 12, "patience": 2}
+TRAINING = {"learning_rate": 0.01, "batch": 8, "epochs": 12, "patience": 2, "label_smoothing": 0.1}
 CLASSIFIERS: dict[str, AnyClassifier] = {
     "cnn": ClassifierSettings(blocks=2, channels=3, kernel=3, width=8, dense_layers=2, dropout=0.4, **TRAINING),
     "resnet1d_wang": WangSettings(kind="resnet1d_wang", channels=4, **TRAINING),

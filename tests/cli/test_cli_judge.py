@@ -159,7 +159,7 @@ def test_utility_without_training_records_says_what_the_real_ones_must_be(run: C
     for name in ("real", "synthetic"):
         words += [f"--{name}-labels", arrays / f"{name}.csv"]
     page = arrays / "page.html"
-    code, out, err = run(*words, "--utility", "--steps", 1, "--repetitions", 2, "--html", page)
+    code, out, err = run(*words, "--utility", "--steps", 5, "--repetitions", 2, "--html", page)
     assert code == 0, err
     said = "the real records must be ones that the generator did not learn from"
     assert f"WARNING: --utility without --train: {said}" in out
@@ -207,7 +207,7 @@ def test_the_command_tells_utility(run: Command, arrays: Path) -> None:
     for name in ("real", "synthetic", "train"):
         words += [f"--{name}-labels", arrays / f"{name}.csv"]
     page = arrays / "page.html"
-    code, out, err = run(*words, "--level", "quick", "--utility", "--steps", 3, "--repetitions", 2, "--html", page)
+    code, out, err = run(*words, "--level", "quick", "--utility", "--steps", 5, "--repetitions", 2, "--html", page)
     assert code == 0, err
     assert "Utility: with the synthetic records added, macro F1 is" in out
     assert "Privacy: " in out
@@ -230,7 +230,7 @@ def test_utility_tells_good_records_from_mislabelled_ones() -> None:
 
 
 def test_utility_splits_patients_and_refuses_too_few() -> None:
-    table = utility(_records(1), _records(2), None, steps=1, repetitions=2)
+    table = utility(_records(1), _records(2), None, steps=5, repetitions=2)
     assert set(table["test_records"]) == {6}
     assert table.loc[table["trained_on"] == REAL_ONLY, "training_records"].iloc[0] == 18
     with pytest.raises(ValueError, match="at least 5 records of each class; there are 4 of AFIB"):

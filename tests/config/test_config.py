@@ -246,6 +246,14 @@ def test_numbers_in_scientific_notation_are_numbers(raw: dict[str, Any]) -> None
     assert validate(raw).classifiers["demo"].learning_rate == 0.001
 
 
+def test_a_one_cycle_training_has_five_steps_or_more(raw: dict[str, Any]) -> None:
+    raw["classifiers"]["demo"]["steps"] = 5
+    validate(raw)
+    raw["classifiers"]["demo"]["steps"] = 4
+    with pytest.raises(ConfigError, match=r"classifiers.*steps"):
+        validate(raw)
+
+
 ARRHYTHMIA = {"kind": "physionet", "slug": "ecg-arrhythmia", "version": "1.0.0"}
 SIMULATED = {"kind": "simulated", "records": 100, "seed": 1}
 

@@ -204,6 +204,8 @@ def test_methods_say_how_long_a_training_was():
     text = paragraph(classifier={"epochs": 50, "loss": "focal"})
     assert "(focal loss, batches of 32) for at most 50 epochs" in text
     assert "stopped after 10 in a row" in text
+    text = paragraph(classifier={"loss": "weighted", "label_smoothing": 0.1})
+    assert "(cross-entropy with classes weighed alike, labels smoothed by 0.1, batches of 32)" in text
 
 
 def test_methods_name_baselines_ratios_and_readers():

@@ -13,6 +13,10 @@ Loss = Literal["cross_entropy", "weighted", "focal"]
 _KIND = "Network: `cnn` (the paper's), `resnet1d_wang` or `xresnet1d`; or set `class` instead, for your own network."
 
 
+FEWEST_STEPS = 5
+"""With fewer, the quarter of the steps in which the learning rate rises is not one step."""
+
+
 class ClassifierTraining(Section):
     """How a classifier is trained."""
 
@@ -29,12 +33,12 @@ class ClassifierTraining(Section):
         lt=1,
         description="Share of each label that is spread evenly over all classes, in training and in the validation loss"
         " (label smoothing, arXiv 1512.00567). It keeps networks that learn from few records from being too sure, which"
-        " the validation loss takes for worse than knowing nothing.",
+        " the validation loss takes for worse than knowing nothing. With `focal` it does little.",
     )
     epochs: int = Field(1000, ge=1, description="Maximum number of epochs; ignored where `steps` is set.")
     steps: int | None = Field(
         None,
-        ge=5,
+        ge=FEWEST_STEPS,
         description="Optimiser steps of every training, however many records it has, with a one-cycle learning rate "
         "and ten validations; null: `epochs` at a constant rate, with a validation after each.",
     )
