@@ -39,8 +39,8 @@ WITHIN = 0.15
 SECONDS = 10.0
 SEED = 7
 LOW_VOLTAGE, LIMB_LEADS_BELOW = "low voltage", 0.7
-"""Records are of low voltage if every limb lead's range (2-35 Hz, 99.8 % of the samples) is below so many mV. Clinicians
-use 0.5 mV of the QRS complex; three records of each set have that."""
+"""Records are of low voltage if every limb lead's range (2-35 Hz, 99.8 % of the samples) is below so many mV.
+Clinicians use 0.5 mV of the QRS complex; three records of each set have that."""
 Detector = Callable[[np.ndarray, float], list[np.ndarray]]
 """detector(signals ``(n, 12, length)`` in mV, rate in Hz) -> times of the beats of each record, s."""
 
