@@ -132,5 +132,5 @@ def _answer(config: Config) -> None:
         return
     print()
     for answer in answers_of(config, pd.read_parquet(comparisons), pd.read_parquet(verdicts)):
-        print(f"{answer.question} {answer.headline}")
+        print(" ".join(part for part in (answer.question, answer.headline, answer.fewer) if part))
     print(f"The report: {report.resolve().as_uri()}")

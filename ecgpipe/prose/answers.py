@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from ecgpipe.prose.findings import plural
+from ecgpipe.prose.findings import plural, share
 from ecgpipe.prose.rows import Row, rows_of
 from ecgpipe.prose.wording import METRIC_NAMES, listed, number
 from ecgpipe.vocabulary import CANNOT_TELL, HARMS, HELPS, PRIMARY
@@ -45,6 +45,20 @@ def headline(rows: pd.DataFrame) -> str:
     if helped:
         return f"A gain was shown{_times(helped, len(judged))}."
     return f"A loss was shown{_times(harmed, len(judged))}, and no gain." if harmed else "No gain was shown."
+
+
+def with_fewer(rows: pd.DataFrame) -> str:
+    """Say in one sentence whether a gain or a loss was shown where a smaller share of the real records was used.
+
+    Args:
+        rows: comparisons in the primary metric at one share, at least one.
+    """
+    said = headline(rows)
+    share_of_real = share(float(rows["fraction"].iloc[0]))
+    return (
+        f"With {share_of_real} of the real records, and generators that learned from all of them, "
+        f"{said[0].lower()}{said[1:]}"
+    )
 
 
 def headline_of_best(rows: pd.DataFrame) -> str:

@@ -37,6 +37,7 @@ class Answer:
         question: the question.
         headline: one sentence: was a gain shown?
         detail: how large it is, or which gains could have been seen at all.
+        fewer: whether a gain was shown with the smallest share of the real records; empty if there is one share.
         claim: what the paper concludes.
         verdict: whether the study agrees with the paper; of :data:`ecgpipe.vocabulary.AGREES` and its fellows.
         evidence: the figures that decide the verdict.
@@ -45,6 +46,7 @@ class Answer:
     question: str
     headline: str
     detail: str
+    fewer: str
     claim: str
     verdict: str
     evidence: str
@@ -55,8 +57,8 @@ def repetitions(comparisons: pd.DataFrame) -> int:
     return int(comparisons["repetitions"].max()) if len(comparisons) and "repetitions" in comparisons else 1
 
 
-def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
-    """Return an experiment's comparisons of ``generators`` at each dataset's largest share, in the primary metric.
+def _with_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
+    """Return an experiment's comparisons of ``generators`` in the primary metric.
 
     Only those against real records, tested on the dataset's own test records, with one ratio.
     """
@@ -67,7 +69,12 @@ def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collect
         & (comparisons["tested"] == comparisons["dataset"])
         & comparisons["generator"].isin(list(generators))
     ]
-    rows = main_ratio(rows)
+    return main_ratio(rows)
+
+
+def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
+    """Return an experiment's comparisons of ``generators`` at each dataset's largest share; see :func:`_with_real`."""
+    rows = _with_real(comparisons, experiment, generators)
     return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
 
 
@@ -86,13 +93,19 @@ def _of_best(comparisons: pd.DataFrame, generators: Collection[str]) -> pd.DataF
     )
 
 
-def _rows(claim: str, comparisons: pd.DataFrame, generators: Sequence[str], merged: Collection[str]) -> pd.DataFrame:
+def _rows(
+    claim: str, comparisons: pd.DataFrame, generators: Sequence[str], merged: Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the comparisons that answer a claim, and those at the smallest share, if that is another one."""
     if claim == BEST_AT_TRANSFER:
-        return _of_best(comparisons, generators)
-    rows = at_most_real(comparisons, TRANSFER if claim == TRANSFER_BELOW_REAL else AUGMENTATION, generators)
+        return _of_best(comparisons, generators), comparisons.iloc[:0]
+    experiment = TRANSFER if claim == TRANSFER_BELOW_REAL else AUGMENTATION
+    most, every = (of(comparisons, experiment, generators) for of in (at_most_real, _with_real))
+    fewest = every[every["fraction"] == every["fraction"].min()].drop(most.index, errors="ignore")
     if claim == TRANSFER_BELOW_REAL:
-        return rows
-    return rows[rows["dataset"].isin(list(merged)) == (claim == MERGED_DATASETS)]
+        return most, fewest
+    most, fewest = (rows[rows["dataset"].isin(list(merged)) == (claim == MERGED_DATASETS)] for rows in (most, fewest))
+    return most, fewest
 
 
 def answers(
@@ -118,13 +131,15 @@ def answers(
     found = []
     for row in rows_of(verdicts):
         claim = str(row["claim"])
-        rows = _rows(claim, comparisons, generators, merged) if claim in QUESTIONS else comparisons.iloc[:0]
+        none = comparisons.iloc[:0]
+        rows, fewest = _rows(claim, comparisons, generators, merged) if claim in QUESTIONS else (none, none)
         headline = say.headline_of_best if claim == BEST_AT_TRANSFER else say.headline
         told = (headline(rows), say.detail(rows)) if len(rows) else say.NOT_RUN
         if claim not in QUESTIONS:
             told = (f"{str(row['verdict']).capitalize()}.", "")
         question = QUESTIONS.get(claim, claim)
-        found.append(Answer(question, *told, claim, str(row["verdict"]), str(row["evidence"])))
+        fewer = say.with_fewer(fewest) if len(fewest) else ""
+        found.append(Answer(question, *told, fewer, claim, str(row["verdict"]), str(row["evidence"])))
     return found
 
 

@@ -8,7 +8,7 @@ from comparison_rows import BASE, HARMS, NONE, table
 
 from ecgpipe.config import validate
 from ecgpipe.prose import answers, findings, methods, wording
-from ecgpipe.prose.conclusions import ONE_DATASET
+from ecgpipe.prose.conclusions import MERGED_DATASETS, ONE_DATASET, TRANSFER_BELOW_REAL
 from ecgpipe.report.answers import answers as all_answers
 
 
@@ -171,6 +171,27 @@ def test_answers_leave_out_datasets_that_no_claim_is_about():
     verdicts = pd.DataFrame([{"claim": ONE_DATASET, "verdict": "disagrees", "evidence": ""}])
     assert "losses" in all_answers(rows, verdicts, ["diffwave"], [], [])[0].headline
     assert all_answers(rows, verdicts, ["diffwave"], [], ["part"])[0].headline == "A gain was shown."
+
+
+def test_answers_say_what_the_smallest_share_of_the_real_records_shows():
+    few = {"fraction": 0.05, "generator": "diffwave"}
+    rows = table(NONE, {**NONE, "fraction": 0.2}, few, {**few, **NONE, "generator": "time_vqvae"})
+    rows = rows.assign(smallest_effect=0.02)
+    verdicts = pd.DataFrame(
+        [
+            {"claim": claim, "verdict": "agrees", "evidence": ""}
+            for claim in (ONE_DATASET, MERGED_DATASETS, TRANSFER_BELOW_REAL)
+        ]
+    )
+    own, merged, transfer = all_answers(rows, verdicts, ["diffwave", "time_vqvae"], [], [])
+    assert own.headline == "No gain was shown."
+    assert own.fewer == (
+        "With 5 % of the real records, and generators that learned from all of them, a gain was shown in 1 of 2 "
+        "comparisons."
+    )
+    assert merged.fewer == transfer.fewer == ""
+    assert all_answers(rows[rows["fraction"] == 1], verdicts, ["diffwave"], [], [])[0].fewer == ""
+    assert all_answers(rows[rows["fraction"] < 0.1], verdicts, ["diffwave"], [], [])[0].fewer == ""
 
 
 def paragraph(dataset=None, classifier=None, repetitions=1, **experiments):
