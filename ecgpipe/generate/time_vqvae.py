@@ -134,6 +134,14 @@ _PAPER_PRIOR: dict[str, Any] = {
     "warmup": 100_000,
 }
 _SMALL_PRIOR: dict[str, Any] = {"batch": 16, "learning_rate": 2e-3, "balanced": True}
+_SMALL_LF_PRIOR: dict[str, Any] = {
+    **_SMALL_PRIOR,
+    "optimizer": "muon",
+    "steps": 1500,
+    "warmup": 50,
+    "ema_decay": 0.99,
+    "validate_every": 300,
+}
 _FULL_TRAINING: dict[str, Any] = {"validate_every": 1000, "validation_records": 1024}
 _FULL_PRIOR: dict[str, Any] = {
     **_FULL_TRAINING,
@@ -149,7 +157,9 @@ _FULL_PRIOR: dict[str, Any] = {
 class TimeVQVAESettings(DraftedSettings):
     """Settings of :class:`TimeVQVAE`."""
 
-    PURE: ClassVar[dict[str, dict[str, Any]]] = {"small": {"lost_noise": False}}
+    PURE: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {"lost_noise": False, "lf_prior": {**_SMALL_LF_PRIOR, "order": "causal", "dropout": 0.3}}
+    }
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {
@@ -164,14 +174,7 @@ class TimeVQVAESettings(DraftedSettings):
                 "ema_decay": 0.99,
                 "validate_every": 100,
             },
-            "lf_prior": {
-                **_SMALL_PRIOR,
-                "optimizer": "muon",
-                "steps": 1500,
-                "warmup": 50,
-                "ema_decay": 0.99,
-                "validate_every": 300,
-            },
+            "lf_prior": _SMALL_LF_PRIOR,
             "hf_prior": {
                 **_SMALL_PRIOR,
                 "layers": 1,

@@ -34,7 +34,7 @@ from ecgpipe.generate.time_vqvae import (
 from ecgpipe.generate.vector_quantizer import FiniteScalarQuantizer, VectorQuantizer, codebook_usage
 
 TRAINING = {"steps": 6, "batch": 6, "learning_rate": 1e-2, "warmup": 2, "validate_every": 3, "checkpoint_seconds": 0.0}
-PRIOR = {**TRAINING, "width": 16, "layers": 1, "heads": 2}
+PRIOR = {**TRAINING, "order": "masked", "dropout": 0.0, "width": 16, "layers": 1, "heads": 2}
 TINY: dict[str, Any] = {
     **NETWORKS,
     "stage1": TRAINING,
@@ -501,6 +501,16 @@ def test_guidance_is_confined_to_its_levels(model: TimeVQVAE) -> None:
     assert not np.array_equal(between, nowhere)
     with pytest.raises(ValidationError, match="must ascend"):
         TimeVQVAE.SampleSettings(guidance_levels=(0.9, 0.2))
+
+
+def test_the_small_preset_without_drafts_has_a_causal_prior_with_dropout() -> None:
+    drafted, pure = TimeVQVAE.Settings(), TimeVQVAE.Settings(draft="none", lf_prior={"steps": 7})
+    assert (drafted.lf_prior.order, drafted.lf_prior.dropout) == ("masked", 0.0)
+    assert (pure.lf_prior.order, pure.lf_prior.dropout, pure.lf_prior.steps) == ("causal", 0.3, 7)
+    changed = {"order", "dropout", "steps"}
+    assert pure.lf_prior.model_dump(exclude=changed) == drafted.lf_prior.model_dump(exclude=changed)
+    assert not pure.lost_noise
+    assert TimeVQVAE.Settings(preset="paper").lf_prior.order == "masked"
 
 
 def test_guidance_of_a_causal_prior_is_confined_to_its_levels(sines: Dataset, tmp_path: Path) -> None:
