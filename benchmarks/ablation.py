@@ -64,6 +64,7 @@ GRIDS = {"lf_levels": [8, 5, 4], "hf_levels": [8, 8, 4]}
 """As many codes as the learned codebooks have."""
 
 CAUSAL = {"lf_prior": {"order": "causal"}}
+CAUSAL_WITH_DROPOUT = {"lf_prior": {"order": "causal", "dropout": 0.3}}
 
 CHANGES = [
     *_of(
@@ -112,12 +113,13 @@ CHANGES = [
         ("guidance while 10 to 90 % are masked", {}, {"guidance_levels": [0.1, 0.9]}),
         ("finite scalar quantisation", GRIDS, {}),
         ("causal prior of low frequencies", CAUSAL, {}),
+        ("the same, with a dropout of 0.3", CAUSAL_WITH_DROPOUT, {}),
     ),
     *_of(
         "time_vqvae",
         "none",
         ("causal prior of low frequencies", CAUSAL, {}),
-        ("the same, with a dropout of 0.3", {"lf_prior": {"order": "causal", "dropout": 0.3}}, {}),
+        ("the same, with a dropout of 0.3", CAUSAL_WITH_DROPOUT, {}),
         budget=LONG,
     ),
 ]
