@@ -12,7 +12,7 @@ from ecgpipe.config.derived import is_partial
 from ecgpipe.prose import answers as say
 from ecgpipe.prose.conclusions import BEST_AT_TRANSFER, MERGED_DATASETS, ONE_DATASET, TRANSFER_BELOW_REAL
 from ecgpipe.prose.rows import rows_of
-from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.tables.comparisons import largest_share, main_ratio
 from ecgpipe.tables.verdicts import BEST
 from ecgpipe.vocabulary import AUGMENTATION, BETWEEN, HARMS, HELPS, PRIMARY, REAL_ONLY, TRANSFER
 
@@ -74,14 +74,12 @@ def _with_real(comparisons: pd.DataFrame, experiment: str, generators: Collectio
 
 def at_most_real(comparisons: pd.DataFrame, experiment: str, generators: Collection[str]) -> pd.DataFrame:
     """Return an experiment's comparisons of ``generators`` at each dataset's largest share; see :func:`_with_real`."""
-    rows = _with_real(comparisons, experiment, generators)
-    return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+    return largest_share(_with_real(comparisons, experiment, generators))
 
 
 def _of_best(comparisons: pd.DataFrame, generators: Collection[str]) -> pd.DataFrame:
     """Return the comparisons of :data:`BEST` with other generators at the largest share, each seen from its side."""
-    rows = comparisons[(comparisons["experiment"] == BETWEEN) & (comparisons["metric"] == PRIMARY)]
-    rows = rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+    rows = largest_share(comparisons[(comparisons["experiment"] == BETWEEN) & (comparisons["metric"] == PRIMARY)])
     rows = rows[rows[["generator", "against"]].isin(list(generators)).all(axis=1)]
     rows = rows[(rows["generator"] == BEST) | (rows["against"] == BEST)]
     turned = rows["against"] == BEST
@@ -100,7 +98,8 @@ def _rows(
     if claim == BEST_AT_TRANSFER:
         return _of_best(comparisons, generators), comparisons.iloc[:0]
     experiment = TRANSFER if claim == TRANSFER_BELOW_REAL else AUGMENTATION
-    most, every = (of(comparisons, experiment, generators) for of in (at_most_real, _with_real))
+    every = _with_real(comparisons, experiment, generators)
+    most = largest_share(every)
     fewest = every[every["fraction"] == every["fraction"].min()].drop(most.index, errors="ignore")
     if claim == TRANSFER_BELOW_REAL:
         return most, fewest

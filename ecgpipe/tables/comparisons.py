@@ -102,6 +102,12 @@ def experiment_of(cell: Cell, reference: Cell) -> str:
     return CROSS if CROSS_SET in cell.generator or not cell.at_home else EXPERIMENTS[cell.setting]
 
 
+def largest_share(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons at each dataset's largest share of real records."""
+    most = comparisons.groupby("dataset")["fraction"].transform("max")
+    return comparisons[comparisons["fraction"] == most]
+
+
 def main_ratio(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Keep one ratio of synthetic to real records: all, or the first there is."""
     ratios = [ratio for ratio in comparisons["ratio"].unique() if ratio != NO_RATIO]

@@ -26,7 +26,7 @@ import pandas as pd
 from scipy import stats
 
 from ecgpipe.prose import conclusions as say
-from ecgpipe.tables.comparisons import main_ratio
+from ecgpipe.tables.comparisons import largest_share, main_ratio
 from ecgpipe.tables.resampling import detectable, holm
 from ecgpipe.vocabulary import (
     AGAINST_BASELINE,
@@ -74,8 +74,7 @@ class Conclusion:
 def _at_most_real(comparisons: pd.DataFrame, *experiments: str) -> pd.DataFrame:
     """Return comparisons of the paper's generators at each dataset's largest share of real records, one ratio each."""
     rows = comparisons[comparisons["experiment"].isin(experiments) & comparisons["generator"].isin(GENERATORS)]
-    rows = main_ratio(rows)
-    return rows[rows["fraction"] == rows.groupby("dataset")["fraction"].transform("max")]
+    return largest_share(main_ratio(rows))
 
 
 def _shown(rows: pd.DataFrame, sign: int, alpha: float, any_of: bool = False) -> pd.Series:

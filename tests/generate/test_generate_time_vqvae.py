@@ -489,18 +489,33 @@ def test_guidance_one_is_one_conditional_pass(model: TimeVQVAE, monkeypatch: pyt
     np.testing.assert_allclose(close, plain, atol=1e-4)
 
 
-def test_guidance_is_confined_to_its_levels(model: TimeVQVAE) -> None:
+def check_that_guidance_is_confined(model: TimeVQVAE, some: tuple[float, float]) -> None:
+    """Guidance at all levels is guidance, below all it is none, and at some levels it is neither."""
+
     def drawn(**settings: Any) -> np.ndarray:
         return sample(model, settings=PLAIN.model_copy(update=settings))
 
     everywhere, nowhere = drawn(guidance=4.0), drawn()
     assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 1.0)), everywhere)
     assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 0.01)), nowhere)
-    between = drawn(guidance=4.0, guidance_levels=(0.2, 0.9))
+    between = drawn(guidance=4.0, guidance_levels=some)
     assert not np.array_equal(between, everywhere)
     assert not np.array_equal(between, nowhere)
+
+
+def test_guidance_is_confined_to_its_levels(model: TimeVQVAE) -> None:
+    check_that_guidance_is_confined(model, (0.2, 0.9))
     with pytest.raises(ValidationError, match="must ascend"):
         TimeVQVAE.SampleSettings(guidance_levels=(0.9, 0.2))
+
+
+CAUSAL: dict[str, Any] = {"lf_prior": {**PRIOR, "order": "causal"}, "hf_prior": {**PRIOR, "order": "causal"}}
+
+
+def test_guidance_of_a_causal_prior_is_confined_to_its_levels(sines: Dataset, tmp_path: Path) -> None:
+    model = untrained(sines, **CAUSAL)
+    fit(model, sines, tmp_path)
+    check_that_guidance_is_confined(model, (0.0, 0.5))
 
 
 def test_the_small_preset_without_drafts_has_a_causal_prior_with_dropout() -> None:
@@ -513,22 +528,6 @@ def test_the_small_preset_without_drafts_has_a_causal_prior_with_dropout() -> No
     assert TimeVQVAE.Settings(preset="paper").lf_prior.order == "masked"
 
 
-def test_guidance_of_a_causal_prior_is_confined_to_its_levels(sines: Dataset, tmp_path: Path) -> None:
-    model = untrained(sines, lf_prior={**PRIOR, "order": "causal"}, hf_prior={**PRIOR, "order": "causal"})
-    fit(model, sines, tmp_path)
-
-    def drawn(**settings: Any) -> np.ndarray:
-        return sample(model, settings=PLAIN.model_copy(update=settings))
-
-    everywhere, nowhere = drawn(guidance=4.0), drawn()
-    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 1.0)), everywhere)
-    assert np.array_equal(drawn(guidance=4.0, guidance_levels=(0.0, 0.01)), nowhere)
-    late = drawn(guidance=4.0, guidance_levels=(0.0, 0.5))
-    assert not np.array_equal(late, everywhere)
-    assert not np.array_equal(late, nowhere)
-
-
-CAUSAL: dict[str, Any] = {"lf_prior": {**PRIOR, "order": "causal"}, "hf_prior": {**PRIOR, "order": "causal"}}
 GRID: dict[str, Any] = {"lf_levels": [4, 2], "hf_levels": [2, 4], "lf_codes": 8, "hf_codes": 8}
 
 
